@@ -1,0 +1,23 @@
+"""How much a test does: the numbers that one may want to raise, read from the environment."""
+
+from __future__ import annotations
+
+import os
+
+
+def scaled(name: str, default: int) -> int:
+    """The number of things a test tries: `LOGISTICS_TEST_<NAME>` where that is set, else `default`.
+
+    `LOGISTICS_TEST_SEEDS=5000 make test` runs what asks for `scaled("seeds", 500)` ten times longer.
+    """
+    variable = f"LOGISTICS_TEST_{name.upper()}"
+    text = os.environ.get(variable)
+    if text is None:
+        return default
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{variable} must be a whole number of at least 1, got {text!r}")
+    return number
