@@ -1,1 +1,1 @@
-"""What is remembered: an append-only log of typed events in LMDB. Internal: import from `logistics`."""
+"""An append-only, checksummed, hash-chained log of typed events; it has never heard of a job."""

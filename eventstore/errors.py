@@ -1,0 +1,148 @@
+"""The errors of the store, each with a remedy, and the one root of all errors of the project."""
+
+from __future__ import annotations
+
+
+class LogisticsError(Exception):
+    """The root of every error that this project raises on purpose."""
+
+
+class StoreError(LogisticsError):
+    """Something of the store failed; `remedy` says what to do about it, in one sentence."""
+
+    remedy: str = "Look at the message; nothing that was acknowledged has been lost."
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        """Keep the message as the error's text and the remedy as its note."""
+        super().__init__(message)
+        if remedy:
+            self.remedy = remedy
+        self.add_note(self.remedy)
+
+
+class OutcomeUnknownError(StoreError):
+    """A commit failed: what it held may or may not be on disk, and only a reopened log can tell."""
+
+    remedy = "Repeat with the same id: that is safe, whether or not the first one was written."
+
+
+class NotWrittenError(StoreError):
+    """A write failed, certainly before anything was written; the log goes on as it was."""
+
+    remedy = "Nothing was written; the same batch may be repeated."
+
+
+class StoreFullError(StoreError):
+    """There is no room for the write: the disk is full, or the configured size is reached."""
+
+    remedy = "Free some disk space; reading goes on meanwhile."
+
+
+class DiskFullError(StoreFullError, OutcomeUnknownError):
+    """The disk was full during a commit; the log has to be reopened before it takes more."""
+
+    remedy = "Free some disk space, then repeat with the same id."
+
+
+class CapReachedError(StoreFullError, NotWrittenError):
+    """The store has grown to its configured largest size; nothing was written."""
+
+    remedy = "Open the store with a larger max_map_size."
+
+
+class ConflictError(StoreError):
+    """An append expected another head than the log has; nothing was written."""
+
+    remedy = "Read the head again and decide anew."
+
+
+class FencedError(StoreError):
+    """An append came with an epoch that is over: somebody has taken the store over since."""
+
+    remedy = "Stop: another engine owns this store now."
+
+
+class StoreInUseError(StoreError):
+    """Another process, or another handle in this one, has the store open for writing."""
+
+    remedy = (
+        "Stop the other process, or send work through it; "
+        "sending to a store from several processes is a later capability."
+    )
+
+
+class StoreEmptyError(StoreError):
+    """The store existed, and its data is gone: opening it would mean silent loss."""
+
+    remedy = "Restore data.mdb from a backup; to really begin anew, remove the whole folder."
+
+
+class StoreTruncatedError(StoreError):
+    """The data file is shorter than its own pages say."""
+
+    remedy = "Restore the store from a backup, or copy the file again in full."
+
+
+class StoreFormatError(StoreError):
+    """The store was written in a format that this version does not read."""
+
+    remedy = "Install a newer version of logistics."
+
+
+class NotAStoreError(StoreError):
+    """The path is not, and cannot become, a store."""
+
+    remedy = "Name another folder: one that is a store, is empty, or does not exist yet."
+
+
+class CorruptStoreError(StoreError):
+    """Stored bytes are not the bytes that were written; nothing wrong was handed out."""
+
+    remedy = "Restore the store from a backup; the disk may be failing."
+
+
+class StoreClosedError(StoreError):
+    """The handle was closed."""
+
+    remedy = "Open the store again."
+
+
+class ReopenNeededError(StoreError):
+    """An earlier commit failed, so the handle refuses everything but `reopen` and `close`."""
+
+    remedy = "Call reopen()."
+
+
+class ForkedError(StoreError):
+    """The handle was opened in another process and came here by a fork."""
+
+    remedy = "Start child processes with spawn or forkserver, and open nothing of the parent's."
+
+
+class UnsupportedPlatformError(StoreError):
+    """The operating system or interpreter cannot keep the guarantees of the store."""
+
+    remedy = "Use Linux or macOS, with a CPython that has its global lock on."
+
+
+class CodecError(StoreError, ValueError):
+    """An event cannot be encoded, or stored bytes cannot be decoded to one."""
+
+    remedy = "Compare the versions of the code that wrote the event and of this one."
+
+
+class UnknownEventError(CodecError):
+    """The event's tag or schema version is unknown here, most likely because it is newer."""
+
+    remedy = "Install the version of logistics that wrote this event, or a newer one."
+
+    def __init__(self, tag: str, version: int) -> None:
+        """Remember which tag and schema version was met."""
+        super().__init__(f"unknown event {tag!r}, version {version}")
+        self.args = (tag, version)
+        self.tag = tag
+        self.version = version
+
+    def __str__(self) -> str:
+        """Name the tag and version."""
+        return f"unknown event {self.tag!r}, version {self.version}"
