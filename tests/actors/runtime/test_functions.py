@@ -542,7 +542,7 @@ def test_what_is_typed_into_a_scripts_namespace_is_refused_and_its_own_functions
             """
             from actors.runtime.functions import function_ref
             def own(): pass
-            exec(compile("def typed(): pass", "<stdin>", "single"))
+            exec(compile("def typed(): pass", "<stdin>", "exec"))
             print(function_ref(own))
             try: function_ref(typed)
             except ValueError as error: print(error)
