@@ -11,7 +11,7 @@ from types import MappingProxyType
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
         "actors.runtime.functions:_TASKS": (
-            "the table of names given by @logistics.task: a decorator runs before there is any engine to keep it"
+            "the table of names given by @logistics.task: a decorator runs before any engine exists"
         ),
     }
 )

@@ -13,8 +13,8 @@ MUTABLE_CALLS = frozenset(
 )
 IMMUTABLE_CLASSES = frozenset(
     """
-    TypeVar ParamSpec TypeVarTuple NewType NamedTuple TypedDict MappingProxyType Decimal Fraction Path PurePath
-    UUID Struct Encoder Decoder NullHandler Literal Annotated Meta Generic Protocol
+    TypeVar ParamSpec TypeVarTuple NewType NamedTuple TypedDict MappingProxyType Decimal Fraction Path
+    PurePath UUID Struct Encoder Decoder NullHandler Literal Annotated Meta Generic Protocol
     """.split()
 )
 FROZEN_BASES = frozenset({"NamedTuple", "Enum", "StrEnum", "IntEnum", "Flag", "IntFlag"})
