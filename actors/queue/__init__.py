@@ -1,0 +1,1 @@
+"""The queue: jobs, their attempts, hand leases, resources."""

@@ -1,0 +1,15 @@
+"""The queue actor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from actors.queue.decider import QueueRules
+from actors.runtime.actor import EventSourcedActor
+from actors.runtime.rules import Rules  # noqa: TC001 -- the class variable's type
+
+
+class QueueActor(EventSourcedActor):
+    """Decides about queues, jobs, leases and resources."""
+
+    rules: ClassVar[Rules] = QueueRules()

@@ -1,0 +1,128 @@
+"""The rules of resources: all or nothing, first come first served, never over-committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.queue.messages import (
+    ResourceAdded,
+    ResourceGranted,
+    ResourceReleased,
+    ResourceRequested,
+    ResourceView,
+)
+from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.queue.messages import AddResource, Allocate, GetResources, Release
+    from actors.queue.resources import Amounts
+    from actors.queue.state import QueueState
+    from actors.runtime.messages import Context, Decision
+
+
+def add(state: QueueState, message: AddResource, context: Context, decision: Decision) -> None:
+    """Define a resource; the same definition again changes nothing."""
+    if state.resources.capacity.get(message.name) == (message.kind, message.capacity):
+        return
+    if message.capacity < state.resources.used(message.name):
+        msg = (
+            f"resource {message.name!r}: {state.resources.used(message.name)} are in use, "
+            f"more than the new capacity of {message.capacity}"
+        )
+        raise InputError(msg)
+    decision.emit(ResourceAdded(message.name, message.kind, message.capacity, context.now_us))
+
+
+def allocate(state: QueueState, message: Allocate, context: Context, decision: Decision) -> None:
+    """Grant at once, or stand in line, or say no."""
+    resources = state.resources
+    for held in (resources.held, resources.waiting):
+        before = held.get(message.allocation_id)
+        if before is not None:
+            if (before.requester, before.amounts) != (message.requester, message.amounts):
+                msg = f"allocation id {message.allocation_id!r} is in use for something else"
+                raise ConflictingIdError(msg)
+            decision.answer(held is resources.held)
+            return
+    for name, amount in message.amounts:
+        if name not in resources.capacity:
+            msg = f"no resource {name!r}; there are {sorted(resources.capacity)}"
+            raise UnknownIdError(msg)
+        if amount > resources.capacity[name][1]:
+            msg = f"{amount} of {name!r} can never be granted: its capacity is {resources.capacity[name][1]}"
+            raise InputError(msg)
+    granted = not _somebody_before(state, message.amounts) and resources.fits(message.amounts)
+    decision.answer(granted)
+    event = ResourceGranted if granted else ResourceRequested
+    if granted or message.wait:
+        decision.emit(
+            event(message.allocation_id, message.requester, message.amounts, context.epoch, context.now_us)
+        )
+
+
+def _somebody_before(state: QueueState, amounts: Amounts) -> bool:
+    """Whether somebody already waits for one of these resources: nobody overtakes."""
+    names = {name for name, _ in amounts}
+    return any(name in names for waiting in state.resources.waiting.values() for name, _ in waiting.amounts)
+
+
+def release(state: QueueState, message: Release, context: Context, decision: Decision) -> None:
+    """Give back, and grant to those whose turn it is."""
+    resources = state.resources
+    there = message.allocation_id in resources.held or message.allocation_id in resources.waiting
+    decision.answer(there)
+    if there:
+        _release(state, (message.allocation_id,), "released", context, decision)
+
+
+def free_the_dead(state: QueueState, context: Context, decision: Decision) -> None:
+    """Free what holders of an earlier incarnation held: their process is gone."""
+    resources = state.resources
+    dead = [
+        allocation
+        for holdings in (resources.held, resources.waiting)
+        for allocation, holding in holdings.items()
+        if holding.epoch != context.epoch
+    ]
+    if dead:
+        _release(state, dead, "holder ended", context, decision)
+
+
+def _release(
+    state: QueueState, allocations: Iterable[str], reason: str, context: Context, decision: Decision
+) -> None:
+    resources = state.resources
+    gone = list(allocations)
+    for allocation in gone:
+        decision.emit(ResourceReleased(allocation, context.now_us, reason))
+    taken: list[Amounts] = []
+    blocked: set[str] = set()
+    for allocation, waiting in resources.waiting.items():
+        names = {name for name, _ in waiting.amounts}
+        if allocation in gone:
+            continue
+        if names & blocked or not resources.fits(waiting.amounts, freed=gone, taken=taken):
+            blocked |= names  # those behind it must not overtake on any of these
+            continue
+        taken.append(waiting.amounts)
+        decision.emit(
+            ResourceGranted(allocation, waiting.requester, waiting.amounts, context.epoch, context.now_us)
+        )
+
+
+def get(state: QueueState, _message: GetResources, _context: Context, decision: Decision) -> None:
+    """Answer who holds what."""
+    resources = state.resources
+    views = []
+    for name, (kind, capacity) in resources.capacity.items():
+        holders = tuple(
+            (allocation, holding.requester, amount)
+            for allocation, holding in resources.held.items()
+            for held, amount in holding.amounts
+            if held == name
+        )
+        waiting = sum(any(held == name for held, _ in holding.amounts) for holding in resources.waiting.values())
+        views.append(ResourceView(name, kind, capacity, resources.used(name), holders, waiting))
+    decision.answer(tuple(views))

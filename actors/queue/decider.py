@@ -1,0 +1,466 @@
+"""The rules of the queue: what starts when, what a finished attempt means, who is told."""
+
+from __future__ import annotations
+
+import heapq
+from hashlib import blake2b
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from actors.queue import allocation, hand
+from actors.queue.messages import (
+    FINAL,
+    FIRINGS,
+    QUEUE_EVENTS,
+    STEPS,
+    AddResource,
+    Allocate,
+    AttemptInterrupted,
+    AttemptRefused,
+    CancelJob,
+    ClearQueue,
+    EnqueueJobs,
+    FunctionsKnown,
+    GetJob,
+    GetResources,
+    GetStats,
+    JobCancelled,
+    JobCompleted,
+    JobEnded,
+    JobEnqueued,
+    JobFailed,
+    JobReady,
+    JobRetried,
+    JobRetrying,
+    JobStarted,
+    JobStatus,
+    JobUnblocked,
+    JobUnresolved,
+    JobView,
+    LeaseJob,
+    ListQueues,
+    PauseQueue,
+    PeekQueue,
+    QueuePaused,
+    QueueResumed,
+    QueueStats,
+    Release,
+    ResumeQueue,
+    RetryJob,
+    SettleLease,
+    Unfinished,
+)
+from actors.queue.outcome import (
+    cancel_dependents,
+    complete,
+    fail,
+    interrupt,
+    retired_of,
+    tell_end,
+    tell_owner,
+)
+from actors.queue.state import PROCESS_ENDED, Job, Line, QueueState
+from actors.runtime.effects import (
+    Acknowledge,
+    AttemptFinished,
+    AttemptKey,
+    CancelAttempt,
+    ReportUnacknowledged,
+    StartAttempt,
+)
+from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
+from actors.runtime.messages import Context, Decision, Known, Message, Shutdown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from actors.queue.messages import JobSpec, RetryPolicy
+    from actors.runtime.messages import Event
+
+PREFETCH = 256
+"""Attempts that may be queued at the executor beyond its free workers, at most."""
+PREFETCH_US = 1_000
+"""Work, per worker, that may be queued ahead: a dispatch must not outlast a commit by much."""
+ENCODE = msgspec.msgpack.Encoder().encode
+
+
+class QueueRules:
+    """The rules of the queue actor. Pure: nothing here reads a clock, draws a number or touches the disk."""
+
+    name = "queue"
+    events: tuple[type[Event], ...] = QUEUE_EVENTS
+
+    def initial(self) -> QueueState:
+        """Return the state before the first event."""
+        return QueueState()
+
+    def restore(self, image: Any, /) -> QueueState:
+        """Return the state whose `dump` was `image`."""
+        return QueueState.restore(image)
+
+    def lookups(self, state: QueueState, message: Message, /) -> Iterable[str]:
+        """Name the jobs that memory may have forgotten and the decision needs to know."""
+        wanted: list[str] = []
+        if type(message) is EnqueueJobs:
+            for spec in message.jobs:
+                if not message.fresh:
+                    wanted.append(spec.job_id)
+                wanted += spec.after
+        elif type(message) is AttemptFinished:
+            if message.key.job_id in state.running:
+                return ()
+            wanted.append(message.key.job_id)
+        elif type(message) is RetryJob:
+            wanted.append(message.job_id)
+        else:
+            return ()
+        return [f"job:{job_id}" for job_id in wanted if job_id not in state.jobs]
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        """Decide on one message; a refusal is raised and changes nothing."""
+        decision = Decision()
+        _RULES.get(type(message), _unknown)(state, message, context, decision)
+        return decision
+
+    def settle(self, state: QueueState, context: Context, /) -> Iterator[Decision]:
+        """Let time pass, then start what a free worker can take."""
+        if any(line.next_due_us() is not None for line in state.lines.values()):
+            yield _make_due_ready(state, context)
+        if state.leases:
+            yield hand.expire_leases(state, context)
+        yield _start_ready(state, context)
+
+    def pending(self, state: QueueState, context: Context, /) -> Decision:
+        """Say again every start of this incarnation; interrupt what an earlier one was running (R16)."""
+        decision = Decision()
+        for job in state.running.values():
+            if job.epoch == context.epoch:
+                decision.do(StartAttempt(key=job.key, correlation=job.owner))
+            else:
+                interrupt(job, context, decision, charged=job.counted, reason=PROCESS_ENDED)
+        for job_id in state.leases:
+            job = state.jobs[job_id]
+            if job.epoch != context.epoch:
+                interrupt(job, context, decision, charged=False, reason="process ended while taken by hand")
+        for jobs in state.unresolved.values():
+            for job_id in jobs:
+                if state.jobs[job_id].epoch != context.epoch:
+                    decision.emit(JobReady(job_id, context.now_us, "reopened"), state.jobs[job_id].owner)
+        allocation.free_the_dead(state, context, decision)
+        decision.do(ReportUnacknowledged())
+        return decision
+
+    def next_wake_us(self, state: QueueState, context: Context, /) -> int | None:
+        """Return when the next job is due or the next lease ends."""
+        instants = [due for line in state.lines.values() if (due := line.next_due_us()) is not None]
+        instants += state.leases.values()
+        return min(instants, default=None)
+
+
+# -- enqueueing --------------------------------------------------------------------------------------------
+
+
+def digest_of(spec: JobSpec) -> bytes:
+    """Return the fingerprint by which a repeated id is known to mean the same job."""
+    return blake2b(ENCODE(spec), digest_size=8).digest()
+
+
+def _enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision: Decision) -> None:
+    seen: dict[str, bytes] = {}
+    for spec in message.jobs:
+        digest = digest_of(spec)
+        before = _digest_on_record(state, spec.job_id, context, seen)
+        if before is None:
+            missing = _missing(state, spec, context, seen)
+            decision.emit(JobEnqueued(spec, digest, context.now_us, missing), spec.owner)
+            seen[spec.job_id] = digest
+        elif before != digest:
+            msg = f"job id {spec.job_id!r} is on record for another job"
+            raise ConflictingIdError(msg)
+        elif spec.owner:
+            _tell_again(state, spec, context, decision)
+    decision.answer(tuple(spec.job_id for spec in message.jobs))
+
+
+def _digest_on_record(state: QueueState, job_id: str, context: Context, seen: dict[str, bytes]) -> bytes | None:
+    job = state.jobs.get(job_id) or state.retired.get(job_id)
+    if job is not None:
+        return job.digest
+    known = context.known.get(f"job:{job_id}")
+    if known is not None and isinstance(first := known.history[0], JobEnqueued):
+        return first.digest
+    return seen.get(job_id)
+
+
+def _tell_again(state: QueueState, spec: JobSpec, context: Context, decision: Decision) -> None:
+    """Answer an owner who asks again for a job that is over: pull, not push (R8)."""
+    retired = state.retired.get(spec.job_id)
+    known = context.known.get(f"job:{spec.job_id}")
+    if retired is None and known is not None:
+        retired = retired_of(known)
+    if retired is not None:
+        tell_owner(spec.owner, spec.job_id, retired, decision)
+
+
+def _missing(state: QueueState, spec: JobSpec, context: Context, seen: dict[str, bytes]) -> int:
+    missing = 0
+    for other in spec.after:
+        if other in state.jobs or other in seen:
+            missing += 1
+            continue
+        known = context.known.get(f"job:{other}")
+        retired = state.retired.get(other) or (known and retired_of(known))
+        if not retired:
+            msg = f"job {spec.job_id!r} is to run after {other!r}, which is not on record"
+            raise UnknownIdError(msg)
+        if retired.status is not JobStatus.COMPLETED:
+            msg = f"job {spec.job_id!r} is to run after {other!r}, which is {retired.status}"
+            raise InputError(msg)
+    return missing
+
+
+# -- starting ------------------------------------------------------------------------------------------------
+
+
+def _make_due_ready(state: QueueState, context: Context) -> Decision:
+    decision = Decision()
+    for line in state.lines.values():
+        due = line.next_due_us()
+        if due is not None and due <= context.now_us:
+            for job in line.due(context.now_us):
+                decision.emit(JobReady(job.job_id, context.now_us, "due"), job.owner)
+    return decision
+
+
+def _start_ready(state: QueueState, context: Context) -> Decision:
+    """Record a start for what free workers take next, and a little ahead if it is surely short."""
+    decision = Decision()
+    lines = [line for line in state.lines.values() if line.ready_count and not line.paused and _is_served(line, context)]
+    if not lines:
+        return decision
+    inflight = len(state.running) + sum(key.epoch == context.epoch for key in state.zombies)
+    free = context.capacity - inflight
+    if free <= -PREFETCH or context.capacity <= 0:
+        return decision
+    suspects = state.suspects
+    queued_us = 0
+    for job in _in_order(lines):
+        if free <= 0:
+            run_us = state.run_us.get(job.function)
+            queued_us += run_us or 1
+            if run_us is None or suspects or job.suspect or queued_us > PREFETCH_US * context.capacity:
+                break
+            if free <= -PREFETCH:
+                break
+        attempt = job.attempt + 1
+        behind = max(0, 1 - free)
+        decision.emit(JobStarted(job.job_id, attempt, context.epoch, context.now_us, behind), job.owner)
+        decision.do(StartAttempt(key=AttemptKey(job.job_id, attempt, context.epoch), correlation=job.owner))
+        free -= 1
+        suspects += job.suspect
+    return decision
+
+
+def _is_served(line: Line, context: Context) -> bool:
+    if line.name == STEPS:
+        return True
+    if line.name == FIRINGS:
+        return context.scheduling
+    return context.served is None or line.name in context.served
+
+
+def _in_order(lines: list[Line]) -> Iterator[Job]:
+    if len(lines) == 1:
+        return lines[0].ready()
+    return heapq.merge(*(line.ready() for line in lines), key=lambda job: (-job.priority, job.order))
+
+
+# -- the end of an attempt ---------------------------------------------------------------------------------
+
+
+def _finished(state: QueueState, message: AttemptFinished, context: Context, decision: Decision) -> None:
+    key = message.key
+    decision.do(Acknowledge(key=key))
+    job = state.running.get(key.job_id)
+    if job is None or job.attempt != key.attempt or job.epoch != key.epoch:
+        _stale(state, message, context, decision)
+        return
+    if message.outcome == "ok":
+        complete(state, job, context, decision, result=message.result, run_us=message.run_us)
+    elif message.outcome == "error":
+        fail(state, job, context, decision, error=message.error, traceback=message.traceback)
+    elif message.outcome == "unresolved":
+        decision.emit(JobUnresolved(job.job_id, job.attempt, message.error, context.now_us), job.owner)
+    else:
+        interrupt(job, context, decision, charged=False, reason="returned")
+
+
+def _stale(state: QueueState, message: AttemptFinished, context: Context, decision: Decision) -> None:
+    """Refuse the result of an attempt that does not count any more, and record that once (R15)."""
+    key = message.key
+    if key not in state.zombies:
+        job = state.jobs.get(key.job_id)
+        retired = state.retired.get(key.job_id)
+        known = context.known.get(f"job:{key.job_id}")
+        if job is None and retired is None and known is not None:
+            if any(isinstance(event, AttemptRefused) and event.attempt == key.attempt for event in known.history):
+                return
+            retired = retired_of(known)
+        if retired is not None and retired.attempt == key.attempt and retired.status is not JobStatus.CANCELLED:
+            return  # the same end again: the acknowledgement was lost, not the result
+        if job is None and retired is None:
+            return  # a job that no durable log knows: its enqueueing was lost with a failed commit
+    decision.emit(
+        AttemptRefused(key.job_id, key.attempt, message.outcome, context.now_us), state.zombies.get(key, "")
+    )
+
+
+def _shutdown(state: QueueState, _message: Shutdown, context: Context, decision: Decision) -> None:
+    """Interrupt what still runs; the engine closes and nobody is charged."""
+    for job in state.running.values():
+        interrupt(job, context, decision, charged=False, reason="closed")
+
+
+# -- single jobs -----------------------------------------------------------------------------------------------
+
+
+def _cancel(state: QueueState, message: CancelJob, context: Context, decision: Decision) -> None:
+    job = state.jobs.get(message.job_id)
+    decision.answer(job is not None)
+    if job is not None:
+        _cancel_one(state, job, context, decision, "cancelled by a caller")
+
+
+def _cancel_one(state: QueueState, job: Job, context: Context, decision: Decision, reason: str) -> None:
+    if job.job_id in state.running:
+        decision.do(CancelAttempt(key=job.key))
+    decision.emit(JobCancelled(job.job_id, job.attempt, context.now_us, reason), job.owner)
+    tell_end(job, JobStatus.CANCELLED, reason, context, decision, charged=job.charged)
+    cancel_dependents(state, job.job_id, f"job {job.job_id!r} was cancelled", context, decision)
+
+
+def _retry(state: QueueState, message: RetryJob, context: Context, decision: Decision) -> None:
+    job = state.jobs.get(message.job_id)
+    if job is not None:
+        msg = f"job {message.job_id!r} is {job.status}; only a failed or cancelled job can be retried"
+        raise InputError(msg)
+    known = context.known.get(f"job:{message.job_id}")
+    retired = state.retired.get(message.job_id) or (known and retired_of(known))
+    if not retired or known is None:
+        msg = f"no job {message.job_id!r} on record"
+        raise UnknownIdError(msg)
+    if retired.status is JobStatus.COMPLETED:
+        msg = f"job {message.job_id!r} is COMPLETED; only a failed or cancelled job can be retried"
+        raise InputError(msg)
+    first = known.history[0]
+    assert isinstance(first, JobEnqueued)
+    spec = first.spec
+    if spec.owner:
+        msg = f"job {message.job_id!r} belongs to {spec.owner!r}; retry that instead"
+        raise InputError(msg)
+    spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=())
+    decision.emit(JobRetried(spec, retired.digest, retired.attempt, retired.status, context.now_us), spec.owner)
+
+
+def _functions_known(state: QueueState, message: FunctionsKnown, context: Context, decision: Decision) -> None:
+    for function in message.functions:
+        for job_id in state.unresolved.get(function, ()):
+            decision.emit(JobReady(job_id, context.now_us, "function known"), state.jobs[job_id].owner)
+
+
+# -- queues and questions ------------------------------------------------------------------------------------
+
+
+def _pause(state: QueueState, message: PauseQueue, context: Context, decision: Decision) -> None:
+    line = state.lines.get(message.queue)
+    if line is None or not line.paused:
+        decision.emit(QueuePaused(message.queue, context.now_us))
+
+
+def _resume(state: QueueState, message: ResumeQueue, context: Context, decision: Decision) -> None:
+    line = state.lines.get(message.queue)
+    if line is not None and line.paused:
+        decision.emit(QueueResumed(message.queue, context.now_us))
+
+
+def _clear(state: QueueState, message: ClearQueue, context: Context, decision: Decision) -> None:
+    waiting = [
+        job for job in state.jobs.values() if job.queue == message.queue and job.status is not JobStatus.RUNNING
+    ]
+    for job in waiting:
+        decision.emit(JobCancelled(job.job_id, job.attempt, context.now_us, "queue cleared"), job.owner)
+        tell_end(job, JobStatus.CANCELLED, "queue cleared", context, decision, charged=job.charged)
+    decision.answer(len(waiting))
+
+
+def _get_job(state: QueueState, message: GetJob, _context: Context, decision: Decision) -> None:
+    job = state.jobs.get(message.job_id)
+    if job is not None:
+        attempts = job.charged + (job.status is JobStatus.RUNNING)
+        decision.answer(JobView(job.job_id, job.queue, job.status, attempts, job.due_us))
+
+
+def _get_stats(state: QueueState, message: GetStats, _context: Context, decision: Decision) -> None:
+    lines = [state.lines[message.queue]] if message.queue in state.lines else []
+    if not message.queue:
+        lines = list(state.lines.values())
+    by_status = dict.fromkeys(map(str, JobStatus), 0)
+    for line in lines:
+        for status, count in line.counts.items():
+            by_status[status] += count
+    waiting = by_status[JobStatus.SCHEDULED] + by_status[JobStatus.RETRYING]
+    decision.answer(QueueStats(sum(line.ready_count for line in lines), waiting, by_status))
+
+
+def _peek(state: QueueState, message: PeekQueue, _context: Context, decision: Decision) -> None:
+    line = state.lines.get(message.queue)
+    if line is not None:
+        decision.answer(next((job.job_id for job in islice(line.ready(), 1)), None))
+
+
+def _unfinished(state: QueueState, message: Unfinished, _context: Context, decision: Decision) -> None:
+    """Count what `process` waits for: not what is scheduled, taken by hand, unresolved or paused."""
+    line = state.lines.get(message.queue)
+    if line is None:
+        decision.answer(0)
+        return
+    running = line.counts.get(JobStatus.RUNNING, 0)
+    if state.leases:
+        running -= sum(state.jobs[job_id].queue == message.queue for job_id in state.leases)
+    waiting = 0 if line.paused else line.counts.get(JobStatus.RETRYING, 0) + line.ready_count
+    decision.answer(running + waiting)
+
+
+def _list_queues(state: QueueState, _message: ListQueues, _context: Context, decision: Decision) -> None:
+    decision.answer(tuple(state.lines))
+
+
+def _unknown(_state: QueueState, message: Message, _context: Context, _decision: Decision) -> NoReturn:
+    msg = f"the queue does not know what to do with {type(message).__name__}"
+    raise InternalError(msg)
+
+
+_RULES: dict[type[Message], Callable[[QueueState, Any, Context, Decision], None]] = {
+    EnqueueJobs: _enqueue,
+    AttemptFinished: _finished,
+    Shutdown: _shutdown,
+    CancelJob: _cancel,
+    RetryJob: _retry,
+    FunctionsKnown: _functions_known,
+    LeaseJob: hand.lease,
+    SettleLease: hand.settle,
+    PauseQueue: _pause,
+    ResumeQueue: _resume,
+    ClearQueue: _clear,
+    GetJob: _get_job,
+    GetStats: _get_stats,
+    PeekQueue: _peek,
+    Unfinished: _unfinished,
+    ListQueues: _list_queues,
+    AddResource: allocation.add,
+    Allocate: allocation.allocate,
+    Release: allocation.release,
+    GetResources: allocation.get,
+}

@@ -1,0 +1,51 @@
+"""Jobs taken by hand: leases that end by being settled or by running out."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from actors.queue.messages import JobLeased
+from actors.queue.outcome import complete, fail, interrupt
+from actors.runtime.effects import AttemptKey
+from actors.runtime.messages import Decision
+
+if TYPE_CHECKING:
+    from actors.queue.messages import LeaseJob, SettleLease
+    from actors.queue.state import QueueState
+    from actors.runtime.messages import Context
+
+
+def lease(state: QueueState, message: LeaseJob, context: Context, decision: Decision) -> None:
+    """Give the first ready job to whoever asked, for a while."""
+    line = state.lines.get(message.queue)
+    if line is None or line.paused:
+        return
+    for job in islice(line.ready(), 1):
+        attempt = job.attempt + 1
+        until_us = context.now_us + message.lease_us
+        decision.emit(JobLeased(job.job_id, attempt, context.epoch, context.now_us, until_us), job.owner)
+        decision.answer(AttemptKey(job.job_id, attempt, context.epoch))
+
+
+def settle(state: QueueState, message: SettleLease, context: Context, decision: Decision) -> None:
+    """End a lease by its result; answered with False if it has run out or was never given."""
+    key = message.key
+    job = state.jobs.get(key.job_id)
+    standing = job is not None and key.job_id in state.leases and job.key == key
+    decision.answer(standing)
+    if job is None or not standing:
+        return
+    if message.outcome == "ok":
+        complete(state, job, context, decision, result=message.result, run_us=0)
+    else:
+        fail(state, job, context, decision, error=message.error)
+
+
+def expire_leases(state: QueueState, context: Context) -> Decision:
+    """Take back what was not settled in time; it counts as an attempt."""
+    decision = Decision()
+    for job_id, until_us in state.leases.items():
+        if until_us <= context.now_us:
+            interrupt(state.jobs[job_id], context, decision, charged=True, reason="lease expired")
+    return decision

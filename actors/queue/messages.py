@@ -1,0 +1,495 @@
+"""What is said to the queue, what it records, and what it answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+
+from actors.runtime.effects import AttemptKey  # noqa: TC001 -- msgspec resolves it when it decodes
+from actors.runtime.messages import Event, Message
+
+STEPS = "@steps"
+"""The engine's own queue for steps of workflows that name none; served as long as the engine is open."""
+FIRINGS = "@schedules"
+"""The engine's own queue for firings of schedules that name none; served while a scheduler is started."""
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. COMPLETED, FAILED, CANCELLED and EXPIRED are final."""
+
+    PENDING = "PENDING"
+    SCHEDULED = "SCHEDULED"
+    RUNNING = "RUNNING"
+    RETRYING = "RETRYING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    UNRESOLVED = "UNRESOLVED"
+
+
+FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED})
+
+
+class Data(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A value inside commands and events."""
+
+
+class RetryPolicy(Data, frozen=True):
+    """How often and when a failed attempt is tried again."""
+
+    max_retries: int = 3
+    """Attempts after the first one."""
+    base_us: int = 1_000_000
+    """Bound of the first delay; 0: at once."""
+    cap_us: int = 300_000_000
+    """Bound of any delay."""
+
+
+class Input(Data, frozen=True):
+    """Where a parameter of a step's function comes from."""
+
+    parameter: str
+    kind: str
+    """`step`: the result of the job `source`; `param`: the run's parameter `source`; `ctx`: the attempt's
+    context; `ref-step` and `ref-param`: named in a `{{…}}` reference as `parameter`, not passed themselves."""
+    source: str
+
+
+class JobSpec(Data, frozen=True):
+    """A job as its caller defines it. Written once, with the job's first event."""
+
+    job_id: str
+    queue: str
+    name: str
+    function: str
+    payload: bytes
+    """Arguments as bytes (`actors.runtime.values.encode_call`)."""
+    priority: int = 0
+    retry: RetryPolicy = RetryPolicy()
+    due_us: int = 0
+    """Not before this instant, µs UTC; 0: at once."""
+    owner: str = ""
+    """Whose work this is (`run:…`, `schedule:…`): that actor is told of the end; empty for nobody's."""
+    inputs: tuple[Input, ...] = ()
+    after: tuple[str, ...] = ()
+    """Jobs that must have completed before this one starts."""
+
+
+class JobView(Data, frozen=True):
+    """A job as the queue sees it now."""
+
+    job_id: str
+    queue: str
+    status: str
+    attempts: int
+    due_us: int
+
+
+class QueueStats(Data, frozen=True):
+    """Counts of one queue, or of all; each costs the same however many jobs there are."""
+
+    ready: int
+    waiting: int
+    """Waiting for a time: scheduled and retrying."""
+    by_status: dict[str, int]
+
+
+# -- commands and queries ------------------------------------------------------------------------------
+
+
+class EnqueueJobs(Message, frozen=True, tag="queue.enqueue_jobs"):
+    """Put jobs on their queues, all or none. Answered with their ids. Repeating it is safe.
+
+    `ConflictingIdError` if an id is on record for another job.
+    """
+
+    jobs: tuple[JobSpec, ...]
+    fresh: bool = False
+    """The ids were made just now and never sent before: nothing on record can have them."""
+
+
+class CancelJob(Message, frozen=True, tag="queue.cancel_job"):
+    """Cancel a job that has not ended; answered with whether that was so."""
+
+    job_id: str
+
+
+class RetryJob(Message, frozen=True, tag="queue.retry_job"):
+    """Take up a failed or cancelled job again, with all its tries. `UnknownIdError`, `InputError`."""
+
+    job_id: str
+
+
+class LeaseJob(Message, frozen=True, tag="queue.lease_job"):
+    """Take the next ready job by hand for `lease_us`; answered with its `AttemptKey` or None."""
+
+    queue: str
+    lease_us: int
+
+
+class SettleLease(Message, frozen=True, tag="queue.settle_lease"):
+    """End a job taken by hand; `outcome` is `ok` or `error`. Answered with whether the lease still stood."""
+
+    key: AttemptKey
+    outcome: str
+    result: bytes = b""
+    error: str = ""
+
+
+class PauseQueue(Message, frozen=True, tag="queue.pause"):
+    """Start nothing more from a queue until it is resumed."""
+
+    queue: str
+
+
+class ResumeQueue(Message, frozen=True, tag="queue.resume"):
+    """Start jobs of a paused queue again."""
+
+    queue: str
+
+
+class ClearQueue(Message, frozen=True, tag="queue.clear"):
+    """Cancel every job of a queue that has not begun; answered with their number."""
+
+    queue: str
+
+
+class FunctionsKnown(Message, frozen=True, tag="queue.functions_known"):
+    """Functions that can be found from now on: jobs that waited for them become ready."""
+
+    functions: tuple[str, ...]
+
+
+class GetJob(Message, frozen=True, tag="queue.get_job"):
+    """Answered with the `JobView` of a live job, or None: ended or unknown, the log will tell."""
+
+    job_id: str
+
+
+class GetStats(Message, frozen=True, tag="queue.get_stats"):
+    """Answered with `QueueStats`; an empty name means all queues together."""
+
+    queue: str
+
+
+class PeekQueue(Message, frozen=True, tag="queue.peek"):
+    """Answered with the id of the job that would start next, or None."""
+
+    queue: str
+
+
+class Unfinished(Message, frozen=True, tag="queue.unfinished"):
+    """Answered with how many jobs of a queue are pending, running or waiting for a retry."""
+
+    queue: str
+
+
+class ListQueues(Message, frozen=True, tag="queue.list"):
+    """Answered with the names of all queues that ever had a job."""
+
+
+class AddResource(Message, frozen=True, tag="resource.add"):
+    """Define a resource, or change its capacity."""
+
+    name: str
+    kind: str
+    capacity: float
+
+
+class Allocate(Message, frozen=True, tag="resource.allocate"):
+    """Take amounts of resources, all or nothing; answered with whether they were granted at once.
+
+    With `wait` it queues up, first come first served, and `ResourceGranted` tells when its turn came.
+    """
+
+    allocation_id: str
+    requester: str
+    amounts: tuple[tuple[str, float], ...]
+    wait: bool = False
+
+
+class Release(Message, frozen=True, tag="resource.release"):
+    """Give back an allocation, or give up waiting for it; answered with whether there was one."""
+
+    allocation_id: str
+
+
+class GetResources(Message, frozen=True, tag="resource.get"):
+    """Answered with a tuple of `ResourceView`s."""
+
+
+class ResourceView(Data, frozen=True):
+    """A resource as it is now."""
+
+    name: str
+    kind: str
+    capacity: float
+    used: float
+    holders: tuple[tuple[str, str, float], ...]
+    """Allocation id, requester, amount."""
+    waiting: int
+
+
+# -- words to peers ------------------------------------------------------------------------------------
+
+
+class JobEnded(Message, frozen=True, tag="job.ended"):
+    """Told to the owner of a job: it has ended."""
+
+    job_id: str
+    status: str
+    error: str
+    attempts: int
+    ended_us: int
+
+
+# -- events ------------------------------------------------------------------------------------------------
+
+
+class JobEvent(Event, frozen=True):
+    """A fact about one job."""
+
+    job_id: str
+
+    @property
+    def entity(self) -> str:
+        """The job."""
+        return f"job:{self.job_id}"
+
+
+class JobEnqueued(Event, frozen=True, tag="job.enqueued"):
+    """A job was accepted."""
+
+    spec: JobSpec
+    digest: bytes
+    """Fingerprint of the spec: another body under the same id is a conflict."""
+    at_us: int
+    missing: int = 0
+    """How many of the jobs named in `spec.after` had not completed yet."""
+
+    @property
+    def entity(self) -> str:
+        """The job."""
+        return f"job:{self.spec.job_id}"
+
+
+class JobReady(JobEvent, frozen=True, tag="job.ready"):
+    """A job that waited may start: its time came, what it waited for completed, its function was found."""
+
+    at_us: int
+    reason: str
+
+
+class JobUnblocked(JobEvent, frozen=True, tag="job.unblocked"):
+    """One of the jobs that this one waits for has completed, others have not."""
+
+    by: str
+
+
+class JobStarted(JobEvent, frozen=True, tag="job.started"):
+    """An attempt was given to the executor. Durable before the function begins."""
+
+    attempt: int
+    epoch: int
+    at_us: int
+    behind: int = 0
+    """Attempts that were ahead of it when no worker was free; 0: a worker takes it at once."""
+
+
+class JobLeased(JobEvent, frozen=True, tag="job.leased"):
+    """An attempt was taken by hand until `until_us`."""
+
+    attempt: int
+    epoch: int
+    at_us: int
+    until_us: int
+
+
+class JobCompleted(JobEvent, frozen=True, tag="job.completed"):
+    """The job has succeeded."""
+
+    final: ClassVar[bool] = True
+
+    attempt: int
+    result: bytes
+    at_us: int
+    run_us: int
+
+
+class JobRetrying(JobEvent, frozen=True, tag="job.retrying"):
+    """An attempt failed; the next one is not before `due_us`."""
+
+    attempt: int
+    error: str
+    traceback: str
+    at_us: int
+    due_us: int
+
+
+class JobFailed(JobEvent, frozen=True, tag="job.failed"):
+    """The last attempt failed, or what the job waited for did. It stays until somebody retries it."""
+
+    final: ClassVar[bool] = True
+
+    attempt: int
+    error: str
+    traceback: str
+    at_us: int
+
+
+class AttemptInterrupted(JobEvent, frozen=True, tag="attempt.interrupted"):
+    """The end of its process, or of its lease, cut an attempt short. The job is ready again."""
+
+    attempt: int
+    at_us: int
+    charged: bool
+    """Whether it counts: a start that may never have reached a worker, and one cut by `close`, do not."""
+    reason: str
+
+
+class AttemptRefused(JobEvent, frozen=True, tag="attempt.refused"):
+    """A result came from an attempt that another one has superseded; it was not used."""
+
+    attempt: int
+    outcome: str
+    at_us: int
+
+
+class JobCancelled(JobEvent, frozen=True, tag="job.cancelled"):
+    """The job was cancelled."""
+
+    final: ClassVar[bool] = True
+
+    attempt: int
+    at_us: int
+    reason: str
+
+
+class JobUnresolved(JobEvent, frozen=True, tag="job.unresolved"):
+    """The function could not be found: the job waits, uncharged, until it can."""
+
+    attempt: int
+    error: str
+    at_us: int
+
+
+class JobRetried(Event, frozen=True, tag="job.retried"):
+    """A failed or cancelled job was taken up again by hand."""
+
+    spec: JobSpec
+    """As it was enqueued, without the payload, which the first event has."""
+    digest: bytes
+    attempts: int
+    """Attempts so far; the next one has the next number."""
+    was: str
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The job."""
+        return f"job:{self.spec.job_id}"
+
+
+class QueuePaused(Event, frozen=True, tag="queue.paused"):
+    """The queue starts nothing."""
+
+    queue: str
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The queue."""
+        return f"queue:{self.queue}"
+
+
+class QueueResumed(Event, frozen=True, tag="queue.resumed"):
+    """The queue starts jobs again."""
+
+    queue: str
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The queue."""
+        return f"queue:{self.queue}"
+
+
+class ResourceAdded(Event, frozen=True, tag="resource.added"):
+    """A resource was defined or its capacity changed."""
+
+    name: str
+    kind: str
+    capacity: float
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The resource."""
+        return f"resource:{self.name}"
+
+
+class ResourceEvent(Event, frozen=True):
+    """A fact about one allocation."""
+
+    allocation_id: str
+
+    @property
+    def entity(self) -> str:
+        """The allocation."""
+        return f"allocation:{self.allocation_id}"
+
+
+class ResourceRequested(ResourceEvent, frozen=True, tag="resource.requested"):
+    """Somebody waits in line for amounts of resources."""
+
+    requester: str
+    amounts: tuple[tuple[str, float], ...]
+    epoch: int
+    at_us: int
+
+
+class ResourceGranted(ResourceEvent, frozen=True, tag="resource.granted"):
+    """The amounts are held from now on."""
+
+    final: ClassVar[bool] = True
+
+    requester: str
+    amounts: tuple[tuple[str, float], ...]
+    epoch: int
+    at_us: int
+
+
+class ResourceReleased(ResourceEvent, frozen=True, tag="resource.released"):
+    """What was held, or waited for, is so no more."""
+
+    final: ClassVar[bool] = True
+
+    at_us: int
+    reason: str
+
+
+QUEUE_EVENTS: tuple[type[Event], ...] = (
+    JobEnqueued,
+    JobReady,
+    JobUnblocked,
+    JobStarted,
+    JobLeased,
+    JobCompleted,
+    JobRetrying,
+    JobFailed,
+    AttemptInterrupted,
+    AttemptRefused,
+    JobCancelled,
+    JobUnresolved,
+    JobRetried,
+    QueuePaused,
+    QueueResumed,
+    ResourceAdded,
+    ResourceRequested,
+    ResourceGranted,
+    ResourceReleased,
+)
+

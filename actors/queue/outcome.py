@@ -1,0 +1,135 @@
+"""The end of an attempt and of a job: what is recorded, what becomes ready, who is told."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from actors.queue.messages import (
+    AttemptInterrupted,
+    JobCancelled,
+    JobCompleted,
+    JobEnded,
+    JobEnqueued,
+    JobFailed,
+    JobReady,
+    JobRetrying,
+    JobStatus,
+    JobUnblocked,
+)
+from actors.queue.state import Job, QueueState, Retired
+
+if TYPE_CHECKING:
+    from actors.queue.messages import RetryPolicy
+    from actors.runtime.messages import Context, Decision, Known
+
+MIN_STARTS = 3
+"""Attempts that an interrupted job gets at least, however few retries it allows."""
+INTERRUPTED = "Interrupted"
+ENDINGS = {JobCompleted: JobStatus.COMPLETED, JobFailed: JobStatus.FAILED, JobCancelled: JobStatus.CANCELLED}
+
+
+def complete(
+    state: QueueState, job: Job, context: Context, decision: Decision, *, result: bytes, run_us: int
+) -> None:
+    """Record a success, tell the owner, and let go what waited for this job."""
+    decision.emit(JobCompleted(job.job_id, job.attempt, result, context.now_us, run_us), job.owner)
+    tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.charged + 1)
+    for other in state.dependents.get(job.job_id, ()):
+        waiting = state.jobs.get(other)
+        if waiting is None:
+            continue
+        if waiting.missing == 1 and waiting.status is JobStatus.PENDING:
+            decision.emit(JobReady(other, context.now_us, "dependencies"), waiting.owner)
+        else:
+            decision.emit(JobUnblocked(other, job.job_id), waiting.owner)
+
+
+def fail(
+    state: QueueState, job: Job, context: Context, decision: Decision, *, error: str, traceback: str = ""
+) -> None:
+    """Record a failure: another try later, or the end of the job and of what waits for it."""
+    charged = job.charged + 1
+    if charged <= job.retry.max_retries:
+        due_us = context.now_us + retry_delay_us(job.retry, charged, job.job_id)
+        decision.emit(
+            JobRetrying(job.job_id, job.attempt, error, traceback, context.now_us, due_us), job.owner
+        )
+        return
+    decision.emit(JobFailed(job.job_id, job.attempt, error, traceback, context.now_us), job.owner)
+    tell_end(job, JobStatus.FAILED, error, context, decision, charged=charged)
+    cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision)
+
+
+def cancel_dependents(state: QueueState, job_id: str, why: str, context: Context, decision: Decision) -> None:
+    """Cancel, without recursion, everything that waits for a job that will not complete."""
+    stack = [job_id]
+    seen = set(stack)
+    while stack:
+        for other in state.dependents.get(stack.pop(), ()):
+            waiting = state.jobs.get(other)
+            if waiting is not None and other not in seen:
+                seen.add(other)
+                stack.append(other)
+                decision.emit(JobCancelled(other, waiting.attempt, context.now_us, why), waiting.owner)
+                tell_end(waiting, JobStatus.CANCELLED, why, context, decision, charged=waiting.charged)
+
+
+def retry_delay_us(policy: RetryPolicy, failures: int, job_id: str) -> int:
+    """Return the delay before the next try: exponential with a cap and full jitter.
+
+    Source: "Exponential Backoff And Jitter", AWS Architecture Blog (2015). The jitter is a function of the
+    job's id and the number of failures, so that the rule stays pure and two jobs do not agree.
+    """
+    if not policy.base_us:
+        return 0
+    bound = min(policy.cap_us, policy.base_us << min(failures - 1, 40))
+    drawn = int.from_bytes(blake2b(f"{job_id}/{failures}".encode(), digest_size=8).digest(), "big")
+    return max(1, bound * drawn >> 64)
+
+
+def interrupt(job: Job, context: Context, decision: Decision, *, charged: bool, reason: str) -> None:
+    """Record that an attempt was cut short: ready again, or parked once it has cost enough attempts."""
+    total = job.charged + charged
+    if charged and total >= max(job.retry.max_retries + 1, MIN_STARTS):
+        error = f"{INTERRUPTED}: the process or lease ended during each of {total} attempts"
+        decision.emit(JobFailed(job.job_id, job.attempt, error, "", context.now_us), job.owner)
+        tell_end(job, JobStatus.FAILED, error, context, decision, charged=total)
+    else:
+        decision.emit(AttemptInterrupted(job.job_id, job.attempt, context.now_us, charged, reason), job.owner)
+
+
+def tell_end(
+    job: Job, status: JobStatus, error: str, context: Context, decision: Decision, *, charged: int
+) -> None:
+    """Tell the owner of a job, if it has one, that it has ended."""
+    if job.owner:
+        retired = Retired(job.digest, status, job.attempt, charged, error, context.now_us)
+        tell_owner(job.owner, job.job_id, retired, decision)
+
+
+def tell_owner(owner: str, job_id: str, retired: Retired, decision: Decision) -> None:
+    """Tell an owner how its job ended."""
+    peer = "supervisor" if owner.startswith("run:") else "scheduler"
+    decision.tell(
+        peer,
+        JobEnded(
+            job_id=job_id,
+            status=retired.status,
+            error=retired.error,
+            attempts=retired.charged,
+            ended_us=retired.ended_us,
+        ),
+    )
+
+
+def retired_of(known: Known) -> Retired | None:
+    """Return how an evicted job ended, from its durable past; None if it has not."""
+    first = known.history[0]
+    if not isinstance(first, JobEnqueued):
+        return None
+    for event in reversed(known.history):
+        if isinstance(event, (JobCompleted, JobFailed, JobCancelled)):
+            error = event.error if isinstance(event, JobFailed) else ""
+            return Retired(first.digest, ENDINGS[type(event)], event.attempt, event.attempt, error, event.at_us)
+    return None

@@ -1,0 +1,208 @@
+"""The base of every actor: decide, encode, evolve, hand over, tell, answer, in this order and no other."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pykka
+
+from actors.runtime.errors import InternalError
+from actors.runtime.journal import Item
+from actors.runtime.mailbox import Mailbox, refuse
+from actors.runtime.messages import Context, Decision, Inspect, Known, Letter, Message, Nudge, Resume
+from actors.runtime.wake import WakeAt
+from eventstore.errors import LogisticsError
+from eventstore.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from actors.runtime.engine import Runtime
+    from actors.runtime.messages import Event
+    from actors.runtime.rules import Rules
+
+logger = logging.getLogger("logistics.actors")
+
+
+class EventSourcedActor(pykka.ThreadingActor):
+    """An actor whose state is the fold of its events.
+
+    A subclass names its rules and nothing else. It holds no reference to peers, executor or timers:
+    what its rules return is carried out here, so the wrong order cannot be written (R1).
+    """
+
+    use_daemon_thread = True
+    rules: ClassVar[Rules]
+
+    def __init__(self, runtime: Runtime, state: Any, generation: int) -> None:
+        super().__init__()
+        self._runtime = runtime
+        self.state = state
+        self.generation = generation
+        self._last_number = 0
+        self._retired: deque[tuple[int, list[str]]] = deque()
+        self._wake_us: int | None = None
+
+    # -- Pykka's extension points -----------------------------------------------------------------------
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return Mailbox()
+
+    def on_receive(self, message: Any) -> None:
+        """Take one turn. No exception, of whatever kind, gets out of here: Pykka would stop every actor."""
+        letters: list[Letter] = message if isinstance(message, list) else [message]
+        try:
+            for _ in self.turn(letters):
+                pass
+        except BaseException as error:  # noqa: BLE001 -- see above; the engine is rebuilt from the log
+            self.give_up(letters, error)
+
+    def on_stop(self) -> None:
+        """Answer for whatever is still in the mailbox."""
+        self.actor_inbox.close()  # type: ignore[attr-defined]  # Pykka knows the protocol, not our class
+
+    def give_up(self, letters: Iterable[Letter], error: BaseException) -> None:
+        """Leave: the state cannot be trusted any more. Same as a failed commit (R20)."""
+        logger.error("the actor %r cannot go on", self.rules.name, exc_info=error)
+        for letter in letters:
+            refuse(letter)
+        self._runtime.journal.fail_from(self.generation, error)
+
+    # -- one turn -----------------------------------------------------------------------------------------
+
+    def turn(self, letters: list[Letter]) -> Iterator[str]:
+        """Take a drained mailbox as one item. Each `yield` is a point where a thread may be preempted."""
+        runtime = self._runtime
+        if runtime.journal.generation != self.generation:
+            for letter in letters:
+                refuse(letter)
+            return
+        self._forget_durable()
+        item = Item(self.generation)
+        tells: list[tuple[str, Message]] = []
+        context = runtime.context({})
+        for letter in letters:
+            if letter.generation is None or letter.generation == self.generation:
+                self._take(letter, context, item, tells)
+            else:
+                refuse(letter)
+        for settled in self.rules.settle(self.state, context):
+            self._apply(settled, item, tells, cause="")
+        self._arm(context, tells)
+        yield "evolved"
+        if not self._hand_over(item):
+            return
+        yield "handed over"
+        for peer, message in tells:
+            runtime.directory.post(peer, Letter(message, generation=self.generation, cause=self.rules.name))
+            yield "told"
+
+    def _take(self, letter: Letter, context: Context, item: Item, tells: list[tuple[str, Message]]) -> None:
+        message, reply = letter.message, letter.reply
+        try:
+            decision = self._decide(message, context)
+            records = [self._record(event, letter.cause, correlation) for event, correlation in decision.events]
+        except LogisticsError as refusal:
+            if reply is None:
+                raise
+            item.replies.append((reply, refusal))
+            return
+        except Exception as error:
+            if reply is None:
+                raise
+            logger.exception("the command %r could not be decided", message)
+            internal = InternalError(f"{type(message).__name__} could not be decided: {error!r}; nothing was changed")
+            internal.__cause__ = error
+            item.replies.append((reply, internal))
+            return
+        self._take_in(decision, records, item, tells)
+        if reply is not None:
+            item.replies.append((reply, decision.reply))
+
+    def _decide(self, message: Message, context: Context) -> Decision:
+        if type(message) is Resume:
+            return self.rules.pending(self.state, context)
+        if type(message) is Inspect:
+            decision = Decision()
+            decision.answer(self.state.dump())
+            return decision
+        if type(message) is Nudge:
+            self._wake_us = None  # the clock has forgotten it: arm again, even for the same instant
+            return Decision()
+        wanted = self.rules.lookups(self.state, message)
+        if wanted:
+            context = context._replace(known=self._look_up(wanted))
+        return self.rules.decide(self.state, message, context)
+
+    def _look_up(self, entities: Iterable[str]) -> Mapping[str, Known]:
+        known: dict[str, Known] = {}
+        runtime = self._runtime
+        for entity in entities:
+            past = runtime.log.history(entity, upto=runtime.journal.watermark)
+            if past:
+                known[entity] = Known(tuple(runtime.codec.decode(stored.record) for stored in past))
+        return known
+
+    def _apply(self, decision: Decision, item: Item, tells: list[tuple[str, Message]], *, cause: str) -> None:
+        records = [self._record(event, cause, correlation) for event, correlation in decision.events]
+        self._take_in(decision, records, item, tells)
+
+    def _record(self, event: Event, cause: str, correlation: str) -> Record:
+        return Record(event.entity, event.schema_version, cause, correlation, self._runtime.codec.encode(event))
+
+    def _take_in(
+        self, decision: Decision, records: list[Record], item: Item, tells: list[tuple[str, Message]]
+    ) -> None:
+        evolve = self.state.evolve
+        for event, _ in decision.events:
+            evolve(event)
+            item.events.append(event)
+        item.records += records
+        for effect in decision.effects:
+            item.effects.append(effect)
+            if effect.urgent:
+                item.urgent = True
+        tells += decision.tells
+
+    def _hand_over(self, item: Item) -> bool:
+        if item.replies:
+            item.urgent = True
+        if item.silent:
+            if self._all_durable():
+                for reply, value in item.replies:
+                    reply.set(value)
+                return True
+            if not item.replies:
+                return True
+        number = self._runtime.journal.hand_over(item)
+        if not number:
+            return False
+        self._last_number = number
+        retired = self.state.take_retired()
+        if retired:
+            self._retired.append((number, retired))
+        return True
+
+    def _all_durable(self) -> bool:
+        """Whether nothing that this state contains is still in flight (R5).
+
+        The generation is looked at after the number: a later generation's numbers are higher, and would
+        vouch for an item of ours that failed.
+        """
+        journal = self._runtime.journal
+        durable = journal.durable
+        return self._last_number <= durable and journal.generation == self.generation
+
+    def _forget_durable(self) -> None:
+        durable = self._runtime.journal.durable
+        while self._retired and self._retired[0][0] <= durable:
+            self.state.forget(self._retired.popleft()[1])
+
+    def _arm(self, context: Context, tells: list[tuple[str, Message]]) -> None:
+        wake_us = self.rules.next_wake_us(self.state, context)
+        if wake_us != self._wake_us:
+            self._wake_us = wake_us
+            tells.append(("clock", WakeAt(who=self.rules.name, at_us=wake_us)))

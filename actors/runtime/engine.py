@@ -1,0 +1,278 @@
+"""The runtime that holds the parts together: opening, sending, rebuilding after a failure, closing."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from pykka import ActorDeadError
+
+from actors.runtime.directory import Directory
+from actors.runtime.effects import Acknowledge, CancelAttempt, ReportUnacknowledged, StartAttempt
+from actors.runtime.errors import BusyError, EngineClosedError
+from actors.runtime.events import EngineClosed, EngineOpened
+from actors.runtime.fold import fold
+from actors.runtime.journal import HOLD_S, Journal
+from actors.runtime.messages import Context, Letter, Message, Nudge, Shutdown
+from actors.runtime.reply import Reply
+from actors.runtime.watch import Watch
+from eventstore.errors import CodecError, CorruptStoreError, FencedError, StoreError
+from eventstore.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pykka import ActorRef
+
+    from actors.runtime.actor import EventSourcedActor
+    from actors.runtime.clock import Clock
+    from actors.runtime.executor import Executor
+    from actors.runtime.messages import Effect, Event, Known
+    from eventstore.codec import EventCodec
+    from eventstore.log import Log
+
+logger = logging.getLogger("logistics.engine")
+
+BACKLOG_LIMIT = 10_000
+"""Items waiting for the journal above which callers are refused (F52, R22)."""
+MAX_REBUILDS = 5
+"""Rebuilds caused by failing actors within a minute, before the engine gives up (F49)."""
+JOIN_S = 10.0
+"""How long a stopping actor may take to finish its turn."""
+
+
+class Runtime:
+    """One open store: its log, journal, actors and executor."""
+
+    def __init__(
+        self,
+        log: Log,
+        codec: EventCodec,
+        clock: Clock,
+        actors: Sequence[type[EventSourcedActor]],
+        *,
+        executor: Callable[[Runtime], Executor],
+        version: str = "",
+        tzdata: str = "",
+        hold_s: float = HOLD_S,
+    ) -> None:
+        self.log = log
+        self.codec = codec
+        self.clock = clock
+        self.directory = Directory()
+        self.watch = Watch()
+        self.journal = Journal(
+            log,
+            clock,
+            perform=self.perform,
+            published=self.watch.published,
+            recover=self.recover,
+            hold_s=hold_s,
+        )
+        self.executor = executor(self)
+        self.served: frozenset[str] | None = frozenset()
+        self.scheduling = False
+        self.failed: BaseException | None = None
+        """Why the engine gave up, if it did: every command is refused with this as the cause."""
+        self._actor_types = tuple(actors)
+        self._refs: dict[str, ActorRef[EventSourcedActor]] = {}
+        self._stamp = (version, tzdata)
+        self._closing = threading.Event()
+        self._intake_open = False
+        self._rebuilds: deque[float] = deque(maxlen=MAX_REBUILDS)
+        self._capacity: int | None = None
+
+    # -- what actors see -----------------------------------------------------------------------------------
+
+    def context(self, known: Mapping[str, Known]) -> Context:
+        """Stamp a turn: the time and everything else that is not state."""
+        capacity = self.executor.capacity if self._capacity is None else self._capacity
+        return Context(self.clock.now_us(), self.journal.epoch, capacity, self.served, self.scheduling, known)
+
+    def perform(self, effect: Effect) -> None:
+        """Carry out an effect that the journal lets out."""
+        if type(effect) is StartAttempt:
+            self.executor.start(effect)
+        elif type(effect) is Acknowledge:
+            self.executor.acknowledge(effect.key)
+        elif type(effect) is CancelAttempt:
+            self.executor.cancel(effect.key)
+        elif type(effect) is ReportUnacknowledged:
+            self.executor.report_unacknowledged()
+        else:
+            msg = f"unknown effect {effect!r}"
+            raise TypeError(msg)
+
+    def report(self, message: Message, cause: str) -> None:
+        """Deliver a completion to the queue: no generation, state decides (R15), no bound (R22)."""
+        self.directory.post("queue", Letter(message, cause=cause))
+
+    # -- opening ---------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Raise the epoch, write the barrier, fold the log, start the actors. Blocks until commands are served."""
+        self.journal.epoch = self.log.head.epoch + 1
+        self.journal.watermark = self.log.head.position
+        self.write_barrier()
+        self.publish(self.build())
+        self.journal.start()
+
+    def write_barrier(self) -> None:
+        """Commit a synced frame on top of what was read (R12)."""
+        version, tzdata = self._stamp
+        journal = self.journal
+        event = EngineOpened(
+            epoch=journal.epoch,
+            generation=journal.generation,
+            at_us=self.clock.now_us(),
+            version=version,
+            tzdata=tzdata,
+        )
+        self._append(event)
+
+    def _append(self, event: Event) -> None:
+        record = Record(event.entity, event.schema_version, "", "", self.codec.encode(event))
+        self.journal.append([record])
+        self.watch.published([event], self.journal.watermark)
+
+    def build(self) -> dict[str, ActorRef[EventSourcedActor]]:
+        """Fold every actor and start it; nobody knows its address yet."""
+        rules = [actor.rules for actor in self._actor_types]
+        states = fold(self.log, self.codec, rules, upto=self.journal.watermark)
+        generation = self.journal.generation
+        return {
+            actor.rules.name: actor.start(self, states[actor.rules.name], generation) for actor in self._actor_types
+        }
+
+    def publish(self, refs: dict[str, ActorRef[EventSourcedActor]]) -> None:
+        """Open the gate, then make all addresses known at once, `Resume` first in each mailbox (R17)."""
+        self._refs = refs
+        self.journal.open_gate()
+        self.directory.publish(refs)
+        self._intake_open = True
+
+    def _stop_actors(self) -> None:
+        for ref in self._refs.values():
+            with contextlib.suppress(ActorDeadError):
+                ref.stop(block=False)
+
+    # -- commands ------------------------------------------------------------------------------------------
+
+    def send(self, actor: str, message: Message, *, cause: str = "") -> Reply:
+        """Send a caller's command to an actor; the reply comes once everything it says is durable.
+
+        Raises `EngineClosedError`, `BusyError` or `StoreError` when the command was certainly not taken.
+        """
+        if not self._intake_open:
+            self._refuse()
+        if self.journal.backlog > BACKLOG_LIMIT:
+            msg = f"{self.journal.backlog} items wait to be written; nothing was changed, try again in a moment"
+            raise BusyError(msg)
+        reply = Reply()
+        self.directory.post(actor, Letter(message, reply=reply, cause=cause))
+        return reply
+
+    def _refuse(self) -> None:
+        if self.failed is not None:
+            msg = f"the engine gave up: {self.failed!r}"
+            raise EngineClosedError(msg) from self.failed
+        if self._closing.is_set():
+            msg = "the engine is closed"
+            raise EngineClosedError(msg)
+        msg = "the store cannot be written just now; nothing was changed, the engine comes back by itself"
+        raise StoreError(msg)
+
+    def nudge(self, *actors: str) -> None:
+        """Have actors look again: something outside their state changed."""
+        for actor in actors:
+            self.directory.post(actor, Letter(Nudge()))
+
+    # -- after a failure -----------------------------------------------------------------------------------
+
+    def recover(self, error: BaseException) -> None:
+        """Come back from a failed commit or a failed actor, on the journal's thread (R24)."""
+        for _ in self.recovery(error):
+            pass
+
+    def recovery(self, error: BaseException) -> Iterator[str]:
+        """Drop the actors, reopen the log until a barrier is synced, fold and publish (R11, R12, R17)."""
+        self._intake_open = False
+        self.directory.withdraw()
+        self._stop_actors()
+        yield "dropped"
+        if not isinstance(error, (StoreError, OSError)) and self._too_many_rebuilds():
+            self._give_up(error)
+            return
+        wait_s = 0.01
+        while not self._closing.is_set():
+            try:
+                head = self.log.reopen()
+                self.journal.watermark = head.position
+                self.write_barrier()
+                refs = self.build()
+            except (FencedError, CorruptStoreError, CodecError) as hopeless:
+                self._give_up(hopeless)
+                return
+            except Exception as again:  # noqa: BLE001 -- the disk is not back yet
+                logger.warning("the store cannot be written yet: %s", again)
+                yield "waiting"
+                self._closing.wait(wait_s)
+                wait_s = min(wait_s * 2, 5.0)
+                self.journal.close_gate()
+                continue
+            yield "folded"
+            self.publish(refs)
+            yield "published"
+            return
+
+    def _too_many_rebuilds(self) -> bool:
+        now = time.monotonic()
+        if len(self._rebuilds) == MAX_REBUILDS and now - self._rebuilds[0] < 60:  # noqa: PLR2004 -- seconds
+            return True
+        self._rebuilds.append(now)
+        return False
+
+    def _give_up(self, error: BaseException) -> None:
+        logger.critical("the engine gives up", exc_info=error)
+        self.failed = error
+        self.watch.close(EngineClosedError(f"the engine gave up: {error!r}"))
+
+    # -- closing -----------------------------------------------------------------------------------------------
+
+    def close(self, grace_s: float = 10.0) -> None:
+        """Stop in the one right order (R23). A second call does nothing."""
+        if self._closing.is_set():
+            return
+        self._intake_open = False
+        self._capacity = 0  # decide no more starts
+        self.executor.close(grace_s)
+        reply = Reply()
+        self.directory.post("queue", Letter(Shutdown(), reply=reply))
+        self._wait_for(reply)
+        self._closing.set()
+        self.directory.withdraw()
+        self._stop_actors()
+        for ref in self._refs.values():
+            ref.actor_stopped.wait(JOIN_S)  # set behind the last turn: no handler is in progress after it
+        self.journal.stop()
+        self._write_last()
+        self.watch.close(EngineClosedError("the engine was closed"))
+        self.log.close()
+
+    def _wait_for(self, reply: Reply) -> None:
+        try:
+            reply.get(JOIN_S)
+        except (StoreError, TimeoutError):
+            logger.warning("the queue did not settle its running jobs before the engine closed")
+
+    def _write_last(self) -> None:
+        if self.failed is not None:
+            return
+        try:
+            self._append(EngineClosed(epoch=self.journal.epoch, at_us=self.clock.now_us()))
+        except StoreError:
+            logger.warning("the closing of the engine could not be recorded", exc_info=True)

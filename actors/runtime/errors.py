@@ -1,0 +1,33 @@
+"""Errors that the runtime raises or answers with."""
+
+from __future__ import annotations
+
+from eventstore.errors import LogisticsError
+
+
+class EngineClosedError(LogisticsError):
+    """The engine was closed, or is closing, and takes no more commands."""
+
+
+class BusyError(LogisticsError, TimeoutError):
+    """Too much is waiting to be written; nothing was changed, try again in a moment (F52)."""
+
+
+class InternalError(LogisticsError):
+    """A rule of ours raised. The command changed nothing; the text says what happened. Please report it."""
+
+
+class InputError(LogisticsError, ValueError):
+    """What was asked for cannot be: the text says what was expected and what was got."""
+
+
+class UnknownIdError(LogisticsError, LookupError):
+    """Nothing on record has this id or name."""
+
+
+class ConflictingIdError(LogisticsError, ValueError):
+    """An id was used again for something else (F65)."""
+
+
+class WouldDeadlockError(LogisticsError, RuntimeError):
+    """Waiting here would never end: every worker would be waiting and none left to do the work."""

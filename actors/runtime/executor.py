@@ -1,0 +1,127 @@
+"""Workers that run user code on threads, and keep each result until it is durable."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Executor(Protocol):
+    """The port of user code (R14–R16). It outlives rebuilds of the actors."""
+
+    capacity: int
+
+    def start(self, attempt: StartAttempt) -> None:
+        """Run an attempt; a key that was started before is ignored."""
+        ...
+
+    def cancel(self, key: AttemptKey) -> None:
+        """Give an attempt back (`returned`) if it has not begun."""
+        ...
+
+    def acknowledge(self, key: AttemptKey) -> None:
+        """Forget an attempt whose end is durable."""
+        ...
+
+    def report_unacknowledged(self) -> None:
+        """Report every end again that was not acknowledged."""
+        ...
+
+    def close(self, grace_s: float) -> bool:
+        """Begin nothing new, wait up to `grace_s` seconds for what runs; True if nothing runs any more."""
+        ...
+
+
+class ThreadExecutor:
+    """`capacity` daemon threads that share one queue of attempts.
+
+    `run` executes an attempt and never raises; `report` delivers what it came to.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        run: Callable[[StartAttempt], AttemptFinished],
+        report: Callable[[AttemptFinished], None],
+    ) -> None:
+        self.capacity = capacity
+        self._run = run
+        self._report = report
+        self._waiting: queue.SimpleQueue[StartAttempt | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._known: dict[AttemptKey, AttemptFinished | None] = {}
+        self._cancelled: set[AttemptKey] = set()
+        self._running = 0
+        self._closing = False
+        self._threads: deque[threading.Thread] = deque()
+
+    def start(self, attempt: StartAttempt) -> None:
+        """Queue an attempt for the next free worker; threads are made as they are first needed."""
+        with self._lock:
+            if self._closing or attempt.key in self._known:
+                return
+            self._known[attempt.key] = None
+            if len(self._threads) < self.capacity:
+                thread = threading.Thread(
+                    target=self._work, name=f"logistics-worker-{len(self._threads)}", daemon=True
+                )
+                self._threads.append(thread)
+                thread.start()
+        self._waiting.put(attempt)
+
+    def cancel(self, key: AttemptKey) -> None:
+        """Mark an attempt that waits for a worker; it comes back as `returned`."""
+        with self._lock:
+            if key in self._known and self._known[key] is None:
+                self._cancelled.add(key)
+
+    def acknowledge(self, key: AttemptKey) -> None:
+        """Forget an attempt whose end is durable."""
+        self._known.pop(key, None)
+
+    def report_unacknowledged(self) -> None:
+        """Report again what was finished and not acknowledged: after a rebuild it may have been lost."""
+        with self._lock:
+            finished = [end for end in self._known.values() if end is not None]
+        for end in finished:
+            self._report(end)
+
+    def close(self, grace_s: float) -> bool:
+        """Begin nothing new; wait for what runs. What still runs after the grace is abandoned."""
+        with self._lock:
+            self._closing = True
+            for _ in self._threads:
+                self._waiting.put(None)
+            return self._idle.wait_for(lambda: not self._running, timeout=max(0.0, grace_s))
+
+    def _work(self) -> None:
+        while True:
+            attempt = self._waiting.get()
+            if attempt is None:
+                return
+            key = attempt.key
+            with self._lock:
+                if self._closing:
+                    continue
+                self._running += 1
+                returned = key in self._cancelled
+            if returned:
+                end = AttemptFinished(key=key, outcome="returned", correlation=attempt.correlation)
+            else:
+                end = self._run(attempt)
+            with self._lock:
+                self._known[key] = end
+                self._cancelled.discard(key)
+                self._running -= 1
+                if self._closing and not self._running:
+                    self._idle.notify_all()
+            self._report(end)

@@ -1,0 +1,294 @@
+"""The one thread that writes the log, and the gate behind which everything waits until it is durable."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actors.runtime.errors import EngineClosedError
+from eventstore.errors import NotWrittenError, OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from actors.runtime.clock import Clock
+    from actors.runtime.messages import Effect, Event
+    from actors.runtime.reply import Reply
+    from eventstore.log import Log
+    from eventstore.records import Record
+
+logger = logging.getLogger("logistics.journal")
+
+HOLD_S = 0.005
+"""How long a batch that nobody waits for is held back for company (journal.md, section 5)."""
+BATCH_RECORDS = 8_192
+"""Records that one frame takes at most, unless a single item has more."""
+DEFINITE_TRIES = 5
+"""How often a batch that was certainly not written is tried again before it counts as failed."""
+
+
+class Item:
+    """Everything one actor's turn leaves behind: written in one frame or not at all (R3)."""
+
+    __slots__ = ("effects", "events", "generation", "number", "records", "replies", "snapshot", "urgent")
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.number = 0
+        self.records: list[Record] = []
+        self.events: list[Event] = []
+        self.effects: list[Effect] = []
+        self.replies: list[tuple[Reply, Any]] = []
+        self.snapshot: Callable[[int], None] | None = None
+        self.urgent = False
+
+    @property
+    def silent(self) -> bool:
+        """True if it changes nothing: answers only."""
+        return not (self.records or self.effects or self.snapshot)
+
+
+class Failure:
+    """Word of an actor that cannot go on: treated as a failed commit (R20)."""
+
+    __slots__ = ("error", "generation")
+
+    def __init__(self, generation: int, error: BaseException) -> None:
+        self.generation = generation
+        self.error = error
+
+
+class _Stop:
+    """Put last into the inbox: the journal ends when it gets here."""
+
+
+class Journal:
+    """Takes items in the order of their hand-over, writes them in frames, and lets out what waited.
+
+    The steps (`collect`, `commit`, `release`, `fail`) are methods of their own so that the simulator can
+    run them one by one; `run` is the thread that strings them together.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        clock: Clock,
+        *,
+        perform: Callable[[Effect], None],
+        published: Callable[[Sequence[Event], int], None],
+        recover: Callable[[BaseException], None],
+        hold_s: float = HOLD_S,
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._perform = perform
+        self._published = published
+        self._recover = recover
+        self._hold_s = hold_s
+        self._lock = threading.Lock()
+        self._inbox: queue.SimpleQueue[Item | Failure | _Stop] = queue.SimpleQueue()
+        self._carried: deque[Item | Failure | _Stop] = deque()
+        self._numbers = 0
+        self._accepting = False
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.epoch = 0
+        self.generation = 0
+        self.durable = 0
+        """Number of the newest item that is durable. Numbers are never used twice (R6)."""
+        self.watermark = 0
+        """Position of the newest event that counts as durable: readers stop here (R12)."""
+        self.commits = 0
+        """Frames written since the journal was made, for tests and metrics."""
+
+    # -- the hand-over: called by actors ------------------------------------------------------------
+
+    def hand_over(self, item: Item) -> int:
+        """Take an item into the one inbox, in one step (R2); return its number, or 0 if it was refused.
+
+        An item of another generation was decided on a state that no longer is (R10); its waiting callers
+        are answered here.
+        """
+        with self._lock:
+            if item.generation == self.generation and self._accepting:
+                self._numbers += 1
+                item.number = self._numbers
+                self._inbox.put(item)
+                return item.number
+        self.refuse(item)
+        return 0
+
+    def fail_from(self, generation: int, error: BaseException) -> None:
+        """Report that an actor of `generation` cannot go on."""
+        self._inbox.put(Failure(generation, error))
+
+    @property
+    def backlog(self) -> int:
+        """Items that wait to be written."""
+        return self._inbox.qsize()
+
+    @staticmethod
+    def refuse(item: Item, error: BaseException | None = None) -> None:
+        """Answer everybody who waits for an item that will not be written (R13)."""
+        for reply, _ in item.replies:
+            refusal = OutcomeUnknownError("the engine was rebuilt before this was durable; repeat with the same id")
+            refusal.__cause__ = error
+            reply.fail(refusal)
+
+    # -- the thread ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread. The log is open, its barrier written and the actors folded."""
+        self._thread = threading.Thread(target=self.run, name="logistics-journal", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, let it out, and end. Called when the actors have ended (R23)."""
+        self._inbox.put(_Stop())
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        with self._lock:
+            self._accepting = False
+        self._refuse_waiting(EngineClosedError("the engine was closed"))
+
+    def run(self) -> None:
+        """Collect, commit, release, until told to stop."""
+        while True:
+            batch = self.collect()
+            try:
+                if batch:
+                    self.commit(batch)
+                    for _ in self.release(batch):
+                        pass
+                failure = self.ending()
+            except Exception as error:  # noqa: BLE001 -- whatever a commit raises, its outcome is unknown
+                self.fail(batch, error)
+                continue
+            if failure is None:
+                continue
+            if isinstance(failure, _Stop):
+                return
+            if failure.generation == self.generation:
+                self.fail([], failure.error)
+
+    def collect(self) -> list[Item]:
+        """Wait for something and take all that waits; hold it back a little if nobody waits for it."""
+        first = self._carried.popleft() if self._carried else self._inbox.get()
+        if not isinstance(first, Item):
+            self._carried.appendleft(first)
+            return []
+        batch = [first]
+        records = len(first.records)
+        urgent = first.urgent
+        deadline = 0.0
+        while records < BATCH_RECORDS:
+            if self._carried:
+                item: Item | Failure | _Stop = self._carried.popleft()
+            elif self._inbox.qsize():
+                item = self._inbox.get()
+            elif urgent:
+                break
+            else:
+                now = time.monotonic()
+                deadline = deadline or now + self._hold_s
+                try:
+                    item = self._inbox.get(timeout=max(0.0, deadline - now))
+                except queue.Empty:
+                    break
+            if not isinstance(item, Item):
+                self._carried.appendleft(item)
+                break
+            batch.append(item)
+            records += len(item.records)
+            urgent = urgent or item.urgent
+        return batch
+
+    def ending(self) -> Failure | _Stop | None:
+        """Take the failure or the stop that `collect` met behind the last item, if any."""
+        if self._carried and not isinstance(self._carried[0], Item):
+            ending = self._carried.popleft()
+            assert not isinstance(ending, Item)
+            return ending
+        return None
+
+    def commit(self, batch: Sequence[Item]) -> None:
+        """Write one frame, conditional on the head we know, and sync it. An item is never split (R3)."""
+        records = [record for item in batch for record in item.records]
+        if records:
+            self.append(records)
+        self.durable = batch[-1].number
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Append and sync; what was certainly not written is tried again, nothing else is (R11)."""
+        head = self._log.head
+        for left in range(DEFINITE_TRIES - 1, -1, -1):
+            try:
+                head = self._log.append(
+                    records,
+                    expected=self.watermark,
+                    epoch=self.epoch,
+                    recorded_us=max(self._clock.now_us(), head.recorded_us),
+                )
+            except NotWrittenError:
+                if not left:
+                    raise
+            else:
+                break
+        self.watermark = head.position
+        self.commits += 1
+
+    def release(self, batch: Sequence[Item]) -> Iterator[str]:
+        """Let out what depended on the frame, in log order: effects, replies, snapshots (R4)."""
+        events = [event for item in batch for event in item.events]
+        for item in batch:
+            for effect in item.effects:
+                try:
+                    self._perform(effect)
+                except Exception:
+                    logger.exception("an effect could not be carried out: %r", effect)
+                yield "effect"
+            for reply, value in item.replies:
+                reply.set(value)
+                yield "reply"
+            if item.snapshot is not None:
+                item.snapshot(self.watermark)
+                yield "snapshot"
+        if events:
+            self._published(events, self.watermark)
+            yield "published"
+
+    # -- failure ----------------------------------------------------------------------------------------
+
+    def fail(self, batch: Sequence[Item], error: BaseException) -> None:
+        """Refuse all that is not durable, from whatever actor it came, and have the engine rebuilt (R11)."""
+        logger.error("a commit failed; the engine is rebuilt from the log", exc_info=error)
+        self.close_gate()
+        for item in batch:
+            self.refuse(item, error)
+        self._refuse_waiting(error)
+        self._recover(error)
+
+    def close_gate(self) -> None:
+        """Begin a new generation: nothing that was decided before is taken any more (R10)."""
+        with self._lock:
+            self.generation += 1
+            self._accepting = False
+
+    def open_gate(self) -> None:
+        """Take items of the present generation."""
+        with self._lock:
+            self._accepting = True
+
+    def _refuse_waiting(self, error: BaseException) -> None:
+        kept: list[_Stop] = []
+        while self._carried or self._inbox.qsize():
+            item = self._carried.popleft() if self._carried else self._inbox.get()
+            if isinstance(item, Item):
+                self.refuse(item, error)
+            elif isinstance(item, _Stop):
+                kept.append(item)
+        self._carried.extend(kept)
