@@ -71,6 +71,18 @@ class StoreInUseError(StoreError):
     )
 
 
+class StoreAccessError(StoreError):
+    """The operating system does not let this process at the files of the store."""
+
+    remedy = "Make the folder, and the files in it, readable and writable for this user."
+
+
+class StoreLostError(StoreError):
+    """The files of the open store were deleted or replaced: writing on would be into the void."""
+
+    remedy = "Stop this process, put the files back, and start again."
+
+
 class StoreEmptyError(StoreError):
     """The store existed, and its data is gone: opening it would mean silent loss."""
 

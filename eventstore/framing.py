@@ -60,7 +60,7 @@ def encode_frame(
     return Frame(first, epoch, recorded_us, head.link, sha256(value).digest(), batch), value
 
 
-def read_header(value: bytes) -> Header:
+def read_header(value: bytes | memoryview) -> Header:
     """Return a stored frame's header, unchecked but for its format."""
     if len(value) < _HEADER_SIZE:
         raise CorruptStoreError(f"a frame of {len(value)} bytes is shorter than its header")

@@ -1,0 +1,409 @@
+"""The log on disk: frames in LMDB, one synced transaction each, with an index by entity."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from hashlib import sha256
+from itertools import takewhile
+from struct import Struct
+from threading import Lock
+from typing import Any, Final, Self, TypeVar
+
+import lmdb
+
+from eventstore.errors import (
+    CapReachedError,
+    ConflictError,
+    CorruptStoreError,
+    ForkedError,
+    ReopenNeededError,
+    StoreAccessError,
+    StoreClosedError,
+    StoreError,
+    StoreLostError,
+)
+from eventstore.frame_cache import FrameCache
+from eventstore.framing import decode_frame, encode_frame, read_header
+from eventstore.gate import Gate
+from eventstore.lmdb_errors import commit_error, read_error
+from eventstore.log import check_head, check_snapshot
+from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, Folder
+from eventstore.records import EMPTY, NO_LINK, Frame, Head, Record, Stored
+from eventstore.snapshots import Snapshot, SnapshotFolder
+
+DEFAULT_MAP_SIZE: Final = 64 * 1024**3
+"""Bytes of address space, not of disk: the file is as long as what was written."""
+
+DEFAULT_MAX_MAP_SIZE: Final = 1024**4
+
+# Bounds of one read transaction of `frames`: while it is open, no page that is freed is used again.
+_BATCH_FRAMES: Final = 1000
+_BATCH_BYTES: Final = 8 * 1024**2
+_BATCH_S: Final = 0.1
+
+_LONGEST_KEY: Final = 400
+_POSITION: Final = Struct(">Q")
+_NO_POSITION: Final = bytes(8)
+
+T = TypeVar("T")
+
+
+class LmdbLog:
+    """A `Log` in a folder of its own, written by one process."""
+
+    def __init__(self, folder: Folder, *, map_size: int, max_map_size: int) -> None:
+        """Start the engine in a folder; `open` is the way in."""
+        self._folder = folder
+        self._map_size = map_size
+        self._max_map_size = max_map_size
+        self._pid = os.getpid()
+        self._gate = Gate()
+        self._writing = Lock()
+        self._paths = [folder.path / DATA_NAME, folder.path / ENGINE_LOCK_NAME]
+        self._snapshots = SnapshotFolder(folder.path / "snapshots")
+        self._refusal: type[StoreError] | None = None
+        self._connect()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        map_size: int = DEFAULT_MAP_SIZE,
+        max_map_size: int = DEFAULT_MAX_MAP_SIZE,
+        read_only: bool = False,
+    ) -> Self:
+        """Open a store, or create it where nothing is yet.
+
+        Args:
+            path: the store's folder; its parent must exist.
+            map_size: bytes of address space to begin with; doubled as needed.
+            max_map_size: the size at which `CapReachedError` is raised instead.
+            read_only: look at a store that may be in use; never creates or owns it.
+
+        Any `StoreError` but those of writing; `StoreInUseError` names the owner.
+
+        """
+        folder = Folder(path, read_only=read_only)
+        try:
+            return cls(folder, map_size=map_size, max_map_size=max_map_size)
+        except BaseException:
+            folder.close()
+            raise
+
+    @property
+    def path(self) -> str:
+        """The store's folder."""
+        return str(self._folder.path)
+
+    @property
+    def store_id(self) -> str:
+        return self._databases.store_id
+
+    @property
+    def head(self) -> Head:
+        """The end of the log; a handle that only reads looks it up each time."""
+        if self._folder.read_only:
+            self._head = self._view(self._read_head)
+        self._check_usable()
+        return self._head
+
+    def append(self, records: Sequence[Record], *, expected: int, epoch: int, recorded_us: int) -> Head:
+        self._check_process()
+        with self._writing:
+            self._check_writable()
+            check_head(self._head, expected=expected, epoch=epoch)
+            frame, value = encode_frame(records, head=self._head, epoch=epoch, recorded_us=recorded_us)
+            entries = _index_entries(frame)
+            self._check_files()
+            while not self._has_written(frame.first, value, entries):
+                self._grow()
+            self._head = frame.head
+            self._cache.add(frame, len(value))
+            return self._head
+
+    def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
+        end, after = self._end(upto), max(after, 0)
+        if after >= end:
+            return
+        first = self._frame_of(after + 1).first
+        previous = self._frame_of(first - 1).link if first > 1 else NO_LINK
+        while first <= end:
+            for position, value in self._view(partial(self._read_batch, first=first, end=end)):
+                frame = decode_frame(position, value)
+                if position != first or frame.previous != previous:
+                    raise CorruptStoreError(f"the chain is broken at position {first}")
+                first, previous = frame.last + 1, frame.link
+                yield frame.clipped(after=after, upto=end)
+
+    def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
+        key, end = _index_key(entity), self._end(upto)
+        positions = self._view(partial(self._read_positions, key=key, end=end))
+        return [self._stored(position, entity) for position in positions]
+
+    def first(self, entity: str, *, upto: int | None = None) -> Stored | None:
+        key, end = _index_key(entity), self._end(upto)
+        position = self._view(partial(self._read_first, key=key))
+        return self._stored(position, entity) if 0 < position <= end else None
+
+    def last(self, entity: str, *, upto: int | None = None) -> Stored | None:
+        key, end = _index_key(entity), self._end(upto)
+        position = self._view(partial(self._read_last, key=key, end=end))
+        return self._stored(position, entity) if position else None
+
+    def at(self, position: int) -> Stored | None:
+        return self._frame_of(position).stored(position) if 1 <= position <= self.head.position else None
+
+    def reopen(self) -> Head:
+        self._check_process()
+        with self._writing:
+            if self._refusal is not StoreClosedError:
+                self._refusal = ReopenNeededError
+                with self._gate.alone():
+                    self._databases.environment.close()
+                    self._connect()
+                    self._refusal = None
+            self._check_usable()
+            return self._head
+
+    def save_snapshot(self, name: str, position: int, data: bytes) -> None:
+        self._check_writable()
+        head = self._head
+        check_snapshot(position, head)
+        self._snapshots.save(name, Snapshot(position, head, data))
+
+    def load_snapshot(self, name: str) -> tuple[int, bytes] | None:
+        head, snapshot = self.head, self._snapshots.load(name)
+        if snapshot is None or snapshot.head.position > head.position:
+            return None
+        # A log that was put back to an older copy, and went on differently, is another history.
+        if snapshot.head != EMPTY and self._frame_of(snapshot.head.position).head != snapshot.head:
+            return None
+        return snapshot.position, snapshot.data
+
+    def close(self) -> None:
+        if os.getpid() != self._pid:
+            return
+        with self._writing:
+            if self._refusal is StoreClosedError:
+                return
+            self._refusal = StoreClosedError
+            with self._gate.alone():
+                self._databases.environment.close()
+            self._folder.close()
+
+    # --- the engine --------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        """Start the engine and read the head from disk; what was known before is forgotten."""
+        self._databases = self._folder.connect(map_size=self._map_size)
+        environment = self._databases.environment
+        try:
+            self._map_size = environment.info()["map_size"]
+            environment.reader_check()
+            with environment.begin() as transaction:
+                self._head = self._read_head(transaction)
+            self._files = self._stat_files()
+        except lmdb.Error as error:
+            environment.close()
+            raise read_error(error) from error
+        except BaseException:
+            environment.close()
+            raise
+        self._cache = FrameCache()
+
+    def _view(self, look: Callable[[Any], T]) -> T:
+        """Let a function look at the data in a short read transaction: the way of every read."""
+        self._check_process()
+        while True:
+            try:
+                with self._gate:
+                    self._check_usable()
+                    with self._databases.environment.begin() as transaction:
+                        return look(transaction)
+            except lmdb.MapResizedError:
+                with self._gate.alone():
+                    self._databases.environment.set_mapsize(0)
+            except lmdb.Error as error:
+                raise read_error(error) from error
+
+    def _has_written(self, first: int, value: bytes, entries: list[tuple[bytes, bytes]]) -> bool:
+        """Commit a frame; False, with nothing written, if the map is too small for it."""
+        try:
+            transaction = self._databases.environment.begin(write=True, buffers=True)
+            try:
+                self._check_end(transaction)
+                self._put(transaction, first, value)
+                transaction.cursor(db=self._databases.index).putmulti(entries)
+                self._commit(transaction)
+            except BaseException:
+                transaction.abort()
+                raise
+        except lmdb.MapFullError:
+            return False
+        except ConflictError:
+            raise
+        except BaseException as error:
+            self._refusal = ReopenNeededError
+            if isinstance(error, Exception):
+                raise commit_error(error) from error
+            raise
+        return True
+
+    def _put(self, transaction: Any, first: int, value: bytes) -> None:
+        """Add a frame at the end: the one place where the engine is told to, and believed only if it did."""
+        key = _POSITION.pack(first)
+        if not transaction.put(key, value, append=True, overwrite=False, db=self._databases.frames):
+            raise CorruptStoreError(f"the engine refused to append at position {first}")
+
+    def _commit(self, transaction: Any) -> None:
+        """Make a transaction durable; a place of its own, for tests to let it fail."""
+        transaction.commit()
+
+    def _grow(self) -> None:
+        """Double the map, with no transaction open in this process."""
+        size = min(2 * self._map_size, self._max_map_size)
+        if size <= self._map_size:
+            raise CapReachedError(f"the store has reached its largest size, {self._max_map_size} bytes")
+        with self._gate.alone():
+            self._databases.environment.set_mapsize(size)
+        self._map_size = size
+
+    # --- checks ------------------------------------------------------------------------------------
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedError(f"{self.path} was opened by process {self._pid}, not by this one")
+
+    def _check_usable(self) -> None:
+        if self._refusal is not None:
+            state = "closed" if self._refusal is StoreClosedError else "to be reopened first"
+            raise self._refusal(f"the log in {self.path} is {state}")
+
+    def _check_writable(self) -> None:
+        self._check_process()
+        self._check_usable()
+        if self._folder.read_only:
+            raise StoreAccessError(f"{self.path} was opened to be read only", remedy="Open it for writing.")
+
+    def _check_end(self, transaction: Any) -> None:
+        """Nobody else may have written: the lock forbids it, but who deletes files breaks locks."""
+        cursor = transaction.cursor(db=self._databases.frames)
+        end = (0, 0)
+        if cursor.last():
+            header = read_header(cursor.value())
+            end = (header.last, header.epoch)
+        if end != (self._head.position, self._head.epoch):
+            raise ConflictError(f"the log on disk ends at {end[0]}, epoch {end[1]}: somebody else wrote it")
+
+    def _check_files(self) -> None:
+        """Writes to a file that lost its name succeed, into the void."""
+        try:
+            same = self._stat_files() == self._files
+        except OSError:
+            same = False
+        if not same:
+            self._refusal = ReopenNeededError
+            raise StoreLostError(f"files of {self.path} were deleted or replaced while it was open")
+
+    def _stat_files(self) -> list[tuple[int, int]]:
+        stats = [path.stat() for path in self._paths]
+        return [(found.st_dev, found.st_ino) for found in stats]
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def _end(self, upto: int | None) -> int:
+        end = self.head.position
+        return end if upto is None else min(upto, end)
+
+    def _stored(self, position: int, entity: str) -> Stored:
+        stored = self._frame_of(position).stored(position)
+        if stored.record.entity != entity:
+            raise CorruptStoreError(
+                f"the index of {entity!r} leads to {stored.record.entity!r} at {position}"
+            )
+        return stored
+
+    def _frame_of(self, position: int) -> Frame:
+        return self._cache.get(position, self._load)
+
+    def _load(self, position: int) -> tuple[Frame, int]:
+        first, value = self._view(partial(self._read_frame, position=position))
+        frame = decode_frame(first, value)
+        if not frame.first <= position <= frame.last:
+            raise CorruptStoreError(f"no frame holds position {position}")
+        return frame, len(value)
+
+    def _read_head(self, transaction: Any) -> Head:
+        cursor = transaction.cursor(db=self._databases.frames)
+        return decode_frame(_number(cursor.key()), cursor.value()).head if cursor.last() else EMPTY
+
+    def _read_frame(self, transaction: Any, *, position: int) -> tuple[int, bytes]:
+        """Return the last frame that begins at a position or before."""
+        cursor = transaction.cursor(db=self._databases.frames)
+        key = _POSITION.pack(position)
+        found = cursor.set_range(key)
+        if (found and cursor.key() == key) or (cursor.prev() if found else cursor.last()):
+            return _number(cursor.key()), cursor.value()
+        raise CorruptStoreError(f"no frame holds position {position}")
+
+    def _read_batch(self, transaction: Any, *, first: int, end: int) -> list[tuple[int, bytes]]:
+        """Return frames from a position on, as many as one short transaction may see."""
+        cursor = transaction.cursor(db=self._databases.frames)
+        cursor.set_range(_POSITION.pack(first))
+        batch: list[tuple[int, bytes]] = []
+        size, deadline_s = 0, time.monotonic() + _BATCH_S
+        for key, value in cursor:
+            batch.append((_number(key), value))
+            size += len(value)
+            enough = len(batch) >= _BATCH_FRAMES or size >= _BATCH_BYTES or time.monotonic() > deadline_s
+            if enough or read_header(value).last >= end:
+                break
+        if not batch:
+            raise CorruptStoreError(f"the log ends before position {first}")
+        return batch
+
+    def _read_positions(self, transaction: Any, *, key: bytes, end: int) -> list[int]:
+        cursor = transaction.cursor(db=self._databases.index)
+        if not cursor.set_key(key):
+            return []
+        positions = map(_number, cursor.iternext_dup())
+        return list(takewhile(lambda position: position <= end, positions))
+
+    def _read_first(self, transaction: Any, *, key: bytes) -> int:
+        return _number(transaction.get(key, _NO_POSITION, db=self._databases.index))
+
+    def _read_last(self, transaction: Any, *, key: bytes, end: int) -> int:
+        cursor = transaction.cursor(db=self._databases.index)
+        if not cursor.set_key(key):
+            return 0
+        cursor.last_dup()
+        if _number(cursor.value()) > end:
+            cursor.set_range_dup(key, _POSITION.pack(end + 1))
+            if not cursor.prev_dup():
+                return 0
+        return _number(cursor.value())
+
+
+def _number(key: bytes) -> int:
+    return int.from_bytes(key, "big")
+
+
+def _index_key(entity: str) -> bytes:
+    """Return the key of an entity; a long one is cut, and told apart by its hash."""
+    key = entity.encode("utf-8", "surrogatepass")
+    if len(key) <= _LONGEST_KEY:
+        return key or b"\0"
+    return key[: _LONGEST_KEY - 32] + sha256(key).digest()
+
+
+def _index_entries(frame: Frame) -> list[tuple[bytes, bytes]]:
+    """Return a frame's keys and positions in the order of the index, which writes fewer pages."""
+    pack = _POSITION.pack
+    return sorted(
+        (_index_key(record.entity), pack(position))
+        for position, record in enumerate(frame.records, frame.first)
+    )

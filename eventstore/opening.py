@@ -1,0 +1,243 @@
+"""The way into a store's folder, in an order that loses nothing and lets nothing crash.
+
+1. The platform can keep the promises, and the path is, or may become, a store.
+2. The owner's lock: one process writes, and in it one handle.
+3. The marker `STORE`, written last when a store is created: what it promises and is gone was lost.
+4. The meta pages and the size of the file, before the engine maps it; all pages, in a child process,
+   if the machine went down under the last owner, or the meta pages look odd.
+5. The engine, with full sync and without a writable map; then the owner is written down.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+import sys
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import lmdb
+import msgspec
+
+from eventstore.data_file import look_at, verify
+from eventstore.errors import (
+    CorruptStoreError,
+    NotAStoreError,
+    StoreAccessError,
+    StoreEmptyError,
+    StoreError,
+    StoreFormatError,
+    StoreFullError,
+    UnsupportedPlatformError,
+)
+from eventstore.files import sync_folder, write_file
+from eventstore.lmdb_errors import is_open_already, open_error
+from eventstore.owner import INFO_NAME, LOCK_NAME, Owner
+
+FORMAT: Final = 1
+"""The layout of folder and databases; a frame has a format of its own."""
+
+MARKER_NAME: Final = "STORE"
+DATA_NAME: Final = "data.mdb"
+ENGINE_LOCK_NAME: Final = "lock.mdb"
+
+_FRAMES: Final = b"frames"
+_INDEX: Final = b"index"
+_ABOUT: Final = b"about"
+_STORE_ID: Final = b"store_id"
+
+# What can be in a folder whose creation was cut short.
+_UNMARKED: Final = frozenset(
+    {LOCK_NAME, INFO_NAME, f"{INFO_NAME}.new", f"{MARKER_NAME}.new", DATA_NAME, ENGINE_LOCK_NAME}
+)
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_PATH: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Databases(NamedTuple):
+    """The engine, running, with its databases."""
+
+    environment: Any
+    frames: Any
+    """First position (8 bytes, big-endian) to the bytes of a frame."""
+    index: Any
+    """Entity to the positions of its records (8 bytes, big-endian), sorted."""
+    store_id: str
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """What the file `STORE` says."""
+
+    store_id: str
+    format: int
+    created: str
+    """ISO 8601, UTC."""
+
+
+class Folder:
+    """A store's folder, owned by this handle unless it only reads."""
+
+    def __init__(self, path: str | os.PathLike[str], *, read_only: bool) -> None:
+        """Make sure that the path is a store or may become one, and take the owner's lock.
+
+        `NotAStoreError`, `StoreAccessError`, `StoreInUseError`, `UnsupportedPlatformError`.
+        """
+        check_platform()
+        self.read_only = read_only
+        self._owner: Owner | None = None
+        try:
+            self.path = _checked(Path(path), read_only=read_only)
+            if not read_only:
+                self._owner = Owner.acquire(self.path)
+        except (OSError, ValueError) as error:
+            if isinstance(error, StoreError):
+                raise
+            raise _path_error(path, error) from error
+
+    def connect(self, *, map_size: int) -> Databases:
+        """Check the data and start the engine on it, at first or again.
+
+        `StoreEmptyError`, `StoreTruncatedError`, `StoreFormatError`, `CorruptStoreError`.
+        """
+        try:
+            marker = _read_marker(self.path)
+            self._check_data(marker)
+            databases = self._start_engine(marker, map_size)
+            if self._owner:
+                self._owner.announce()
+        except OSError as error:
+            raise _path_error(self.path, error) from error
+        return databases
+
+    def close(self) -> None:
+        """Let others own the folder."""
+        if self._owner:
+            self._owner.release()
+            self._owner = None
+
+    def _check_data(self, marker: Marker | None) -> None:
+        data = self.path / DATA_NAME
+        if not data.exists() or not data.stat().st_size:
+            if marker:
+                raise StoreEmptyError(f"{self.path} was a store, and its {DATA_NAME} is missing or empty")
+            return
+        # A second look, since another process may own the store and write just now.
+        as_usual = look_at(data) or look_at(data)
+        if not as_usual or (self._owner and self._owner.died_with_the_machine()):
+            _LOG.warning("verifying all pages of %s; this takes some seconds for each 100 MB", data)
+            verify(data)
+
+    def _start_engine(self, marker: Marker | None, map_size: int) -> Databases:
+        try:
+            environment = lmdb.open(
+                str(self.path),
+                map_size=map_size,
+                max_dbs=8,
+                max_readers=1024,
+                mode=0o600,
+                readonly=self.read_only,
+                create=not self.read_only,
+                # Without it, an environment variable decides on the format of new files.
+                lib_version=0,
+            )
+        except lmdb.Error as error:
+            if self._owner and is_open_already(error):
+                self._owner.abandon()
+                self._owner = None
+            raise open_error(error) from error
+        try:
+            return self._open_databases(environment, marker)
+        except BaseException:
+            environment.close()
+            raise
+
+    def _open_databases(self, environment: Any, marker: Marker | None) -> Databases:
+        try:
+            if marker is None:
+                marker = self._create(environment)
+            about = environment.open_db(_ABOUT, create=False)
+            with environment.begin(db=about) as transaction:
+                store_id = str(transaction.get(_STORE_ID, b""), "ascii")
+            frames = environment.open_db(_FRAMES, create=False)
+            index = environment.open_db(_INDEX, create=False, dupsort=True, dupfixed=True)
+        except lmdb.NotFoundError as error:
+            raise CorruptStoreError(f"{self.path} lacks a database: {error}") from error
+        except lmdb.Error as error:
+            raise open_error(error) from error
+        if store_id != marker.store_id:
+            raise CorruptStoreError(
+                f"{DATA_NAME} in {self.path} is of {store_id!r}, and {MARKER_NAME} says {marker.store_id!r}"
+            )
+        return Databases(environment, frames, index, store_id)
+
+    def _create(self, environment: Any) -> Marker:
+        """Make the databases, then the marker; go on where an earlier attempt was cut short."""
+        with environment.begin() as transaction, transaction.cursor() as cursor:
+            foreign = set(cursor.iternext(values=False)) - {_FRAMES, _INDEX, _ABOUT}
+        if foreign:
+            raise NotAStoreError(f"{self.path} holds a database of something else")
+        environment.open_db(_FRAMES)
+        environment.open_db(_INDEX, dupsort=True, dupfixed=True)
+        about = environment.open_db(_ABOUT)
+        with environment.begin(write=True, db=about) as transaction:
+            transaction.put(_STORE_ID, str(uuid.uuid4()).encode(), overwrite=False)
+            store_id = str(transaction.get(_STORE_ID), "ascii")
+        marker = Marker(store_id, FORMAT, datetime.now(UTC).isoformat(timespec="seconds"))
+        write_file(self.path / MARKER_NAME, msgspec.json.encode(marker))
+        return marker
+
+
+def check_platform() -> None:
+    """Refuse to run where the promises cannot be kept."""
+    if sys.platform not in {"linux", "darwin"}:
+        raise UnsupportedPlatformError(f"the store does not run on {sys.platform}")
+    has_global_lock = getattr(sys, "_is_gil_enabled", lambda: True)
+    if not has_global_lock():
+        raise UnsupportedPlatformError("the store does not run without the global interpreter lock")
+
+
+def _checked(path: Path, *, read_only: bool) -> Path:
+    """Return the real path of a folder that is a store or, for a writer, may become one."""
+    if path.is_symlink() and path.parent.stat().st_mode & stat.S_IWOTH:
+        raise NotAStoreError(f"{path} is a symbolic link in a folder that everybody can write to")
+    folder = path.resolve()
+    if not read_only and not folder.exists():
+        folder.mkdir(mode=0o700)
+        sync_folder(folder.parent)
+    names = set(os.listdir(folder))  # noqa: PTH208 - its errors are the ones translated below
+    if MARKER_NAME not in names and (read_only or not names <= _UNMARKED):
+        raise NotAStoreError(f"{folder} is not a store: it has no file {MARKER_NAME}")
+    if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        _LOG.warning("%s can be written to by others; mode 0700 would be safe", folder)
+    return folder
+
+
+def _read_marker(folder: Path) -> Marker | None:
+    try:
+        marker = msgspec.json.decode((folder / MARKER_NAME).read_bytes(), type=Marker)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptStoreError(f"{folder / MARKER_NAME} cannot be read: {error}") from error
+    if marker.format > FORMAT:
+        raise StoreFormatError(f"{folder} has format {marker.format}; this version reads {FORMAT}")
+    return marker
+
+
+def _path_error(path: str | os.PathLike[str], error: OSError | ValueError) -> StoreError:
+    """Return what the operating system's refusal means, in one line."""
+    text = f"{os.fspath(path)!r}: {getattr(error, 'strerror', None) or error}"
+    if isinstance(error, PermissionError):
+        return StoreAccessError(text)
+    if isinstance(error, ValueError | FileNotFoundError | NotADirectoryError | FileExistsError):
+        return NotAStoreError(text)
+    if error.errno in _FULL:
+        return StoreFullError(text)
+    if error.errno in _NO_PATH:
+        return NotAStoreError(text)
+    return StoreAccessError(text)

@@ -1,0 +1,108 @@
+"""Who owns a store: a lock that only its process holds, and a file that says which one it is."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from eventstore.errors import StoreInUseError
+from eventstore.files import remove_file, write_file
+
+LOCK_NAME: Final = "owner.lock"
+INFO_NAME: Final = "owner.json"
+
+
+class OwnerInfo(msgspec.Struct, frozen=True):
+    """What an owner says about itself."""
+
+    pid: int
+    boot_id: str
+    """Which start of the machine it lives in; empty if that cannot be known."""
+    since: str
+    """When it opened the store, ISO 8601, UTC."""
+
+
+class Owner:
+    """The lock on a store.
+
+    It is a POSIX lock: the kernel frees it when the process dies, however it dies, and a forked
+    child does not inherit it (it would keep a lock of the other kind, `flock`). Its one trap: to
+    close *any* descriptor of the lock file frees it, so the file is opened once, and never by others.
+    """
+
+    def __init__(self, folder: Path, descriptor: int, previous: OwnerInfo | None) -> None:
+        """Hold a lock that was acquired."""
+        self._info_path = folder / INFO_NAME
+        self._descriptor = descriptor
+        self._announced = False
+        self.previous = previous
+        """The owner before, if it did not close the store."""
+
+    @classmethod
+    def acquire(cls, folder: Path) -> Self:
+        """Take the lock, without waiting. `StoreInUseError` if another process has it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(folder / LOCK_NAME, flags, 0o600)
+        previous = _read_info(folder / INFO_NAME)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreInUseError(f"{folder} is open in {_describe(previous)}") from error
+        return cls(folder, descriptor, previous)
+
+    def announce(self) -> None:
+        """Write down who holds the lock, durably: the next owner judges by it."""
+        if self._announced:
+            return
+        info = OwnerInfo(os.getpid(), boot_id(), datetime.now(UTC).isoformat(timespec="seconds"))
+        write_file(self._info_path, msgspec.json.encode(info))
+        self._announced = True
+
+    def release(self) -> None:
+        """Give the lock back; the store was closed properly."""
+        if self._announced:
+            remove_file(self._info_path)
+        os.close(self._descriptor)
+
+    def abandon(self) -> None:
+        """Forget a lock that another handle of this same process turned out to hold.
+
+        The descriptor stays open for ever, on purpose: closing it would free the other's lock.
+        """
+
+    def died_with_the_machine(self) -> bool:
+        """Whether the owner before did not close the store, and the machine was started since."""
+        # A mere kill cannot damage the data (LMDB's pages are written in order).
+        return self.previous is not None and self.previous.boot_id != boot_id()
+
+
+def boot_id() -> str:
+    """Return the id of this start of the machine; empty if it cannot be known."""
+    with contextlib.suppress(FileNotFoundError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    command = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed
+    return child.stdout.strip()
+
+
+def _read_info(path: Path) -> OwnerInfo | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=OwnerInfo)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return OwnerInfo(0, "", "")
+
+
+def _describe(owner: OwnerInfo | None) -> str:
+    if owner is None or not owner.pid:
+        return "another process"
+    return f"process {owner.pid}, since {owner.since}"
