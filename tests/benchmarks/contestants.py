@@ -1,0 +1,36 @@
+"""Who is measured: our side, the peers and the bare limit, each with what it promises."""
+
+from __future__ import annotations
+
+from tests.benchmarks.model import DBOS, HUEY, LIMIT, OURS, Contestant
+
+CONTESTANTS = (
+    Contestant(
+        key=OURS,
+        title="logistics",
+        module="tests.benchmarks.ours",
+        needs="logistics",
+        promise="each call synced before it returns; what was running is run again after a crash",
+    ),
+    Contestant(
+        key=HUEY,
+        title="huey on SQLite",
+        module="tests.benchmarks.huey_sqlite",
+        needs="huey",
+        promise="WAL, synced at each commit; a job is deleted before it runs, so a crash loses it",
+    ),
+    Contestant(
+        key=DBOS,
+        title="DBOS on SQLite",
+        module="tests.benchmarks.dbos_sqlite",
+        needs="dbos",
+        promise="synced at each commit, its file put into WAL by hand; what was running is recovered",
+    ),
+    Contestant(
+        key=LIMIT,
+        title="bare limit",
+        module="tests.benchmarks.limit",
+        needs="lmdb",
+        promise="LMDB with default sync and no features; nothing can be recovered from it",
+    ),
+)

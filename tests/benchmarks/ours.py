@@ -1,0 +1,167 @@
+"""Our side, against the public contract only."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from logistics import Job, JobScheduler, OrchestrationEngine, Queue, WorkflowManager
+from tests.benchmarks import measure, tasks
+from tests.benchmarks.model import Case
+from tests.benchmarks.w4_restart import RECOVERED_PER_EVENTS
+
+STEPS = 10
+CHUNK = 1_000
+EVENTS_PER_JOB = 3
+WAIT_S = 600.0
+
+
+def job(number: int) -> Job:
+    return Job("a no-op job", tasks.noop, args=(number,))
+
+
+def fill(queue: Queue, count: int) -> None:
+    for first in range(0, count, CHUNK):
+        queue.enqueue_many([job(number) for number in range(first, min(first + CHUNK, count))])
+
+
+def enqueue(count: int, folder: Path) -> Mapping[str, float]:
+    with OrchestrationEngine(folder / "store") as engine:
+        queue = Queue("default", engine=engine)
+        return measure.one_by_one(lambda number: queue.enqueue(job(number)), count)
+
+
+def enqueue_many(count: int, folder: Path) -> Mapping[str, float]:
+    with OrchestrationEngine(folder / "store") as engine:
+        queue = Queue("default", engine=engine)
+        return measure.in_chunks(lambda numbers: queue.enqueue_many([job(each) for each in numbers]), count)
+
+
+def enqueue_from_threads(count: int, folder: Path) -> Mapping[str, float]:
+    with OrchestrationEngine(folder / "store") as engine:
+        queue = Queue("default", engine=engine)
+        return measure.from_threads(lambda number: queue.enqueue(job(number)), count)
+
+
+def drain(count: int, folder: Path) -> Mapping[str, float]:
+    with OrchestrationEngine(folder / "store") as engine:
+        queue = Queue("default", engine=engine)
+        fill(queue, count)
+        scheduler = JobScheduler(engine=engine)
+        rate = measure.rate(count, lambda: scheduler.process(queue))
+        completed = queue.get_stats()["completed"]
+    assert completed == count, f"{completed} of {count} jobs completed"
+    return {"per_s": rate}
+
+
+def chain(count: int, folder: Path) -> Mapping[str, float]:
+    with OrchestrationEngine(folder / "store") as engine:
+        workflows = WorkflowManager(engine)
+        workflow = workflows.create("chain")
+        for number in range(STEPS):
+            workflow.add_step(f"step-{number}", tasks.step)
+        latency = measure.median_ms(lambda: workflows.run("chain"), max(3, count // 10))
+
+        def at_once() -> None:
+            for run in [workflows.start("chain") for _ in range(count)]:
+                assert run.result(timeout=WAIT_S).success
+
+        return {"latency_ms": latency, "per_s": measure.rate(count * STEPS, at_once)}
+
+
+def restart(count: int, folder: Path) -> Mapping[str, float]:
+    """Open a store with so many events; and open one with runs that were cut off, until all have ended."""
+    jobs = folder / "jobs"
+    measure.killed_after(__name__, "jobs", str(count // EVENTS_PER_JOB), str(jobs))
+    begin = time.perf_counter()
+    with OrchestrationEngine(jobs) as engine:
+        opened_s = time.perf_counter() - begin
+        completed = Queue("default", engine=engine).get_stats()["completed"]
+    assert completed == count // EVENTS_PER_JOB, f"{completed} jobs are completed"
+
+    runs = max(3, count // RECOVERED_PER_EVENTS)
+    measure.killed_after(__name__, "runs", str(runs), str(folder / "runs"))
+    rate = measure.rate(runs, lambda: _recover(folder / "runs"))
+    return {"per_s": count / opened_s, "open_s": opened_s, "runs_per_s": rate}
+
+
+def _recover(store: Path) -> None:
+    with OrchestrationEngine(store) as engine:
+        for run in WorkflowManager(engine).list_runs():
+            assert run.result(timeout=WAIT_S).success
+
+
+def _write_jobs(count: int, store: Path) -> None:
+    engine = OrchestrationEngine(store)
+    queue = Queue("default", engine=engine)
+    fill(queue, count)
+    JobScheduler(engine=engine).process(queue)
+    measure.say_ready_and_wait()
+
+
+def _write_runs(count: int, store: Path) -> None:
+    workflows = WorkflowManager(OrchestrationEngine(store))
+    workflow = workflows.create("interrupted")
+    workflow.add_step("hold", tasks.hold)
+    workflow.add_step("step", tasks.step)
+    for _ in range(count):
+        workflows.start("interrupted")
+    measure.say_ready_and_wait()
+
+
+def memory(count: int, folder: Path) -> Mapping[str, float]:
+    store = folder / "store"
+    with OrchestrationEngine(store) as engine:
+        queue = Queue("default", engine=engine)
+        fill(queue, CHUNK)
+        before = _settled_memory()
+        fill(queue, count)
+        grown = _settled_memory() - before
+        stats_us = measure.median_ms(queue.get_stats, 20) * 1e3
+    reopened = measure.report_of(__name__, "memory", str(store)) / (count + CHUNK)
+    return {"bytes_per_job": grown / count, "reopened_bytes_per_job": reopened, "stats_us": stats_us}
+
+
+def _settled_memory() -> int:
+    gc.collect()
+    return measure.anonymous_memory()
+
+
+def _report_memory_of_an_open_store(store: Path) -> None:
+    """In a process of its own: what opening the store adds, beyond what opening an empty one does."""
+    with OrchestrationEngine(store.with_name("empty")) as engine:
+        fill(Queue("default", engine=engine), 1)
+        before = _settled_memory()
+        with OrchestrationEngine(store):
+            print(_settled_memory() - before, flush=True)
+
+
+CASES: Mapping[str, Case] = MappingProxyType(
+    {
+        "W1": enqueue,
+        "W1b": enqueue_many,
+        "W1c": enqueue_from_threads,
+        "W2": drain,
+        "W3": chain,
+        "W4": restart,
+        "W7": memory,
+    }
+)
+
+
+def main(role: str, *arguments: str) -> None:
+    """The processes that are killed or measured from outside."""
+    if role == "jobs":
+        _write_jobs(int(arguments[0]), Path(arguments[1]))
+    elif role == "runs":
+        _write_runs(int(arguments[0]), Path(arguments[1]))
+    else:
+        _report_memory_of_an_open_store(Path(arguments[0]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
