@@ -1,7 +1,7 @@
 """W4: the process is killed; the time until a new one is open, and until what was running has ended.
 
-The size is the number of events replayed (ours are of jobs that were enqueued and run), and for a peer the number
-of workflows recovered.
+The size is the number of events replayed (ours are of jobs that were enqueued and run), and for a peer the
+number of workflows recovered.
 """
 
 from __future__ import annotations
