@@ -42,7 +42,9 @@ class ClockRules:
         """Record a jump; answer what the time is."""
         decision = Decision()
         if type(message) is ObserveTime:
-            by_us = (message.wall_us - message.last_wall_us) - (message.monotonic_us - message.last_monotonic_us)
+            by_us = (message.wall_us - message.last_wall_us) - (
+                message.monotonic_us - message.last_monotonic_us
+            )
             if abs(by_us) > JUMP_US:
                 decision.emit(ClockJumped(by_us, message.wall_us))
         elif type(message) is GetClock:

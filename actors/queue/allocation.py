@@ -123,6 +123,8 @@ def get(state: QueueState, _message: GetResources, _context: Context, decision: 
             for held, amount in holding.amounts
             if held == name
         )
-        waiting = sum(any(held == name for held, _ in holding.amounts) for holding in resources.waiting.values())
+        waiting = sum(
+            any(held == name for held, _ in holding.amounts) for holding in resources.waiting.values()
+        )
         views.append(ResourceView(name, kind, capacity, resources.used(name), holders, waiting))
     decision.answer(tuple(views))

@@ -20,6 +20,7 @@ from actors.queue.messages import (
     AttemptInterrupted,
     AttemptRefused,
     CancelJob,
+    CancelOwned,
     ClearQueue,
     EnqueueJobs,
     FunctionsKnown,
@@ -61,7 +62,7 @@ from actors.queue.outcome import (
     tell_end,
     tell_owner,
 )
-from actors.queue.state import PROCESS_ENDED, Job, Line, QueueState
+from actors.queue.state import PROCESS_ENDED, Job, Line, QueueState, Retired
 from actors.runtime.effects import (
     Acknowledge,
     AttemptFinished,
@@ -112,7 +113,7 @@ class QueueRules:
             if message.key.job_id in state.running:
                 return ()
             wanted.append(message.key.job_id)
-        elif type(message) is RetryJob:
+        elif isinstance(message, RetryJob | CancelOwned):
             wanted.append(message.job_id)
         else:
             return ()
@@ -184,7 +185,9 @@ def _enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision
     decision.answer(tuple(spec.job_id for spec in message.jobs))
 
 
-def _digest_on_record(state: QueueState, job_id: str, context: Context, seen: dict[str, bytes]) -> bytes | None:
+def _digest_on_record(
+    state: QueueState, job_id: str, context: Context, seen: dict[str, bytes]
+) -> bytes | None:
     job = state.jobs.get(job_id) or state.retired.get(job_id)
     if job is not None:
         return job.digest
@@ -237,7 +240,11 @@ def _make_due_ready(state: QueueState, context: Context) -> Decision:
 def _start_ready(state: QueueState, context: Context) -> Decision:
     """Record a start for what free workers take next, and a little ahead if it is surely short."""
     decision = Decision()
-    lines = [line for line in state.lines.values() if line.ready_count and not line.paused and _is_served(line, context)]
+    lines = [
+        line
+        for line in state.lines.values()
+        if line.ready_count and not line.paused and _is_served(line, context)
+    ]
     if not lines:
         return decision
     inflight = len(state.running) + sum(key.epoch == context.epoch for key in state.zombies)
@@ -305,10 +312,16 @@ def _stale(state: QueueState, message: AttemptFinished, context: Context, decisi
         retired = state.retired.get(key.job_id)
         known = context.known.get(f"job:{key.job_id}")
         if job is None and retired is None and known is not None:
-            if any(isinstance(event, AttemptRefused) and event.attempt == key.attempt for event in known.history):
+            if any(
+                isinstance(event, AttemptRefused) and event.attempt == key.attempt for event in known.history
+            ):
                 return
             retired = retired_of(known)
-        if retired is not None and retired.attempt == key.attempt and retired.status is not JobStatus.CANCELLED:
+        if (
+            retired is not None
+            and retired.attempt == key.attempt
+            and retired.status is not JobStatus.CANCELLED
+        ):
             return  # the same end again: the acknowledgement was lost, not the result
         if job is None and retired is None:
             return  # a job that no durable log knows: its enqueueing was lost with a failed commit
@@ -331,6 +344,17 @@ def _cancel(state: QueueState, message: CancelJob, context: Context, decision: D
     decision.answer(job is not None)
     if job is not None:
         _cancel_one(state, job, context, decision, "cancelled by a caller")
+
+
+def _cancel_owned(state: QueueState, message: CancelOwned, context: Context, decision: Decision) -> None:
+    job = state.jobs.get(message.job_id)
+    if job is not None:
+        _cancel_one(state, job, context, decision, "cancelled by its owner")
+        return
+    known = context.known.get(f"job:{message.job_id}")
+    retired = state.retired.get(message.job_id) or (known and retired_of(known))
+    never = Retired(b"", JobStatus.CANCELLED, 0, 0, "", context.now_us)
+    tell_owner(message.owner, message.job_id, retired or never, decision)
 
 
 def _cancel_one(state: QueueState, job: Job, context: Context, decision: Decision, reason: str) -> None:
@@ -361,10 +385,14 @@ def _retry(state: QueueState, message: RetryJob, context: Context, decision: Dec
         msg = f"job {message.job_id!r} belongs to {spec.owner!r}; retry that instead"
         raise InputError(msg)
     spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=())
-    decision.emit(JobRetried(spec, retired.digest, retired.attempt, retired.status, context.now_us), spec.owner)
+    decision.emit(
+        JobRetried(spec, retired.digest, retired.attempt, retired.status, context.now_us), spec.owner
+    )
 
 
-def _functions_known(state: QueueState, message: FunctionsKnown, context: Context, decision: Decision) -> None:
+def _functions_known(
+    state: QueueState, message: FunctionsKnown, context: Context, decision: Decision
+) -> None:
     for function in message.functions:
         for job_id in state.unresolved.get(function, ()):
             decision.emit(JobReady(job_id, context.now_us, "function known"), state.jobs[job_id].owner)
@@ -387,7 +415,9 @@ def _resume(state: QueueState, message: ResumeQueue, context: Context, decision:
 
 def _clear(state: QueueState, message: ClearQueue, context: Context, decision: Decision) -> None:
     waiting = [
-        job for job in state.jobs.values() if job.queue == message.queue and job.status is not JobStatus.RUNNING
+        job
+        for job in state.jobs.values()
+        if job.queue == message.queue and job.status is not JobStatus.RUNNING
     ]
     for job in waiting:
         decision.emit(JobCancelled(job.job_id, job.attempt, context.now_us, "queue cleared"), job.owner)
@@ -447,6 +477,7 @@ _RULES: dict[type[Message], Callable[[QueueState, Any, Context, Decision], None]
     AttemptFinished: _finished,
     Shutdown: _shutdown,
     CancelJob: _cancel,
+    CancelOwned: _cancel_owned,
     RetryJob: _retry,
     FunctionsKnown: _functions_known,
     LeaseJob: hand.lease,

@@ -54,8 +54,11 @@ class Input(Data, frozen=True):
     parameter: str
     kind: str
     """`step`: the result of the job `source`; `param`: the run's parameter `source`; `ctx`: the attempt's
-    context; `ref-step` and `ref-param`: named in a `{{…}}` reference as `parameter`, not passed themselves."""
+    context; `ref-step` and `ref-param`: named in a `{{…}}` reference as `parameter`, not passed themselves;
+    `ref`: nothing is named, but the arguments have doubled braces to undo."""
     source: str
+    positional: bool = False
+    """Passed by position, behind the constants."""
 
 
 class JobSpec(Data, frozen=True):
@@ -115,6 +118,13 @@ class CancelJob(Message, frozen=True, tag="queue.cancel_job"):
     """Cancel a job that has not ended; answered with whether that was so."""
 
     job_id: str
+
+
+class CancelOwned(Message, frozen=True, tag="queue.cancel_owned"):
+    """Said by a job's owner: cancel it. Always answered with a `JobEnded`, however often it is said (R8)."""
+
+    job_id: str
+    owner: str
 
 
 class RetryJob(Message, frozen=True, tag="queue.retry_job"):
@@ -492,4 +502,3 @@ QUEUE_EVENTS: tuple[type[Event], ...] = (
     ResourceGranted,
     ResourceReleased,
 )
-

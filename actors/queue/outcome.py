@@ -131,5 +131,7 @@ def retired_of(known: Known) -> Retired | None:
     for event in reversed(known.history):
         if isinstance(event, (JobCompleted, JobFailed, JobCancelled)):
             error = event.error if isinstance(event, JobFailed) else ""
-            return Retired(first.digest, ENDINGS[type(event)], event.attempt, event.attempt, error, event.at_us)
+            return Retired(
+                first.digest, ENDINGS[type(event)], event.attempt, event.attempt, error, event.at_us
+            )
     return None

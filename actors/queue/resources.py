@@ -36,7 +36,9 @@ class Resources:
 
     def used(self, name: str) -> float:
         """Return how much of a resource is held."""
-        return sum(amount for holding in self.held.values() for held, amount in holding.amounts if held == name)
+        return sum(
+            amount for holding in self.held.values() for held, amount in holding.amounts if held == name
+        )
 
     def fits(self, amounts: Amounts, *, freed: Iterable[str] = (), taken: Iterable[Amounts] = ()) -> bool:
         """Whether all of `amounts` could be granted, once `freed` allocations are gone and `taken` granted."""

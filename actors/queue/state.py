@@ -154,7 +154,9 @@ def is_ready(job: Job) -> bool:
 def _is_waiting(entry: tuple[int, int, Job]) -> bool:
     due_us, order, job = entry
     return (
-        job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING) and job.due_us == due_us and job.order == order
+        job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING)
+        and job.due_us == due_us
+        and job.order == order
     )
 
 
@@ -278,9 +280,21 @@ class QueueState:
             line = state.line(name)
             line.paused = paused
             line.counts = {JobStatus(status): count for status, count in counts}
-        for *head, retry, digest, priority, status, order, attempt, charged, counted, suspect, due, epoch, missing in image[
-            "jobs"
-        ]:
+        for (
+            *head,
+            retry,
+            digest,
+            priority,
+            status,
+            order,
+            attempt,
+            charged,
+            counted,
+            suspect,
+            due,
+            epoch,
+            missing,
+        ) in image["jobs"]:
             policy = state.share_policy(RetryPolicy(*retry))
             job_id, queue, function, owner = head
             job = Job(

@@ -104,7 +104,9 @@ class EventSourcedActor(pykka.ThreadingActor):
         message, reply = letter.message, letter.reply
         try:
             decision = self._decide(message, context)
-            records = [self._record(event, letter.cause, correlation) for event, correlation in decision.events]
+            records = [
+                self._record(event, letter.cause, correlation) for event, correlation in decision.events
+            ]
         except LogisticsError as refusal:
             if reply is None:
                 raise
@@ -114,7 +116,9 @@ class EventSourcedActor(pykka.ThreadingActor):
             if reply is None:
                 raise
             logger.exception("the command %r could not be decided", message)
-            internal = InternalError(f"{type(message).__name__} could not be decided: {error!r}; nothing was changed")
+            internal = InternalError(
+                f"{type(message).__name__} could not be decided: {error!r}; nothing was changed"
+            )
             internal.__cause__ = error
             item.replies.append((reply, internal))
             return
@@ -151,7 +155,9 @@ class EventSourcedActor(pykka.ThreadingActor):
         self._take_in(decision, records, item, tells)
 
     def _record(self, event: Event, cause: str, correlation: str) -> Record:
-        return Record(event.entity, event.schema_version, cause, correlation, self._runtime.codec.encode(event))
+        return Record(
+            event.entity, event.schema_version, cause, correlation, self._runtime.codec.encode(event)
+        )
 
     def _take_in(
         self, decision: Decision, records: list[Record], item: Item, tells: list[tuple[str, Message]]

@@ -145,7 +145,8 @@ class Runtime:
         states = fold(self.log, self.codec, rules, upto=self.journal.watermark)
         generation = self.journal.generation
         return {
-            actor.rules.name: actor.start(self, states[actor.rules.name], generation) for actor in self._actor_types
+            actor.rules.name: actor.start(self, states[actor.rules.name], generation)
+            for actor in self._actor_types
         }
 
     def publish(self, refs: dict[str, ActorRef[EventSourcedActor]]) -> None:
@@ -158,7 +159,7 @@ class Runtime:
     def _stop_actors(self) -> None:
         for ref in self._refs.values():
             with contextlib.suppress(ActorDeadError):
-                ref.stop(block=False)
+                _ = ref.stop(block=False)
 
     # -- commands ------------------------------------------------------------------------------------------
 
@@ -170,7 +171,9 @@ class Runtime:
         if not self._intake_open:
             self._refuse()
         if self.journal.backlog > BACKLOG_LIMIT:
-            msg = f"{self.journal.backlog} items wait to be written; nothing was changed, try again in a moment"
+            msg = (
+                f"{self.journal.backlog} items wait to be written; nothing was changed, try again in a moment"
+            )
             raise BusyError(msg)
         reply = Reply()
         self.directory.post(actor, Letter(message, reply=reply, cause=cause))

@@ -122,6 +122,5 @@ class ThreadExecutor:
                 self._known[key] = end
                 self._cancelled.discard(key)
                 self._running -= 1
-                if self._closing and not self._running:
-                    self._idle.notify_all()
+                self._idle.notify_all()
             self._report(end)

@@ -324,10 +324,15 @@ def decode_call(
         args, kwargs = _decode_call(data)
     except Exception as error:
         raise _unreadable("arguments", error) from error
-    hints = None if func is None else _hints(func)
-    if hints is None or hints.parameters is None:
-        return args, kwargs
-    return hints.parameters.convert(args, kwargs)
+    return (args, kwargs) if func is None else convert_call(args, kwargs, func)
+
+
+def convert_call(
+    args: tuple[Any, ...], kwargs: dict[str, Any], func: Callable[..., Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Convert decoded arguments by the annotations of `func`; raises `PayloadError`."""
+    parameters = _hints(func).parameters
+    return (args, kwargs) if parameters is None else parameters.convert(args, kwargs)
 
 
 def decode_value(data: bytes, type: Any = Any) -> Any:  # noqa: A002 -- as msgspec calls it

@@ -1,0 +1,64 @@
+"""Putting an engine together: the four actors, the events they own, the log they share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.clock.actor import ClockActor
+from actors.clock.messages import CLOCK_EVENTS
+from actors.clock.zones import tzdata_version
+from actors.queue.actor import QueueActor
+from actors.queue.messages import QUEUE_EVENTS
+from actors.queue.trampoline import Trampoline
+from actors.runtime.clock import SystemClock
+from actors.runtime.engine import Runtime
+from actors.runtime.events import EngineClosed, EngineOpened
+from actors.runtime.executor import ThreadExecutor
+from actors.workflow.actor import SupervisorActor
+from actors.workflow.messages import WORKFLOW_EVENTS
+from eventstore.codec import EventCodec
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import EventSourcedActor
+    from actors.runtime.clock import Clock
+    from actors.runtime.functions import FunctionRegistry
+    from eventstore.log import Log
+
+ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, ClockActor)
+"""The actors of an engine."""
+
+
+def event_codec() -> EventCodec:
+    """Return a codec for every event there is."""
+    return EventCodec((EngineOpened, EngineClosed, *CLOCK_EVENTS, *QUEUE_EVENTS, *WORKFLOW_EVENTS))
+
+
+def open_runtime(
+    log: Log,
+    functions: FunctionRegistry,
+    *,
+    workers: int,
+    max_payload: int,
+    version: str,
+    clock: Clock | None = None,
+) -> Runtime:
+    """Open an engine on a log: recover, start the actors, take commands."""
+
+    def executor(runtime: Runtime) -> ThreadExecutor:
+        return ThreadExecutor(
+            workers,
+            run=Trampoline(runtime, functions, max_payload=max_payload),
+            report=lambda end: runtime.report(end, f"attempt:{end.key.job_id}/{end.key.attempt}"),
+        )
+
+    runtime = Runtime(
+        log,
+        event_codec(),
+        clock or SystemClock(),
+        ACTORS,
+        executor=executor,
+        version=version,
+        tzdata=tzdata_version(),
+    )
+    runtime.open()
+    return runtime

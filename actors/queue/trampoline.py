@@ -1,0 +1,181 @@
+"""Running one attempt on a worker: arguments from the log, the call, and its end as data."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.messages import JobCompleted, JobEnqueued
+from actors.runtime.attempt import CURRENT, AttemptContext
+from actors.runtime.binding import substitute
+from actors.runtime.effects import AttemptFinished
+from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.values import convert_call, decode_call, decode_value, encode_result
+from actors.workflow.messages import RunCreated
+from eventstore.errors import CorruptStoreError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.queue.messages import Input, JobSpec
+    from actors.runtime.effects import StartAttempt
+    from actors.runtime.engine import Runtime
+    from actors.runtime.functions import FunctionRegistry
+
+TRACEBACK_LIMIT = 20
+"""Frames of a traceback that are kept, the innermost ones."""
+ERROR_LENGTH = 10_000
+"""Characters of an error's text, and of a traceback, that are kept."""
+
+
+class Trampoline:
+    """Executes attempts for an executor. Never raises: whatever user code does comes back as data (F69)."""
+
+    def __init__(self, runtime: Runtime, functions: FunctionRegistry, *, max_payload: int) -> None:
+        self._runtime = runtime
+        self._functions = functions
+        self._max_payload = max_payload
+
+    def __call__(self, start: StartAttempt) -> AttemptFinished:
+        """Run the attempt."""
+        started_us = self._runtime.clock.now_us()
+        try:
+            spec = self._spec(start.key.job_id)
+            function = self._functions.resolve(spec.function)
+            args, kwargs = self._arguments(spec, function, start)
+        except UnresolvedFunctionError as error:
+            return AttemptFinished(
+                key=start.key,
+                outcome="unresolved",
+                error=str(error),
+                started_us=started_us,
+                correlation=start.correlation,
+            )
+        except CorruptStoreError as error:
+            return self._failed(start, error, started_us, 0)
+        except StoreError:  # the log is being reopened: the attempt never began, and is not charged
+            return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
+        except BaseException as error:  # noqa: BLE001 -- an import may run any code, and raise anything
+            return self._failed(start, error, started_us, 0)
+        return self._call(start, function, args, kwargs, started_us)
+
+    def _call(
+        self, start: StartAttempt, function: Callable[..., Any], args: Any, kwargs: Any, started_us: int
+    ) -> AttemptFinished:
+        token = CURRENT.set(self._runtime)
+        begun_ns = time.perf_counter_ns()
+        try:
+            value = function(*args, **kwargs)
+            if inspect.iscoroutine(value):
+                value = asyncio.run(value)
+            result = encode_result(value, limit=self._max_payload)
+        except BaseException as error:  # noqa: BLE001 -- user code: SystemExit and the like end the attempt only
+            return self._failed(start, error, started_us, (time.perf_counter_ns() - begun_ns) // 1000)
+        finally:
+            CURRENT.reset(token)
+        return AttemptFinished(
+            key=start.key,
+            outcome="ok",
+            result=result,
+            started_us=started_us,
+            run_us=(time.perf_counter_ns() - begun_ns) // 1000,
+            correlation=start.correlation,
+        )
+
+    @staticmethod
+    def _failed(start: StartAttempt, error: BaseException, started_us: int, run_us: int) -> AttemptFinished:
+        return AttemptFinished(
+            key=start.key,
+            outcome="error",
+            error=_printable(f"{type(error).__name__}: {_text(error)}"),
+            traceback=_printable("".join(traceback.format_exception(error, limit=-TRACEBACK_LIMIT))),
+            started_us=started_us,
+            run_us=run_us,
+            correlation=start.correlation,
+        )
+
+    # -- where arguments come from ----------------------------------------------------------------------
+
+    def _spec(self, job_id: str) -> JobSpec:
+        event = self._first(f"job:{job_id}")
+        assert isinstance(event, JobEnqueued)
+        return event.spec
+
+    def _first(self, entity: str) -> Any:
+        stored = self._runtime.log.first(entity, upto=self._runtime.journal.watermark)
+        if stored is None:
+            msg = f"{entity} is not in the log, though its start is"
+            raise CorruptStoreError(msg)
+        return self._runtime.codec.decode(stored.record)
+
+    def _arguments(self, spec: JobSpec, function: Callable[..., Any], start: StartAttempt) -> tuple[Any, Any]:
+        if not spec.inputs:
+            return decode_call(spec.payload, function)
+        args, kwargs = decode_call(spec.payload)
+        steps: dict[str, Any] = {}
+        params: dict[str, Any] = {}
+        values: list[tuple[Input, Any]] = []
+        for given in spec.inputs:
+            if given.kind == "step":
+                values.append((given, self._output(given.source)))
+            elif given.kind == "param":
+                values.append((given, self._params(spec)[given.source]))
+            elif given.kind == "ref-step":
+                steps[given.parameter] = self._output(given.source)
+            elif given.kind == "ref-param":
+                params[given.parameter] = self._params(spec)[given.source]
+            elif given.kind == "ctx":
+                values.append((given, AttemptContext(start.key, spec.name, spec.owner)))
+        if any(given.kind.startswith("ref") for given in spec.inputs):
+            args, kwargs = substitute(args, steps, params), substitute(kwargs, steps, params)
+        return _filled(function, args, kwargs, values)
+
+    def _output(self, job_id: str) -> Any:
+        history = self._runtime.log.history(f"job:{job_id}", upto=self._runtime.journal.watermark)
+        for stored in reversed(history):
+            event = self._runtime.codec.decode(stored.record)
+            if isinstance(event, JobCompleted):
+                return decode_value(event.result)
+        msg = f"the output of job {job_id} is not in the log, though a step that needs it was started"
+        raise CorruptStoreError(msg)
+
+    def _params(self, spec: JobSpec) -> dict[str, Any]:
+        created = self._first(spec.owner)
+        assert isinstance(created, RunCreated)
+        params = decode_value(created.params)
+        assert isinstance(params, dict)
+        return params
+
+
+def _filled(
+    function: Callable[..., Any], args: Any, kwargs: Any, values: list[tuple[Input, Any]]
+) -> tuple[Any, Any]:
+    """Add the inputs to the constants, everything converted by annotations but the context."""
+    places = list(args)
+    contexts = {}
+    for given, value in values:
+        if given.positional:
+            places.append(value)
+        elif given.kind == "ctx":
+            contexts[given.parameter] = value
+        else:
+            kwargs[given.parameter] = value
+    args, kwargs = convert_call(tuple(places), kwargs, function)
+    return args, kwargs | contexts
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 -- an exception's own __str__ is user code too
+        return "(its text cannot be made)"
+
+
+def _printable(text: str) -> str:
+    """Cut a text to size and make sure that it can be encoded (a lone surrogate cannot)."""
+    if len(text) > ERROR_LENGTH:
+        text = text[: ERROR_LENGTH // 2] + " … " + text[-ERROR_LENGTH // 2 :]
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,1 @@
+"""The workflow supervisor: definitions, runs, steps, sessions, projects."""

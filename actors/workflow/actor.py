@@ -1,0 +1,15 @@
+"""The workflow supervisor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from actors.runtime.actor import EventSourcedActor
+from actors.runtime.rules import Rules  # noqa: TC001 -- the class variable's type
+from actors.workflow.decider import SupervisorRules
+
+
+class SupervisorActor(EventSourcedActor):
+    """Decides about workflows, runs, sessions and projects."""
+
+    rules: ClassVar[Rules] = SupervisorRules()
