@@ -1,0 +1,1 @@
+"""The timezone clock: now, wake-ups, zones, clock jumps."""

@@ -1,0 +1,236 @@
+"""Time zones: the one reader of the tz database, always the one of the `tzdata` package.
+
+The host's own zone files are never read, so that two machines agree and the version is known. Instants are
+integer microseconds (`_us`) or seconds (`_s`) since 1970-01-01 UTC. A *wall* time is what a clock on the wall
+of the zone shows, counted as if that wall were in UTC; one wall time may be no instant, one, or two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from importlib import resources
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import tzdata  # type: ignore[import-untyped] # it carries no type information
+
+from actors.clock.errors import TimezoneError
+
+SECOND_US = 1_000_000
+DAY_S = 86_400
+YEAR_S = 31_556_952
+"""The mean year of the Gregorian calendar: offset changes are found and kept by spans of it."""
+
+FIRST_S = -62_135_510_400
+"""0001-01-03: before it a local time may leave the years that `datetime` can hold."""
+LAST_S = 253_402_128_000
+"""9999-12-30: after it a local time may leave the years that `datetime` can hold."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - what wall times are counted from
+_MICROSECOND = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
+_PART = r"[A-Za-z0-9][A-Za-z0-9_+\-]*"
+_NAME = re.compile(rf"{_PART}(/{_PART})*\Z", re.ASCII)
+_LONGEST_NAME = 100
+
+
+class Change(NamedTuple):
+    """An instant at which the offset of a zone changes: east of UTC is positive, all in seconds."""
+
+    at_s: int
+    before_s: int
+    after_s: int
+
+
+class Segment(NamedTuple):
+    """A span of constant offset: `start_us` is part of it, `end_us` is not."""
+
+    start_us: int
+    end_us: int
+    offset_us: int
+
+
+class Zone(ZoneInfo):
+    """A zone of the `tzdata` package, which unlike others read from a file can be copied and pickled."""
+
+    def __reduce__(self) -> tuple[Callable[[str], Zone], tuple[str]]:
+        return zone, (str(self.key),)
+
+
+def tzdata_version() -> str:
+    """The release of the tz database in use, such as `2026a`."""
+    return str(tzdata.IANA_VERSION)
+
+
+@lru_cache(maxsize=1)
+def names() -> tuple[str, ...]:
+    """All names of the tz database in use, in order; links such as `US/Eastern` are among them."""
+    listing = resources.files("tzdata").joinpath("zones").read_text(encoding="ascii")
+    return tuple(sorted(listing.split()))
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> Zone:
+    """The zone of that name; a `TimezoneError` that suggests near names if there is none."""
+    check_name(name)
+    path = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
+    try:
+        with path.open("rb") as file:
+            return Zone.from_file(file, key=name)
+    except OSError as error:
+        raise TimezoneError(
+            f"the tzdata package (release {tzdata_version()}) lists timezone {name!r} but cannot give it: "
+            f"{error}; install the package again"
+        ) from error
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no name of a zone, path tricks among them, before any file is touched."""
+    if not isinstance(name, str):
+        raise TimezoneError(f"timezone must be a name such as 'Europe/Berlin', got {type(name).__name__}")
+    if len(name) > _LONGEST_NAME or not _NAME.match(name):
+        raise TimezoneError(
+            f"timezone must be a name such as 'Europe/Berlin' or 'UTC' (letters, digits, '_', '+', '-' and "
+            f"'/' between parts), got {name[:_LONGEST_NAME]!r}"
+        )
+    if name not in _known():
+        near = near_names(name)
+        advice = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise TimezoneError(f"there is no timezone {name!r} in release {tzdata_version()} of tzdata{advice}")
+
+
+@lru_cache(maxsize=1)
+def _known() -> frozenset[str]:
+    return frozenset(names())
+
+
+def near_names(name: str, *, limit: int = 3) -> tuple[str, ...]:
+    """Names of zones that look like this one, the most alike first."""
+    lowered = name.lower()
+    exact = tuple(known for known in names() if known.lower() == lowered)
+    if exact:
+        return exact
+    wanted = _pairs(lowered)
+    scored = sorted(((_likeness(wanted, lowered, known.lower()), known) for known in names()), reverse=True)
+    best = [known for score, known in scored[:limit] if score >= 0.5]  # noqa: PLR2004 - half of it alike
+    return tuple(sorted(best, key=lambda known: (known.lower().rpartition("/")[2] != lowered, known)))
+
+
+def _likeness(wanted: frozenset[str], lowered: str, known: str) -> float:
+    whole = _alike(wanted, _pairs(known))
+    city = known.rpartition("/")[2]
+    return max(whole, _alike(_pairs(lowered.rpartition("/")[2]), _pairs(city)) * 0.9)
+
+
+def _pairs(text: str) -> frozenset[str]:
+    padded = f"^{text.replace(' ', '_')}$"
+    return frozenset(padded[index : index + 2] for index in range(len(padded) - 1))
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> float:
+    return 2 * len(one & other) / (len(one) + len(other))
+
+
+def utc_offset_s(name: str, at_s: int) -> int:
+    """How far the zone's wall is ahead of UTC at that instant, in seconds."""
+    clamped = min(max(at_s, FIRST_S), LAST_S)
+    tz = zone(name)
+    offset = tz.fromutc(_NAIVE_EPOCH.replace(tzinfo=tz) + timedelta(seconds=clamped)).utcoffset()
+    if offset is None:
+        raise AssertionError(f"zone {name} has no offset")
+    return offset // _SECOND
+
+
+@lru_cache(maxsize=4096)
+def _changes_of_year(name: str, year: int) -> tuple[Change, ...]:
+    """The changes in the `year`-th span of `YEAR_S` seconds since 1970.
+
+    The offset is read once a day and the second of a change found by halving. Nothing is missed: no two
+    changes of any zone are less than six days apart (a test reads the zone files to see that it stays so).
+    """
+    found = []
+    low = year * YEAR_S - 1
+    end = low + YEAR_S
+    before = utc_offset_s(name, low)
+    while low < end:
+        high = min(low + DAY_S, end)
+        after = utc_offset_s(name, high)
+        if after != before:
+            found.append(Change(_first_second_with(name, after, low, high), before, after))
+        low, before = high, after
+    return tuple(found)
+
+
+def _first_second_with(name: str, offset_s: int, low: int, high: int) -> int:
+    while high - low > 1:
+        middle = (low + high) // 2
+        if utc_offset_s(name, middle) == offset_s:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def offset_changes(name: str, from_s: int, to_s: int) -> tuple[Change, ...]:
+    """The changes of offset at instants from `from_s` on and before `to_s`, in order."""
+    years = range(from_s // YEAR_S, (to_s - 1) // YEAR_S + 1)
+    return tuple(
+        change for year in years for change in _changes_of_year(name, year) if from_s <= change.at_s < to_s
+    )
+
+
+def transitions(name: str, from_us: int, to_us: int) -> tuple[Segment, ...]:
+    """The spans of constant offset that make up `[from_us, to_us)`, in order; none if that is empty."""
+    if from_us >= to_us:
+        return ()
+    first_s = from_us // SECOND_US
+    changes = offset_changes(name, first_s + 1, -(-to_us // SECOND_US))
+    starts = [from_us, *(change.at_s * SECOND_US for change in changes)]
+    ends = [*starts[1:], to_us]
+    offsets = [utc_offset_s(name, first_s), *(change.after_s for change in changes)]
+    return tuple(
+        Segment(start, end, offset * SECOND_US)
+        for start, end, offset in zip(starts, ends, offsets, strict=True)
+    )
+
+
+def instant_to_wall(name: str, at_us: int) -> int:
+    """The wall time of an instant, in microseconds."""
+    return at_us + utc_offset_s(name, at_us // SECOND_US) * SECOND_US
+
+
+def wall_to_instants(name: str, wall_us: int) -> tuple[int, ...]:
+    """The instants at which the zone's wall shows this: none in a gap, two in a fold, in order."""
+    wall_s = wall_us // SECOND_US
+    offsets = {utc_offset_s(name, wall_s - 2 * DAY_S), utc_offset_s(name, wall_s + 2 * DAY_S)}
+    candidates = sorted(wall_us - offset * SECOND_US for offset in offsets)
+    return tuple(at_us for at_us in candidates if instant_to_wall(name, at_us) == wall_us)
+
+
+def to_datetime(name: str, at_us: int) -> datetime:
+    """The instant as an aware `datetime` of the zone; `fold` says which of two equal wall times it is."""
+    if not FIRST_S * SECOND_US <= at_us <= LAST_S * SECOND_US:
+        raise TimezoneError(f"{at_us} µs since 1970 is outside of the years 1 to 9999")
+    tz = zone(name)
+    return tz.fromutc(_NAIVE_EPOCH.replace(tzinfo=tz) + timedelta(microseconds=at_us))
+
+
+def instant_of(moment: datetime, *, what: str = "the date and time") -> int:
+    """The instant of an aware `datetime`, in microseconds; `fold` is honoured, a naive one refused."""
+    if not isinstance(moment, datetime):
+        raise TimezoneError(f"{what} must be an aware datetime, got {type(moment).__name__}")
+    if moment.utcoffset() is None:
+        raise TimezoneError(
+            f"{what} must be aware, got the naive {moment.isoformat(sep=' ')}: give it a tzinfo, as in "
+            "datetime(…, tzinfo=UTC) or TimezoneManager('Europe/Berlin').localize(…)"
+        )
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def wall_of(moment: datetime) -> int:
+    """The date and time that a `datetime` shows, in microseconds of wall time; its zone is not looked at."""
+    return (moment.replace(tzinfo=None) - _NAIVE_EPOCH) // _MICROSECOND

@@ -1,0 +1,1 @@
+"""The scheduler: cron and recurring schedules and what they fire."""

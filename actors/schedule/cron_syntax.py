@@ -1,0 +1,390 @@
+"""Cron expressions as text: what may be written, what it means, and what to say about all the rest.
+
+Sources: crontab(5) of Debian's cron for the fields, ranges, steps and the rule about two day fields; Quartz
+for `L`, `W`, `#` and `?`; Jenkins for `H`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn
+
+from actors.schedule.errors import CronError
+from actors.schedule.spec import DAYS_RULES, DaysRule
+
+MAX_TEXT = 2_000
+_SHOWN = 100
+_FIELD_COUNT = 5
+
+ALIASES = MappingProxyType(
+    {
+        "@yearly": "0 0 1 1 *",
+        "@annually": "0 0 1 1 *",
+        "@monthly": "0 0 1 * *",
+        "@weekly": "0 0 * * 0",
+        "@daily": "0 0 * * *",
+        "@midnight": "0 0 * * *",
+        "@hourly": "0 * * * *",
+    }
+)
+MONTH_NAMES: tuple[str, ...] = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+WEEKDAY_NAMES: tuple[str, ...] = (
+    *("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"),
+)
+
+
+class Field(NamedTuple):
+    """One field: its name, the numbers it takes, how many values it has, and its names' numbers."""
+
+    name: str
+    low: int
+    high: int
+    cycle: int
+    names: tuple[str, ...] = ()
+    extra: str = ""
+
+    @property
+    def last(self) -> int:
+        """Where `*` and `n/step` end: a week ends with Saturday, although 7 is Sunday too."""
+        return self.low + self.cycle - 1
+
+    @property
+    def allowed(self) -> str:
+        """What may be written, for the text of an error."""
+        names = f", {self.names[0][:3]}-{self.names[-1][:3]}" if self.names else ""
+        return f"{self.low}-{self.high}{names}, *, lists, ranges, steps, H{self.extra}"
+
+
+SECOND = Field("second", 0, 59, 60)
+MINUTE = Field("minute", 0, 59, 60)
+HOUR = Field("hour", 0, 23, 24)
+MONTH_DAY = Field("day-of-month", 1, 31, 31, extra=", L, L-n, LW, L-nW, nW")
+MONTH = Field("month", 1, 12, 12, MONTH_NAMES)
+WEEKDAY = Field("weekday", 0, 7, 7, WEEKDAY_NAMES, extra=", d#n, dL")
+
+
+class DayFields(NamedTuple):
+    """The days that an expression names; `either` when a day of the month *or* a weekday is enough.
+
+    `before_last` counts from the month's last day (0 is `L`, 3 is `L-3`), `weekday_before_last` means the
+    weekday nearest to such a day (`LW`), `nearest` the weekday nearest to a day (`15W`). Weekdays are
+    0 = Sunday; `nth` holds (weekday, n) of `d#n`, `last` the weekdays of `dL`.
+    """
+
+    month_days: frozenset[int]
+    before_last: frozenset[int]
+    weekday_before_last: frozenset[int]
+    nearest: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    nth: frozenset[tuple[int, int]]
+    last: frozenset[int]
+    either: bool
+
+
+class CronFields(NamedTuple):
+    """A parsed expression; `interval` when its minute or hour field begins with `*` in the source text."""
+
+    seconds: frozenset[int]
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: DayFields
+    interval: bool
+
+
+@dataclass
+class _Values:
+    """What a field has named so far, plain numbers and, for days, the rest."""
+
+    plain: set[int]
+    before_last: set[int]
+    weekday_before_last: set[int]
+    nearest: set[int]
+    nth: set[tuple[int, int]]
+    last: set[int]
+
+
+def normal_text(text: str) -> str:
+    """The expression with one space between its fields: what is stored and shown."""
+    return " ".join(_words(text))
+
+
+def parsed(text: str, *, days: DaysRule = "vixie", seconds: str = "", hash_name: str = "") -> CronFields:
+    """Read an expression; a `CronError` names the field, the token and what is allowed."""
+    if days not in DAYS_RULES:
+        raise CronError(f"days must be one of {', '.join(DAYS_RULES)}, got {days!r}")
+    if seconds not in ("", "first"):
+        raise CronError(f"seconds must be 'first' (six fields, seconds first) or None, got {seconds!r}")
+    words = _fields(text, with_seconds=seconds == "first")
+    fields = (SECOND, MINUTE, HOUR, MONTH_DAY, MONTH, WEEKDAY)
+    readers = [_Reader(text, field, word, hash_name) for field, word in zip(fields, words, strict=True)]
+    values = [reader.values() for reader in readers]
+    month_days, weekdays = values[3], values[5]
+    return CronFields(
+        seconds=frozenset(values[0].plain),
+        minutes=frozenset(values[1].plain),
+        hours=frozenset(values[2].plain),
+        days=DayFields(
+            month_days=frozenset(month_days.plain),
+            before_last=frozenset(month_days.before_last),
+            weekday_before_last=frozenset(month_days.weekday_before_last),
+            nearest=frozenset(month_days.nearest),
+            months=frozenset(values[4].plain),
+            weekdays=frozenset(weekdays.plain),
+            nth=frozenset(weekdays.nth),
+            last=frozenset(weekdays.last),
+            either=_either(words[3], words[5], days),
+        ),
+        interval=words[1][0] in "*?" or words[2][0] in "*?",
+    )
+
+
+def _either(month_days: str, weekdays: str, days: DaysRule) -> bool:
+    """Whether one of the two day fields is enough.
+
+    Vixie cron asks for both as soon as one of them begins with `*` (`*/2` too); `or` asks for both only where
+    one of them is open, that is, no restriction at all.
+    """
+    if days == "and":
+        return False
+    if days == "or":
+        opened = ("*", "?", "*/1", "?/1")
+        return month_days not in opened and weekdays not in opened
+    return month_days[0] not in "*?" and weekdays[0] not in "*?"
+
+
+def _words(text: str) -> list[str]:
+    if not isinstance(text, str):
+        raise CronError(f"a cron expression is text such as '0 3 * * mon-fri', got {type(text).__name__}")
+    if len(text) > MAX_TEXT:
+        raise CronError(
+            f"a cron expression has at most {MAX_TEXT} characters, got {len(text)}: {text[:_SHOWN]!r}…"
+        )
+    for place, character in enumerate(text):
+        if not (" " <= character <= "~" or character == "\t"):
+            raise CronError(
+                f"cron {_shown(text)}: {character!r} at position {place} is not allowed; fields are ASCII, "
+                "separated by spaces or tabs"
+            )
+    return text.replace("\t", " ").split()
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"
+
+
+def _fields(text: str, *, with_seconds: bool) -> list[str]:
+    """The six fields, seconds first; an alias and five fields get the second 0."""
+    words = _words(text)
+    if words and words[0].startswith("@"):
+        return ["0", *_alias(text, words).split()]
+    if words and "=" in words[0]:
+        raise CronError(
+            f"cron {_shown(text)}: {words[0]!r} is no field; say the zone with timezone='Europe/Berlin'"
+        )
+    expected = _FIELD_COUNT + 1 if with_seconds else _FIELD_COUNT
+    if len(words) != expected:
+        raise CronError(f"cron {_shown(text)}: {_wrong_count(len(words), with_seconds=with_seconds)}")
+    return words if with_seconds else ["0", *words]
+
+
+def _wrong_count(got: int, *, with_seconds: bool) -> str:
+    names = "minute hour day-of-month month weekday"
+    if with_seconds:
+        return f"seconds='first' takes six fields (second {names}), got {got}; there is no year field"
+    expected = f"expected five fields ({names}), got {got}"
+    if got == _FIELD_COUNT + 1:
+        return (
+            f"{expected}; if the first of them is seconds, as in Quartz and Spring, say seconds='first'; "
+            "there is no year field, give the schedule an end= instead"
+        )
+    if got == _FIELD_COUNT + 2:
+        return f"{expected}; there is no year field: leave it out and give the schedule start= and end="
+    return expected
+
+
+def _alias(text: str, words: list[str]) -> str:
+    name = words[0].lower()
+    shown = f"cron {_shown(text)}: {words[0]!r}"
+    if name == "@reboot":
+        raise CronError(f"{shown} is not supported: call the function when the program starts")
+    if name == "@every":
+        raise CronError(f"{shown} is not supported: use RecurringSchedule(interval_minutes=…)")
+    if name not in ALIASES:
+        raise CronError(f"{shown} is unknown; allowed: {', '.join(ALIASES)}")
+    if len(words) > 1:
+        raise CronError(f"{shown} stands alone, got {len(words) - 1} more fields")
+    return ALIASES[name]
+
+
+class _Reader:
+    """Reads one field of one expression."""
+
+    def __init__(self, text: str, field: Field, word: str, hash_name: str) -> None:
+        self._text = text
+        self._field = field
+        self._word = word
+        self._hash_name = hash_name
+        self._found = _Values(set(), set(), set(), set(), set(), set())
+
+    def values(self) -> _Values:
+        for item in self._word.split(","):
+            if not item:
+                self._refuse(self._word, "has an empty place in its list")
+            self._item(item)
+        return self._found
+
+    def _refuse(self, token: str, problem: str) -> NoReturn:
+        raise self._refusal(token, problem)
+
+    def _refusal(self, token: str, problem: str) -> CronError:
+        return CronError(
+            f"cron {_shown(self._text)}: {self._field.name} field: {token[:_SHOWN]!r} {problem}; "
+            f"allowed: {self._field.allowed}"
+        )
+
+    def _item(self, item: str) -> None:
+        base, slash, step = item.partition("/")
+        is_special = (self._field is MONTH_DAY and self._month_day(base)) or (
+            self._field is WEEKDAY and self._weekday(base)
+        )
+        if is_special:
+            if slash:
+                self._refuse(item, "names single days, which take no step")
+            return
+        self._found.plain.update(self._plain(item, base, self._step(item, step) if slash else 0))
+
+    def _plain(self, item: str, base: str, step: int) -> frozenset[int]:
+        field = self._field
+        if base in ("*", "?"):
+            return frozenset(range(field.low, field.last + 1, step or 1))
+        if base[:1] in ("h", "H") and not base[1:2].isalpha():
+            return self._hashed(item, base, step)
+        if re.fullmatch(r"[rR](\(.*\))?", base):
+            self._refuse(
+                item, "would be another time in each process; use H, which hashes the schedule's name"
+            )
+        first, dash, last = base.partition("-")
+        low = self._value(item, first)
+        if dash:
+            return self._range(low, self._value(item, last), step or 1)
+        if not step:
+            return frozenset({self._cyclic(low)})
+        return frozenset(self._cyclic(value) for value in range(low, max(field.last, low) + 1, step))
+
+    def _range(self, low: int, high: int, step: int) -> frozenset[int]:
+        """The values of `low-high/step`; one that wraps goes on in phase: `23-3/2` is 23, 1, 3.
+
+        For weekdays `5-7` ends with Sunday and `7-2` begins with it.
+        """
+        field = self._field
+        if high < low == field.high != field.last:
+            low = self._cyclic(low)
+        end = high if low <= high else high + field.cycle
+        return frozenset(self._cyclic(value) for value in range(low, end + 1, step))
+
+    def _cyclic(self, value: int) -> int:
+        return (value - self._field.low) % self._field.cycle + self._field.low
+
+    def _value(self, item: str, word: str) -> int:
+        field = self._field
+        if word.isdigit():
+            value = int(word) if len(word) <= 4 else -1  # noqa: PLR2004 - nothing longer is in range
+            if not field.low <= value <= field.high:
+                self._refuse(item, f"is out of range {field.low}-{field.high}")
+            return value
+        lowered = word.lower()
+        for place, name in enumerate(field.names):
+            if lowered in (name, name[:3]):
+                return field.low + place
+        raise self._refusal(item, self._complaint(word))
+
+    def _complaint(self, word: str) -> str:
+        if not word:
+            return "has no number where one is needed (negative numbers are none of cron's)"
+        if word.isalpha() and not self._field.names:
+            return f"holds {word!r}, and this field has no names"
+        return f"holds {word!r}, which it does not know"
+
+    def _step(self, item: str, step: str) -> int:
+        if not step.isdigit() or not int(step[:9]):
+            self._refuse(item, "needs a step of at least 1 after the '/'")
+        value = int(step[:9])
+        if value > self._field.cycle:
+            self._refuse(
+                item, f"has a step of {step[:9]}, more than the {self._field.cycle} values there are"
+            )
+        return value
+
+    def _hashed(self, item: str, base: str, step: int) -> frozenset[int]:
+        """`H`, `H(a-b)`, each with `/step`: a place that depends on the schedule's name alone.
+
+        As in Jenkins, `H` in the day-of-month is 1 to 28, so that each month has it.
+        """
+        field = self._field
+        low, high = field.low, 28 if field is MONTH_DAY else field.last
+        if base[1:]:
+            bounds = re.fullmatch(r"\(([^-()]+)-([^-()]+)\)", base[1:])
+            if not bounds:
+                self._refuse(item, "is no H, H(a-b), H/n or H(a-b)/n")
+            low, high = self._value(item, bounds[1]), self._value(item, bounds[2])
+            if low > high:
+                self._refuse(item, "has a range that runs backwards")
+        if not self._hash_name:
+            self._refuse(item, "hashes the schedule's name, and there is none: give hash_name='…'")
+        span = high - low + 1
+        start = low + self._hash() % min(step or span, span)
+        return frozenset(self._cyclic(value) for value in range(start, high + 1, step or span))
+
+    def _hash(self) -> int:
+        digest = hashlib.sha256(f"{self._field.name}\0{self._hash_name}".encode()).digest()
+        return int.from_bytes(digest[:8], "big")
+
+    def _month_day(self, base: str) -> bool:
+        """`L`, `L-n`, `LW`, `L-nW`, `nW`; the nearest weekday never leaves its month."""
+        lowered = base.lower()
+        last = re.fullmatch(r"l(?:-(\d+))?(w?)", lowered)
+        if last:
+            back = int(last[1][:9]) if last[1] else 0
+            if back > 30:  # noqa: PLR2004 - a month has at most 31 days
+                self._refuse(base, "goes back more than 30 days from the last")
+            (self._found.weekday_before_last if last[2] else self._found.before_last).add(back)
+            return True
+        nearest = re.fullmatch(r"(\d+)w", lowered)
+        if nearest:
+            self._found.nearest.add(self._value(base, nearest[1]))
+            return True
+        if "w" in lowered:
+            self._refuse(base, "is no nearest weekday: write 15W, LW or L-3W, one day each")
+        if "l" in lowered:
+            self._refuse(base, "is no last day: write L, L-3 (three before the last), LW or L-3W")
+        return False
+
+    def _weekday(self, base: str) -> bool:
+        """`d#n`, `dL` and `Ld`; a lone `L` is Saturday to some and nothing to others, so it is refused."""
+        lowered = base.lower()
+        day, hash_sign, nth = lowered.partition("#")
+        if hash_sign:
+            if nth == "l":
+                self._refuse(base, f"is no n-th weekday; the last one is written {day}L")
+            if nth not in ("1", "2", "3", "4", "5"):
+                self._refuse(base, "needs a number from 1 to 5 after the '#'")
+            if "-" in day:
+                self._refuse(base, "takes one weekday before the '#'; write a list, as in mon#1,tue#1")
+            self._found.nth.add((self._cyclic(self._value(base, day)), int(nth)))
+            return True
+        if lowered == "l":
+            self._refuse(base, "needs a weekday: 5L is the last Friday of the month, 6 is Saturday")
+        last = re.fullmatch(r"l(\d|[a-z]+)|(\d|[a-z]+?)l", lowered)
+        if last and lowered not in self._field.names:
+            self._found.last.add(self._cyclic(self._value(base, last[1] or last[2])))
+            return True
+        if re.fullmatch(r"\d+w", lowered) or lowered == "lw":
+            self._refuse(base, "belongs into the day-of-month field")
+        return False

@@ -1,0 +1,192 @@
+"""When a schedule fires: the instants of a spec in its zone, under its rules for gaps and folds.
+
+Each spec is made ready once and kept. A search goes 40 years far. All instants are microseconds UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+from actors.clock.zones import DAY_S, FIRST_S, LAST_S, SECOND_US, YEAR_S, utc_offset_s
+from actors.clock.zones import zone as checked_zone
+from actors.schedule.cron import checked_days, cron_days
+from actors.schedule.cron_syntax import parsed
+from actors.schedule.errors import ScheduleError
+from actors.schedule.pattern import Pattern
+from actors.schedule.recurring import calendar_days, interval_days
+from actors.schedule.spec import (
+    CalendarSpec,
+    CronSpec,
+    Firing,
+    FoldRule,
+    GapRule,
+    IntervalSpec,
+    ScheduleSpec,
+)
+from actors.schedule.timeline import Piece, timeline
+from actors.schedule.times import ClockTimes, ListedTimes
+
+_SEARCH_S = 41 * YEAR_S
+_JUMP_S = 2 * DAY_S
+"""More than any two offsets differ by: how far before a wall time its instant may lie elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A spec made ready: its wall times, the rules that apply to it, its resolution, and what to warn of."""
+
+    pattern: Pattern
+    gap: GapRule
+    fold: FoldRule
+    resolution_s: int
+    warnings: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=16_384)
+def ready(spec: ScheduleSpec) -> Ready:
+    """The spec made ready; a `CronError` for an expression that is invalid or can never fire."""
+    if isinstance(spec, CronSpec):
+        return _ready_cron(spec)
+    if isinstance(spec, IntervalSpec):
+        window = range(spec.start_s, spec.end_s + 1, spec.interval_s)
+        return Ready(Pattern(interval_days(spec), ListedTimes(window)), spec.gap, spec.fold, 1)
+    return _ready_calendar(spec)
+
+
+def _ready_cron(spec: CronSpec) -> Ready:
+    fields = parsed(spec.text, days=spec.days, seconds=spec.seconds, hash_name=spec.hash_name)
+    warnings = checked_days(spec.text, fields.days)
+    gap, fold = spec.gap, spec.fold
+    if fields.interval and not spec.apply_to_intervals:
+        gap, fold = "skip", "both"
+    times = ClockTimes(fields.hours, fields.minutes, fields.seconds)
+    return Ready(Pattern(cron_days(fields.days), times), gap, fold, 1 if spec.seconds else 60, warnings)
+
+
+def _ready_calendar(spec: CalendarSpec) -> Ready:
+    times = ListedTimes(tuple(sorted(set(spec.at_s))))
+    return Ready(Pattern(calendar_days(spec), times), spec.gap, spec.fold, 1)
+
+
+def check(spec: ScheduleSpec) -> tuple[str, ...]:
+    """Refuse a spec that cannot be served; the warnings about one that can."""
+    if spec.timezone:
+        checked_zone(spec.timezone)
+    return ready(spec).warnings
+
+
+def next_fire(spec: ScheduleSpec, after_us: int) -> Firing | None:
+    """The first firing strictly after an instant; `None` if there is none for 40 years."""
+    plan, zone = ready(spec), _zone_of(spec)
+    pattern = plan.pattern
+    at = max(after_us // SECOND_US + 1, FIRST_S)
+    limit = min(at + _SEARCH_S, LAST_S)
+    while at < limit:
+        line = timeline(zone, plan.gap, plan.fold, at // YEAR_S)
+        piece = line.pieces[line.place(at)]
+        if piece.lost is not None:
+            found = _lost_firing(pattern, piece)
+            if found:
+                return found
+        best, following = _first_in(pattern, piece, at)
+        if best is not None:
+            return best
+        if following is None and piece.offsets:
+            return None
+        at = piece.end_s if following is None else max(piece.end_s, following - _JUMP_S)
+    return None
+
+
+def _first_in(pattern: Pattern, piece: Piece, at: int) -> tuple[Firing | None, int | None]:
+    """The first firing of the piece from `at` on; or else when, about, the next wanted wall time comes."""
+    best: Firing | None = None
+    following: int | None = None
+    for offset, rule in piece.offsets:
+        wall = pattern.next_wall(at + offset)
+        if wall is None:
+            continue
+        instant = wall - offset
+        if instant >= piece.end_s:
+            following = instant if following is None else min(following, instant)
+        elif best is None or instant * SECOND_US < best.at_us:
+            best = Firing(instant * SECOND_US, rule)
+    return best, following
+
+
+def _lost_firing(pattern: Pattern, piece: Piece) -> Firing | None:
+    if piece.lost is None:
+        return None
+    wall = pattern.next_wall(piece.lost[0])
+    if wall is None or wall >= piece.lost[1]:
+        return None
+    return Firing(piece.start_s * SECOND_US, piece.lost_rule)
+
+
+def previous_fire(spec: ScheduleSpec, before_us: int) -> Firing | None:
+    """The last firing strictly before an instant; `None` if there was none for 40 years."""
+    plan, zone = ready(spec), _zone_of(spec)
+    at = min((before_us - 1) // SECOND_US, LAST_S - 1)
+    limit = max(at - _SEARCH_S, FIRST_S)
+    while at > limit:
+        line = timeline(zone, plan.gap, plan.fold, at // YEAR_S)
+        piece = line.pieces[line.place(at)]
+        best, preceding = _last_in(plan.pattern, piece, at)
+        lost = _lost_firing(plan.pattern, piece)
+        if lost is not None:
+            return lost
+        if best is not None:
+            return best
+        if preceding is None and piece.offsets:
+            return None
+        at = piece.start_s - 1 if preceding is None else min(piece.start_s - 1, preceding + _JUMP_S)
+    return None
+
+
+def _last_in(pattern: Pattern, piece: Piece, at: int) -> tuple[Firing | None, int | None]:
+    best: Firing | None = None
+    preceding: int | None = None
+    for offset, rule in piece.offsets:
+        wall = pattern.previous_wall(at + offset)
+        if wall is None:
+            continue
+        instant = wall - offset
+        if instant < piece.start_s:
+            preceding = instant if preceding is None else max(preceding, instant)
+        elif best is None or instant * SECOND_US > best.at_us:
+            best = Firing(instant * SECOND_US, rule)
+    return best, preceding
+
+
+def fires(spec: ScheduleSpec, after_us: int) -> Iterator[Firing]:
+    """The firings strictly after an instant, one by one, as long as there are any."""
+    found = next_fire(spec, after_us)
+    while found is not None:
+        yield found
+        found = next_fire(spec, found.at_us)
+
+
+def next_fires(spec: ScheduleSpec, after_us: int, count: int) -> tuple[Firing, ...]:
+    """The next `count` firings strictly after an instant; fewer if there are no more."""
+    return tuple(islice(fires(spec, after_us), count))
+
+
+def matches(spec: ScheduleSpec, at_us: int) -> bool:
+    """Whether the schedule fires in the minute (of an expression with seconds, the second) of an instant.
+
+    The minute is the one that the wall shows. What a gap or fold moved counts where it fires.
+    """
+    resolution_s = ready(spec).resolution_s
+    at_s = at_us // SECOND_US
+    offset = utc_offset_s(_zone_of(spec), at_s)
+    start = (at_s + offset) // resolution_s * resolution_s - offset
+    found = next_fire(spec, start * SECOND_US - 1)
+    return found is not None and found.at_us < (start + resolution_s) * SECOND_US
+
+
+def _zone_of(spec: ScheduleSpec) -> str:
+    if not spec.timezone:
+        raise ScheduleError("this schedule names no timezone and was not given one")
+    return spec.timezone

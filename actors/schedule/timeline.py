@@ -1,0 +1,89 @@
+"""What gaps and folds make of wall time: the life of a zone in pieces, each with one rule.
+
+A piece says which wall times its instants stand for. In most pieces that is what the wall shows. After a gap
+there may be one that also serves the wall time that the gap swallowed (`preserve_offset`), or an instant that
+stands for all of it (`shift_forward`); around a fold one of the two equal hours may serve nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from typing import NamedTuple
+
+from actors.clock.zones import DAY_S, YEAR_S, Change, offset_changes, utc_offset_s
+from actors.schedule.spec import FoldRule, GapRule
+
+_MARGIN_S = 3 * DAY_S
+"""No gap or fold is wider than a day, so what lies further away cannot reach into a year."""
+
+
+class Piece(NamedTuple):
+    """Instants from `start_s` on and before `end_s`, in seconds.
+
+    An instant `t` stands for the wall time `t + offset` of each of `offsets`, each with the rule to report.
+    `lost` is a span of wall time: if it holds any that is wanted, `start_s` fires for it by `lost_rule`.
+    """
+
+    start_s: int
+    end_s: int
+    offsets: tuple[tuple[int, str], ...]
+    lost: tuple[int, int] | None = None
+    lost_rule: str = ""
+
+
+class Timeline(NamedTuple):
+    """The pieces of one span of `YEAR_S` seconds, in order, without holes."""
+
+    starts: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+
+    def place(self, at_s: int) -> int:
+        """The index of the piece that holds the instant."""
+        return bisect_right(self.starts, at_s) - 1
+
+
+@lru_cache(maxsize=4096)
+def timeline(zone: str, gap: GapRule, fold: FoldRule, year: int) -> Timeline:
+    """The pieces of the `year`-th span of `YEAR_S` seconds since 1970, under these rules."""
+    start, end = year * YEAR_S, (year + 1) * YEAR_S
+    pieces = []
+    cursor, offset = start - _MARGIN_S, utc_offset_s(zone, start - _MARGIN_S)
+    for change in offset_changes(zone, start - _MARGIN_S + 1, end + _MARGIN_S):
+        around = _around(change, gap, fold)
+        pieces.append(Piece(cursor, around[0].start_s, ((offset, ""),)))
+        pieces.extend(around)
+        cursor, offset = around[-1].end_s, change.after_s
+    pieces.append(Piece(cursor, end + _MARGIN_S, ((offset, ""),)))
+    kept = tuple(
+        piece._replace(start_s=max(piece.start_s, start), end_s=min(piece.end_s, end))
+        for piece in pieces
+        if piece.start_s < end and piece.end_s > start
+    )
+    return Timeline(tuple(piece.start_s for piece in kept), kept)
+
+
+def _around(change: Change, gap: GapRule, fold: FoldRule) -> tuple[Piece, ...]:
+    if change.after_s < change.before_s:
+        return _around_fold(change, fold)
+    return (_after_gap(change, gap),)
+
+
+def _around_fold(change: Change, fold: FoldRule) -> tuple[Piece, Piece]:
+    at, before, after = change
+    rule = f"fold.{fold}"
+    width = before - after
+    return (
+        Piece(at - width, at, () if fold == "second" else ((before, rule),)),
+        Piece(at, at + width, () if fold == "first" else ((after, rule),)),
+    )
+
+
+def _after_gap(change: Change, gap: GapRule) -> Piece:
+    at, before, after = change
+    usual = (after, "")
+    if gap == "preserve_offset":
+        return Piece(at, at + after - before, ((before, "gap.preserve_offset"), usual))
+    if gap == "shift_forward":
+        return Piece(at, at + 1, (usual,), (at + before, at + after), "gap.shift_forward")
+    return Piece(at, at + 1, (usual,))

@@ -1,0 +1,78 @@
+"""What cron expressions and recurring schedules have in common: asking them when."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from actors.clock.zones import instant_of, to_datetime
+from actors.schedule.errors import ScheduleError
+from actors.schedule.firing import check, matches, next_fires, previous_fire
+from actors.schedule.spec import ScheduleSpec
+
+DEFAULT_TIMEZONE = "UTC"
+MAX_RUNS = 100_000
+
+SpecT = TypeVar("SpecT", bound=ScheduleSpec)
+
+
+class Occurrences(Generic[SpecT]):
+    """A schedule by itself: aware datetimes in its zone, UTC when it names none. Equal when its spec is."""
+
+    __slots__ = ("_spec",)
+
+    def __init__(self, spec: SpecT) -> None:
+        check(spec)
+        self._spec = spec
+
+    @property
+    def spec(self) -> SpecT:
+        """The schedule as data; its `timezone` is empty when it names none."""
+        return self._spec
+
+    @property
+    def timezone(self) -> str | None:
+        """The zone that the schedule names, or `None`."""
+        return self._spec.timezone or None
+
+    def spec_for(self, default_timezone: str = DEFAULT_TIMEZONE) -> SpecT:
+        """The schedule as data, in its own zone or else in this one."""
+        if self._spec.timezone:
+            return self._spec
+        return msgspec.structs.replace(self._spec, timezone=default_timezone)
+
+    def matches(self, moment: datetime) -> bool:
+        """Whether it fires in the minute of an aware `datetime`; with seconds in it, in the second."""
+        return matches(self.spec_for(), instant_of(moment))
+
+    def next_run(self, after: datetime | None = None) -> datetime | None:
+        """The first run strictly after a moment (now, when left out); `None` when there is no more."""
+        return next(iter(self.next_runs(1, after)), None)
+
+    def next_runs(self, n: int, after: datetime | None = None) -> list[datetime]:
+        """The next `n` runs strictly after a moment (now, when left out); fewer when there are no more."""
+        if type(n) is not int or not 0 <= n <= MAX_RUNS:
+            raise ScheduleError(f"n must be a whole number from 0 to {MAX_RUNS}, got {n!r}")
+        spec = self.spec_for()
+        return [to_datetime(spec.timezone, found.at_us) for found in next_fires(spec, _instant(after), n)]
+
+    def previous_run(self, before: datetime | None = None) -> datetime | None:
+        """The last run strictly before a moment (now, when left out); `None` when there was none."""
+        spec = self.spec_for()
+        found = previous_fire(spec, _instant(before))
+        return to_datetime(spec.timezone, found.at_us) if found else None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Occurrences):
+            return NotImplemented
+        return type(other) is type(self) and bool(other.spec == self._spec)
+
+    def __hash__(self) -> int:
+        return hash(self._spec)
+
+
+def _instant(moment: datetime | None) -> int:
+    return time.time_ns() // 1_000 if moment is None else instant_of(moment)
