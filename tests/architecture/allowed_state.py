@@ -13,5 +13,14 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "actors.runtime.functions:_TASKS": (
             "the table of names given by @logistics.task: a decorator runs before any engine exists"
         ),
+        "actors.runtime.attempt:CURRENT": (
+            "a context variable: inside a job the default engine is the one that runs the job"
+        ),
+        "logistics.orchestration.stores:STORES": (
+            "the default engine and the stores that are open: handles on one path share one runtime"
+        ),
+        "logistics.ids:new_id": (
+            "the last id made: ids increase within the process, whichever engine they are for"
+        ),
     }
 )
