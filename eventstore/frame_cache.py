@@ -12,24 +12,24 @@ class FrameCache:
     """A few frames, found by any of their positions; safe for many threads."""
 
     def __init__(self, *, max_frames: int = 16, max_bytes: int = 32 * 1024 * 1024) -> None:
-        """Begin empty, with bounds on both the number of frames and their stored bytes."""
+        """Begin empty, with bounds on the number of frames and, roughly, on their stored bytes."""
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._lock = Lock()
         # Newest first; replaced as a whole, so that a search needs no lock.
-        self._entries: tuple[tuple[int, int, int, Frame], ...] = ()
+        self._entries: tuple[tuple[int, int, Frame], ...] = ()
 
     def get(self, position: int, load: Callable[[int], tuple[Frame, int]]) -> Frame:
         """Return the frame that holds a position, loaded once however many threads ask."""
         return self._search(position) or self._load(position, load)
 
     def add(self, frame: Frame, size: int) -> None:
-        """Keep a frame of so many stored bytes, unless it is too large to be kept."""
+        """Keep a frame of so many stored bytes."""
         with self._lock:
             self._add(frame, size)
 
     def _search(self, position: int) -> Frame | None:
-        for first, last, _, frame in self._entries:
+        for first, last, frame in self._entries:
             if first <= position <= last:
                 return frame
         return None
@@ -43,7 +43,6 @@ class FrameCache:
             return frame
 
     def _add(self, frame: Frame, size: int) -> None:
-        entries = ((frame.first, frame.last, size, frame), *self._entries[: self._max_frames - 1])
-        while entries and sum(entry[2] for entry in entries) > self._max_bytes:
-            entries = entries[:-1]
-        self._entries = entries
+        # The newest is always kept; of the others, as many as there would be room for of its size.
+        others = min(self._max_frames, self._max_bytes // size) - 1
+        self._entries = ((frame.first, frame.last, frame), *self._entries[: max(others, 0)])

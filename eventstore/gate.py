@@ -18,6 +18,7 @@ class Gate:
         self._lock = Lock()
         self._emptied = Condition(self._lock)
         self._inside = 0
+        self._awaited = False
 
     def __enter__(self) -> None:
         """Go in, when nobody is alone there."""
@@ -28,13 +29,15 @@ class Gate:
         """Go out."""
         with self._lock:
             self._inside -= 1
-            if not self._inside:
+            if self._awaited and not self._inside:
                 self._emptied.notify_all()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Wait until all are out, and let nobody in meanwhile."""
         with self._lock:
+            self._awaited = True
             while self._inside:
                 self._emptied.wait()
+            self._awaited = False
             yield

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from hashlib import sha256
-from itertools import takewhile
-from struct import Struct
 from threading import Lock
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 import lmdb
 
+from eventstore.entity_index import index_entries, index_key, put_entries, read_all, read_first, read_last
 from eventstore.errors import (
     CapReachedError,
     ConflictError,
@@ -26,7 +23,8 @@ from eventstore.errors import (
     StoreLostError,
 )
 from eventstore.frame_cache import FrameCache
-from eventstore.framing import decode_frame, encode_frame, read_header
+from eventstore.frame_table import put_frame, read_batch, read_frame, read_head
+from eventstore.framing import decode_frame, encode_frame
 from eventstore.gate import Gate
 from eventstore.lmdb_errors import commit_error, read_error
 from eventstore.log import check_head, check_snapshot
@@ -39,14 +37,7 @@ DEFAULT_MAP_SIZE: Final = 64 * 1024**3
 
 DEFAULT_MAX_MAP_SIZE: Final = 1024**4
 
-# Bounds of one read transaction of `frames`: while it is open, no page that is freed is used again.
-_BATCH_FRAMES: Final = 1000
-_BATCH_BYTES: Final = 8 * 1024**2
-_BATCH_S: Final = 0.1
-
-_LONGEST_KEY: Final = 400
-_POSITION: Final = Struct(">Q")
-_NO_POSITION: Final = bytes(8)
+_LOOK_EVERY_S: Final = 0.5
 
 T = TypeVar("T")
 
@@ -107,7 +98,7 @@ class LmdbLog:
     def head(self) -> Head:
         """The end of the log; a handle that only reads looks it up each time."""
         if self._folder.read_only:
-            self._head = self._view(self._read_head)
+            self._head = self._view(read_head, "frames")
         self._check_usable()
         return self._head
 
@@ -117,12 +108,13 @@ class LmdbLog:
             self._check_writable()
             check_head(self._head, expected=expected, epoch=epoch)
             frame, value = encode_frame(records, head=self._head, epoch=epoch, recorded_us=recorded_us)
-            entries = _index_entries(frame)
+            entries = index_entries(frame)
             self._check_files()
-            while not self._has_written(frame.first, value, entries):
+            while not self._has_written(frame, value, entries):
                 self._grow()
-            self._head = frame.head
-            self._cache.add(frame, len(value))
+            if len(entries) > 1:
+                # A lone record is decoded as fast as it is found here.
+                self._cache.add(frame, len(value))
             return self._head
 
     def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
@@ -132,7 +124,7 @@ class LmdbLog:
         first = self._frame_of(after + 1).first
         previous = self._frame_of(first - 1).link if first > 1 else NO_LINK
         while first <= end:
-            for position, value in self._view(partial(self._read_batch, first=first, end=end)):
+            for position, value in self._view(read_batch, "frames", first=first, end=end):
                 frame = decode_frame(position, value)
                 if position != first or frame.previous != previous:
                     raise CorruptStoreError(f"the chain is broken at position {first}")
@@ -140,18 +132,18 @@ class LmdbLog:
                 yield frame.clipped(after=after, upto=end)
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
-        key, end = _index_key(entity), self._end(upto)
-        positions = self._view(partial(self._read_positions, key=key, end=end))
+        key, end = index_key(entity), self._end(upto)
+        positions = self._view(read_all, "index", key=key, end=end)
         return [self._stored(position, entity) for position in positions]
 
     def first(self, entity: str, *, upto: int | None = None) -> Stored | None:
-        key, end = _index_key(entity), self._end(upto)
-        position = self._view(partial(self._read_first, key=key))
+        key, end = index_key(entity), self._end(upto)
+        position = self._view(read_first, "index", key=key)
         return self._stored(position, entity) if 0 < position <= end else None
 
     def last(self, entity: str, *, upto: int | None = None) -> Stored | None:
-        key, end = _index_key(entity), self._end(upto)
-        position = self._view(partial(self._read_last, key=key, end=end))
+        key, end = index_key(entity), self._end(upto)
+        position = self._view(read_last, "index", key=key, end=end)
         return self._stored(position, entity) if position else None
 
     def at(self, position: int) -> Stored | None:
@@ -170,6 +162,7 @@ class LmdbLog:
             return self._head
 
     def save_snapshot(self, name: str, position: int, data: bytes) -> None:
+        self._check_process()
         self._check_writable()
         head = self._head
         check_snapshot(position, head)
@@ -205,8 +198,10 @@ class LmdbLog:
             self._map_size = environment.info()["map_size"]
             environment.reader_check()
             with environment.begin() as transaction:
-                self._head = self._read_head(transaction)
+                self._commits = transaction.id()
+                self._head = read_head(transaction, self._databases.frames)
             self._files = self._stat_files()
+            self._next_look_s = time.monotonic() + _LOOK_EVERY_S
         except lmdb.Error as error:
             environment.close()
             raise read_error(error) from error
@@ -215,33 +210,21 @@ class LmdbLog:
             raise
         self._cache = FrameCache()
 
-    def _view(self, look: Callable[[Any], T]) -> T:
-        """Let a function look at the data in a short read transaction: the way of every read."""
-        self._check_process()
-        while True:
-            try:
-                with self._gate:
-                    self._check_usable()
-                    with self._databases.environment.begin() as transaction:
-                        return look(transaction)
-            except lmdb.MapResizedError:
-                with self._gate.alone():
-                    self._databases.environment.set_mapsize(0)
-            except lmdb.Error as error:
-                raise read_error(error) from error
-
-    def _has_written(self, first: int, value: bytes, entries: list[tuple[bytes, bytes]]) -> bool:
+    def _has_written(self, frame: Frame, value: bytes, entries: list[tuple[bytes, bytes]]) -> bool:
         """Commit a frame; False, with nothing written, if the map is too small for it."""
+        head = frame.head
         try:
-            transaction = self._databases.environment.begin(write=True, buffers=True)
+            transaction = self._databases.environment.begin(write=True)
             try:
-                self._check_end(transaction)
-                self._put(transaction, first, value)
-                transaction.cursor(db=self._databases.index).putmulti(entries)
+                self._check_alone(transaction)
+                put_frame(transaction, self._databases.frames, first=frame.first, value=value)
+                put_entries(transaction, self._databases.index, entries)
                 self._commit(transaction)
             except BaseException:
                 transaction.abort()
                 raise
+            self._commits += 1
+            self._head = head
         except lmdb.MapFullError:
             return False
         except ConflictError:
@@ -252,12 +235,6 @@ class LmdbLog:
                 raise commit_error(error) from error
             raise
         return True
-
-    def _put(self, transaction: Any, first: int, value: bytes) -> None:
-        """Add a frame at the end: the one place where the engine is told to, and believed only if it did."""
-        key = _POSITION.pack(first)
-        if not transaction.put(key, value, append=True, overwrite=False, db=self._databases.frames):
-            raise CorruptStoreError(f"the engine refused to append at position {first}")
 
     def _commit(self, transaction: Any) -> None:
         """Make a transaction durable; a place of its own, for tests to let it fail."""
@@ -284,23 +261,21 @@ class LmdbLog:
             raise self._refusal(f"the log in {self.path} is {state}")
 
     def _check_writable(self) -> None:
-        self._check_process()
         self._check_usable()
         if self._folder.read_only:
             raise StoreAccessError(f"{self.path} was opened to be read only", remedy="Open it for writing.")
 
-    def _check_end(self, transaction: Any) -> None:
-        """Nobody else may have written: the lock forbids it, but who deletes files breaks locks."""
-        cursor = transaction.cursor(db=self._databases.frames)
-        end = (0, 0)
-        if cursor.last():
-            header = read_header(cursor.value())
-            end = (header.last, header.epoch)
-        if end != (self._head.position, self._head.epoch):
-            raise ConflictError(f"the log on disk ends at {end[0]}, epoch {end[1]}: somebody else wrote it")
+    def _check_alone(self, transaction: Any) -> None:
+        """The owner's lock forbids others to write; but who deletes files breaks locks."""
+        if transaction.id() != self._commits + 1:
+            raise ConflictError(f"somebody else wrote to {self.path}; it has to be reopened")
 
     def _check_files(self) -> None:
-        """Writes to a file that lost its name succeed, into the void."""
+        """Look, now and then, whether the files still have their names: else writes go into the void."""
+        now_s = time.monotonic()
+        if now_s < self._next_look_s:
+            return
+        self._next_look_s = now_s + _LOOK_EVERY_S
         try:
             same = self._stat_files() == self._files
         except OSError:
@@ -314,6 +289,21 @@ class LmdbLog:
         return [(found.st_dev, found.st_ino) for found in stats]
 
     # --- reading -----------------------------------------------------------------------------------
+
+    def _view(self, look: Callable[..., T], table: Literal["frames", "index"], **what: Any) -> T:
+        """Let a function look at a table in a short read transaction: the way of every read."""
+        self._check_process()
+        while True:
+            try:
+                with self._gate:
+                    self._check_usable()
+                    with self._databases.environment.begin() as transaction:
+                        return look(transaction, getattr(self._databases, table), **what)
+            except lmdb.MapResizedError:
+                with self._gate.alone():
+                    self._databases.environment.set_mapsize(0)
+            except lmdb.Error as error:
+                raise read_error(error) from error
 
     def _end(self, upto: int | None) -> int:
         end = self.head.position
@@ -331,79 +321,8 @@ class LmdbLog:
         return self._cache.get(position, self._load)
 
     def _load(self, position: int) -> tuple[Frame, int]:
-        first, value = self._view(partial(self._read_frame, position=position))
+        first, value = self._view(read_frame, "frames", position=position)
         frame = decode_frame(first, value)
         if not frame.first <= position <= frame.last:
             raise CorruptStoreError(f"no frame holds position {position}")
         return frame, len(value)
-
-    def _read_head(self, transaction: Any) -> Head:
-        cursor = transaction.cursor(db=self._databases.frames)
-        return decode_frame(_number(cursor.key()), cursor.value()).head if cursor.last() else EMPTY
-
-    def _read_frame(self, transaction: Any, *, position: int) -> tuple[int, bytes]:
-        """Return the last frame that begins at a position or before."""
-        cursor = transaction.cursor(db=self._databases.frames)
-        key = _POSITION.pack(position)
-        found = cursor.set_range(key)
-        if (found and cursor.key() == key) or (cursor.prev() if found else cursor.last()):
-            return _number(cursor.key()), cursor.value()
-        raise CorruptStoreError(f"no frame holds position {position}")
-
-    def _read_batch(self, transaction: Any, *, first: int, end: int) -> list[tuple[int, bytes]]:
-        """Return frames from a position on, as many as one short transaction may see."""
-        cursor = transaction.cursor(db=self._databases.frames)
-        cursor.set_range(_POSITION.pack(first))
-        batch: list[tuple[int, bytes]] = []
-        size, deadline_s = 0, time.monotonic() + _BATCH_S
-        for key, value in cursor:
-            batch.append((_number(key), value))
-            size += len(value)
-            enough = len(batch) >= _BATCH_FRAMES or size >= _BATCH_BYTES or time.monotonic() > deadline_s
-            if enough or read_header(value).last >= end:
-                break
-        if not batch:
-            raise CorruptStoreError(f"the log ends before position {first}")
-        return batch
-
-    def _read_positions(self, transaction: Any, *, key: bytes, end: int) -> list[int]:
-        cursor = transaction.cursor(db=self._databases.index)
-        if not cursor.set_key(key):
-            return []
-        positions = map(_number, cursor.iternext_dup())
-        return list(takewhile(lambda position: position <= end, positions))
-
-    def _read_first(self, transaction: Any, *, key: bytes) -> int:
-        return _number(transaction.get(key, _NO_POSITION, db=self._databases.index))
-
-    def _read_last(self, transaction: Any, *, key: bytes, end: int) -> int:
-        cursor = transaction.cursor(db=self._databases.index)
-        if not cursor.set_key(key):
-            return 0
-        cursor.last_dup()
-        if _number(cursor.value()) > end:
-            cursor.set_range_dup(key, _POSITION.pack(end + 1))
-            if not cursor.prev_dup():
-                return 0
-        return _number(cursor.value())
-
-
-def _number(key: bytes) -> int:
-    return int.from_bytes(key, "big")
-
-
-def _index_key(entity: str) -> bytes:
-    """Return the key of an entity; a long one is cut, and told apart by its hash."""
-    key = entity.encode("utf-8", "surrogatepass")
-    if len(key) <= _LONGEST_KEY:
-        return key or b"\0"
-    return key[: _LONGEST_KEY - 32] + sha256(key).digest()
-
-
-def _index_entries(frame: Frame) -> list[tuple[bytes, bytes]]:
-    """Return a frame's keys and positions in the order of the index, which writes fewer pages."""
-    pack = _POSITION.pack
-    return sorted(
-        (_index_key(record.entity), pack(position))
-        for position, record in enumerate(frame.records, frame.first)
-    )

@@ -94,7 +94,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
     def clipped(self, *, after: int, upto: int) -> Frame:
         """Return the frame with the records of `after + 1` to `upto` only; its link stays."""
-        if self.first > after and self.last <= upto:
+        if after < self.first and self.last <= upto:
             return self
         begin = max(after + 1 - self.first, 0)
         records = self.records[begin : max(upto + 1 - self.first, 0)]

@@ -1,0 +1,68 @@
+"""The frames in the engine: stored bytes under the position of their first record."""
+
+from __future__ import annotations
+
+import time
+from struct import Struct
+from typing import Any, Final
+
+from eventstore.errors import CorruptStoreError
+from eventstore.framing import decode_frame
+from eventstore.records import EMPTY, Head
+
+# Bounds of one read transaction of a scan: while it is open, no page that is freed is used again.
+_BATCH_FRAMES: Final = 1000
+_BATCH_BYTES: Final = 8 * 1024**2
+_BATCH_S: Final = 0.1
+
+_POSITION: Final = Struct(">Q")
+pack_position: Final = _POSITION.pack
+
+
+def unpack_position(key: bytes) -> int:
+    """Return the position that a key stands for."""
+    return int.from_bytes(key, "big")
+
+
+def put_frame(transaction: Any, table: Any, *, first: int, value: bytes) -> None:
+    """Add a frame at the end: the one place where that is done, and believed only if it was.
+
+    Out of order, the engine writes nothing, raises nothing, and returns False.
+    """
+    if not transaction.put(pack_position(first), value, append=True, overwrite=False, db=table):
+        raise CorruptStoreError(f"the engine refused to append at position {first}")
+
+
+def read_head(transaction: Any, table: Any) -> Head:
+    """Return the head of the log, from its last frame, checked."""
+    cursor = transaction.cursor(db=table)
+    return decode_frame(unpack_position(cursor.key()), cursor.value()).head if cursor.last() else EMPTY
+
+
+def read_frame(transaction: Any, table: Any, *, position: int) -> tuple[int, bytes]:
+    """Return the last frame that begins at a position or before it, and where it begins."""
+    cursor = transaction.cursor(db=table)
+    key = pack_position(position)
+    found = cursor.set_range(key)
+    if (found and cursor.key() == key) or (cursor.prev() if found else cursor.last()):
+        return unpack_position(cursor.key()), cursor.value()
+    raise CorruptStoreError(f"no frame holds position {position}")
+
+
+def read_batch(transaction: Any, table: Any, *, first: int, end: int) -> list[tuple[int, bytes]]:
+    """Return frames from a position on, as many as one short transaction may see."""
+    cursor = transaction.cursor(db=table)
+    cursor.set_range(pack_position(first))
+    batch: list[tuple[int, bytes]] = []
+    size, deadline_s = 0, time.monotonic() + _BATCH_S
+    for key, value in cursor:
+        position = unpack_position(key)
+        if position > end:
+            break
+        batch.append((position, value))
+        size += len(value)
+        if len(batch) >= _BATCH_FRAMES or size >= _BATCH_BYTES or time.monotonic() > deadline_s:
+            break
+    if not batch:
+        raise CorruptStoreError(f"the log ends before position {first}")
+    return batch
