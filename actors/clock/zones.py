@@ -24,6 +24,10 @@ DAY_S = 86_400
 YEAR_S = 31_556_952
 """The mean year of the Gregorian calendar: offset changes are found and kept by spans of it."""
 
+MARGIN_S = 3 * DAY_S
+"""No gap or fold is wider than a day: what lies further away than this cannot reach into a year."""
+_STRIDE_S = 3 * DAY_S
+
 FIRST_S = -62_135_510_400
 """0001-01-03: before it a local time may leave the years that `datetime` can hold."""
 LAST_S = 253_402_128_000
@@ -32,7 +36,6 @@ LAST_S = 253_402_128_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - what wall times are counted from
 _MICROSECOND = timedelta(microseconds=1)
-_SECOND = timedelta(seconds=1)
 _PART = r"[A-Za-z0-9][A-Za-z0-9_+\-]*"
 _NAME = re.compile(rf"{_PART}(/{_PART})*\Z", re.ASCII)
 _LONGEST_NAME = 100
@@ -137,38 +140,49 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> float:
 
 def utc_offset_s(name: str, at_s: int) -> int:
     """How far the zone's wall is ahead of UTC at that instant, in seconds."""
-    clamped = min(max(at_s, FIRST_S), LAST_S)
-    tz = zone(name)
-    offset = tz.fromutc(_NAIVE_EPOCH.replace(tzinfo=tz) + timedelta(seconds=clamped)).utcoffset()
+    return _offset_s(_shown_epoch(name), at_s)
+
+
+@lru_cache(maxsize=1024)
+def _shown_epoch(name: str) -> datetime:
+    return _NAIVE_EPOCH.replace(tzinfo=zone(name))
+
+
+def _offset_s(epoch: datetime, at_s: int) -> int:
+    tz = epoch.tzinfo
+    if at_s < FIRST_S or at_s > LAST_S:
+        at_s = min(max(at_s, FIRST_S), LAST_S)
+    offset = tz.fromutc(epoch + timedelta(seconds=at_s)).utcoffset() if tz else None
     if offset is None:
-        raise AssertionError(f"zone {name} has no offset")
-    return offset // _SECOND
+        raise AssertionError("a zone of the tz database has an offset at any instant")
+    return offset.days * DAY_S + offset.seconds
 
 
 @lru_cache(maxsize=4096)
-def _changes_of_year(name: str, year: int) -> tuple[Change, ...]:
-    """The changes in the `year`-th span of `YEAR_S` seconds since 1970.
+def changes_around(name: str, year: int) -> tuple[Change, ...]:
+    """The changes in the `year`-th span of `YEAR_S` seconds since 1970, and `MARGIN_S` before and after it.
 
-    The offset is read once a day and the second of a change found by halving. Nothing is missed: no two
+    The offset is read every few days and the second of a change found by halving. Nothing is missed: no two
     changes of any zone are less than six days apart (a test reads the zone files to see that it stays so).
     """
     found = []
-    low = year * YEAR_S - 1
-    end = low + YEAR_S
-    before = utc_offset_s(name, low)
+    epoch = _shown_epoch(name)
+    low = year * YEAR_S - MARGIN_S - 1
+    end = (year + 1) * YEAR_S + MARGIN_S - 1
+    before = _offset_s(epoch, low)
     while low < end:
-        high = min(low + DAY_S, end)
-        after = utc_offset_s(name, high)
+        high = min(low + _STRIDE_S, end)
+        after = _offset_s(epoch, high)
         if after != before:
-            found.append(Change(_first_second_with(name, after, low, high), before, after))
+            found.append(Change(_first_second_with(epoch, after, low, high), before, after))
         low, before = high, after
     return tuple(found)
 
 
-def _first_second_with(name: str, offset_s: int, low: int, high: int) -> int:
+def _first_second_with(epoch: datetime, offset_s: int, low: int, high: int) -> int:
     while high - low > 1:
         middle = (low + high) // 2
-        if utc_offset_s(name, middle) == offset_s:
+        if _offset_s(epoch, middle) == offset_s:
             high = middle
         else:
             low = middle
@@ -177,10 +191,11 @@ def _first_second_with(name: str, offset_s: int, low: int, high: int) -> int:
 
 def offset_changes(name: str, from_s: int, to_s: int) -> tuple[Change, ...]:
     """The changes of offset at instants from `from_s` on and before `to_s`, in order."""
-    years = range(from_s // YEAR_S, (to_s - 1) // YEAR_S + 1)
-    return tuple(
-        change for year in years for change in _changes_of_year(name, year) if from_s <= change.at_s < to_s
-    )
+    found = []
+    for year in range(from_s // YEAR_S, (to_s - 1) // YEAR_S + 1):
+        start, end = max(from_s, year * YEAR_S), min(to_s, (year + 1) * YEAR_S)
+        found += [change for change in changes_around(name, year) if start <= change.at_s < end]
+    return tuple(found)
 
 
 def transitions(name: str, from_us: int, to_us: int) -> tuple[Segment, ...]:

@@ -2,8 +2,9 @@
 
 croniter is handed naive local dates and expressions that are checked and rewritten to plain lists of numbers
 (`0 0 1,15 1,2,3 *`): the part of it that was found to be right. What it gets wrong never reaches it: `5-5`
-and `1-1`, ranges that wrap with steps, `31W` in short months, `LW` and `L-n`, zones. A month is walked once
-and kept as a mask of its days, so that a firing costs no walk.
+and `1-1`, ranges that wrap with steps, `31W` in short months, `LW` and `L-n`, zones. There are fourteen
+calendars a year can have; a month of each is walked once and kept as a mask of its days, so that a firing
+costs no walk.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ from croniter import CroniterBadDateError, croniter
 
 from actors.schedule.cron_syntax import MONTH, MONTH_DAY, MONTH_NAMES, WEEKDAY, DayFields
 from actors.schedule.errors import CronError
-from actors.schedule.pattern import Days, EveryDay, first_weekday, month_length
+from actors.schedule.pattern import EVERY_CALENDAR, Days, EveryDay, first_weekday, like_year, month_length
 
 _WEEK = 7
 _MONDAY_TO_FRIDAY = frozenset({1, 2, 3, 4, 5})
 _ALL_MONTH_DAYS = frozenset(range(MONTH_DAY.low, MONTH_DAY.last + 1))
 _ALL_MONTHS = frozenset(range(MONTH.low, MONTH.last + 1))
 _ALL_WEEKDAYS = frozenset(range(WEEKDAY.low, WEEKDAY.last + 1))
-_EVERY_CALENDAR = range(2000, 2028)
-"""28 years without a skipped leap year: every year there can be, by its first weekday and its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class CronDays:
     def mask(self, year: int, month: int) -> int:
         if month not in self.fields.months:
             return 0
-        return _mask(self.fields, year, month)
+        return _mask(self.fields, like_year(year), month)
 
 
 def cron_days(fields: DayFields) -> Days:
@@ -66,12 +65,12 @@ def checked_days(text: str, fields: DayFields) -> tuple[str, ...]:
 
 def _can_match(fields: DayFields) -> bool:
     days = cron_days(fields)
-    return any(days.mask(year, month) for year in _EVERY_CALENDAR for month in sorted(fields.months))
+    return any(days.mask(year, month) for year in EVERY_CALENDAR for month in sorted(fields.months))
 
 
 def _why_never(fields: DayFields) -> str:
     months = ", ".join(MONTH_NAMES[month - 1].capitalize() for month in sorted(fields.months))
-    longest = max(month_length(_EVERY_CALENDAR[0], month) for month in fields.months)
+    longest = max(month_length(EVERY_CALENDAR[0], month) for month in fields.months)
     return f"the day-of-month field names no day that {months} can have (at most {longest} days)"
 
 
@@ -99,6 +98,8 @@ def _plain_mask(fields: DayFields, year: int, month: int) -> int:
     length = month_length(year, month)
     if _is_open(fields):
         return (1 << length) - 1
+    if not fields.either and min(fields.month_days) > length:
+        return 0
     mask = 0
     for day in _walked_days(_rewritten(fields), year, month, either=fields.either):
         mask |= 1 << (day - 1)

@@ -52,7 +52,7 @@ def ready(spec: ScheduleSpec) -> Ready:
         return _ready_cron(spec)
     if isinstance(spec, IntervalSpec):
         window = range(spec.start_s, spec.end_s + 1, spec.interval_s)
-        return Ready(Pattern(interval_days(spec), ListedTimes(window)), spec.gap, spec.fold, 1)
+        return Ready(Pattern.of(interval_days(spec), ListedTimes(window)), spec.gap, spec.fold, 1)
     return _ready_calendar(spec)
 
 
@@ -63,12 +63,12 @@ def _ready_cron(spec: CronSpec) -> Ready:
     if fields.interval and not spec.apply_to_intervals:
         gap, fold = "skip", "both"
     times = ClockTimes(fields.hours, fields.minutes, fields.seconds)
-    return Ready(Pattern(cron_days(fields.days), times), gap, fold, 1 if spec.seconds else 60, warnings)
+    return Ready(Pattern.of(cron_days(fields.days), times), gap, fold, 1 if spec.seconds else 60, warnings)
 
 
 def _ready_calendar(spec: CalendarSpec) -> Ready:
     times = ListedTimes(tuple(sorted(set(spec.at_s))))
-    return Ready(Pattern(calendar_days(spec), times), spec.gap, spec.fold, 1)
+    return Ready(Pattern.of(calendar_days(spec), times), spec.gap, spec.fold, 1)
 
 
 def check(spec: ScheduleSpec) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def check(spec: ScheduleSpec) -> tuple[str, ...]:
 
 def next_fire(spec: ScheduleSpec, after_us: int) -> Firing | None:
     """The first firing strictly after an instant; `None` if there is none for 40 years."""
-    plan, zone = ready(spec), _zone_of(spec)
+    plan, zone = ready(spec), zone_of(spec)
     pattern = plan.pattern
     at = max(after_us // SECOND_US + 1, FIRST_S)
     limit = min(at + _SEARCH_S, LAST_S)
@@ -127,7 +127,7 @@ def _lost_firing(pattern: Pattern, piece: Piece) -> Firing | None:
 
 def previous_fire(spec: ScheduleSpec, before_us: int) -> Firing | None:
     """The last firing strictly before an instant; `None` if there was none for 40 years."""
-    plan, zone = ready(spec), _zone_of(spec)
+    plan, zone = ready(spec), zone_of(spec)
     at = min((before_us - 1) // SECOND_US, LAST_S - 1)
     limit = max(at - _SEARCH_S, FIRST_S)
     while at > limit:
@@ -180,13 +180,14 @@ def matches(spec: ScheduleSpec, at_us: int) -> bool:
     """
     resolution_s = ready(spec).resolution_s
     at_s = at_us // SECOND_US
-    offset = utc_offset_s(_zone_of(spec), at_s)
+    offset = utc_offset_s(zone_of(spec), at_s)
     start = (at_s + offset) // resolution_s * resolution_s - offset
     found = next_fire(spec, start * SECOND_US - 1)
     return found is not None and found.at_us < (start + resolution_s) * SECOND_US
 
 
-def _zone_of(spec: ScheduleSpec) -> str:
+def zone_of(spec: ScheduleSpec) -> str:
+    """The name of the spec's zone; a `ScheduleError` if that is still to be chosen."""
     if not spec.timezone:
         raise ScheduleError("this schedule names no timezone and was not given one")
     return spec.timezone

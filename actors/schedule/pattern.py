@@ -22,6 +22,9 @@ LAST_YEAR = 9999
 DECEMBER = 12
 _LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FEBRUARY = 2
+_WEEK = 7
+EVERY_CALENDAR = range(2000, 2028)
+"""28 years without a skipped leap year: every calendar that a year can have is among them."""
 
 
 class Days(Protocol):
@@ -42,6 +45,11 @@ def month_length(year: int, month: int) -> int:
     return 29 if month == _FEBRUARY and is_leap(year) else _LENGTHS[month - 1]
 
 
+def like_year(year: int) -> int:
+    """The year from 2000 to 2027 with the same calendar: as long, and beginning with the same weekday."""
+    return _LIKE[date(year, 1, 1).weekday() + (_WEEK if is_leap(year) else 0)]
+
+
 @lru_cache(maxsize=4096)
 def first_weekday(year: int, month: int) -> int:
     """The weekday of the first of the month, 0 = Monday."""
@@ -51,6 +59,16 @@ def first_weekday(year: int, month: int) -> int:
 def day_number(year: int, month: int, day: int) -> int:
     """The days since 1970-01-01."""
     return date(year, month, day).toordinal() - EPOCH_ORDINAL
+
+
+def _like_years() -> tuple[int, ...]:
+    found: dict[int, int] = {}
+    for year in EVERY_CALENDAR:
+        found.setdefault(date(year, 1, 1).weekday() + (_WEEK if is_leap(year) else 0), year)
+    return tuple(found[key] for key in range(2 * _WEEK))
+
+
+_LIKE = _like_years()
 
 
 class EveryDay:
@@ -69,14 +87,17 @@ class Pattern:
 
     days: Days
     times: Times
+    every_day: bool
+    spill: int
 
-    @property
-    def _spill(self) -> int:
-        return 1 if self.times.last_s >= DAY_S else 0
+    @classmethod
+    def of(cls, days: Days, times: Times) -> Pattern:
+        """The pattern of these days and times."""
+        return cls(days, times, isinstance(days, EveryDay), 1 if times.last_s >= DAY_S else 0)
 
     def next_wall(self, wall_s: int) -> int | None:
         """The first wall time that is not before `wall_s`; `None` if there is none for 40 years."""
-        day = self._day_from(wall_s // DAY_S - self._spill)
+        day = self._day_from(wall_s // DAY_S - self.spill)
         while day is not None:
             second = self.times.at_or_after(wall_s - day * DAY_S)
             if second >= 0:
@@ -98,12 +119,12 @@ class Pattern:
         """How many wall times there are from `from_s` on and before `to_s`; months cost, days do not."""
         if from_s >= to_s:
             return 0
-        base = from_s // DAY_S - self._spill
+        base = from_s // DAY_S - self.spill
         return self._count_below(to_s, base) - self._count_below(from_s, base)
 
     def _count_below(self, wall_s: int, base: int) -> int:
         last = wall_s // DAY_S
-        whole = max(last - self._spill, base)
+        whole = max(last - self.spill, base)
         found = self._count_days(base, whole) * self.times.total
         for day in range(whole, last + 1):
             if self._has_day(day):
@@ -126,6 +147,8 @@ class Pattern:
         return found
 
     def _day_from(self, day: int) -> int | None:
+        if self.every_day:
+            return day
         there = date.fromordinal(day + EPOCH_ORDINAL)
         year, month = there.year, there.month
         mask = self.days.mask(year, month) >> (there.day - 1)
@@ -141,6 +164,8 @@ class Pattern:
         return None
 
     def _day_upto(self, day: int) -> int | None:
+        if self.every_day:
+            return day
         there = date.fromordinal(day + EPOCH_ORDINAL)
         year, month = there.year, there.month
         mask = self.days.mask(year, month) & ((1 << there.day) - 1)

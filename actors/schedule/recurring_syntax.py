@@ -279,7 +279,7 @@ def check_fires(spec: IntervalSpec | CalendarSpec) -> None:
     if isinstance(spec, IntervalSpec):
         return
     first = date.fromisoformat(spec.starting or "2000-01-01")
-    if Pattern(calendar_days(spec), ListedTimes((0,))).next_wall(_day_number(first) * DAY_S) is None:
+    if Pattern.of(calendar_days(spec), ListedTimes((0,))).next_wall(_day_number(first) * DAY_S) is None:
         raise ScheduleError(
             f"this schedule can never fire: {described(spec)}, from {first}, has no day within 40 years"
         )

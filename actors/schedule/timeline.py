@@ -11,11 +11,8 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import NamedTuple
 
-from actors.clock.zones import DAY_S, YEAR_S, Change, offset_changes, utc_offset_s
+from actors.clock.zones import MARGIN_S, YEAR_S, Change, changes_around, utc_offset_s
 from actors.schedule.spec import FoldRule, GapRule
-
-_MARGIN_S = 3 * DAY_S
-"""No gap or fold is wider than a day, so what lies further away cannot reach into a year."""
 
 
 class Piece(NamedTuple):
@@ -48,13 +45,13 @@ def timeline(zone: str, gap: GapRule, fold: FoldRule, year: int) -> Timeline:
     """The pieces of the `year`-th span of `YEAR_S` seconds since 1970, under these rules."""
     start, end = year * YEAR_S, (year + 1) * YEAR_S
     pieces = []
-    cursor, offset = start - _MARGIN_S, utc_offset_s(zone, start - _MARGIN_S)
-    for change in offset_changes(zone, start - _MARGIN_S + 1, end + _MARGIN_S):
+    cursor, offset = start - MARGIN_S - 1, utc_offset_s(zone, start - MARGIN_S - 1)
+    for change in changes_around(zone, year):
         around = _around(change, gap, fold)
         pieces.append(Piece(cursor, around[0].start_s, ((offset, ""),)))
         pieces.extend(around)
         cursor, offset = around[-1].end_s, change.after_s
-    pieces.append(Piece(cursor, end + _MARGIN_S, ((offset, ""),)))
+    pieces.append(Piece(cursor, end + MARGIN_S, ((offset, ""),)))
     kept = tuple(
         piece._replace(start_s=max(piece.start_s, start), end_s=min(piece.end_s, end))
         for piece in pieces

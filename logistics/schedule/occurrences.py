@@ -10,8 +10,8 @@ import msgspec
 
 from actors.clock.zones import instant_of, to_datetime
 from actors.schedule.errors import ScheduleError
-from actors.schedule.firing import check, matches, next_fires, previous_fire
-from actors.schedule.spec import ScheduleSpec
+from actors.schedule.firing import check, matches, next_fire, next_fires, previous_fire
+from actors.schedule.spec import Firing, ScheduleSpec
 
 DEFAULT_TIMEZONE = "UTC"
 MAX_RUNS = 100_000
@@ -22,11 +22,12 @@ SpecT = TypeVar("SpecT", bound=ScheduleSpec)
 class Occurrences(Generic[SpecT]):
     """A schedule by itself: aware datetimes in its zone, UTC when it names none. Equal when its spec is."""
 
-    __slots__ = ("_spec",)
+    __slots__ = ("_alone", "_spec")
 
     def __init__(self, spec: SpecT) -> None:
         check(spec)
         self._spec = spec
+        self._alone = self.spec_for(DEFAULT_TIMEZONE)
 
     @property
     def spec(self) -> SpecT:
@@ -46,24 +47,25 @@ class Occurrences(Generic[SpecT]):
 
     def matches(self, moment: datetime) -> bool:
         """Whether it fires in the minute of an aware `datetime`; with seconds in it, in the second."""
-        return matches(self.spec_for(), instant_of(moment))
+        return matches(self._alone, instant_of(moment))
 
     def next_run(self, after: datetime | None = None) -> datetime | None:
         """The first run strictly after a moment (now, when left out); `None` when there is no more."""
-        return next(iter(self.next_runs(1, after)), None)
+        return self._shown(next_fire(self._alone, _instant(after)))
 
     def next_runs(self, n: int, after: datetime | None = None) -> list[datetime]:
         """The next `n` runs strictly after a moment (now, when left out); fewer when there are no more."""
         if type(n) is not int or not 0 <= n <= MAX_RUNS:
             raise ScheduleError(f"n must be a whole number from 0 to {MAX_RUNS}, got {n!r}")
-        spec = self.spec_for()
-        return [to_datetime(spec.timezone, found.at_us) for found in next_fires(spec, _instant(after), n)]
+        zone = self._alone.timezone
+        return [to_datetime(zone, found.at_us) for found in next_fires(self._alone, _instant(after), n)]
 
     def previous_run(self, before: datetime | None = None) -> datetime | None:
         """The last run strictly before a moment (now, when left out); `None` when there was none."""
-        spec = self.spec_for()
-        found = previous_fire(spec, _instant(before))
-        return to_datetime(spec.timezone, found.at_us) if found else None
+        return self._shown(previous_fire(self._alone, _instant(before)))
+
+    def _shown(self, found: Firing | None) -> datetime | None:
+        return to_datetime(self._alone.timezone, found.at_us) if found else None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Occurrences):

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import date, time
 from typing import TypeAlias
 
-from actors.schedule.firing import check
 from actors.schedule.recurring_syntax import (
     Anchor,
     Weekday,
@@ -55,9 +54,8 @@ class RecurringSchedule(Occurrences[IntervalSpec | CalendarSpec]):
     @classmethod
     def _of(cls, spec: IntervalSpec | CalendarSpec) -> RecurringSchedule:
         check_fires(spec)
-        check(spec)
         made = cls.__new__(cls)
-        made._spec = spec  # noqa: SLF001 - its own class
+        Occurrences.__init__(made, spec)
         return made
 
     @classmethod
