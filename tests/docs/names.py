@@ -7,7 +7,9 @@ import builtins
 import keyword
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from tests.docs.pages import local_links, words_in_backticks
@@ -46,16 +48,61 @@ PACKAGES_OF_OTHERS = frozenset(
 )
 
 
-def names_in_code(root: Path, folders: Iterable[str]) -> frozenset[str]:
-    """Every identifier that our code defines, uses or has in a string: modules, parameters, tags, ..."""
+@dataclass(frozen=True)
+class Code:
+    """What our code has: every identifier that it defines, uses or has in a string, and its classes."""
+
+    names: frozenset[str]
+    classes: Mapping[str, Members] = field(default_factory=dict)
+
+    def has(self, owner: str, name: str) -> bool:
+        """Whether `owner.name` can be: a member of a class of ours, or, of anything else, a name at all."""
+        members = self.classes.get(owner)
+        if members is None:
+            return name in self.names
+        if name in members.names:
+            return True
+        return any(self._may_inherit(base, name) for base in members.bases)
+
+    def _may_inherit(self, base: str, name: str) -> bool:
+        return self.has(base, name) if base in self.classes else name in self.names
+
+
+@dataclass
+class Members:
+    """The members of a class, and the names of its bases; classes of one name are taken together."""
+
+    names: set[str] = field(default_factory=set)
+    bases: set[str] = field(default_factory=set)
+
+
+def read_code(root: Path, folders: Iterable[str]) -> Code:
+    """Read all that our code in these folders has: modules, classes, parameters, tags in strings, ..."""
     names: set[str] = set()
+    classes: dict[str, Members] = {}
     for folder in folders:
         for path in (root / folder).rglob("*.py"):
             relative = path.relative_to(root).with_suffix("")
             names.update(part for part in relative.parts if part != "__init__")
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 names.update(_names_of(node))
-    return frozenset(names)
+                if isinstance(node, ast.ClassDef):
+                    _add_class(classes.setdefault(node.name, Members()), node)
+    return Code(frozenset(names), classes)
+
+
+def _add_class(members: Members, node: ast.ClassDef) -> None:
+    for base in node.bases:
+        plain = base.value if isinstance(base, ast.Subscript) else base
+        members.bases.add(ast.unparse(plain).rpartition(".")[2])
+    for child in ast.walk(node):
+        match child:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                members.names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                members.names.add(name)
+            case _:
+                pass
 
 
 def _names_of(node: ast.AST) -> Iterator[str]:
@@ -70,12 +117,14 @@ def _names_of(node: ast.AST) -> Iterator[str]:
             yield from IDENTIFIER.findall(text)
 
 
-def unknown_names(text: str, known: frozenset[str]) -> Iterator[str]:
+def unknown_names(text: str, code: Code) -> Iterator[str]:
     """The words in backticks that look like names of ours and are in no code of ours."""
     for line, word in words_in_backticks(text):
-        missing = [part for part in _claimed(word) if part not in known]
-        if missing:
-            yield f"line {line}: `{word}`: the code has no {' and no '.join(missing)}"
+        parts = _claimed(word)
+        missing = [part for part in parts if part not in code.names]
+        strangers = [f"{left}.{right}" for left, right in pairwise(parts) if not code.has(left, right)]
+        if missing or strangers:
+            yield f"line {line}: `{word}`: the code has no {' and no '.join(missing or strangers)}"
 
 
 def _claimed(word: str) -> tuple[str, ...]:

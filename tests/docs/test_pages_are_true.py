@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.names import missing_files, names_in_code, unknown_names
+from tests.docs.names import Code, missing_files, read_code, unknown_names
 from tests.docs.pages import PAGES, ROOT
 
 
 @cache
-def known() -> frozenset[str]:
-    return names_in_code(ROOT, ["logistics", "actors", "eventstore", "tests", "docs"])
+def known() -> Code:
+    return read_code(ROOT, ["logistics", "actors", "eventstore", "tests", "docs"])
 
 
 def page(path: Path) -> str:

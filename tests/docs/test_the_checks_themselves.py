@@ -13,7 +13,16 @@ import pytest
 
 from tests.docs import api_reference, names, pages, scripts
 
-KNOWN = frozenset({"Queue", "enqueue", "get_stats", "actors", "queue", "LOGISTICS_HOME", "job", "enqueued"})
+NAMES = frozenset({"Queue", "enqueue", "get_stats", "actors", "queue", "LOGISTICS_HOME", "job", "enqueued"})
+KNOWN = names.Code(NAMES)
+SOURCE = """
+class Base:
+    limit: int = 0
+class Queue(Base, Generic[T]):
+    def enqueue(self, job): self.size = 1
+class Other(Foreign):
+    def other(self): ...
+"""
 
 
 @pytest.mark.parametrize(
@@ -62,8 +71,30 @@ def test_paths_and_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
 def test_names_are_collected_from_code_and_its_strings(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "mod.py").write_text("class A:\n    x: int\n    def f(self, arg=1): self.y = 't.ag'\n")
-    known = names.names_in_code(tmp_path, ["p"])
+    known = names.read_code(tmp_path, ["p"]).names
     assert {"p", "mod", "A", "x", "f", "arg", "y", "t", "ag"} <= known
+
+
+@pytest.mark.parametrize(
+    ("word", "is_there"),
+    [
+        ("Queue.enqueue(job)", True),
+        ("Queue.size", True),
+        ("Queue.limit", True),
+        ("Base.enqueue()", False),
+        ("Queue.other", True),
+        ("Base.other", False),
+        ("Other.enqueue", True),
+        ("mod.Queue", True),
+    ],
+)
+def test_a_member_belongs_to_its_class_as_far_as_can_be_seen(
+    tmp_path: Path, word: str, *, is_there: bool
+) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "mod.py").write_text(SOURCE)
+    complaints = list(names.unknown_names(f"`{word}`", names.read_code(tmp_path, ["p"])))
+    assert (complaints == []) is is_there, complaints
 
 
 def test_blocks_are_found_with_their_lines() -> None:
