@@ -91,7 +91,7 @@ def _is_zero(call: ast.Call) -> bool:
 
 
 def actors_do_not_wait_for_each_other(tree: Tree) -> Iterator[str]:
-    """No `ask`, no proxies, never the registry's `stop_all`; outside of actors an `ask` has a timeout."""
+    """No Pykka `ask` (`actors`, its one home, has none at all), no proxies, never the registry's `stop_all`."""
     for module in tree.within(*PACKAGES):
         for name, call in module.calls:
             called = name.rpartition(".")[2] if "." in name else ""
@@ -99,5 +99,3 @@ def actors_do_not_wait_for_each_other(tree: Tree) -> Iterator[str]:
                 yield module.says(
                     call.lineno, f"calls .{called}(); tell, and answer through the journal's gate"
                 )
-            elif called == "ask" and not any(keyword.arg == "timeout" for keyword in call.keywords):
-                yield module.says(call.lineno, "calls .ask() without timeout=")
