@@ -91,7 +91,7 @@ def _is_zero(call: ast.Call) -> bool:
 
 
 def actors_do_not_wait_for_each_other(tree: Tree) -> Iterator[str]:
-    """No Pykka `ask` (`actors`, its one home, has none at all), no proxies, never the registry's `stop_all`."""
+    """No Pykka `ask` (its one home, `actors`, has none), no proxies, never the registry's `stop_all`."""
     for module in tree.within(*PACKAGES):
         for name, call in module.calls:
             called = name.rpartition(".")[2] if "." in name else ""
