@@ -125,6 +125,7 @@ class LmdbLog:
         previous = self._frame_of(first - 1).link if first > 1 else NO_LINK
         while first <= end:
             for position, value in self._view(read_batch, "frames", first=first, end=end):
+                self._check_usable()
                 frame = decode_frame(position, value)
                 if position != first or frame.previous != previous:
                     raise CorruptStoreError(f"the chain is broken at position {first}")
