@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from actors.queue.decider import QueueRules
 from actors.runtime.actor import EventSourcedActor
-from actors.runtime.rules import Rules  # noqa: TC001 -- the class variable's type
+from actors.runtime.rules import Rules
 
 
 class QueueActor(EventSourcedActor):

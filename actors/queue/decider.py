@@ -11,13 +11,11 @@ import msgspec
 
 from actors.queue import allocation, hand
 from actors.queue.messages import (
-    FINAL,
     FIRINGS,
     QUEUE_EVENTS,
     STEPS,
     AddResource,
     Allocate,
-    AttemptInterrupted,
     AttemptRefused,
     CancelJob,
     CancelOwned,
@@ -28,16 +26,11 @@ from actors.queue.messages import (
     GetResources,
     GetStats,
     JobCancelled,
-    JobCompleted,
-    JobEnded,
     JobEnqueued,
-    JobFailed,
     JobReady,
     JobRetried,
-    JobRetrying,
     JobStarted,
     JobStatus,
-    JobUnblocked,
     JobUnresolved,
     JobView,
     LeaseJob,
@@ -72,12 +65,12 @@ from actors.runtime.effects import (
     StartAttempt,
 )
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
-from actors.runtime.messages import Context, Decision, Known, Message, Shutdown
+from actors.runtime.messages import Context, Decision, Message, Shutdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from actors.queue.messages import JobSpec, RetryPolicy
+    from actors.queue.messages import JobSpec
     from actors.runtime.messages import Event
 
 PREFETCH = 256
@@ -441,7 +434,11 @@ def _get_stats(state: QueueState, message: GetStats, _context: Context, decision
         for status, count in line.counts.items():
             by_status[status] += count
     waiting = by_status[JobStatus.SCHEDULED] + by_status[JobStatus.RETRYING]
-    decision.answer(QueueStats(sum(line.ready_count for line in lines), waiting, by_status))
+    decision.answer(
+        QueueStats(
+            sum(line.ready_count for line in lines), waiting, by_status, sum(line.retried for line in lines)
+        )
+    )
 
 
 def _peek(state: QueueState, message: PeekQueue, _context: Context, decision: Decision) -> None:

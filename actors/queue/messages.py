@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from actors.runtime.effects import AttemptKey  # noqa: TC001 -- msgspec resolves it when it decodes
+from actors.runtime.effects import AttemptKey
 from actors.runtime.messages import Event, Message
 
 STEPS = "@steps"
@@ -98,6 +98,8 @@ class QueueStats(Data, frozen=True):
     waiting: int
     """Waiting for a time: scheduled and retrying."""
     by_status: dict[str, int]
+    retried: int
+    """Attempts that were followed by another one."""
 
 
 # -- commands and queries ------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ class Line:
         self.paused = False
         self.counts: dict[JobStatus, int] = {}
         self.ready_count = 0
+        self.retried = 0
         self._ready: dict[int, deque[Job]] = {}
         self._priorities: list[int] = []
         self._waiting: list[tuple[int, int, Job]] = []
@@ -261,7 +262,10 @@ class QueueState:
                 )
                 for job in self.jobs.values()
             ],
-            "lines": [(line.name, line.paused, list(line.counts.items())) for line in self.lines.values()],
+            "lines": [
+                (line.name, line.paused, line.retried, list(line.counts.items()))
+                for line in self.lines.values()
+            ],
             "running": list(self.running),
             "zombies": [(tuple(key), owner) for key, owner in self.zombies.items()],
             "leases": list(self.leases.items()),
@@ -276,8 +280,9 @@ class QueueState:
     def restore(cls, image: Any) -> QueueState:
         """Return the state whose `dump` was `image`."""
         state = cls()
-        for name, paused, counts in image["lines"]:
+        for name, paused, retried, counts in image["lines"]:
             line = state.line(name)
+            line.retried = retried
             line.paused = paused
             line.counts = {JobStatus(status): count for status, count in counts}
         for (
@@ -451,6 +456,7 @@ class QueueState:
         job = self.jobs[event.job_id]
         job.charged += 1
         self._leave(job, JobStatus.RETRYING)
+        self.lines[job.queue].retried += 1
         job.due_us = event.due_us
         if event.due_us > event.at_us:
             self._park(job, JobStatus.RETRYING)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
+from actors.runtime.errors import WouldDeadlockError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Executor(Protocol):
     """The port of user code (R14–R16). It outlives rebuilds of the actors."""
 
     capacity: int
+    """User functions that run at one time, at most."""
+
+    def blocking(self) -> contextlib.AbstractContextManager[None]:
+        """Mark the calling worker as waiting for other work; `WouldDeadlockError` if none would be left."""
+        ...
 
     def start(self, attempt: StartAttempt) -> None:
         """Run an attempt; a key that was started before is ignored."""
@@ -61,6 +68,7 @@ class ThreadExecutor:
         self._known: dict[AttemptKey, AttemptFinished | None] = {}
         self._cancelled: set[AttemptKey] = set()
         self._running = 0
+        self._blocked = 0
         self._closing = False
         self._threads: deque[threading.Thread] = deque()
 
@@ -94,6 +102,26 @@ class ThreadExecutor:
             finished = [end for end in self._known.values() if end is not None]
         for end in finished:
             self._report(end)
+
+    @contextlib.contextmanager
+    def blocking(self) -> Iterator[None]:
+        """Mark the calling worker as waiting for other work of this engine.
+
+        `WouldDeadlockError` if that would leave no worker to do it.
+        """
+        with self._lock:
+            if self._blocked + 1 >= self.capacity:
+                msg = (
+                    f"all {self.capacity} workers would be waiting for other jobs and none left to run them; "
+                    "do not wait inside a job: make it a step that depends on the other, or raise workers="
+                )
+                raise WouldDeadlockError(msg)
+            self._blocked += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocked -= 1
 
     def close(self, grace_s: float) -> bool:
         """Begin nothing new; wait for what runs. What still runs after the grace is abandoned."""

@@ -16,7 +16,9 @@ FORGET_EVERY = 4_096
 """Events between two sweeps of what has become final: everything read from the log is durable."""
 
 
-def fold(log: Log, codec: EventCodec, all_rules: Iterable[Rules], *, upto: int | None = None) -> dict[str, Any]:
+def fold(
+    log: Log, codec: EventCodec, all_rules: Iterable[Rules], *, upto: int | None = None
+) -> dict[str, Any]:
     """Return each actor's state at position `upto` (None: the head), by the actor's name.
 
     Raises what the log and the codec raise: a damaged frame (`CorruptStoreError`), an event that

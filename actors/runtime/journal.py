@@ -135,7 +135,9 @@ class Journal:
     def refuse(item: Item, error: BaseException | None = None) -> None:
         """Answer everybody who waits for an item that will not be written (R13)."""
         for reply, _ in item.replies:
-            refusal = OutcomeUnknownError("the engine was rebuilt before this was durable; repeat with the same id")
+            refusal = OutcomeUnknownError(
+                "the engine was rebuilt before this was durable; repeat with the same id"
+            )
             refusal.__cause__ = error
             reply.fail(refusal)
 

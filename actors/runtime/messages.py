@@ -79,7 +79,7 @@ class Context(NamedTuple):
 class Decision:
     """The outcome of one decision. The actor's base class applies it in the one right order (R1)."""
 
-    __slots__ = ("effects", "events", "reply", "replied", "tells")
+    __slots__ = ("effects", "events", "replied", "reply", "tells")
 
     def __init__(self) -> None:
         self.events: list[tuple[Event, str]] = []

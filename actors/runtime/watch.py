@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actors.runtime.reply import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from actors.runtime.messages import Event
 
@@ -19,7 +19,7 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, list[Reply]] = {}
-        self._listeners: list[Callable[[int], None]] = []
+        self._listeners: tuple[threading.Event, ...] = ()
         self._closed: BaseException | None = None
 
     def final(self, entity: str) -> Reply:
@@ -41,12 +41,17 @@ class Watch:
                 if not replies:
                     del self._waiting[entity]
 
-    def listen(self, listener: Callable[[int], None]) -> None:
-        """Call `listener(watermark)` after every commit with events, on the journal's thread: be brief."""
+    def listen(self, changed: threading.Event) -> None:
+        """Set `changed` after every commit with events, until `unlisten`."""
         with self._lock:
-            self._listeners.append(listener)
+            self._listeners = (*self._listeners, changed)
 
-    def published(self, events: Sequence[Event], watermark: int) -> None:
+    def unlisten(self, changed: threading.Event) -> None:
+        """Take back what `listen` said."""
+        with self._lock:
+            self._listeners = tuple(each for each in self._listeners if each is not changed)
+
+    def published(self, events: Sequence[Event], _watermark: int) -> None:
         """Tell whoever waits. Called by the journal, in log order, once the events are durable."""
         if self._waiting:
             for event in events:
@@ -56,7 +61,7 @@ class Watch:
                     for reply in replies:
                         reply.set(event)
         for listener in self._listeners:
-            listener(watermark)
+            listener.set()
 
     def close(self, error: BaseException) -> None:
         """Answer everybody with `error`: the engine ends."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from actors.runtime.actor import EventSourcedActor
-from actors.runtime.rules import Rules  # noqa: TC001 -- the class variable's type
+from actors.runtime.rules import Rules
 from actors.workflow.decider import SupervisorRules
 
 

@@ -181,7 +181,7 @@ class SupervisorState:
             graph.runs += 1
             created = RunCreated(
                 run_id, graph.plan.workflow, plan_id, params, False, 0, 0, session_id, project
-            )  # noqa: FBT003 -- positional as in the log
+            )
             run = state.runs[run_id] = Run(created, graph)
             run.steps = [StepStatus(status) for status in steps]
             run.missing, run.left, run.error = list(missing), left, error

@@ -1,0 +1,103 @@
+"""Every error that a user may want to catch. `LogisticsError` is above them all."""
+
+from __future__ import annotations
+
+from actors.clock.errors import TimezoneError
+from actors.runtime.binding import BindingError
+from actors.runtime.errors import (
+    BusyError,
+    ConflictingIdError,
+    EngineClosedError,
+    InputError,
+    InternalError,
+    UnknownIdError,
+    WouldDeadlockError,
+)
+from actors.runtime.functions import FunctionError, UnresolvedFunctionError
+from actors.runtime.values import PayloadError
+from actors.schedule.errors import CronError, ScheduleError
+from eventstore.errors import (
+    CorruptStoreError,
+    LogisticsError,
+    OutcomeUnknownError,
+    StoreError,
+    StoreInUseError,
+)
+
+
+class JobNotFoundError(UnknownIdError):
+    """No job on record has this id."""
+
+
+class WorkflowNotFoundError(UnknownIdError):
+    """No workflow has this name."""
+
+
+class RunNotFoundError(UnknownIdError):
+    """No run on record has this id."""
+
+
+class JobFailedError(LogisticsError):
+    """The job has failed: `error` is the text of its last exception, `traceback` where it came from."""
+
+    def __init__(self, job_id: str, error: str, traceback: str = "") -> None:
+        super().__init__(f"job {job_id} failed: {error}")
+        self.job_id = job_id
+        self.error = error
+        self.traceback = traceback
+
+
+class JobCancelledError(LogisticsError):
+    """The job was cancelled."""
+
+
+class JobExpiredError(LogisticsError):
+    """The job was not started in time."""
+
+
+class LeaseLostError(LogisticsError):
+    """The job taken by hand is no longer ours: its lease has run out, or it has been settled."""
+
+
+class RunFailedError(LogisticsError):
+    """A run did not succeed: the text says which step failed and why."""
+
+
+class GraphError(InputError):
+    """A workflow is no graph: `problems` names every cycle, self-dependency and unknown step."""
+
+    def __init__(self, workflow: str, problems: tuple[str, ...]) -> None:
+        super().__init__(f"workflow {workflow!r}: " + "; ".join(problems))
+        self.problems = problems
+
+
+__all__ = [
+    "BindingError",
+    "BusyError",
+    "ConflictingIdError",
+    "CorruptStoreError",
+    "CronError",
+    "EngineClosedError",
+    "FunctionError",
+    "GraphError",
+    "InputError",
+    "InternalError",
+    "JobCancelledError",
+    "JobExpiredError",
+    "JobFailedError",
+    "JobNotFoundError",
+    "LeaseLostError",
+    "LogisticsError",
+    "OutcomeUnknownError",
+    "PayloadError",
+    "RunFailedError",
+    "RunNotFoundError",
+    "ScheduleError",
+    "StoreError",
+    "StoreInUseError",
+    "TimezoneError",
+    "UnknownIdError",
+    "UnresolvedFunctionError",
+    "WorkflowNotFoundError",
+    "WouldDeadlockError",
+]

@@ -1,0 +1,101 @@
+"""Checking what users give: each check returns the value as the engine wants it, or says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from actors.runtime.errors import InputError
+
+Duration: TypeAlias = int | float | timedelta
+"""Seconds, or a `timedelta`."""
+
+NAME_LENGTH = 200
+MAX_DURATION_S = 100 * 366 * 86_400
+"""A century: longer is a mistake in the unit."""
+MAX_PRIORITY = 2**31
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def check_name(what: str, name: object) -> str:
+    """Return a name of 1 to 200 characters without control characters; names of our own begin with `@`."""
+    if not isinstance(name, str):
+        msg = f"{what}: expected a name, got {name!r}"
+        raise InputError(msg)
+    if not 1 <= len(name) <= NAME_LENGTH or not name.strip() or _CONTROL.search(name):
+        msg = f"{what}: expected 1 to {NAME_LENGTH} characters, none of them control characters, got {_short(name)}"
+        raise InputError(msg)
+    if name.startswith("@"):
+        msg = f"{what}: names that begin with '@' are the engine's own, got {_short(name)}"
+        raise InputError(msg)
+    return name
+
+
+def check_id(what: str, value: object) -> str:
+    """Return an id: 1 to 200 letters, digits, `.`, `_`, `:` or `-`."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        msg = f"{what}: expected 1 to 200 of the characters A-Z a-z 0-9 . _ : -, got {_short(value)}"
+        raise InputError(msg)
+    return value
+
+
+def check_int(what: str, value: object, *, least: int, most: int) -> int:
+    """Return a whole number within bounds; `True` is no number."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        msg = f"{what}: expected a whole number from {least} to {most}, got {_short(value)}"
+        raise InputError(msg)
+    return value
+
+
+def check_positive(what: str, value: object) -> float:
+    """Return a finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (0 < value < math.inf):
+        msg = f"{what}: expected a number above 0, got {_short(value)}"
+        raise InputError(msg)
+    return float(value)
+
+
+def duration_us(what: str, value: Duration, *, least_us: int = 0) -> int:
+    """Return a duration in whole microseconds."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        msg = f"{what}: expected seconds or a timedelta, got {_short(value)}"
+        raise InputError(msg)
+    result = round(seconds * 1_000_000)
+    if not least_us <= result <= MAX_DURATION_S * 1_000_000:
+        msg = f"{what}: expected {least_us / 1e6:g} to {MAX_DURATION_S} seconds, got {_short(value)}"
+        raise InputError(msg)
+    return result
+
+
+def timeout_s(what: str, value: Duration | None) -> float | None:
+    """Return how long to wait in seconds; None waits for ever."""
+    return None if value is None else duration_us(what, value) / 1e6
+
+
+def instant_us(what: str, value: object) -> int:
+    """Return an aware datetime as microseconds since 1970 UTC."""
+    if not isinstance(value, datetime):
+        msg = f"{what}: expected an aware datetime, got {_short(value)}"
+        raise InputError(msg)
+    if value.tzinfo is None or value.utcoffset() is None:
+        msg = (
+            f"{what}: {value!r} has no zone, so which instant is meant would be a guess; "
+            "give it one, as in datetime(…, tzinfo=timezone.utc) or TimezoneManager('Europe/Zurich').localize(…)"
+        )
+        raise InputError(msg)
+    return (value - _EPOCH) // timedelta(microseconds=1)
+
+
+def as_datetime(instant: int) -> datetime:
+    """Return microseconds since 1970 as an aware datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004 -- a line of an error message

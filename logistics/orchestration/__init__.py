@@ -1,0 +1,1 @@
+"""Orchestration: the engine, workflows, sessions, projects, resources."""

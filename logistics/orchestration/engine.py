@@ -1,0 +1,282 @@
+"""The engine: a handle on a store, and the message API under every other class."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from actors.clock.zones import zone as find_zone
+from actors.queue.messages import GetResources, GetStats
+from actors.runtime.attempt import CURRENT
+from actors.runtime.errors import EngineClosedError, InputError
+from actors.workflow.messages import GetTotals
+from logistics.ids import new_id
+from logistics.inputs import check_int, duration_us
+from logistics.messages import COMMANDS
+from logistics.orchestration.stores import STORES
+from logistics.orchestration.subscriptions import Subscription, Subscriptions
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from actors.runtime.clock import Clock
+    from actors.runtime.functions import FunctionRegistry
+    from actors.runtime.messages import Event, Message
+    from actors.runtime.reply import Reply
+    from logistics.inputs import Duration
+    from logistics.orchestration.stores import Store
+
+logger = logging.getLogger("logistics")
+
+COMMAND_TIMEOUT_S = 300.0
+"""How long a command waits for its answer before it gives up; it may still be carried out."""
+MAX_WORKERS = 10_000
+MAX_PAYLOAD = 1 << 30
+
+
+class OrchestrationEngine:
+    """A handle on a store: opening it recovers whatever was under way.
+
+    Handles on one path share one runtime, which ends with the last of them. `":memory:"` is a store of its own,
+    kept nowhere. Use it as a context manager, or leave it to the end of the program.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        timezone: str | None = None,
+        workers: int | None = None,
+        clock: Clock | None = None,
+        modules: tuple[str, ...] | None = None,
+        max_payload: int | None = None,
+    ) -> None:
+        """Open the store at `path`.
+
+        Args:
+            path: the store's folder, made if need be; None: `$LOGISTICS_HOME`, else `.logistics/` here.
+            timezone: the zone of schedules that name none; UTC unless said.
+            workers: how many functions run at one time, jobs and steps together; at least 4 unless said.
+            clock: where the time comes from; the host unless said.
+            modules: patterns of the modules whose functions may be called; None: any.
+            max_payload: largest size of a call's arguments, or of a result, in bytes; 1 MiB unless said.
+
+        `StoreInUseError` if another process has the store open, `InputError` for an argument that makes no
+        sense or contradicts another handle, any other `StoreError` if the store cannot be opened.
+
+        """
+        if workers is not None:
+            check_int("workers", workers, least=1, most=MAX_WORKERS)
+        if max_payload is not None:
+            check_int("max_payload", max_payload, least=1, most=MAX_PAYLOAD)
+        if timezone is not None:
+            find_zone(timezone)
+        options = {
+            "timezone": timezone,
+            "workers": workers,
+            "modules": tuple(modules) if modules is not None and not isinstance(modules, str) else modules,
+            "max_payload": max_payload,
+        }
+        self._closed = True
+        self._owns = True
+        self._store: Store = STORES.acquire(path, options, clock)
+        self._closed = False
+        self._subscriptions = Subscriptions(self._store.runtime)
+
+    @classmethod
+    def borrow(cls, store: Store) -> OrchestrationEngine:
+        """Return a handle that does not keep the store open: for code that runs on its workers."""
+        engine = cls.__new__(cls)
+        engine._closed = False
+        engine._store = store
+        engine._owns = False
+        engine._subscriptions = Subscriptions(store.runtime)
+        return engine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"OrchestrationEngine({self.path!r}{', closed' if self._closed else ''})"
+
+    @property
+    def path(self) -> str:
+        """The store's folder, or `":memory:"`."""
+        return self._store.path
+
+    @property
+    def timezone(self) -> str:
+        """The name of the zone of schedules that name none."""
+        return str(self._store.options["timezone"])
+
+    @property
+    def closed(self) -> bool:
+        """Whether this handle was closed."""
+        return self._closed
+
+    def close(self, grace: Duration = 10) -> None:
+        """Give the handle back. The last handle stops taking work, waits `grace` seconds for running
+        functions, interrupts the rest at nobody's charge, and closes the store. A second call does nothing.
+        """
+        grace_s = duration_us("grace", grace) / 1e6
+        if not self._closed:
+            self._closed = True
+            self._subscriptions.close()
+            if self._owns:
+                STORES.release(self._store, grace_s)
+
+    # -- the message API -----------------------------------------------------------------------------------
+
+    def send(self, command: Message) -> Any:
+        """Send a command or query of `logistics.messages` and return its answer, durable.
+
+        Raises the refusal, `InputError` for what is no command or has wrong fields, `BusyError` and
+        `EngineClosedError` if it was certainly not taken, `OutcomeUnknownError` if the disk failed meanwhile:
+        then it is safe to send the same command again.
+        """
+        actor = COMMANDS.get(type(command))
+        if actor is None:
+            msg = f"expected a command of logistics.messages, got {type(command).__name__}"
+            raise InputError(msg)
+        try:
+            checked = msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=type(command))
+        except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            msg = f"{type(command).__name__}: {error}"
+            raise InputError(msg) from error
+        return self.ask(actor, checked)
+
+    def subscribe(
+        self, pattern: str, handler: Callable[[Event, int], object], *, after: int | None = None
+    ) -> Subscription:
+        """Call `handler(event, position)` for every durable event whose tag matches (`job.*`, `run.completed`).
+
+        With `after`, everything recorded after that position comes first; None: only what is still to come.
+        Handlers run one after the other on a thread of their own; one that raises is logged and called again
+        for the next event.
+        """
+        return self._subscriptions.add(pattern, handler, after=after)
+
+    def register_event_handler(
+        self, event: str, handler: Callable[[str, dict[str, Any]], object]
+    ) -> Subscription:
+        """Call `handler(event, data)`, in order of registration, for every event from now on whose tag matches."""
+        return self._subscriptions.add_plain(event, handler)
+
+    # -- seeing ----------------------------------------------------------------------------------------------
+
+    def health_check(self) -> dict[str, Any]:
+        """Return plain data: `healthy`, and why not."""
+        runtime = self._store.runtime
+        problem = "closed" if self._closed else repr(runtime.failed) if runtime.failed else ""
+        return {
+            "healthy": not problem,
+            "problem": problem,
+            "path": self.path,
+            "backlog": runtime.journal.backlog,
+        }
+
+    def get_system_status(self) -> dict[str, Any]:
+        """Return plain data: jobs and runs by status, resources, and the head of the log."""
+        stats = self.ask("queue", GetStats(queue=""))
+        return {
+            "path": self.path,
+            "position": self._store.runtime.journal.watermark,
+            "epoch": self._store.runtime.journal.epoch,
+            "jobs": {status.lower(): count for status, count in stats.by_status.items()},
+            "runs": {status.lower(): count for status, count in self.ask("supervisor", GetTotals()).items()},
+            "resources": [
+                {"name": view.name, "kind": view.kind, "capacity": view.capacity, "used": view.used}
+                for view in self.ask("queue", GetResources())
+            ],
+        }
+
+    def get_metrics(self) -> dict[str, Any]:
+        """Return plain data: counters that only grow while the store is open, and gauges."""
+        journal = self._store.runtime.journal
+        stats = self.ask("queue", GetStats(queue=""))
+        return {
+            "events_total": journal.watermark,
+            "commits_total": journal.commits,
+            "backlog": journal.backlog,
+            "workers": self._store.options["workers"],
+            "jobs_ready": stats.ready,
+            "jobs_waiting": stats.waiting,
+            "jobs_running": stats.by_status["RUNNING"],
+        }
+
+    # -- what the other façade classes use ----------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The open store behind this handle."""
+        if self._closed:
+            msg = "this engine was closed; make a new one"
+            raise EngineClosedError(msg)
+        return self._store
+
+    @property
+    def functions(self) -> FunctionRegistry:
+        """Where functions are registered and found."""
+        return self._store.functions
+
+    @property
+    def max_payload(self) -> int:
+        """Largest size of arguments or of a result, in bytes."""
+        return int(self._store.options["max_payload"])
+
+    def ask(self, actor: str, message: Message) -> Any:
+        """Send a message that is known to be well-formed to an actor and wait for its durable answer."""
+        reply = self.store.runtime.send(actor, message, cause=f"command:{new_id()}")
+        try:
+            return reply.get(COMMAND_TIMEOUT_S)
+        except TimeoutError as error:
+            if not reply.done:
+                msg = f"no answer in {COMMAND_TIMEOUT_S:.0f} s; the command may still be carried out"
+                raise TimeoutError(msg) from error
+            raise
+
+    def history(self, entity: str) -> list[tuple[int, Event]]:
+        """Return positions and events of one entity, oldest first, as far as they are durable."""
+        runtime = self.store.runtime
+        past = runtime.log.history(entity, upto=runtime.journal.watermark)
+        return [(stored.position, runtime.codec.decode(stored.record)) for stored in past]
+
+    def watch(self, entity: str) -> Reply:
+        """Return a reply that gets the next final event of an entity."""
+        return self.store.runtime.watch.final(entity)
+
+    def unwatch(self, entity: str, reply: Reply) -> None:
+        """Give up a `watch`."""
+        self._store.runtime.watch.forget(entity, reply)
+
+    def wait(self, reply: Reply, timeout_s: float | None) -> Any:
+        """Wait for a watched reply; on one of our own workers, only if another worker is left."""
+        runtime = self.store.runtime
+        on_worker = CURRENT.get(None) is runtime
+        with runtime.executor.blocking() if on_worker and not reply.done else nullcontext():
+            return reply.get(timeout_s)
+
+
+def engine_or_default(engine: OrchestrationEngine | None) -> OrchestrationEngine:
+    """Return `engine`; None: the one whose worker runs the present code, else the default engine."""
+    if engine is not None:
+        if not isinstance(engine, OrchestrationEngine):
+            msg = f"engine: expected an OrchestrationEngine, got {engine!r}"
+            raise InputError(msg)
+        return engine
+    store = STORES.of_runtime(CURRENT.get(None))
+    if store is not None:
+        return OrchestrationEngine.borrow(store)
+    default = STORES.default(OrchestrationEngine)
+    assert isinstance(default, OrchestrationEngine)
+    return default

@@ -1,0 +1,237 @@
+"""The stores that this process has open, each with one runtime, however many handles there are on it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.assembly import open_runtime
+from actors.runtime.errors import InputError
+from actors.runtime.functions import FunctionRegistry
+from eventstore.lmdb_log import LmdbLog
+from eventstore.memory_log import MemoryLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.clock import Clock
+    from actors.runtime.engine import Runtime
+    from eventstore.log import Log
+
+MEMORY = ":memory:"
+DEFAULT_FOLDER = ".logistics"
+DEFAULT_WORKERS = max(4, os.cpu_count() or 1)
+DEFAULT_MAX_PAYLOAD = 1 << 20
+
+
+class Store:
+    """One open store: the runtime, and what its handles agreed on."""
+
+    def __init__(self, path: str, options: dict[str, Any], clock: Clock | None) -> None:
+        self.path = path
+        self.options = options
+        self.handles = 0
+        self.schedulers: set[object] = set()
+        """Whoever has schedules fire: they do as long as there is one."""
+        self.servers: dict[object, frozenset[str] | None] = {}
+        """Whoever has queues served, and which: None means all of them."""
+        self.stopped = threading.Event()
+        self._lock = threading.RLock()
+        self.functions = FunctionRegistry(options["modules"])
+        log: Log
+        if path == MEMORY:
+            log = MemoryLog()
+        else:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            log = LmdbLog.open(path)
+        try:
+            self.runtime = open_runtime(
+                log,
+                self.functions,
+                workers=options["workers"],
+                max_payload=options["max_payload"],
+                version=package_version(),
+                clock=clock,
+            )
+        except BaseException:
+            log.close()
+            raise
+
+    @property
+    def busy(self) -> bool:
+        """Whether a scheduler was started and not stopped: the process is to stay."""
+        return bool(self.schedulers or any(isinstance(server, _Started) for server in self.servers))
+
+    def serve(self, server: object, queues: frozenset[str] | None) -> None:
+        """Have queues served (None: all) until `unserve(server)`."""
+        with self._lock:
+            self.servers[server] = queues
+            self._apply()
+
+    def unserve(self, server: object) -> None:
+        """Take back what `serve` said."""
+        with self._lock:
+            self.servers.pop(server, None)
+            self._apply()
+
+    def start_schedules(self, scheduler: object) -> None:
+        """Have schedules fire until `stop_schedules(scheduler)`."""
+        with self._lock:
+            self.schedulers.add(scheduler)
+            self._apply()
+
+    def stop_schedules(self, scheduler: object) -> None:
+        """Take back what `start_schedules` said."""
+        with self._lock:
+            self.schedulers.discard(scheduler)
+            self._apply()
+
+    def _apply(self) -> None:
+        runtime = self.runtime
+        served = list(self.servers.values())
+        runtime.served = None if None in served else frozenset[str]().union(*filter(None, served))
+        runtime.scheduling = bool(self.schedulers)
+        runtime.nudge("queue", "scheduler")
+        if not self.busy:
+            self.stopped.set()
+        else:
+            self.stopped.clear()
+
+
+class _Started:
+    """The key under which a started `JobScheduler` serves: it keeps the process alive."""
+
+    __slots__ = ()
+
+
+def started() -> object:
+    """Return a key for `Store.serve` that keeps the process alive until it is taken back."""
+    return _Started()
+
+
+class Stores:
+    """Every store that is open in this process. With the table of task names the only process-wide state."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._open: dict[str, Store] = {}
+        self._private: list[Store] = []
+        self._exit_hooked = False
+        self.defaults: dict[str, Any] = {}
+        """Default engines by the path of their store."""
+
+    def acquire(
+        self, path: str | os.PathLike[str] | None, options: dict[str, Any], clock: Clock | None
+    ) -> Store:
+        """Return the store at `path`, opened if it is not; its handles must agree on what they say."""
+        where = resolve(path)
+        with self._lock:
+            store = self._open.get(where)
+            if store is None:
+                given = {key: value for key, value in options.items() if value is not None}
+                store = Store(where, _DEFAULTS | given, clock)
+                self._hook_exit()
+                if where == MEMORY:
+                    self._private.append(store)
+                else:
+                    self._open[where] = store
+            else:
+                _check_agreement(store, options, clock)
+            store.handles += 1
+            return store
+
+    def release(self, store: Store, grace_s: float) -> None:
+        """Give a handle back; the last one closes the store."""
+        with self._lock:
+            store.handles -= 1
+            if store.handles > 0:
+                return
+        self._close(store, grace_s)
+
+    def _close(self, store: Store, grace_s: float) -> None:
+        store.schedulers.clear()
+        store.servers.clear()
+        store.stopped.set()
+        store.runtime.close(grace_s)
+        with self._lock:
+            if self._open.get(store.path) is store:
+                del self._open[store.path]
+            if store in self._private:
+                self._private.remove(store)
+
+    def of_runtime(self, runtime: Runtime | None) -> Store | None:
+        """Return the store that a runtime belongs to."""
+        stores = () if runtime is None else (*self._open.values(), *self._private)
+        return next((store for store in stores if store.runtime is runtime), None)
+
+    def default(self, make: Callable[[], Any]) -> Any:
+        """Return the default engine of the present default store, made if there is none or it was closed."""
+        with self._lock:
+            where = resolve(None)
+            engine = self.defaults.get(where)
+            if engine is None or engine.closed:
+                engine = self.defaults[where] = make()
+            return engine
+
+    def _hook_exit(self) -> None:
+        if not self._exit_hooked:
+            self._exit_hooked = True
+            atexit.register(self._at_exit)
+
+    def _at_exit(self) -> None:
+        """Stay while a scheduler is started; then close everything. Runs when the main program has ended."""
+        stores = [*self._open.values(), *self._private]
+        grace_s = 10.0
+        try:
+            for store in stores:
+                if store.busy:
+                    store.stopped.wait()
+        except KeyboardInterrupt:
+            grace_s = 0.2  # whoever presses Ctrl-C wants to be out within a second
+        for store in stores:
+            self._close(store, grace_s)
+
+
+def resolve(path: str | os.PathLike[str] | None) -> str:
+    """Return where a store is: `$LOGISTICS_HOME`, else `.logistics/` here, if nothing is named."""
+    if path is None:
+        path = os.environ.get("LOGISTICS_HOME") or DEFAULT_FOLDER
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text or "\x00" in text:
+        msg = f"path: expected the path of a folder, got {path!r}"
+        raise InputError(msg)
+    return text if text == MEMORY else str(Path(text).expanduser().resolve())
+
+
+def package_version() -> str:
+    """Return the version of the installed package."""
+    try:
+        return version("logistics")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def _check_agreement(store: Store, options: dict[str, Any], clock: Clock | None) -> None:
+    different = [key for key, value in options.items() if value is not None and value != store.options[key]]
+    if clock is not None and clock is not store.runtime.clock:
+        different.append("clock")
+    if different:
+        said = ", ".join(f"{key}={options.get(key, clock)!r}" for key in different)
+        msg = (
+            f"the store {store.path} is open in this process with other settings than {said}; leave them out"
+        )
+        raise InputError(msg)
+
+
+_DEFAULTS: dict[str, Any] = {
+    "timezone": "UTC",
+    "workers": DEFAULT_WORKERS,
+    "modules": None,
+    "max_payload": DEFAULT_MAX_PAYLOAD,
+}
+
+STORES = Stores()

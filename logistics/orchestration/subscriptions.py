@@ -1,0 +1,132 @@
+"""Telling users' handlers of events, from the durable log, without ever slowing the writer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.runtime.errors import InputError
+from eventstore.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.engine import Runtime
+    from actors.runtime.messages import Event
+
+logger = logging.getLogger("logistics.subscriptions")
+
+
+RETRY_S = 0.1
+"""Pause before the log is read again, after it could not be."""
+
+
+class Subscription:
+    """One handler and how far it has been told."""
+
+    def __init__(self, pattern: str, call: Callable[[str, Event, int], object], position: int) -> None:
+        self.pattern = pattern
+        """Which tags it hears of, in the manner of `fnmatch`."""
+        self.position = position
+        """The last position that it has been told of, or that was passed over for it."""
+        self.call = call
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Hear of nothing more."""
+        self.cancelled = True
+
+
+class Subscriptions:
+    """The subscriptions of one handle, served by one thread that is started with the first of them."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._subscriptions: list[Subscription] = []
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    def add(
+        self, pattern: str, handler: Callable[[Event, int], object], *, after: int | None
+    ) -> Subscription:
+        """Subscribe a handler that gets events."""
+        return self._add(pattern, lambda _tag, event, position: handler(event, position), after)
+
+    def add_plain(self, pattern: str, handler: Callable[[str, dict[str, Any]], object]) -> Subscription:
+        """Subscribe a handler that gets a tag and plain data."""
+        return self._add(pattern, lambda tag, event, position: handler(tag, plain(event, position)), None)
+
+    def _add(
+        self, pattern: str, call: Callable[[str, Event, int], object], after: int | None
+    ) -> Subscription:
+        if not isinstance(pattern, str) or not pattern:
+            msg = f"pattern: expected a tag or a pattern like 'job.*', got {pattern!r}"
+            raise InputError(msg)
+        watermark = self._runtime.journal.watermark
+        if after is not None and (isinstance(after, bool) or not isinstance(after, int) or after < 0):
+            msg = f"after: expected a position, 0 or more, got {after!r}"
+            raise InputError(msg)
+        subscription = Subscription(pattern, call, watermark if after is None else after)
+        with self._lock:
+            self._subscriptions.append(subscription)
+            if self._thread is None:
+                self._runtime.watch.listen(self._changed)
+                self._thread = threading.Thread(target=self._run, name="logistics-subscriptions", daemon=True)
+                self._thread.start()
+        self._changed.set()
+        return subscription
+
+    def _run(self) -> None:
+        while True:
+            self._changed.wait()
+            self._changed.clear()
+            if self._closing:
+                return
+            with self._lock:
+                self._subscriptions = [each for each in self._subscriptions if not each.cancelled]
+                waiting = list(self._subscriptions)
+            try:
+                self._tell(waiting, self._runtime.journal.watermark)
+            except StoreError:
+                logger.warning("the log could not be read for subscribers; trying again", exc_info=True)
+                self._changed.wait(RETRY_S)
+                self._changed.set()
+
+    def _tell(self, subscriptions: list[Subscription], watermark: int) -> None:
+        after = min((each.position for each in subscriptions), default=watermark)
+        for frame in self._runtime.log.frames(after=after, upto=watermark):
+            for offset, record in enumerate(frame.records):
+                position = frame.first + offset
+                tag = record.tag
+                for each in subscriptions:
+                    if each.position < position and not each.cancelled and not self._closing:
+                        each.position = position
+                        if fnmatchcase(tag, each.pattern):
+                            self._call(each, tag, self._runtime.codec.decode(record), position)
+
+    @staticmethod
+    def _call(subscription: Subscription, tag: str, event: Event, position: int) -> None:
+        try:
+            subscription.call(tag, event, position)
+        except Exception:
+            logger.exception("the handler for %r failed on %s at %d", subscription.pattern, tag, position)
+
+    def close(self) -> None:
+        """Tell nobody anything more; a handler in progress is waited for, briefly."""
+        self._closing = True
+        self._changed.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(1.0)
+            self._runtime.watch.unlisten(self._changed)
+
+
+def plain(event: Event, position: int) -> dict[str, Any]:
+    """Return an event's fields as plain data, with its position."""
+    data = {name: msgspec.to_builtins(getattr(event, name)) for name in event.__struct_fields__}
+    return data | {"position": position}

@@ -1,0 +1,1 @@
+"""Tasks: queues, jobs, and who processes them."""

@@ -1,0 +1,104 @@
+"""Jobs: as their caller defines them, and as the engine remembers them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.messages import JobStatus, RetryPolicy
+from actors.runtime.errors import InputError
+from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from actors.runtime.effects import AttemptKey
+    from logistics.inputs import Duration
+
+MAX_RETRIES = 1_000_000
+DEFAULT_RETRY_DELAY = 1.0
+RETRY_CAP_US = 300_000_000
+
+
+class Job:
+    """A call to be made later: a function by name, its arguments, and what to do if it fails.
+
+    Read back from the engine (`Queue.get_job`, `dequeue`) it also says where it stands; those attributes are
+    what they were when it was read.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        func: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        priority: int = 0,
+        max_retries: int = 3,
+        retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        job_id: str | None = None,
+    ) -> None:
+        """Define a job; nothing is recorded before it is enqueued.
+
+        Args:
+            name: what people call it; 1 to 200 characters, need not be unique.
+            func: a function that can be found again by name (see `docs/guide/functions.md`).
+            args: positional arguments, plain data.
+            kwargs: keyword arguments, plain data.
+            priority: higher ones start first.
+            max_retries: tries after the first one; 0 for none.
+            retry_delay: base of the delay in seconds, doubled each time up to 5 minutes, with full jitter; 0: at once.
+            job_id: an id of your own, so that enqueueing it twice makes one job.
+
+        `InputError` names what is wrong.
+
+        """
+        self.name = check_name("name", name)
+        if not callable(func):
+            msg = f"func: expected a function, got {func!r}"
+            raise InputError(msg)
+        self.func = func
+        if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
+            msg = f"args: expected a list or tuple of arguments, got {args!r}"
+            raise InputError(msg)
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs or {})
+        self.priority = check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY)
+        self.max_retries = check_int("max_retries", max_retries, least=0, most=MAX_RETRIES)
+        self.retry_delay = retry_delay
+        base_us = duration_us("retry_delay", retry_delay)
+        self._retry = RetryPolicy(max_retries, base_us, max(base_us, RETRY_CAP_US))
+        self.job_id = None if job_id is None else check_id("job_id", job_id)
+        self.queue: str | None = None
+        self.status: JobStatus | None = None
+        self.result: Any = None
+        self.error: str | None = None
+        self.traceback: str | None = None
+        self.attempts = 0
+        self.created_at: datetime | None = None
+        self.started_at: datetime | None = None
+        self.finished_at: datetime | None = None
+        self._lease: AttemptKey | None = None
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How often and when it is tried again, as the queue takes it."""
+        return self._retry
+
+    @property
+    def lease(self) -> AttemptKey | None:
+        """The attempt that `Queue.dequeue` gave out; None for any other job."""
+        return self._lease
+
+    @lease.setter
+    def lease(self, key: AttemptKey) -> None:
+        self._lease = key
+
+    def __repr__(self) -> str:
+        known = "".join(f", {name}={value!r}" for name, value in self._known())
+        return f"Job({self.name!r}{known})"
+
+    def _known(self) -> list[tuple[str, Any]]:
+        pairs = [("job_id", self.job_id), ("queue", self.queue), ("status", self.status and str(self.status))]
+        return [(name, value) for name, value in pairs if value is not None]

@@ -1,0 +1,114 @@
+"""Who processes queues."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, NamedTuple
+
+from actors.queue.messages import GetStats, QueueStats, Unfinished
+from actors.runtime.attempt import CURRENT
+from actors.runtime.errors import InputError
+from logistics.inputs import check_name
+from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.stores import started
+from logistics.task.queue import Queue
+
+if TYPE_CHECKING:
+    from logistics.task.job import Job
+
+
+FIRST_PAUSE_S = 0.001
+LAST_PAUSE_S = 0.02
+"""Pauses between two looks at the queue while it is processed."""
+LONGEST_PAUSE_S = 1.0
+"""A look at least this often, should nothing be committed meanwhile."""
+
+
+class ProcessSummary(NamedTuple):
+    """What one call of `JobScheduler.process` has seen."""
+
+    completed: int
+    failed: int
+    retried: int
+    """Attempts that failed and were tried again."""
+
+
+class JobScheduler:
+    """Has the workers of an engine serve queues: until they are empty, or until stopped."""
+
+    def __init__(self, *, engine: OrchestrationEngine | None = None) -> None:
+        """Use `engine`, or the default engine."""
+        self._given = engine
+        self._key: object | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def engine(self) -> OrchestrationEngine:
+        """The engine whose workers do the work."""
+        return engine_or_default(self._given)
+
+    def process(self, queue: Queue) -> ProcessSummary:
+        """Have a queue served until no pending, running or retrying job of it is left; return what happened.
+
+        Waits for retries and takes jobs that are enqueued meanwhile; does not wait for jobs scheduled for later,
+        taken by hand, unresolved or paused. A job's failure is counted, never raised. `WouldDeadlockError` inside
+        a job if no worker would be left.
+        """
+        if not isinstance(queue, Queue):
+            msg = f"queue: expected a Queue, got {queue!r}"
+            raise InputError(msg)
+        engine = queue.engine
+        store = engine.store
+        runtime = store.runtime
+        changed = threading.Event()
+        before: QueueStats = engine.ask("queue", GetStats(queue=queue.name))
+        key = object()
+        runtime.watch.listen(changed)
+        on_worker = CURRENT.get(None) is runtime
+        with runtime.executor.blocking() if on_worker else nullcontext():
+            store.serve(key, frozenset((queue.name,)))
+            try:
+                pause_s = FIRST_PAUSE_S
+                while engine.ask("queue", Unfinished(queue=queue.name)):
+                    changed.wait(LONGEST_PAUSE_S)
+                    threading.Event().wait(pause_s)  # let some work pile up: asking costs the queue a turn
+                    pause_s = min(pause_s * 2, LAST_PAUSE_S)
+                    changed.clear()
+            finally:
+                runtime.watch.unlisten(changed)
+                store.unserve(key)
+        after: QueueStats = engine.ask("queue", GetStats(queue=queue.name))
+        return ProcessSummary(
+            completed=after.by_status["COMPLETED"] - before.by_status["COMPLETED"],
+            failed=after.by_status["FAILED"] - before.by_status["FAILED"],
+            retried=after.retried - before.retried,
+        )
+
+    def start(self, *queues: Queue | str) -> None:
+        """Have queues served, all of them when none is named, until `stop()`; returns at once.
+
+        The process stays alive until then, or until Ctrl-C. Starting again adds queues.
+        """
+        names = frozenset(
+            queue.name if isinstance(queue, Queue) else check_name("queue", queue) for queue in queues
+        )
+        store = self.engine.store
+        with self._lock:
+            if self._key is None:
+                self._key = started()
+                self._served: frozenset[str] | None = frozenset()
+            everything = not names or self._served is None
+            self._served = None if everything else (self._served or frozenset()) | names
+            store.serve(self._key, self._served)
+
+    def stop(self) -> None:
+        """Serve no more; what runs goes on to its end. Stopping twice is fine."""
+        with self._lock:
+            key, self._key = self._key, None
+        if key is not None:
+            self.engine.store.unserve(key)
+
+    def add_job(self, job: Job) -> str:
+        """Put a job on the queue named "default"; return its id."""
+        return Queue(engine=self.engine).enqueue(job)

@@ -1,0 +1,115 @@
+"""A job read back: put together from its history in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.messages import (
+    AttemptInterrupted,
+    JobCancelled,
+    JobCompleted,
+    JobEnqueued,
+    JobFailed,
+    JobLeased,
+    JobReady,
+    JobRetried,
+    JobRetrying,
+    JobStarted,
+    JobStatus,
+    JobUnresolved,
+)
+from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.values import decode_call, decode_value
+from logistics.inputs import as_datetime
+from logistics.task.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actors.runtime.functions import FunctionRegistry
+    from actors.runtime.messages import Event
+
+STATUS_AFTER: dict[type[Event], JobStatus] = {
+    JobReady: JobStatus.PENDING,
+    JobStarted: JobStatus.RUNNING,
+    JobLeased: JobStatus.RUNNING,
+    JobCompleted: JobStatus.COMPLETED,
+    JobRetrying: JobStatus.RETRYING,
+    JobFailed: JobStatus.FAILED,
+    AttemptInterrupted: JobStatus.PENDING,
+    JobCancelled: JobStatus.CANCELLED,
+    JobUnresolved: JobStatus.UNRESOLVED,
+    JobRetried: JobStatus.PENDING,
+}
+"""The status that an event leaves a job in; events that are not here change none."""
+ENDED = (JobCompleted, JobFailed, JobCancelled)
+
+
+def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
+    """Return the job that a history tells of. The first event is its `JobEnqueued`."""
+    first = history[0]
+    assert isinstance(first, JobEnqueued)
+    spec = first.spec
+    function = _Stored(spec.function, functions)
+    args, kwargs = decode_call(spec.payload)
+    job = Job(
+        spec.name,
+        function,
+        args,
+        kwargs,
+        priority=spec.priority,
+        max_retries=spec.retry.max_retries,
+        retry_delay=spec.retry.base_us / 1e6,
+    )
+    job.func = function.resolved()
+    job.job_id = spec.job_id
+    job.queue = spec.queue
+    job.created_at = as_datetime(first.at_us)
+    job.status = JobStatus.SCHEDULED if spec.due_us > first.at_us else JobStatus.PENDING
+    for event in history[1:]:
+        _take(job, event)
+    return job
+
+
+def _take(job: Job, event: Event) -> None:
+    status = STATUS_AFTER.get(type(event))
+    if status is None:
+        return
+    if isinstance(event, JobRetrying) and event.due_us <= event.at_us:
+        status = JobStatus.PENDING
+    job.status = status
+    if isinstance(event, JobStarted | JobLeased):
+        job.attempts += 1
+        job.started_at = job.started_at or as_datetime(event.at_us)
+    elif isinstance(event, AttemptInterrupted) and not event.charged:
+        job.attempts -= 1
+    elif isinstance(event, JobUnresolved):
+        job.attempts -= 1
+        job.error = event.error
+    if isinstance(event, JobRetrying | JobFailed):
+        job.error, job.traceback = event.error, event.traceback or None
+    if isinstance(event, JobCompleted):
+        job.result = decode_value(event.result)
+        job.error = job.traceback = None
+    job.finished_at = as_datetime(event.at_us) if isinstance(event, ENDED) else None
+
+
+class _Stored:
+    """A function known by its reference only: calling it looks it up."""
+
+    def __init__(self, ref: str, functions: FunctionRegistry) -> None:
+        self.ref = ref
+        self._functions = functions
+
+    def resolved(self) -> Callable[..., Any]:
+        """Return the function if it is registered or can be imported, else this stand-in."""
+        try:
+            return self._functions.resolve(self.ref)
+        except UnresolvedFunctionError:
+            return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._functions.resolve(self.ref)(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<function {self.ref}>"
