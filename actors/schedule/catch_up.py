@@ -1,0 +1,87 @@
+"""What becomes of the instants that are due: which of them fire, and how many are passed over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from actors.clock.zones import SECOND_US
+from actors.schedule.firing import next_fire, previous_fire
+from actors.schedule.tally import count_fires
+
+if TYPE_CHECKING:
+    from actors.schedule.spec import Firing
+    from actors.schedule.state import Schedule
+
+ON_TIME_US = 60_000_000
+"""How late an instant may be served that `catch_up="none"` still takes for one that was not missed."""
+
+
+class Due(NamedTuple):
+    """The due instants of a schedule: `missed` are passed over, then `served` are served, oldest first."""
+
+    served: tuple[Firing, ...]
+    missed: int
+    upto_us: int
+    """The newest of all due instants."""
+
+
+def next_instant(schedule: Schedule, after_us: int) -> Firing | None:
+    """Return the first instant of a schedule after another, within its bounds; None: there is no more."""
+    policies = schedule.policies
+    if policies.max_runs is not None and schedule.runs + len(schedule.waiting) >= policies.max_runs:
+        return None
+    firing = next_fire(schedule.spec, after_us)
+    if firing is None or (policies.end_us is not None and firing.at_us > policies.end_us):
+        return None
+    return firing
+
+
+def choose(schedule: Schedule, first: Firing, now_us: int) -> Due:
+    """Decide what becomes of the due instants of a schedule, of which `first` is the oldest.
+
+    It costs as much after ten years of downtime as after a minute: nothing is walked but what is served.
+    """
+    newest = _newest(schedule, first, now_us)
+    served = _served(schedule, first, newest, now_us)
+    if not served:
+        return Due((), _count(schedule, first, newest) + 1, newest.at_us)
+    return Due(served, _count(schedule, first, served[0]), newest.at_us)
+
+
+def _newest(schedule: Schedule, first: Firing, now_us: int) -> Firing:
+    if now_us - first.at_us < SECOND_US:
+        return first  # the common case: instants are whole seconds
+    end_us = schedule.policies.end_us
+    bound_us = now_us if end_us is None else min(now_us, end_us)
+    newest = previous_fire(schedule.spec, bound_us + 1)
+    return first if newest is None or newest.at_us < first.at_us else newest
+
+
+def _count(schedule: Schedule, first: Firing, last: Firing) -> int:
+    """Count the instants from `first` on and before `last`."""
+    if first.at_us == last.at_us:
+        return 0
+    return 1 + count_fires(schedule.spec, first.at_us, last.at_us)
+
+
+def _served(schedule: Schedule, first: Firing, newest: Firing, now_us: int) -> tuple[Firing, ...]:
+    policies = schedule.policies
+    if policies.catch_up == "none":
+        return (newest,) if now_us - newest.at_us <= ON_TIME_US else ()
+    oldest_us = first.at_us
+    if policies.window_us is not None:
+        oldest_us = max(oldest_us, now_us - policies.window_us)
+    if newest.at_us < oldest_us:
+        return ()
+    if policies.catch_up == "latest":
+        return (newest,)
+    limit = policies.limit
+    if policies.max_runs is not None:
+        limit = min(limit, policies.max_runs - schedule.runs - len(schedule.waiting))
+    served = [newest]
+    while len(served) < limit:
+        firing = previous_fire(schedule.spec, served[-1].at_us)
+        if firing is None or firing.at_us < oldest_us:
+            break
+        served.append(firing)
+    return tuple(reversed(served))

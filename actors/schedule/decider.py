@@ -1,0 +1,331 @@
+"""The rules of the scheduler: what fires when, once each, and what is owed to the queue."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from actors.queue.messages import EnqueueJobs, JobEnded, JobEnqueued
+from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
+from actors.runtime.messages import Context, Decision, Message
+from actors.schedule.catch_up import choose, next_instant
+from actors.schedule.firing import next_fire
+from actors.schedule.firings import FiringTurn, Turn, job_of, owner_of
+from actors.schedule.messages import (
+    MAX_LIMIT,
+    SCHEDULE_EVENTS,
+    GetSchedules,
+    PauseSchedule,
+    PutSchedule,
+    RemoveSchedule,
+    ResumeSchedule,
+    ScheduleClosed,
+    ScheduleCompleted,
+    SchedulePaused,
+    SchedulePut,
+    ScheduleRemoved,
+    ScheduleResumed,
+    ScheduleTriggered,
+    ScheduleView,
+    TriggerSchedule,
+)
+from actors.schedule.spec import CronSpec
+from actors.schedule.state import Schedule, SchedulerState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from actors.runtime.messages import Event
+    from actors.schedule.spec import Firing
+
+ENCODE = msgspec.msgpack.Encoder().encode
+DECODE_PUT = msgspec.msgpack.Decoder(PutSchedule).decode
+
+
+class SchedulerRules:
+    """The rules of the scheduler actor. Pure: the time comes with the context, cron is asked with it."""
+
+    name = "scheduler"
+    events: tuple[type[Event], ...] = SCHEDULE_EVENTS
+
+    def initial(self) -> SchedulerState:
+        """Return the state before the first event."""
+        return SchedulerState()
+
+    def restore(self, image: Any, /) -> SchedulerState:
+        """Return the state whose `dump` was `image`."""
+        return SchedulerState.restore(image)
+
+    def lookups(self, state: SchedulerState, message: Message, /) -> Iterable[str]:
+        """Name the job of a trigger that memory may have forgotten."""
+        if type(message) is TriggerSchedule and message.trigger_id not in state.firings:
+            return (f"job:{message.trigger_id}",)
+        return ()
+
+    def decide(self, state: SchedulerState, message: Message, context: Context, /) -> Decision:
+        """Decide on one message; a refusal is raised and changes nothing."""
+        decision = Decision()
+        _RULES.get(type(message), _unknown)(state, message, context, decision)
+        return decision
+
+    def settle(self, state: SchedulerState, context: Context, /) -> Iterator[Decision]:
+        """Fire what waited for a job that has ended, then what is due, then note what is over."""
+        if not context.scheduling:
+            return
+        if state.released:
+            yield _fire_waiting(state, context)
+        find_next(state)
+        while due := state.agenda.take_due(context.now_us):
+            yield _fire_due(state, due, context)
+            find_next(state)
+        if state.agenda.exhausted:
+            yield _complete(state, context)
+
+    def pending(self, state: SchedulerState, _context: Context, /) -> Decision:
+        """Ask the queue again for the job of every firing; it answers with its end if it has ended (R8)."""
+        turn = Turn()
+        for firing in state.firings.values():
+            turn.enqueue(firing.job_id, firing.name, firing.target)
+            if firing.unwanted:
+                turn.cancel(firing.job_id, firing.name)
+        return turn.decided()
+
+    def next_wake_us(self, state: SchedulerState, context: Context, /) -> int | None:
+        """Return the earliest next instant of all schedules, while a scheduler is started."""
+        if not context.scheduling:
+            return None
+        find_next(state)
+        return state.agenda.first_us()
+
+
+# -- time --------------------------------------------------------------------------------------------
+
+
+def find_next(state: SchedulerState) -> None:
+    """Fill the agenda: compute the next instants that are not known. It is a cache, no part of the state."""
+    agenda = state.agenda
+    for name in agenda.take_unknown():
+        schedule = state.schedules.get(name)
+        if schedule is None or schedule.paused or schedule.completed:
+            continue
+        try:
+            firing = next_instant(schedule, schedule.cursor_us)
+        except Exception as error:  # noqa: BLE001 -- one schedule's trouble, shown in its view, stops no other
+            agenda.fail(name, _text_of(error))
+            continue
+        if firing is not None:
+            agenda.note(name, firing)
+        elif not schedule.waiting:
+            agenda.exhausted[name] = None
+
+
+def _fire_due(state: SchedulerState, found: list[tuple[str, Firing]], context: Context) -> Decision:
+    turn = FiringTurn(state, context)
+    for name, first in found:
+        schedule = state.schedules[name]
+        try:
+            due = choose(schedule, first, context.now_us)
+        except Exception as error:  # noqa: BLE001 -- as above
+            state.agenda.fail(name, _text_of(error))
+        else:
+            turn.serve(schedule, due)
+    return turn.decided()
+
+
+def _fire_waiting(state: SchedulerState, context: Context) -> Decision:
+    turn = FiringTurn(state, context)
+    for name in state.released:
+        turn.serve_waiting(state.schedules[name])
+    return turn.decided()
+
+
+def _complete(state: SchedulerState, context: Context) -> Decision:
+    decision = Decision()
+    for name in state.agenda.exhausted:
+        decision.emit(ScheduleCompleted(name, context.now_us))
+    return decision
+
+
+def _text_of(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+# -- definitions -------------------------------------------------------------------------------------
+
+
+def _put(state: SchedulerState, message: PutSchedule, context: Context, decision: Decision) -> None:
+    before = state.schedules.get(message.name)
+    if before is not None:
+        present = (before.spec, before.target, before.policies)
+        if present == (message.spec, message.target, message.policies):
+            decision.answer(before.schedule_id)
+            return
+    used = before is not None and before.schedule_id == message.schedule_id
+    if used or message.schedule_id in state.open:
+        msg = f"schedule id {message.schedule_id!r} is on record for another definition"
+        raise ConflictingIdError(msg)
+    _check(message, context.now_us)
+    decision.emit(
+        SchedulePut(
+            message.name,
+            message.schedule_id,
+            message.spec,
+            message.target,
+            message.policies,
+            context.now_us,
+        )
+    )
+    decision.answer(message.schedule_id)
+
+
+def _check(message: PutSchedule, now_us: int) -> None:
+    """Refuse what could not be read back from the log, or never be served."""
+    try:
+        DECODE_PUT(ENCODE(message))
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        msg = f"schedule {message.name!r}: {error}"
+        raise InputError(msg) from error
+    policies = message.policies
+    _check_number("limit", policies.limit, most=MAX_LIMIT)
+    _check_number("window_us", policies.window_us)
+    _check_number("max_runs", policies.max_runs)
+    if policies.start_us is not None and policies.end_us is not None and policies.end_us < policies.start_us:
+        msg = f"schedule {message.name!r}: it would end before it starts"
+        raise InputError(msg)
+    next_fire(message.spec, now_us)
+
+
+def _check_number(what: str, value: int | None, *, most: int | None = None) -> None:
+    if value is not None and (value < 1 or (most is not None and value > most)):
+        upto = "" if most is None else f" and at most {most}"
+        msg = f"{what}: expected at least 1{upto}, got {value}"
+        raise InputError(msg)
+
+
+def _remove(state: SchedulerState, message: RemoveSchedule, context: Context, decision: Decision) -> None:
+    known = message.name in state.schedules
+    if known:
+        decision.emit(ScheduleRemoved(message.name, context.now_us))
+    decision.answer(known)
+
+
+def _pause(state: SchedulerState, message: PauseSchedule, context: Context, decision: Decision) -> None:
+    schedule = _schedule(state, message.name)
+    if not schedule.paused:
+        decision.emit(SchedulePaused(message.name, context.now_us))
+    decision.answer(not schedule.paused)
+
+
+def _resume(state: SchedulerState, message: ResumeSchedule, context: Context, decision: Decision) -> None:
+    schedule = _schedule(state, message.name)
+    if schedule.paused:
+        cursor_us = max(schedule.cursor_us, context.now_us)
+        decision.emit(ScheduleResumed(message.name, cursor_us, context.now_us))
+    decision.answer(schedule.paused)
+
+
+def _schedule(state: SchedulerState, name: str) -> Schedule:
+    schedule = state.schedules.get(name)
+    if schedule is None:
+        msg = f"no schedule {name!r} on record"
+        raise UnknownIdError(msg)
+    return schedule
+
+
+# -- jobs --------------------------------------------------------------------------------------------
+
+
+def _trigger(state: SchedulerState, message: TriggerSchedule, context: Context, decision: Decision) -> None:
+    job_id = message.trigger_id
+    decision.answer(job_id)
+    if _is_on_record(state, message, context):
+        return
+    schedule = _schedule(state, message.name)
+    decision.emit(ScheduleTriggered(message.name, job_id, context.now_us))
+    decision.tell("queue", EnqueueJobs(jobs=(job_of(job_id, message.name, schedule.target),)))
+
+
+def _is_on_record(state: SchedulerState, message: TriggerSchedule, context: Context) -> bool:
+    """Return whether this trigger was taken before; `ConflictingIdError` if its id is another job's."""
+    job_id = message.trigger_id
+    if job_id in state.closed:
+        return True
+    firing = state.firings.get(job_id)
+    known = context.known.get(f"job:{job_id}")
+    if firing is not None:
+        same = firing.name == message.name
+    elif known is not None:
+        first = known.history[0]
+        same = isinstance(first, JobEnqueued) and first.spec.owner == owner_of(message.name)
+    else:
+        return False
+    if not same:
+        msg = f"job id {job_id!r} is on record for another job"
+        raise ConflictingIdError(msg)
+    return True
+
+
+def _job_ended(state: SchedulerState, message: JobEnded, _context: Context, decision: Decision) -> None:
+    """Record the end of a firing's job, once; the queue says it as often as it is asked."""
+    firing = state.firings.get(message.job_id)
+    if firing is not None:
+        decision.emit(ScheduleClosed(firing.name, message.job_id, message.status, message.ended_us))
+
+
+# -- questions ---------------------------------------------------------------------------------------
+
+
+def _get_schedules(
+    state: SchedulerState, message: GetSchedules, context: Context, decision: Decision
+) -> None:
+    find_next(state)
+    names = sorted(message.names or state.schedules)
+    decision.answer(
+        tuple(_view(state, state.schedules[name], context) for name in names if name in state.schedules)
+    )
+
+
+def _view(state: SchedulerState, schedule: Schedule, context: Context) -> ScheduleView:
+    return ScheduleView(
+        name=schedule.name,
+        schedule_id=schedule.schedule_id,
+        kind="cron" if isinstance(schedule.spec, CronSpec) else "recurring",
+        spec=schedule.spec,
+        target=schedule.target,
+        policies=schedule.policies,
+        paused=schedule.paused,
+        completed=schedule.completed or schedule.name in state.agenda.exhausted,
+        next_us=_upcoming_us(state, schedule, context.now_us),
+        last_us=schedule.last_us,
+        runs=schedule.runs,
+        open=len(state.open_jobs(schedule)),
+        waiting=len(schedule.waiting),
+        error=state.agenda.errors.get(schedule.name, ""),
+    )
+
+
+def _upcoming_us(state: SchedulerState, schedule: Schedule, now_us: int) -> int | None:
+    firing = state.agenda.next_of(schedule.name)
+    if firing is not None and firing.at_us < now_us:
+        firing = next_instant(schedule, now_us - 1)
+    return None if firing is None else firing.at_us
+
+
+def _unknown(_state: SchedulerState, message: Message, _context: Context, _decision: Decision) -> NoReturn:
+    msg = f"the scheduler does not know what to do with {type(message).__name__}"
+    raise InternalError(msg)
+
+
+_RULES: Mapping[type[Message], Callable[[SchedulerState, Any, Context, Decision], None]] = MappingProxyType(
+    {
+        PutSchedule: _put,
+        RemoveSchedule: _remove,
+        PauseSchedule: _pause,
+        ResumeSchedule: _resume,
+        TriggerSchedule: _trigger,
+        GetSchedules: _get_schedules,
+        JobEnded: _job_ended,
+    }
+)

@@ -1,0 +1,269 @@
+"""What is said to the scheduler, what it records, and what it answers."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+from actors.queue.messages import Data, RetryPolicy
+from actors.runtime.messages import Event, Message
+from actors.schedule.spec import ScheduleSpec
+
+CatchUp: TypeAlias = Literal["none", "latest", "all"]
+Overlap: TypeAlias = Literal["skip", "allow", "queue", "queue_all", "cancel_previous"]
+
+CATCH_UPS: tuple[CatchUp, ...] = ("none", "latest", "all")
+OVERLAPS: tuple[Overlap, ...] = ("skip", "allow", "queue", "queue_all", "cancel_previous")
+MAX_LIMIT = 10_000
+"""Firings that one schedule may catch up with at a time, or keep waiting, at most."""
+
+
+class JobTemplate(Data, frozen=True):
+    """The job that a firing enqueues."""
+
+    function: str
+    payload: bytes
+    """Arguments as bytes (`actors.runtime.values.encode_call`)."""
+    queue: str = ""
+    """Empty: the engine's own queue for firings."""
+    priority: int = 0
+    retry: RetryPolicy = RetryPolicy()
+
+
+class Policies(Data, frozen=True):
+    """What a schedule does about what it missed, about what still runs, and when it begins and ends.
+
+    The scheduler serves an instant as soon as it is due. If several are due at once, or one is late, it was
+    not there: down, stopped, asleep, or the clock was set forward. Then `catch_up` decides:
+
+    - `none`: of the due instants only the newest counts, and only if it is at most a minute late;
+    - `latest`: the newest fires, for all of them, however late it is;
+    - `all`: each fires by itself, oldest first, but only the newest `limit` of them.
+
+    With `window_us`, nothing older than that is caught up. What is passed over is counted in the next event.
+
+    `overlap` decides about an instant that is due while a job of the same incarnation has not ended: it is
+    passed over (`skip`), it fires all the same (`allow`), it waits (`queue`: one; `queue_all`: up to
+    `limit`), or it fires and the jobs before it are cancelled (`cancel_previous`).
+    """
+
+    catch_up: CatchUp = "latest"
+    overlap: Overlap = "skip"
+    limit: int = 100
+    window_us: int | None = None
+    start_us: int | None = None
+    """Nothing before this instant fires."""
+    end_us: int | None = None
+    """Nothing after this instant fires: the schedule is completed."""
+    max_runs: int | None = None
+    """How often it fires, at most; triggers do not count."""
+
+
+# -- commands and queries ----------------------------------------------------------------------------
+
+
+class PutSchedule(Message, frozen=True, tag="schedule.put_schedule"):
+    """Give a name this schedule, which begins now. Answered with the id of the incarnation in force.
+
+    The very same definition again changes nothing; any other replaces what the name had: what was due and
+    not served is passed over, jobs that were fired go on. A paused name stays paused.
+
+    `ConflictingIdError` if the id belongs to another definition; `CronError`, `ScheduleError`,
+    `TimezoneError` or `InputError` for a definition that makes no sense.
+    """
+
+    name: str
+    schedule_id: str
+    """New with every call, sortable by time: ids of firings begin with it."""
+    spec: ScheduleSpec
+    target: JobTemplate
+    policies: Policies = Policies()
+
+
+class RemoveSchedule(Message, frozen=True, tag="schedule.remove_schedule"):
+    """Forget a schedule; jobs that it fired go on. Answered with whether there was one."""
+
+    name: str
+
+
+class PauseSchedule(Message, frozen=True, tag="schedule.pause_schedule"):
+    """Fire nothing until resumed; firings that wait are dropped. `UnknownIdError`.
+
+    Answered with whether that changed anything.
+    """
+
+    name: str
+
+
+class ResumeSchedule(Message, frozen=True, tag="schedule.resume_schedule"):
+    """Fire again, from now on: time spent paused is not caught up. `UnknownIdError`.
+
+    Answered with whether that changed anything.
+    """
+
+    name: str
+
+
+class TriggerSchedule(Message, frozen=True, tag="schedule.trigger_schedule"):
+    """Enqueue the schedule's job now, also if it is paused or its job runs. Answered with the job's id.
+
+    The schedule's own instants are not touched, but the job counts as one that runs. Repeating it is safe.
+    `UnknownIdError`; `ConflictingIdError` if the id is on record for something else.
+    """
+
+    name: str
+    trigger_id: str
+    """New with every trigger: the id of the job."""
+
+
+class GetSchedules(Message, frozen=True, tag="schedule.get_schedules"):
+    """Answered with a tuple of `ScheduleView`s, in order of their names; all of them if `names` is empty."""
+
+    names: tuple[str, ...] = ()
+
+
+class ScheduleView(Data, frozen=True):
+    """A schedule as it is now."""
+
+    name: str
+    schedule_id: str
+    kind: str
+    """`cron` or `recurring`."""
+    spec: ScheduleSpec
+    target: JobTemplate
+    policies: Policies
+    paused: bool
+    completed: bool
+    """Whether there is nothing more to fire."""
+    next_us: int | None
+    """The next instant that is not past; None if it is paused, or there is none."""
+    last_us: int | None
+    """The scheduled instant of the last firing; triggers do not count."""
+    runs: int
+    """How often it has fired."""
+    open: int
+    """Its jobs that have not ended."""
+    waiting: int
+    """Its instants that wait for a job to end."""
+    error: str
+    """Why its next instant cannot be told, or empty: a zone that this tz database does not have any more."""
+
+
+# -- events ------------------------------------------------------------------------------------------
+
+
+class ScheduleEvent(Event, frozen=True):
+    """A fact about one schedule. `tzdata` is the release of the tz database by which an instant was found."""
+
+    name: str
+
+    @property
+    def entity(self) -> str:
+        """The schedule."""
+        return f"schedule:{self.name}"
+
+
+class SchedulePut(ScheduleEvent, frozen=True, tag="schedule.put"):
+    """The name means this from now on; instants up to `at_us` are none of its own."""
+
+    schedule_id: str
+    spec: ScheduleSpec
+    target: JobTemplate
+    policies: Policies
+    at_us: int
+
+
+class ScheduleRemoved(ScheduleEvent, frozen=True, tag="schedule.removed"):
+    """The name means nothing any more."""
+
+    final: ClassVar[bool] = True
+
+    at_us: int
+
+
+class SchedulePaused(ScheduleEvent, frozen=True, tag="schedule.paused"):
+    """Nothing fires; what waited for a job to end will not fire either."""
+
+    at_us: int
+
+
+class ScheduleResumed(ScheduleEvent, frozen=True, tag="schedule.resumed"):
+    """Instants after `cursor_us` fire again."""
+
+    cursor_us: int
+    at_us: int
+
+
+class ScheduleFired(ScheduleEvent, frozen=True, tag="schedule.fired"):
+    """An instant was served: the job `job_id` is to run."""
+
+    scheduled_us: int
+    fired_us: int
+    job_id: str
+    rule: str
+    """The rule by which a gap or a fold touched the instant; empty if none did."""
+    tzdata: str
+    missed: int = 0
+    """Instants before it that were due, did not fire, and are passed over with it."""
+    replaces: tuple[str, ...] = ()
+    """Jobs that are cancelled because this one starts."""
+
+
+class ScheduleDeferred(ScheduleEvent, frozen=True, tag="schedule.deferred"):
+    """An instant waits until a job of the schedule has ended."""
+
+    scheduled_us: int
+    at_us: int
+    rule: str
+    tzdata: str
+    missed: int = 0
+
+
+class ScheduleSkipped(ScheduleEvent, frozen=True, tag="schedule.skipped"):
+    """The last `count` instants up to `upto_us` are passed over.
+
+    `reason` is `missed` (too late, see `Policies`) or `overlap` (the last of them; what was due before it
+    had been missed).
+    """
+
+    upto_us: int
+    count: int
+    reason: str
+    at_us: int
+    tzdata: str
+
+
+class ScheduleTriggered(ScheduleEvent, frozen=True, tag="schedule.triggered"):
+    """Somebody had the schedule's job enqueued out of turn."""
+
+    job_id: str
+    at_us: int
+
+
+class ScheduleClosed(ScheduleEvent, frozen=True, tag="schedule.closed"):
+    """A job that the schedule had enqueued has ended, with this status."""
+
+    job_id: str
+    status: str
+    ended_us: int
+
+
+class ScheduleCompleted(ScheduleEvent, frozen=True, tag="schedule.completed"):
+    """The schedule has no more instants."""
+
+    final: ClassVar[bool] = True
+
+    at_us: int
+
+
+SCHEDULE_EVENTS: tuple[type[Event], ...] = (
+    SchedulePut,
+    ScheduleRemoved,
+    SchedulePaused,
+    ScheduleResumed,
+    ScheduleFired,
+    ScheduleDeferred,
+    ScheduleSkipped,
+    ScheduleTriggered,
+    ScheduleClosed,
+    ScheduleCompleted,
+)

@@ -1,0 +1,300 @@
+"""What the scheduler knows: schedules and how far they are served, and the jobs that they wait for."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from actors.schedule.agenda import Agenda
+from actors.schedule.messages import (
+    JobTemplate,
+    Policies,
+    ScheduleClosed,
+    ScheduleCompleted,
+    ScheduleDeferred,
+    ScheduleFired,
+    SchedulePaused,
+    SchedulePut,
+    ScheduleRemoved,
+    ScheduleResumed,
+    ScheduleSkipped,
+    ScheduleTriggered,
+)
+from actors.schedule.spec import ScheduleSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from actors.runtime.messages import Event
+
+NONE_OPEN: Mapping[str, None] = MappingProxyType({})
+
+
+class Waiting(NamedTuple):
+    """An instant that waits for a job of its schedule to end."""
+
+    scheduled_us: int
+    rule: str
+    missed: int
+
+
+class OpenFiring(msgspec.Struct, gc=False):
+    """A job that a schedule had enqueued and of whose end it has not heard."""
+
+    job_id: str
+    name: str
+    schedule_id: str
+    target: JobTemplate
+    """As it was when it fired: the schedule may have been replaced since."""
+    unwanted: bool = False
+    """Whether the queue was asked to cancel it."""
+
+
+class Schedule:
+    """One incarnation of a schedule."""
+
+    __slots__ = (
+        "completed",
+        "cursor_us",
+        "last_us",
+        "name",
+        "paused",
+        "policies",
+        "runs",
+        "schedule_id",
+        "spec",
+        "target",
+        "waiting",
+    )
+
+    def __init__(self, event: SchedulePut) -> None:
+        self.name = event.name
+        self.schedule_id = event.schedule_id
+        self.spec = event.spec
+        self.target = event.target
+        self.policies = event.policies
+        self.cursor_us = event.at_us
+        """The last instant that was fired, deferred or passed over: only later ones are still to come."""
+        if event.policies.start_us is not None:
+            self.cursor_us = max(event.at_us, event.policies.start_us - 1)
+        self.paused = False
+        self.completed = False
+        self.last_us: int | None = None
+        """The last instant that fired."""
+        self.runs = 0
+        self.waiting: deque[Waiting] = deque()
+
+    def job_id(self, scheduled_us: int) -> str:
+        """Return the id of the job of an instant: another instant or incarnation is another id."""
+        return f"{self.schedule_id}.{scheduled_us}"
+
+
+class SchedulerState:
+    """The fold of the scheduler's events."""
+
+    def __init__(self) -> None:
+        self.schedules: dict[str, Schedule] = {}
+        self.firings: dict[str, OpenFiring] = {}
+        """Jobs that the queue owes us the end of, by their ids."""
+        self.open: dict[str, dict[str, None]] = {}
+        """The same, by the id of the schedule's incarnation."""
+        self.closed: set[str] = set()
+        """Jobs whose end is recorded and perhaps not durable yet."""
+        self.released: dict[str, None] = {}
+        """Schedules with an instant that waits no longer: no job of theirs is left."""
+        self.agenda = Agenda()
+        self._newly_closed: list[str] = []
+        self.handlers: dict[type[Event], Callable[[Any], None]] = {
+            SchedulePut: self._on_put,
+            ScheduleRemoved: self._on_removed,
+            SchedulePaused: self._on_paused,
+            ScheduleResumed: self._on_resumed,
+            ScheduleFired: self._on_fired,
+            ScheduleDeferred: self._on_deferred,
+            ScheduleSkipped: self._on_skipped,
+            ScheduleTriggered: self._on_triggered,
+            ScheduleClosed: self._on_closed,
+            ScheduleCompleted: self._on_completed,
+        }
+
+    # -- what the runtime asks of every state --------------------------------------------------------
+
+    def evolve(self, event: Event) -> None:
+        """Take in one event."""
+        self.handlers[type(event)](event)
+
+    def take_retired(self) -> list[str]:
+        """Name the jobs that ended since the last call."""
+        closed = self._newly_closed
+        if closed:
+            self._newly_closed = []
+        return closed
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop ended jobs: their end is durable, and the queue's events say that they were."""
+        self.closed.difference_update(names)
+
+    def dump(self) -> Any:
+        """Give the state as plain data."""
+        return {
+            "schedules": [
+                (
+                    schedule.name,
+                    schedule.schedule_id,
+                    _plain(schedule.spec),
+                    _plain(schedule.target),
+                    _plain(schedule.policies),
+                    schedule.cursor_us,
+                    schedule.paused,
+                    schedule.completed,
+                    schedule.last_us,
+                    schedule.runs,
+                    [tuple(waiting) for waiting in schedule.waiting],
+                )
+                for schedule in self.schedules.values()
+            ],
+            "firings": [
+                (
+                    firing.job_id,
+                    firing.name,
+                    firing.schedule_id,
+                    None if self._is_present(firing) else _plain(firing.target),
+                    firing.unwanted,
+                )
+                for firing in self.firings.values()
+            ],
+        }
+
+    @classmethod
+    def restore(cls, image: Any) -> SchedulerState:
+        """Return the state whose `dump` was `image`."""
+        state = cls()
+        for name, schedule_id, spec, target, policies, *rest in image["schedules"]:
+            put = SchedulePut(
+                name,
+                schedule_id,
+                msgspec.convert(spec, ScheduleSpec),
+                msgspec.convert(target, JobTemplate),
+                msgspec.convert(policies, Policies),
+                0,
+            )
+            schedule = state.schedules[name] = Schedule(put)
+            (
+                schedule.cursor_us,
+                schedule.paused,
+                schedule.completed,
+                schedule.last_us,
+                schedule.runs,
+                waiting,
+            ) = rest
+            schedule.waiting.extend(Waiting(*each) for each in waiting)
+        for job_id, name, schedule_id, target, unwanted in image["firings"]:
+            template = (
+                state.schedules[name].target if target is None else msgspec.convert(target, JobTemplate)
+            )
+            state._admit(OpenFiring(job_id, name, schedule_id, template, unwanted))
+        for name in state.schedules:
+            state._touched(name)
+        return state
+
+    # -- questions -----------------------------------------------------------------------------------
+
+    def open_jobs(self, schedule: Schedule) -> Mapping[str, None]:
+        """Return the jobs of this incarnation that have not ended, oldest first."""
+        return self.open.get(schedule.schedule_id, NONE_OPEN)
+
+    def _is_present(self, firing: OpenFiring) -> bool:
+        schedule = self.schedules.get(firing.name)
+        return schedule is not None and schedule.target is firing.target
+
+    # -- schedules -----------------------------------------------------------------------------------
+
+    def _touched(self, name: str) -> None:
+        """Have what follows from a schedule's state found anew: its next instant, whether a wait is over."""
+        self.agenda.invalidate(name)
+        self._release(name)
+
+    def _release(self, name: str) -> None:
+        schedule = self.schedules.get(name)
+        if schedule is not None and schedule.waiting and schedule.schedule_id not in self.open:
+            self.released[name] = None
+        else:
+            self.released.pop(name, None)
+
+    def _on_put(self, event: SchedulePut) -> None:
+        before = self.schedules.get(event.name)
+        schedule = self.schedules[event.name] = Schedule(event)
+        schedule.paused = before is not None and before.paused
+        self._touched(event.name)
+
+    def _on_removed(self, event: ScheduleRemoved) -> None:
+        del self.schedules[event.name]
+        self._touched(event.name)
+
+    def _on_paused(self, event: SchedulePaused) -> None:
+        schedule = self.schedules[event.name]
+        schedule.paused = True
+        schedule.waiting.clear()
+        self._touched(event.name)
+
+    def _on_resumed(self, event: ScheduleResumed) -> None:
+        schedule = self.schedules[event.name]
+        schedule.paused = False
+        schedule.cursor_us = event.cursor_us
+        self._touched(event.name)
+
+    def _on_completed(self, event: ScheduleCompleted) -> None:
+        self.schedules[event.name].completed = True
+        self._touched(event.name)
+
+    # -- instants ------------------------------------------------------------------------------------
+
+    def _on_fired(self, event: ScheduleFired) -> None:
+        schedule = self.schedules[event.name]
+        if schedule.waiting and schedule.waiting[0].scheduled_us == event.scheduled_us:
+            schedule.waiting.popleft()
+        schedule.cursor_us = max(schedule.cursor_us, event.scheduled_us)
+        schedule.last_us = event.scheduled_us
+        schedule.runs += 1
+        for job_id in event.replaces:
+            self.firings[job_id].unwanted = True
+        self._admit(OpenFiring(event.job_id, event.name, schedule.schedule_id, schedule.target))
+        self._touched(event.name)
+
+    def _on_deferred(self, event: ScheduleDeferred) -> None:
+        schedule = self.schedules[event.name]
+        schedule.cursor_us = event.scheduled_us
+        schedule.waiting.append(Waiting(event.scheduled_us, event.rule, event.missed))
+        self._touched(event.name)
+
+    def _on_skipped(self, event: ScheduleSkipped) -> None:
+        self.schedules[event.name].cursor_us = event.upto_us
+        self._touched(event.name)
+
+    def _on_triggered(self, event: ScheduleTriggered) -> None:
+        schedule = self.schedules[event.name]
+        self._admit(OpenFiring(event.job_id, event.name, schedule.schedule_id, schedule.target))
+        self._release(event.name)
+
+    # -- jobs ----------------------------------------------------------------------------------------
+
+    def _admit(self, firing: OpenFiring) -> None:
+        self.firings[firing.job_id] = firing
+        self.open.setdefault(firing.schedule_id, {})[firing.job_id] = None
+
+    def _on_closed(self, event: ScheduleClosed) -> None:
+        firing = self.firings.pop(event.job_id)
+        jobs = self.open[firing.schedule_id]
+        del jobs[event.job_id]
+        if not jobs:
+            del self.open[firing.schedule_id]
+        self._release(firing.name)
+        self.closed.add(event.job_id)
+        self._newly_closed.append(event.job_id)
+
+
+def _plain(value: msgspec.Struct) -> Any:
+    return msgspec.to_builtins(value, builtin_types=(bytes,))
