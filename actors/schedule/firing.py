@@ -81,48 +81,45 @@ def check(spec: ScheduleSpec) -> tuple[str, ...]:
 def next_fire(spec: ScheduleSpec, after_us: int) -> Firing | None:
     """The first firing strictly after an instant; `None` if there is none for 40 years."""
     plan, zone = ready(spec), zone_of(spec)
-    pattern = plan.pattern
     at = max(after_us // SECOND_US + 1, FIRST_S)
     limit = min(at + _SEARCH_S, LAST_S)
     while at < limit:
-        line = timeline(zone, plan.gap, plan.fold, at // YEAR_S)
-        piece = line.pieces[line.place(at)]
-        if piece.lost is not None:
-            found = _lost_firing(pattern, piece)
-            if found:
+        piece = timeline(zone, plan.gap, plan.fold, at // YEAR_S).at(at)
+        if piece.plain is None:
+            found = _first_in(plan.pattern, piece, at)
+            if found is not None:
                 return found
-        best, following = _first_in(pattern, piece, at)
-        if best is not None:
-            return best
-        if following is None and piece.offsets:
-            return None
-        at = piece.end_s if following is None else max(piece.end_s, following - _JUMP_S)
+            at = piece.end_s
+        else:
+            wall = plan.pattern.next_wall(at + piece.plain)
+            if wall is None:
+                return None
+            instant = wall - piece.plain
+            if instant < piece.end_s:
+                return Firing(instant * SECOND_US, "")
+            at = max(piece.end_s, instant - _JUMP_S)
     return None
 
 
-def _first_in(pattern: Pattern, piece: Piece, at: int) -> tuple[Firing | None, int | None]:
-    """The first firing of the piece from `at` on; or else when, about, the next wanted wall time comes."""
+def _first_in(pattern: Pattern, piece: Piece, at: int) -> Firing | None:
+    """The first firing, from `at` on, of a piece that a gap or fold touched."""
+    if _holds_lost(pattern, piece):
+        return Firing(piece.start_s * SECOND_US, piece.lost_rule)
     best: Firing | None = None
-    following: int | None = None
     for offset, rule in piece.offsets:
         wall = pattern.next_wall(at + offset)
-        if wall is None:
-            continue
-        instant = wall - offset
-        if instant >= piece.end_s:
-            following = instant if following is None else min(following, instant)
-        elif best is None or instant * SECOND_US < best.at_us:
-            best = Firing(instant * SECOND_US, rule)
-    return best, following
+        if wall is not None and wall - offset < piece.end_s:
+            found = Firing((wall - offset) * SECOND_US, rule)
+            best = found if best is None or found.at_us < best.at_us else best
+    return best
 
 
-def _lost_firing(pattern: Pattern, piece: Piece) -> Firing | None:
+def _holds_lost(pattern: Pattern, piece: Piece) -> bool:
+    """Whether the wall time that a gap swallowed holds any that is wanted."""
     if piece.lost is None:
-        return None
+        return False
     wall = pattern.next_wall(piece.lost[0])
-    if wall is None or wall >= piece.lost[1]:
-        return None
-    return Firing(piece.start_s * SECOND_US, piece.lost_rule)
+    return wall is not None and wall < piece.lost[1]
 
 
 def previous_fire(spec: ScheduleSpec, before_us: int) -> Firing | None:
@@ -131,33 +128,34 @@ def previous_fire(spec: ScheduleSpec, before_us: int) -> Firing | None:
     at = min((before_us - 1) // SECOND_US, LAST_S - 1)
     limit = max(at - _SEARCH_S, FIRST_S)
     while at > limit:
-        line = timeline(zone, plan.gap, plan.fold, at // YEAR_S)
-        piece = line.pieces[line.place(at)]
-        best, preceding = _last_in(plan.pattern, piece, at)
-        lost = _lost_firing(plan.pattern, piece)
-        if lost is not None:
-            return lost
-        if best is not None:
-            return best
-        if preceding is None and piece.offsets:
-            return None
-        at = piece.start_s - 1 if preceding is None else min(piece.start_s - 1, preceding + _JUMP_S)
+        piece = timeline(zone, plan.gap, plan.fold, at // YEAR_S).at(at)
+        if piece.plain is None:
+            found = _last_in(plan.pattern, piece, at)
+            if found is not None:
+                return found
+            at = piece.start_s - 1
+        else:
+            wall = plan.pattern.previous_wall(at + piece.plain)
+            if wall is None:
+                return None
+            instant = wall - piece.plain
+            if instant >= piece.start_s:
+                return Firing(instant * SECOND_US, "")
+            at = min(piece.start_s - 1, instant + _JUMP_S)
     return None
 
 
-def _last_in(pattern: Pattern, piece: Piece, at: int) -> tuple[Firing | None, int | None]:
+def _last_in(pattern: Pattern, piece: Piece, at: int) -> Firing | None:
+    """The last firing, up to `at`, of a piece that a gap or fold touched."""
+    if _holds_lost(pattern, piece):
+        return Firing(piece.start_s * SECOND_US, piece.lost_rule)
     best: Firing | None = None
-    preceding: int | None = None
     for offset, rule in piece.offsets:
         wall = pattern.previous_wall(at + offset)
-        if wall is None:
-            continue
-        instant = wall - offset
-        if instant < piece.start_s:
-            preceding = instant if preceding is None else max(preceding, instant)
-        elif best is None or instant * SECOND_US > best.at_us:
-            best = Firing(instant * SECOND_US, rule)
-    return best, preceding
+        if wall is not None and wall - offset >= piece.start_s:
+            found = Firing((wall - offset) * SECOND_US, rule)
+            best = found if best is None or found.at_us > best.at_us else best
+    return best
 
 
 def fires(spec: ScheduleSpec, after_us: int) -> Iterator[Firing]:

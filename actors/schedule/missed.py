@@ -41,8 +41,7 @@ def count_fires(spec: ScheduleSpec, after_us: int, upto_us: int) -> int:
     end = min(upto_us // SECOND_US + 1, LAST_S)
     found = 0
     while cursor < end:
-        line = timeline(zone, plan.gap, plan.fold, cursor // YEAR_S)
-        piece = line.pieces[line.place(cursor)]
+        piece = timeline(zone, plan.gap, plan.fold, cursor // YEAR_S).at(cursor)
         found += _count_in(spec, plan.pattern, piece, cursor, min(end, piece.end_s))
         cursor = piece.end_s
     return found

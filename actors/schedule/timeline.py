@@ -27,6 +27,9 @@ class Piece(NamedTuple):
     offsets: tuple[tuple[int, str], ...]
     lost: tuple[int, int] | None = None
     lost_rule: str = ""
+    plain: int | None = None
+    """The offset of a piece that no gap or fold touched. From such a piece a search may leap: until the next
+    touched piece ends, the wall shows nothing that it has shown before."""
 
 
 class Timeline(NamedTuple):
@@ -35,9 +38,9 @@ class Timeline(NamedTuple):
     starts: tuple[int, ...]
     pieces: tuple[Piece, ...]
 
-    def place(self, at_s: int) -> int:
-        """The index of the piece that holds the instant."""
-        return bisect_right(self.starts, at_s) - 1
+    def at(self, at_s: int) -> Piece:
+        """The piece that holds the instant."""
+        return self.pieces[bisect_right(self.starts, at_s) - 1]
 
 
 @lru_cache(maxsize=4096)
@@ -48,10 +51,10 @@ def timeline(zone: str, gap: GapRule, fold: FoldRule, year: int) -> Timeline:
     cursor, offset = start - MARGIN_S - 1, utc_offset_s(zone, start - MARGIN_S - 1)
     for change in changes_around(zone, year):
         around = _around(change, gap, fold)
-        pieces.append(Piece(cursor, around[0].start_s, ((offset, ""),)))
+        pieces.append(_plain(cursor, around[0].start_s, offset))
         pieces.extend(around)
         cursor, offset = around[-1].end_s, change.after_s
-    pieces.append(Piece(cursor, end + MARGIN_S, ((offset, ""),)))
+    pieces.append(_plain(cursor, end + MARGIN_S, offset))
     kept = tuple(
         piece._replace(start_s=max(piece.start_s, start), end_s=min(piece.end_s, end))
         for piece in pieces
@@ -83,4 +86,8 @@ def _after_gap(change: Change, gap: GapRule) -> Piece:
         return Piece(at, at + after - before, ((before, "gap.preserve_offset"), usual))
     if gap == "shift_forward":
         return Piece(at, at + 1, (usual,), (at + before, at + after), "gap.shift_forward")
-    return Piece(at, at + 1, (usual,))
+    return _plain(at, at + 1, after)
+
+
+def _plain(start_s: int, end_s: int, offset: int) -> Piece:
+    return Piece(start_s, end_s, ((offset, ""),), plain=offset)

@@ -152,9 +152,9 @@ def weekday_field(rng: random.Random) -> tuple[str, DateTest]:
 
 def day_fields(rng: random.Random, days: str) -> tuple[str, str, str, DateTest]:
     """The three fields that name days, and their meaning under a rule for two of them."""
-    month_day_text, month_day = month_day_field(rng) if rng.random() < 0.6 else ("*", lambda _: True)
-    weekday_text, weekday = weekday_field(rng) if rng.random() < 0.5 else ("*", lambda _: True)
-    month_text, month = number_field(rng, 1, 12, MONTHS) if rng.random() < 0.3 else ("*", lambda _: True)
+    month_day_text, month_day = month_day_field(rng) if rng.random() < 0.4 else ("*", lambda _: True)
+    weekday_text, weekday = weekday_field(rng) if rng.random() < 0.4 else ("*", lambda _: True)
+    month_text, month = number_field(rng, 1, 12, MONTHS) if rng.random() < 0.15 else ("*", lambda _: True)
     if days == "vixie":
         either = month_day_text[0] not in "*?" and weekday_text[0] not in "*?"
     elif days == "or":
@@ -169,11 +169,12 @@ def day_fields(rng: random.Random, days: str) -> tuple[str, str, str, DateTest]:
     return month_day_text, month_text, weekday_text, named
 
 
-def expression(rng: random.Random, *, days: str, seconds: str = "") -> Expression:
-    """A random expression and its meaning; many of them fire in the hours in which clocks are changed."""
+def expression(rng: random.Random, *, days: str, near_hour: int = 2, seconds: str = "") -> Expression:
+    """A random expression and its meaning; many of them fire near the hour in which clocks are changed."""
     minute_text, minute = number_field(rng, 0, 59)
-    if rng.random() < 0.5:
-        hours = sorted(rng.sample(range(4), rng.randint(1, 3)))
+    if rng.random() < 0.7:
+        around = [(near_hour + ahead) % 24 for ahead in (-2, -1, 0, 1)]
+        hours = sorted(rng.sample(around, rng.randint(1, 3)))
         hour_text: str = ",".join(str(hour) for hour in hours)
         hour: Test = lambda value: value in hours  # noqa: E731 - one of two ways to make it
     else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.clock.zones import YEAR_S, changes_around, names
+from actors.clock.zones import YEAR_S, changes_around, names, offset_changes
 from actors.schedule.errors import CronError
 from actors.schedule.firing import fires, matches, next_fire, previous_fire, ready
 from actors.schedule.missed import count_fires, missed
@@ -24,11 +25,15 @@ def to_us(moment: datetime) -> int:
 
 
 def a_window(rng: random.Random, zone: str, hours: int) -> tuple[datetime, datetime]:
-    """Hours around a change of offset between 1970 and 2100, if the zone has one in the year drawn."""
-    year = rng.randint(0, 130)
-    changes = changes_around(zone, year)
-    middle = rng.choice(changes).at_s if changes and rng.random() < 0.9 else year * YEAR_S
-    start = EPOCH + timedelta(seconds=middle - rng.randint(0, hours) * 3600 - rng.randint(0, 3599))
+    """Hours around a change of offset between 1970 and 2100, if the zone has one in the years drawn."""
+    middle = 0
+    for _ in range(8):
+        year = rng.randint(0, 130)
+        changes = changes_around(zone, year)
+        middle = rng.choice(changes).at_s if changes else year * YEAR_S
+        if changes or rng.random() < 0.1:
+            break
+    start = EPOCH + timedelta(seconds=middle - rng.randint(1, hours) * 3600 - rng.randint(0, 3599))
     return start, start + timedelta(hours=hours)
 
 
@@ -41,15 +46,31 @@ def between(spec: ScheduleSpec, window: tuple[datetime, datetime]) -> list[Firin
     return found
 
 
-def a_case(seed: int, seconds: str = "") -> tuple[CronSpec, oracle.Expression, tuple[str, str], random.Random]:
+@dataclass(frozen=True)
+class Case:
+    """A schedule, its meaning, the rules that apply to it, and where to look."""
+
+    seed: int
+    spec: CronSpec
+    meaning: oracle.Expression
+    rules: tuple[str, str]
+    window: tuple[datetime, datetime]
+    rng: random.Random
+
+
+def a_case(seed: int, *, hours: int, seconds: str = "") -> Case:
     rng = random.Random(seed)
+    zone = rng.choice(names())
+    window = a_window(rng, zone, hours)
+    changes = offset_changes(zone, to_us(window[0]) // 1_000_000, to_us(window[1]) // 1_000_000)
+    near_hour = (changes[0].at_s + changes[0].before_s) // 3600 % 24 if changes else 2
     while True:
         days = rng.choice(DAYS_RULES)
-        made = oracle.expression(rng, days=days, seconds=seconds)
+        made = oracle.expression(rng, days=days, near_hour=near_hour, seconds=seconds)
         gap, fold = rng.choice(GAP_RULES), rng.choice(FOLD_RULES)
         spec = CronSpec(
             made.text,
-            timezone=rng.choice(names()),
+            timezone=zone,
             gap=gap,
             fold=fold,
             days=days,
@@ -62,35 +83,35 @@ def a_case(seed: int, seconds: str = "") -> tuple[CronSpec, oracle.Expression, t
             assert "can never fire" in str(error), made.text  # noqa: PT017 - a valid one is made anew
             continue
         by_wall_clock = made.interval and not spec.apply_to_intervals
-        return spec, made, ("skip", "both") if by_wall_clock else (gap, fold), rng
+        return Case(seed, spec, made, ("skip", "both") if by_wall_clock else (gap, fold), window, rng)
 
 
 @pytest.mark.parametrize("chunk", range(10))
 def test_firings_are_those_that_a_look_at_every_minute_finds(chunk: int) -> None:
     count = max(1, scaled("oracle_cases", 400) // 10)
     for seed in range(chunk * count, (chunk + 1) * count):
-        spec, made, rules, rng = a_case(seed)
-        window = a_window(rng, spec.timezone, 60)
-        expected = oracle.expected_firings(made.names, spec.timezone, rules, window)
-        assert between(spec, window) == expected, (seed, spec, window)
-        check_backwards(spec, window, expected)
-        check_counts(spec, window, expected, rng)
+        case = a_case(seed, hours=60)
+        expected = oracle.expected_firings(case.meaning.names, case.spec.timezone, case.rules, case.window)
+        assert between(case.spec, case.window) == expected, case
+        check_backwards(case.spec, case.window, expected)
+        check_counts(case, expected)
 
 
 def test_firings_with_seconds_are_those_that_a_look_at_every_second_finds() -> None:
     for seed in range(scaled("oracle_second_cases", 10)):
-        spec, made, rules, rng = a_case(seed, seconds="first")
-        window = a_window(rng, spec.timezone, 3)
+        case = a_case(seed, hours=3, seconds="first")
         second = timedelta(seconds=1)
-        expected = oracle.expected_firings(made.names, spec.timezone, rules, window, step=second)
-        assert between(spec, window) == expected, (seed, spec, window)
-        check_backwards(spec, window, expected)
+        expected = oracle.expected_firings(
+            case.meaning.names, case.spec.timezone, case.rules, case.window, step=second
+        )
+        assert between(case.spec, case.window) == expected, case
+        check_backwards(case.spec, case.window, expected)
 
 
 def check_backwards(
     spec: CronSpec, window: tuple[datetime, datetime], expected: list[tuple[int, str]]
 ) -> None:
-    found = []
+    found: list[Firing] = []
     firing = previous_fire(spec, to_us(window[1]))
     while firing is not None and firing.at_us >= to_us(window[0]) and len(found) <= len(expected):
         found.append(firing)
@@ -98,12 +119,8 @@ def check_backwards(
     assert found[::-1] == expected, (spec, window)
 
 
-def check_counts(
-    spec: CronSpec,
-    window: tuple[datetime, datetime],
-    expected: list[tuple[int, str]],
-    rng: random.Random,
-) -> None:
+def check_counts(case: Case, expected: list[tuple[int, str]]) -> None:
+    spec, window, rng = case.spec, case.window, case.rng
     start, end = to_us(window[0]) - 1, to_us(window[1]) - 1
     assert count_fires(spec, start, end) == len(expected), (spec, window)
     limit = rng.randint(0, 5)
@@ -114,8 +131,19 @@ def check_counts(
     for instant, _ in rng.sample(expected, min(3, len(expected))):
         assert matches(spec, instant), (spec, instant)
         minute_later = instant + 60_000_000
-        if start < minute_later <= end and not any(minute_later <= each < minute_later + 60_000_000 for each in at):
+        later = range(minute_later, minute_later + 60_000_000)
+        if not any(each in later for each in at) and minute_later + 60_000_000 <= end:
             assert not matches(spec, minute_later), (spec, minute_later)
+
+
+def test_the_cases_meet_every_rule() -> None:
+    found = {
+        firing.rule
+        for seed in range(400)
+        for case in [a_case(seed, hours=60)]
+        for firing in between(case.spec, case.window)
+    }
+    assert found == {"", *(f"gap.{gap}" for gap in GAP_RULES[:2]), *(f"fold.{fold}" for fold in FOLD_RULES)}
 
 
 @pytest.mark.parametrize("gap", GAP_RULES)
@@ -131,13 +159,17 @@ def test_each_zone_keeps_a_nightly_job_in_gap_and_fold(gap: str, fold: str) -> N
         def named(wall: datetime, hour: int = hour, minute: int = minute) -> bool:
             return (wall.hour, wall.minute) == (hour, minute)
 
-        assert between(spec, window) == oracle.expected_firings(named, zone, (gap, fold), window), (spec, window)
+        assert between(spec, window) == oracle.expected_firings(named, zone, (gap, fold), window), (
+            spec,
+            window,
+        )
 
 
 def test_next_is_strictly_later_and_nothing_lies_between() -> None:
     for seed in range(scaled("oracle_order", 300)):
-        spec, _, _, rng = a_case(seed)
-        at = rng.randint(0, 4_000_000_000_000_000)
+        case = a_case(seed, hours=60)
+        spec = case.spec
+        at = case.rng.randint(0, 4_000_000_000_000_000)
         found = next_fire(spec, at)
         if found is None:
             continue
