@@ -95,15 +95,18 @@ def check_name(name: str) -> None:
     """Refuse what is no name of a zone, path tricks among them, before any file is touched."""
     if not isinstance(name, str):
         raise TimezoneError(f"timezone must be a name such as 'Europe/Berlin', got {type(name).__name__}")
-    if len(name) > _LONGEST_NAME or not _NAME.match(name):
+    if len(name) > _LONGEST_NAME:
+        raise TimezoneError(f"timezone must be a name such as 'Europe/Berlin', got {len(name)} characters")
+    if name in _known():
+        return
+    near = near_names(name)
+    advice = f"; did you mean {' or '.join(near)}?" if near else ""
+    if not _NAME.match(name):
         raise TimezoneError(
             f"timezone must be a name such as 'Europe/Berlin' or 'UTC' (letters, digits, '_', '+', '-' and "
-            f"'/' between parts), got {name[:_LONGEST_NAME]!r}"
+            f"'/' between parts), got {name!r}{advice}"
         )
-    if name not in _known():
-        near = near_names(name)
-        advice = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise TimezoneError(f"there is no timezone {name!r} in release {tzdata_version()} of tzdata{advice}")
+    raise TimezoneError(f"there is no timezone {name!r} in release {tzdata_version()} of tzdata{advice}")
 
 
 @lru_cache(maxsize=1)
