@@ -239,6 +239,11 @@ def find_parameters(value: Any) -> frozenset[str]:
     return _names(value, "param")
 
 
+def is_templated(value: Any) -> bool:
+    """Whether `substitute` would change a value: it has references, or doubled braces."""
+    return any(_TOKENS.search(text) for text in _texts(value))
+
+
 def substitute(value: Any, outputs: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> Any:
     """The value with its references replaced; raises `BindingError` if one of them has no value."""
     given = params or {}

@@ -1,0 +1,492 @@
+"""Workflows in files: TOML or JSON becomes a plain definition, and every mistake is named with its place.
+
+A file has `name`, `description`, `params` (a table for each parameter: `type`, `default`, `required`,
+`description`) and `steps` in order (`name`, `function` as `module:function`, `dependencies`, `args`,
+`kwargs`, `max_retries`, `retry_delay`, `timeout`, `queue`, `priority`). A step without `dependencies`
+follows the one before it, `[]` makes it a root. Arguments may hold references, `{{step.output}}` and
+`{{params.name}}`; the first kind brings its dependency along.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeVar
+
+import msgspec
+
+from actors.runtime.binding import PARAMS, BindingError, find_parameters, find_references, is_templated
+from actors.runtime.errors import InputError
+from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError
+from logistics.inputs import check_int, check_name, duration_us
+
+ParameterType = Literal["str", "int", "float", "bool", "path", "json"]
+
+MAX_RETRIES: Final = 1_000_000
+MAX_PRIORITY: Final = 2**31
+
+
+class ConfigError(InputError):
+    """A file, or what a run of it was given, is of no use: `problems` names every mistake with its place."""
+
+    def __init__(self, path: Path, problems: Iterable[str]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__(f"{path}: " + "; ".join(self.problems))
+
+
+@dataclass(frozen=True)
+class ParameterDefinition:
+    """A parameter that a run of the workflow takes."""
+
+    name: str
+    type: ParameterType = "str"
+    default: Any = None
+    has_default: bool = False
+    required: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class StepDefinition:
+    """A step: durations are seconds, `None` is the engine's own default."""
+
+    name: str
+    function: str
+    dependencies: tuple[str, ...] = ()
+    """Everything it waits for: as written, or the step before it, and the steps it refers to."""
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    references: frozenset[str] = frozenset()
+    """The steps whose outputs its arguments ask for by `{{step.output}}`."""
+    parameters: frozenset[str] = frozenset()
+    """The run parameters that its arguments ask for by `{{params.name}}`."""
+    templated: bool = False
+    """Whether its arguments have to go through `substitute`: they have references, or doubled braces."""
+    max_retries: int = 0
+    retry_delay: float | None = None
+    timeout: float | None = None
+    queue: str | None = None
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class WorkflowDefinition:
+    """A workflow as a file defines it."""
+
+    name: str
+    path: Path
+    """The file, absolute."""
+    description: str = ""
+    params: tuple[ParameterDefinition, ...] = ()
+    steps: tuple[StepDefinition, ...] = ()
+
+
+# --- what a file may say ------------------------------------------------------------------------------------
+
+
+_Table = TypeVar("_Table", bound=msgspec.Struct)
+
+
+class _Parameter(msgspec.Struct):
+    type: ParameterType = "str"
+    default: Any = msgspec.UNSET
+    required: bool | None = None
+    description: str = ""
+
+
+class _Step(msgspec.Struct):
+    name: str
+    function: str
+    dependencies: list[str] | None = None
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    max_retries: int = 0
+    retry_delay: float | None = None
+    timeout: float | None = None
+    queue: str | None = None
+    priority: int = 0
+
+
+class _Outline(msgspec.Struct):
+    name: str
+    steps: list[Any]
+    description: str = ""
+    params: dict[str, Any] = {}
+
+
+class _File(NamedTuple):
+    name: str
+    description: str
+    params: Mapping[str, _Parameter]
+    steps: Sequence[_Step]
+
+
+def load_workflow_file(path: str | os.PathLike[str]) -> WorkflowDefinition:
+    """Read a `.toml` or `.json` file, importing nothing; raises `ConfigError` that names every mistake."""
+    file = Path(path).absolute()
+    reader = _Reader(_read(file))
+    definition = reader.definition(file)
+    if reader.problems:
+        raise ConfigError(file, reader.problems)
+    return definition
+
+
+# --- from text to data --------------------------------------------------------------------------------------
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    parse = {".toml": _toml, ".json": _json}.get(file.suffix.lower())
+    if parse is None:
+        raise ConfigError(file, [f"expected a .toml or .json file, got {file.suffix or 'no suffix'}"])
+    try:
+        data = parse(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(file, [f"cannot be read: {error.strerror}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(file, [f"is no {file.suffix[1:].upper()}: {error}"]) from error
+    if not isinstance(data, dict):
+        raise ConfigError(file, [f"expected an object with name and steps, got {type(data).__name__}"])
+    return data
+
+
+def _toml(text: str) -> Any:
+    return tomllib.loads(text)
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return result
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _read(file: Path) -> _File:
+    problems: list[str] = []
+    for outline in _tables({"": _parsed(file)}, _Outline, problems):
+        params = {f"params.{name}": each for name, each in outline.params.items()}
+        steps = {f"steps[{index}]": each for index, each in enumerate(outline.steps)}
+        found_params = _tables(params, _Parameter, problems)
+        found_steps = _tables(steps, _Step, problems)
+        if not problems:
+            named = dict(zip(outline.params, found_params, strict=True))
+            return _File(outline.name, outline.description, named, found_steps)
+    raise ConfigError(file, problems)
+
+
+def _tables(places: Mapping[str, Any], kind: type[_Table], problems: list[str]) -> list[_Table]:
+    """Those tables that are of their kind, by their places in the file."""
+    found = []
+    for place, table in places.items():
+        prefix = f"{place}." if place else ""
+        problems += [f"{prefix}{key}: unknown key, {hint}" for key, hint in _unknown_keys(table, kind)]
+        try:
+            found.append(msgspec.convert(table, kind))
+        except msgspec.ValidationError as error:
+            text, _, inside = str(error).partition(" - at `$")
+            where = (place + inside.rstrip("`")).lstrip(".") or "the file"
+            problems.append(f"{where}: {text[:1].lower()}{text[1:]}")
+    return found
+
+
+def _unknown_keys(table: Any, kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    known = kind.__struct_fields__
+    for key in table if isinstance(table, dict) else ():
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            yield key, f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
+
+
+# --- from data to a definition ------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Turns what a file says into a definition, collecting what is wrong with it."""
+
+    def __init__(self, raw: _File) -> None:
+        self._raw = raw
+        self.problems: list[str] = []
+
+    def definition(self, file: Path) -> WorkflowDefinition:
+        raw = self._raw
+        self._try("name", lambda: check_name("name", raw.name))
+        if not raw.steps:
+            self.problems.append("steps: expected at least one step")
+        params = tuple(self._parameter(name, each) for name, each in raw.params.items())
+        steps = tuple(self._step(index, each) for index, each in enumerate(raw.steps))
+        self._check_names()
+        self._check_references(steps)
+        return WorkflowDefinition(raw.name, file, raw.description, params, steps)
+
+    def _try(self, place: str, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except BindingError as error:
+            self.problems += [f"{place}: {problem}" for problem in error.problems]
+        except InputError as error:
+            self.problems.append(f"{place}: {str(error).removeprefix(place.rpartition('.')[2] + ': ')}")
+        return None
+
+    def _parameter(self, name: str, raw: _Parameter) -> ParameterDefinition:
+        place = f"params.{name}"
+        has_default = raw.default is not msgspec.UNSET
+        if not name.isidentifier():
+            self.problems.append(
+                f"{place}: a parameter's name is a Python name, as functions ask for it by name"
+            )
+        if has_default and raw.required:
+            self.problems.append(f"{place}: it is required and has a default, leave out one of both")
+        default = None
+        if has_default:
+            # The default of a path stays as written: it is relative to where the workflow is started.
+            checked = self._try(f"{place}.default", lambda: _converted(raw.default, raw.type))
+            default = raw.default if raw.type == "path" else checked
+        return ParameterDefinition(
+            name=name,
+            type=raw.type,
+            default=default,
+            has_default=has_default,
+            required=not has_default if raw.required is None else raw.required,
+            description=raw.description,
+        )
+
+    def _step(self, index: int, raw: _Step) -> StepDefinition:
+        place = f"steps[{index}]"
+        arguments = {"args": raw.args, "kwargs": raw.kwargs}
+        references: frozenset[str] = frozenset()
+        parameters: frozenset[str] = frozenset()
+        for name, value in arguments.items():
+            found = self._try(f"{place}.{name}", partial(_asked_for, value))
+            if found is not None:
+                references, parameters = references | found[0], parameters | found[1]
+        self._check_step(place, raw)
+        return StepDefinition(
+            name=raw.name,
+            function=raw.function,
+            dependencies=self._dependencies(index, raw, references),
+            args=tuple(raw.args),
+            kwargs=MappingProxyType(raw.kwargs),
+            references=references,
+            parameters=parameters,
+            templated=is_templated(raw.args) or is_templated(raw.kwargs),
+            max_retries=raw.max_retries,
+            retry_delay=raw.retry_delay,
+            timeout=raw.timeout,
+            queue=raw.queue,
+            priority=raw.priority,
+        )
+
+    def _check_step(self, place: str, raw: _Step) -> None:
+        self._try(f"{place}.name", lambda: check_name("name", raw.name))
+        module, colon, qualname = raw.function.partition(":")
+        parts = [*module.split("."), *qualname.split(".")]
+        if not colon or not all(part.isidentifier() for part in parts):
+            self.problems.append(f"{place}.function: expected 'module:function', got {raw.function!r}")
+        self._try(
+            f"{place}.max_retries",
+            lambda: check_int("max_retries", raw.max_retries, least=0, most=MAX_RETRIES),
+        )
+        self._try(
+            f"{place}.priority",
+            lambda: check_int("priority", raw.priority, least=-MAX_PRIORITY, most=MAX_PRIORITY),
+        )
+        if raw.retry_delay is not None:
+            self._try(f"{place}.retry_delay", lambda: duration_us("retry_delay", raw.retry_delay or 0))
+        if raw.timeout is not None:
+            self._try(f"{place}.timeout", lambda: duration_us("timeout", raw.timeout or 0, least_us=1))
+        if raw.queue is not None:
+            self._try(f"{place}.queue", lambda: check_name("queue", raw.queue))
+
+    def _dependencies(self, index: int, raw: _Step, references: frozenset[str]) -> tuple[str, ...]:
+        written = raw.dependencies
+        if written is None:
+            written = [self._raw.steps[index - 1].name] if index else []
+        in_order = [each.name for each in self._raw.steps if each.name in references]
+        return tuple(dict.fromkeys([*written, *in_order]))
+
+    def _check_names(self) -> None:
+        names = [each.name for each in self._raw.steps]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                self.problems.append(f"steps[{index}].name: there is a step {name!r} already")
+            if name == PARAMS:
+                self.problems.append(
+                    f"steps[{index}].name: {PARAMS!r} means the run's parameters in references, "
+                    "choose another name"
+                )
+
+    def _check_references(self, steps: tuple[StepDefinition, ...]) -> None:
+        names = [each.name for each in steps]
+        for index, step in enumerate(steps):
+            place = f"steps[{index}]"
+            written = self._raw.steps[index].dependencies or []
+            for name in dict.fromkeys(written):
+                if name not in names:
+                    self.problems.append(
+                        f"{place}.dependencies: there is no step {name!r}{_hint(name, names)}"
+                    )
+            for name in sorted(step.references.difference(names)):
+                self.problems.append(f"{place}: {{{{{name}.output}}}} refers to no step{_hint(name, names)}")
+            for name in sorted(step.parameters.difference(self._raw.params)):
+                hint = _hint(name, list(self._raw.params))
+                self.problems.append(f"{place}: {{{{params.{name}}}}} refers to no parameter{hint}")
+
+
+def _asked_for(value: Any) -> tuple[frozenset[str], frozenset[str]]:
+    return find_references(value), find_parameters(value)
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+# --- parameters of a run ------------------------------------------------------------------------------------
+
+
+def run_parameters(definition: WorkflowDefinition, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters for a run: texts (as a command line gives them) converted, defaults filled in.
+
+    A `path` becomes absolute, so that a run that goes on elsewhere means the same folder. Raises
+    `ConfigError` that names every parameter that is unknown, missing or of another type.
+    """
+    known = {each.name: each for each in definition.params}
+    problems = [
+        f"there is no parameter {name!r}{_hint(name, list(known)) or _expected(known)}"
+        for name in given
+        if name not in known
+    ]
+    values: dict[str, Any] = {}
+    for name, parameter in known.items():
+        if name in given or parameter.has_default:
+            try:
+                values[name] = _converted(given.get(name, parameter.default), parameter.type)
+            except InputError as error:
+                problems.append(f"parameter {name!r}: {error}")
+        elif parameter.required:
+            problems.append(f"the parameter {name!r} ({parameter.type}) is missing")
+    if problems:
+        raise ConfigError(definition.path, problems)
+    return values
+
+
+def _expected(known: Mapping[str, Any]) -> str:
+    return f", expected {', '.join(known)}" if known else ", this workflow takes none"
+
+
+def _converted(value: Any, kind: ParameterType) -> Any:
+    try:
+        return _CONVERTERS[kind](value)
+    except (TypeError, ValueError) as error:
+        shown = f": {error}" if kind == "json" else ""
+        raise InputError(f"expected {kind}, got {value!r}{shown}") from error
+
+
+def _as_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _as_int(value: Any) -> int:
+    if isinstance(value, str):
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _as_float(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
+
+
+def _as_bool(value: Any) -> bool:
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _as_path(value: Any) -> str:
+    if not value:
+        raise ValueError
+    return str(Path(value).expanduser().absolute())
+
+
+def _as_json(value: Any) -> Any:
+    return _json(value) if isinstance(value, str) else value
+
+
+_CONVERTERS: Final[Mapping[ParameterType, Callable[[Any], Any]]] = MappingProxyType(
+    {
+        "str": _as_text,
+        "int": _as_int,
+        "float": _as_float,
+        "bool": _as_bool,
+        "path": _as_path,
+        "json": _as_json,
+    }
+)
+
+
+# --- functions of a file ------------------------------------------------------------------------------------
+
+
+def import_functions(definition: WorkflowDefinition) -> dict[str, Callable[..., Any]]:
+    """The function of each step, by the step's name; raises `ConfigError` that names every one not found.
+
+    Modules beside the file are found as well as those that are installed: its folder is added to the end of
+    the import path, where it shadows nothing, and stays there, so that recovered runs find them too.
+    """
+    folder = definition.path.parent
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    importlib.invalidate_caches()
+    registry = FunctionRegistry()
+    functions: dict[str, Callable[..., Any]] = {}
+    problems = []
+    for index, step in enumerate(definition.steps):
+        try:
+            _check_origin(step.function, folder)
+            functions[step.name] = registry.resolve(step.function)
+        except UnresolvedFunctionError as error:
+            problems.append(f"steps[{index}].function: {step.function!r}: {error.detail}")
+        except InputError as error:
+            problems.append(f"steps[{index}].function: {error}")
+    if problems:
+        raise ConfigError(definition.path, problems)
+    return functions
+
+
+def _check_origin(function: str, folder: Path) -> None:
+    """Refuse a module beside the file whose name means another module: it would be imported instead."""
+    top = function.partition(":")[0].partition(".")[0]
+    beside = [path for path in (folder / f"{top}.py", folder / top / "__init__.py") if path.is_file()]
+    spec = importlib.util.find_spec(top) if beside else None
+    origin = Path(spec.origin) if spec is not None and spec.origin else None
+    if beside and (origin is None or not any(origin.exists() and origin.samefile(path) for path in beside)):
+        raise InputError(
+            f"{beside[0].name} beside the file is hidden by another module {top!r} "
+            f"({origin or 'built in'}); rename it"
+        )
