@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from actors.clock.zones import SECOND_US
 from actors.schedule.firing import next_fire, previous_fire
-from actors.schedule.tally import count_fires
+from actors.schedule.missed import count_fires
 
 if TYPE_CHECKING:
     from actors.schedule.spec import Firing
@@ -59,9 +59,7 @@ def _newest(schedule: Schedule, first: Firing, now_us: int) -> Firing:
 
 def _count(schedule: Schedule, first: Firing, last: Firing) -> int:
     """Count the instants from `first` on and before `last`."""
-    if first.at_us == last.at_us:
-        return 0
-    return 1 + count_fires(schedule.spec, first.at_us, last.at_us)
+    return count_fires(schedule.spec, first.at_us - 1, last.at_us - 1)
 
 
 def _served(schedule: Schedule, first: Firing, newest: Firing, now_us: int) -> tuple[Firing, ...]:

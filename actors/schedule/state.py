@@ -161,7 +161,7 @@ class SchedulerState:
                     firing.job_id,
                     firing.name,
                     firing.schedule_id,
-                    None if self._is_present(firing) else _plain(firing.target),
+                    None if self._has_present_target(firing) else _plain(firing.target),
                     firing.unwanted,
                 )
                 for firing in self.firings.values()
@@ -206,9 +206,9 @@ class SchedulerState:
         """Return the jobs of this incarnation that have not ended, oldest first."""
         return self.open.get(schedule.schedule_id, NONE_OPEN)
 
-    def _is_present(self, firing: OpenFiring) -> bool:
+    def _has_present_target(self, firing: OpenFiring) -> bool:
         schedule = self.schedules.get(firing.name)
-        return schedule is not None and schedule.target is firing.target
+        return schedule is not None and schedule.target == firing.target
 
     # -- schedules -----------------------------------------------------------------------------------
 
