@@ -14,6 +14,8 @@ from actors.runtime.clock import SystemClock
 from actors.runtime.engine import Runtime
 from actors.runtime.events import EngineClosed, EngineOpened
 from actors.runtime.executor import ThreadExecutor
+from actors.schedule.actor import SchedulerActor
+from actors.schedule.messages import SCHEDULE_EVENTS
 from actors.workflow.actor import SupervisorActor
 from actors.workflow.messages import WORKFLOW_EVENTS
 from eventstore.codec import EventCodec
@@ -24,13 +26,13 @@ if TYPE_CHECKING:
     from actors.runtime.functions import FunctionRegistry
     from eventstore.log import Log
 
-ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, ClockActor)
+ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, SchedulerActor, ClockActor)
 """The actors of an engine."""
 
 
 def event_codec() -> EventCodec:
     """Return a codec for every event there is."""
-    return EventCodec((EngineOpened, EngineClosed, *CLOCK_EVENTS, *QUEUE_EVENTS, *WORKFLOW_EVENTS))
+    return EventCodec((EngineOpened, EngineClosed, *CLOCK_EVENTS, *QUEUE_EVENTS, *SCHEDULE_EVENTS, *WORKFLOW_EVENTS))
 
 
 def open_runtime(

@@ -34,6 +34,7 @@ from actors.queue.messages import (
     JobUnresolved,
     JobView,
     LeaseJob,
+    ListJobs,
     ListQueues,
     PauseQueue,
     PeekQueue,
@@ -41,6 +42,7 @@ from actors.queue.messages import (
     QueueResumed,
     QueueStats,
     Release,
+    ReleaseAll,
     ResumeQueue,
     RetryJob,
     SettleLease,
@@ -133,11 +135,11 @@ class QueueRules:
             if job.epoch == context.epoch:
                 decision.do(StartAttempt(key=job.key, correlation=job.owner))
             else:
-                interrupt(job, context, decision, charged=job.counted, reason=PROCESS_ENDED)
+                interrupt(state, job, context, decision, charged=job.counted, reason=PROCESS_ENDED)
         for job_id in state.leases:
             job = state.jobs[job_id]
             if job.epoch != context.epoch:
-                interrupt(job, context, decision, charged=False, reason="process ended while taken by hand")
+                interrupt(state, job, context, decision, charged=False, reason="process ended while taken by hand")
         for jobs in state.unresolved.values():
             for job_id in jobs:
                 if state.jobs[job_id].epoch != context.epoch:
@@ -294,7 +296,7 @@ def _finished(state: QueueState, message: AttemptFinished, context: Context, dec
     elif message.outcome == "unresolved":
         decision.emit(JobUnresolved(job.job_id, job.attempt, message.error, context.now_us), job.owner)
     else:
-        interrupt(job, context, decision, charged=False, reason="returned")
+        interrupt(state, job, context, decision, charged=False, reason="returned")
 
 
 def _stale(state: QueueState, message: AttemptFinished, context: Context, decision: Decision) -> None:
@@ -326,7 +328,7 @@ def _stale(state: QueueState, message: AttemptFinished, context: Context, decisi
 def _shutdown(state: QueueState, _message: Shutdown, context: Context, decision: Decision) -> None:
     """Interrupt what still runs; the engine closes and nobody is charged."""
     for job in state.running.values():
-        interrupt(job, context, decision, charged=False, reason="closed")
+        interrupt(state, job, context, decision, charged=False, reason="closed")
 
 
 # -- single jobs -----------------------------------------------------------------------------------------------
@@ -460,6 +462,10 @@ def _unfinished(state: QueueState, message: Unfinished, _context: Context, decis
     decision.answer(running + waiting)
 
 
+def _list_jobs(state: QueueState, message: ListJobs, _context: Context, decision: Decision) -> None:
+    decision.answer(tuple(job.job_id for job in state.jobs.values() if job.queue == message.queue))
+
+
 def _list_queues(state: QueueState, _message: ListQueues, _context: Context, decision: Decision) -> None:
     decision.answer(tuple(state.lines))
 
@@ -486,9 +492,11 @@ _RULES: dict[type[Message], Callable[[QueueState, Any, Context, Decision], None]
     GetStats: _get_stats,
     PeekQueue: _peek,
     Unfinished: _unfinished,
+    ListJobs: _list_jobs,
     ListQueues: _list_queues,
     AddResource: allocation.add,
     Allocate: allocation.allocate,
     Release: allocation.release,
+    ReleaseAll: allocation.release_all,
     GetResources: allocation.get,
 }

@@ -47,5 +47,5 @@ def expire_leases(state: QueueState, context: Context) -> Decision:
     decision = Decision()
     for job_id, until_us in state.leases.items():
         if until_us <= context.now_us:
-            interrupt(state.jobs[job_id], context, decision, charged=True, reason="lease expired")
+            interrupt(state, state.jobs[job_id], context, decision, charged=True, reason="lease expired")
     return decision

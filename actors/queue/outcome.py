@@ -88,13 +88,15 @@ def retry_delay_us(policy: RetryPolicy, failures: int, job_id: str) -> int:
     return max(1, bound * drawn >> 64)
 
 
-def interrupt(job: Job, context: Context, decision: Decision, *, charged: bool, reason: str) -> None:
+def interrupt(
+    state: QueueState, job: Job, context: Context, decision: Decision, *, charged: bool, reason: str) -> None:
     """Record that an attempt was cut short: ready again, or parked once it has cost enough attempts."""
     total = job.charged + charged
     if charged and total >= max(job.retry.max_retries + 1, MIN_STARTS):
         error = f"{INTERRUPTED}: the process or lease ended during each of {total} attempts"
         decision.emit(JobFailed(job.job_id, job.attempt, error, "", context.now_us), job.owner)
         tell_end(job, JobStatus.FAILED, error, context, decision, charged=total)
+        cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision)
     else:
         decision.emit(AttemptInterrupted(job.job_id, job.attempt, context.now_us, charged, reason), job.owner)
 

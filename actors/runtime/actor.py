@@ -6,12 +6,13 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 import pykka
 
 from actors.runtime.errors import InternalError
 from actors.runtime.journal import Item
 from actors.runtime.mailbox import Mailbox, refuse
-from actors.runtime.messages import Context, Decision, Inspect, Known, Letter, Message, Nudge, Resume
+from actors.runtime.messages import Context, Decision, Inspect, Known, Letter, Message, Nudge, Resume, TakeSnapshot
 from actors.runtime.wake import WakeAt
 from eventstore.errors import LogisticsError
 from eventstore.records import Record
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from actors.runtime.rules import Rules
 
 logger = logging.getLogger("logistics.actors")
+
+encode_image = msgspec.msgpack.Encoder().encode
 
 
 class EventSourcedActor(pykka.ThreadingActor):
@@ -84,13 +87,18 @@ class EventSourcedActor(pykka.ThreadingActor):
         item = Item(self.generation)
         tells: list[tuple[str, Message]] = []
         context = runtime.context({})
+        snapshot = False
         for letter in letters:
-            if letter.generation is None or letter.generation == self.generation:
+            if type(letter.message) is TakeSnapshot:
+                snapshot = True
+            elif letter.generation is None or letter.generation == self.generation:
                 self._take(letter, context, item, tells)
             else:
                 refuse(letter)
         for settled in self.rules.settle(self.state, context):
             self._apply(settled, item, tells, cause="")
+        if snapshot:
+            item.snapshot = (self.rules.name, encode_image(self.state.dump()))
         self._arm(context, tells)
         yield "evolved"
         if not self._hand_over(item):
@@ -200,7 +208,7 @@ class EventSourcedActor(pykka.ThreadingActor):
         """
         journal = self._runtime.journal
         durable = journal.durable
-        return self._last_number <= durable and journal.generation == self.generation
+        return bool(self._last_number <= durable and journal.generation == self.generation)
 
     def _forget_durable(self) -> None:
         durable = self._runtime.journal.durable

@@ -48,6 +48,8 @@ JOIN_S = 10.0
 class Runtime:
     """One open store: its log, journal, actors and executor."""
 
+    journal_type: ClassVar[type[Journal]] = Journal
+
     def __init__(
         self,
         log: Log,
@@ -65,7 +67,7 @@ class Runtime:
         self.clock = clock
         self.directory = Directory()
         self.watch = Watch()
-        self.journal = Journal(
+        self.journal = self.journal_type(
             log,
             clock,
             perform=self.perform,
@@ -114,15 +116,19 @@ class Runtime:
     # -- opening ---------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Raise the epoch, write the barrier, fold the log, start the actors. Blocks until commands are served."""
-        self.journal.epoch = self.log.head.epoch + 1
-        self.journal.watermark = self.log.head.position
-        self.write_barrier()
-        self.publish(self.build())
+        """Raise the epoch, recover, start the actors and the journal; commands are served when this returns."""
+        self.begin()
         self.journal.start()
 
+    def begin(self) -> None:
+        """Raise the epoch, write the barrier, fold the log and publish the actors."""
+        self.journal.epoch = self.log.head.epoch + 1
+        self.journal.expected = self.log.head.position
+        self.write_barrier()
+        self.publish(self.build())
+
     def write_barrier(self) -> None:
-        """Commit a synced frame on top of what was read (R12)."""
+        """Commit a synced frame on top of what was read; until then none of it counts as durable (R12)."""
         version, tzdata = self._stamp
         journal = self.journal
         event = EngineOpened(
@@ -160,6 +166,11 @@ class Runtime:
         for ref in self._refs.values():
             with contextlib.suppress(ActorDeadError):
                 _ = ref.stop(block=False)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether commands are taken."""
+        return self._intake_open
 
     # -- commands ------------------------------------------------------------------------------------------
 
@@ -213,8 +224,7 @@ class Runtime:
         wait_s = 0.01
         while not self._closing.is_set():
             try:
-                head = self.log.reopen()
-                self.journal.watermark = head.position
+                self.journal.expected = self.log.reopen().position
                 self.write_barrier()
                 refs = self.build()
             except (FencedError, CorruptStoreError, CodecError) as hopeless:
@@ -223,7 +233,7 @@ class Runtime:
             except Exception as again:  # noqa: BLE001 -- the disk is not back yet
                 logger.warning("the store cannot be written yet: %s", again)
                 yield "waiting"
-                self._closing.wait(wait_s)
+                self.pause(wait_s)
                 wait_s = min(wait_s * 2, 5.0)
                 self.journal.close_gate()
                 continue
@@ -231,6 +241,10 @@ class Runtime:
             self.publish(refs)
             yield "published"
             return
+
+    def pause(self, seconds: float) -> None:
+        """Wait before the disk is tried again, or until the engine closes."""
+        self._closing.wait(seconds)
 
     def _too_many_rebuilds(self) -> bool:
         now = time.monotonic()

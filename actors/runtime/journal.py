@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import EngineClosedError
-from eventstore.errors import NotWrittenError, OutcomeUnknownError
+from eventstore.errors import NotWrittenError, OutcomeUnknownError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ DEFINITE_TRIES = 5
 class Item:
     """Everything one actor's turn leaves behind: written in one frame or not at all (R3)."""
 
-    __slots__ = ("effects", "events", "generation", "number", "records", "replies", "snapshot", "urgent")
+    __slots__ = ("effects", "events", "generation", "number", "position", "records", "replies", "snapshot", "urgent")
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
@@ -43,7 +43,9 @@ class Item:
         self.events: list[Event] = []
         self.effects: list[Effect] = []
         self.replies: list[tuple[Reply, Any]] = []
-        self.snapshot: Callable[[int], None] | None = None
+        self.position = 0
+        """Where the log ends with this item, once it is written: its own place, not that of its frame (R19)."""
+        self.snapshot: tuple[str, bytes] | None = None
         self.urgent = False
 
     @property
@@ -97,6 +99,8 @@ class Journal:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self.epoch = 0
+        self.expected = 0
+        """Where the log ends, as we know it: the condition of the next append."""
         self.generation = 0
         self.durable = 0
         """Number of the newest item that is durable. Numbers are never used twice (R6)."""
@@ -130,6 +134,11 @@ class Journal:
     def backlog(self) -> int:
         """Items that wait to be written."""
         return self._inbox.qsize()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to collect, or the end of something."""
+        return bool(self._carried) or self._inbox.qsize() > 0
 
     @staticmethod
     def refuse(item: Item, error: BaseException | None = None) -> None:
@@ -212,14 +221,16 @@ class Journal:
     def ending(self) -> Failure | _Stop | None:
         """Take the failure or the stop that `collect` met behind the last item, if any."""
         if self._carried and not isinstance(self._carried[0], Item):
-            ending = self._carried.popleft()
-            assert not isinstance(ending, Item)
-            return ending
+            return self._carried.popleft()  # type: ignore[return-value]  # looked at in the line above
         return None
 
     def commit(self, batch: Sequence[Item]) -> None:
         """Write one frame, conditional on the head we know, and sync it. An item is never split (R3)."""
         records = [record for item in batch for record in item.records]
+        position = self.expected
+        for item in batch:
+            position += len(item.records)
+            item.position = position
         if records:
             self.append(records)
         self.durable = batch[-1].number
@@ -231,7 +242,7 @@ class Journal:
             try:
                 head = self._log.append(
                     records,
-                    expected=self.watermark,
+                    expected=self.expected,
                     epoch=self.epoch,
                     recorded_us=max(self._clock.now_us(), head.recorded_us),
                 )
@@ -240,7 +251,7 @@ class Journal:
                     raise
             else:
                 break
-        self.watermark = head.position
+        self.watermark = self.expected = head.position
         self.commits += 1
 
     def release(self, batch: Sequence[Item]) -> Iterator[str]:
@@ -257,11 +268,17 @@ class Journal:
                 reply.set(value)
                 yield "reply"
             if item.snapshot is not None:
-                item.snapshot(self.watermark)
+                self._save_snapshot(*item.snapshot, item.position)
                 yield "snapshot"
         if events:
             self._published(events, self.watermark)
             yield "published"
+
+    def _save_snapshot(self, name: str, data: bytes, position: int) -> None:
+        try:
+            self._log.save_snapshot(name, position, data)
+        except StoreError:
+            logger.warning("the snapshot of %r could not be kept; work goes on without it", name, exc_info=True)
 
     # -- failure ----------------------------------------------------------------------------------------
 

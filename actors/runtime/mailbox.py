@@ -81,13 +81,13 @@ class Mailbox:
     def _refuse_rest(self) -> None:
         held, self._held = self._held, None
         if held is not None:
-            _refuse_envelope(held)
+            refuse_envelope(held)
         while True:
             try:
                 envelope = self._queue.get_nowait()
             except queue.Empty:
                 return
-            _refuse_envelope(envelope)
+            refuse_envelope(envelope)
 
 
 def refuse(letter: Letter) -> None:
@@ -96,7 +96,8 @@ def refuse(letter: Letter) -> None:
         letter.reply.fail(OutcomeUnknownError("the engine was rebuilt or closed before it took this command"))
 
 
-def _refuse_envelope(envelope: Any) -> None:
+def refuse_envelope(envelope: Any) -> None:
+    """Answer whoever waits for something in a mailbox that nobody will read."""
     if type(envelope.message) is Letter:
         refuse(envelope.message)
     if envelope.reply_to is not None:  # Pykka's own stop, asked for twice

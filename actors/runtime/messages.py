@@ -52,6 +52,10 @@ class Inspect(Message, frozen=True, tag="runtime.inspect"):
     """A query for the actor's whole state as plain data: for tests, snapshots and time travel."""
 
 
+class TakeSnapshot(Message, frozen=True, tag="runtime.take_snapshot"):
+    """Have the actor hand a copy of its state to the journal, which places it (R19)."""
+
+
 class Known(NamedTuple):
     """What the log says of an entity that memory has forgotten."""
 

@@ -8,6 +8,7 @@ fail where they cannot. What no annotation of msgspec's describes comes back as 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import operator
@@ -39,7 +40,6 @@ _LONGEST_SHOWN: Final = 40
 _TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels; flatten it"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_encode_sorted: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode: Final = msgspec.msgpack.Decoder().decode
 _decode_call: Final = msgspec.msgpack.Decoder(tuple[tuple[Any, ...], dict[str, Any]]).decode
 
@@ -194,11 +194,17 @@ class _Canonical:
             return self._mapping(value, depth)
         if isinstance(value, list | tuple):
             return self._sequence(value, depth)
-        for _, field in _fields(value):
-            if self(field, depth + 1) is not field:
-                # A set is in here somewhere. This encoder sorts dicts too, but knows how records are written.
-                return msgspec.Raw(_encode_sorted(value))
-        return value
+        changed = {name: new for name, old in _fields(value) if (new := self(old, depth + 1)) is not old}
+        return _with_fields(value, changed) if changed else value
+
+
+def _with_fields(value: Any, changed: Mapping[str, Any]) -> Any:
+    """A copy of a record that is written with other fields; it is never shown to anybody."""
+    clone = copy.copy(value)
+    set_field = msgspec.structs.force_setattr if isinstance(value, msgspec.Struct) else object.__setattr__
+    for name, new in changed.items():
+        set_field(clone, name, new)
+    return clone
 
 
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
@@ -234,7 +240,7 @@ def _located(roots: Mapping[str, Any], error: Exception) -> PayloadError:
             path, why = found
             return PayloadError(f"{path}: {why}", path=path)
     path = " and ".join(roots)
-    return PayloadError(f"{path}: {_why(None, error)}", path=path)
+    return PayloadError(f"{path}: {type(error).__name__}: {error}", path=path)
 
 
 class _Search:

@@ -1,0 +1,254 @@
+"""Those who use the simulated engine: they send commands, repeat what was not answered, and believe nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.messages import (
+    FINAL,
+    CancelJob,
+    EnqueueJobs,
+    GetJob,
+    JobSpec,
+    LeaseJob,
+    PauseQueue,
+    ResumeQueue,
+    RetryJob,
+    RetryPolicy,
+    SettleLease,
+)
+from actors.runtime.errors import BusyError, ConflictingIdError, InputError, UnknownIdError
+from actors.schedule.messages import JobTemplate, Policies, PutSchedule, RemoveSchedule
+from actors.schedule.spec import IntervalSpec
+from actors.simulation.checks import violated
+from actors.workflow.messages import AdoptRun, CancelRun, Plan, PlanStep, StartRun
+from eventstore.errors import StoreError
+
+if TYPE_CHECKING:
+    from actors.runtime.messages import Message
+    from actors.runtime.reply import Reply
+    from actors.simulation.world import World
+
+REFUSALS = (ConflictingIdError, InputError, UnknownIdError)
+QUEUES = ("a", "b")
+SCHEDULES = ("x", "y")
+
+
+class Caller:
+    """One who waits for one answer at a time; what was not answered for sure is said again, word for word."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self._world = world
+        self._random = world.random
+        self.number = number
+        self.reply: Reply | None = None
+        self._message: Message | None = None
+        self._to = ""
+        self._made = 0
+        self._jobs: list[JobSpec] = []
+        self._runs: list[str] = []
+        self._lease: Any = None
+        self.last_message: Message | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is due."""
+        return self._message is not None
+
+    def lose_connection(self) -> None:
+        """The engine's process has died: there will be no answer."""
+        if self.reply is not None:
+            self.reply = None
+            self._grow_stale()
+
+    def step(self) -> None:
+        """Take an answer, repeat, or say something new."""
+        if self._message is None:
+            self._to, self._message = self._anything()
+            self.last_message = self._message
+        if self.reply is None:
+            self._send()
+        elif self.reply.done:
+            self._take_answer()
+
+    def _send(self) -> None:
+        try:
+            assert self._message is not None
+            self.reply = self._world.runtime.send(self._to, self._message, cause=f"caller:{self.number}")
+        except (StoreError, BusyError):
+            self.reply = None
+
+    def _take_answer(self) -> None:
+        assert self.reply is not None
+        reply, self.reply = self.reply, None
+        try:
+            answer = reply.get(0)
+        except StoreError:
+            self._grow_stale()
+            return
+        except REFUSALS as refusal:
+            self._check_refusal(refusal)
+        else:
+            self._check(answer)
+        self._message = None
+
+    def _grow_stale(self) -> None:
+        """What was sent once may be on record by now."""
+        if isinstance(self._message, EnqueueJobs):
+            self._message = EnqueueJobs(jobs=self._message.jobs)
+
+    # -- what is said ------------------------------------------------------------------------------------------
+
+    def _anything(self) -> tuple[str, Message]:
+        choices: list[tuple[int, Any]] = [
+            (6, self._enqueue),
+            (3, self._start_run),
+            (5, self._query),
+            (2, self._cancel_job),
+            (1, self._cancel_run),
+            (1, self._retry),
+            (2, self._enqueue_again),
+            (1, self._pause_or_resume),
+            (2, self._lease_or_settle),
+            (1, self._schedule),
+            (1, self._adopt),
+        ]
+        make = self._random.choices([make for _, make in choices], [weight for weight, _ in choices])[0]
+        said: tuple[str, Message] = make()
+        return said
+
+    def _new_id(self, kind: str) -> str:
+        self._made += 1
+        return f"{kind}{self.number}-{self._made}"
+
+    def _enqueue(self) -> tuple[str, Message]:
+        specs = []
+        for _ in range(self._random.randint(1, 3)):
+            after = ()
+            if specs and self._random.random() < 0.2:  # noqa: PLR2004 -- a fifth
+                after = (specs[0].job_id,)
+            specs.append(
+                JobSpec(
+                    self._new_id("j"),
+                    self._random.choice(QUEUES),
+                    "job",
+                    self._random.choice(("m:short", "m:long")),
+                    b"\x92\x90\x80",
+                    priority=self._random.choice((0, 0, 5)),
+                    retry=RetryPolicy(self._random.randint(0, 2), self._random.choice((0, 1_000_000))),
+                    due_us=self._random.choice((0, 0, 0, self._world.clock.now_us() + 5_000_000)),
+                    after=after,
+                )
+            )
+        self._jobs += specs
+        return "queue", EnqueueJobs(jobs=tuple(specs), fresh=True)
+
+    def _enqueue_again(self) -> tuple[str, Message]:
+        if not self._jobs:
+            return self._enqueue()
+        return "queue", EnqueueJobs(jobs=(self._random.choice(self._jobs[-8:]),))
+
+    def _start_run(self) -> tuple[str, Message]:
+        shape = self._random.choice(SHAPES)
+        steps = tuple(
+            PlanStep(f"s{index}", "m:short", b"\x92\x90\x80", needs, retry=RetryPolicy(self._random.randint(0, 1), 0))
+            for index, needs in enumerate(shape)
+        )
+        plan = Plan(f"w{SHAPES.index(shape)}", steps)
+        run_id = self._new_id("r")
+        self._runs.append(run_id)
+        plan_id = f"p{SHAPES.index(shape)}-{'-'.join(str(step.retry.max_retries) for step in steps)}"
+        return "supervisor", StartRun(run_id=run_id, plan=plan, plan_id=plan_id, params=b"\x80", blocking=True)
+
+    def _some_job(self) -> str:
+        return self._random.choice(self._jobs[-12:]).job_id if self._jobs else "none"
+
+    def _query(self) -> tuple[str, Message]:
+        return "queue", GetJob(job_id=self._some_job())
+
+    def _cancel_job(self) -> tuple[str, Message]:
+        return "queue", CancelJob(job_id=self._some_job())
+
+    def _cancel_run(self) -> tuple[str, Message]:
+        return "supervisor", CancelRun(run_id=self._random.choice(self._runs) if self._runs else "none")
+
+    def _adopt(self) -> tuple[str, Message]:
+        return "supervisor", AdoptRun(workflow=f"w{self._random.randrange(len(SHAPES))}", params=b"\x80")
+
+    def _retry(self) -> tuple[str, Message]:
+        return "queue", RetryJob(job_id=self._some_job())
+
+    def _pause_or_resume(self) -> tuple[str, Message]:
+        command = PauseQueue if self._random.random() < 0.3 else ResumeQueue  # noqa: PLR2004 -- mostly resumed
+        return "queue", command(queue=self._random.choice(QUEUES))
+
+    def _lease_or_settle(self) -> tuple[str, Message]:
+        if self._lease is not None and self._random.random() < 0.8:  # noqa: PLR2004 -- mostly settled
+            key, self._lease = self._lease, None
+            return "queue", SettleLease(key=key, outcome=self._random.choice(("ok", "error")), result=b"\x01")
+        return "queue", LeaseJob(queue=self._random.choice(QUEUES), lease_us=10_000_000)
+
+    def _schedule(self) -> tuple[str, Message]:
+        name = self._random.choice(SCHEDULES)
+        if self._random.random() < 0.2:  # noqa: PLR2004 -- a fifth
+            return "scheduler", RemoveSchedule(name=name)
+        return "scheduler", PutSchedule(
+            name=name,
+            schedule_id=self._new_id("s"),
+            spec=IntervalSpec(interval_s=60 * self._random.randint(1, 3), timezone="UTC"),
+            target=JobTemplate("m:short", b"\x92\x90\x80", retry=RetryPolicy(0)),
+            policies=Policies(overlap=self._random.choice(("skip", "allow", "queue"))),
+        )
+
+    # -- what is believed ----------------------------------------------------------------------------------------
+
+    def _check(self, answer: Any) -> None:
+        durable = self._world.durable()
+        message = self._message
+        if isinstance(message, EnqueueJobs):
+            for spec in message.jobs:
+                if spec.job_id not in durable.jobs:
+                    raise violated("acked but not durable", spec.job_id)
+                self._world.acked_jobs.append(spec.job_id)
+        elif isinstance(message, StartRun):
+            if message.run_id not in durable.runs:
+                raise violated("acked but not durable", message.run_id)
+            self._world.acked_runs.append(message.run_id)
+        elif isinstance(message, GetJob):
+            self._check_view(message.job_id, answer)
+        elif isinstance(message, CancelJob) and answer:
+            if "CANCELLED" not in durable.jobs[message.job_id].statuses:
+                raise violated("acked but not durable", message)
+        elif isinstance(message, LeaseJob) and answer is not None:
+            if durable.jobs[answer.job_id].attempt < answer.attempt:
+                raise violated("acked but not durable", answer)
+            self._lease = answer
+        elif isinstance(message, SettleLease) and answer:
+            if durable.jobs[message.key.job_id].open and durable.jobs[message.key.job_id].attempt == message.key.attempt:
+                raise violated("acked but not durable", message)
+
+    def _check_view(self, job_id: str, view: Any) -> None:
+        """Compare with every durable prefix: the answer must be what one of them says."""
+        history = self._world.durable().jobs.get(job_id)
+        if view is None:
+            if history is not None and history.status not in FINAL:
+                raise violated("query shows state that a crash can take back", f"{job_id} is unknown")
+        elif history is None or view.status not in history.statuses:
+            raise violated("query shows state that a crash can take back", view)
+
+    def _check_refusal(self, refusal: Exception) -> None:
+        """A refusal names a state; it must be a durable one too."""
+        message = self._message
+        if isinstance(message, RetryJob) and isinstance(refusal, InputError) and "is COMPLETED" in str(refusal):
+            if "COMPLETED" not in self._world.durable().jobs[message.job_id].statuses:
+                raise violated("query shows state that a crash can take back", refusal)
+
+
+SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
+    ((),),
+    ((), (0,), (1,)),
+    ((), (), (0, 1)),
+    ((), (0,), (0,), (1, 2)),
+    ((), (0,), (1,), (2,), (3,)),
+)
+"""Graphs of workflows: what each step depends on."""

@@ -1,0 +1,177 @@
+"""The parts of an engine whose place in the simulation is taken by something that a seed can step."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actors.runtime.actor import EventSourcedActor
+from actors.runtime.effects import AttemptFinished, AttemptKey
+from actors.runtime.engine import Runtime
+from actors.runtime.mailbox import refuse_envelope
+from actors.runtime.messages import Letter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from actors.runtime.effects import StartAttempt
+
+
+class SimMailbox:
+    """Pykka's inbox protocol, without a thread to wait in it."""
+
+    def __init__(self) -> None:
+        self.letters: deque[Any] = deque()
+        self.deadline: float | None = None
+        self._closed = False
+
+    def put(self, envelope: Any, /) -> None:
+        """Take a message."""
+        if self._closed:
+            refuse_envelope(envelope)
+        else:
+            self.letters.append(envelope)
+
+    def get(self) -> Any:
+        """Hand out the oldest message."""
+        return self.letters.popleft()
+
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self.letters
+
+    def close(self) -> None:
+        """Refuse what waits and whatever still comes."""
+        self._closed = True
+        while self.letters:
+            refuse_envelope(self.letters.popleft())
+
+
+class SimActor(EventSourcedActor):
+    """Mixed into each actor: it is stepped by the world instead of running on a thread."""
+
+    register: ClassVar[Callable[[SimActor], None]]
+    """Makes a new actor known to its world."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.in_progress: Iterator[str] | None = None
+        self.taken: list[Letter] = []
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return SimMailbox()
+
+    def _start_actor_loop(self) -> None:
+        type(self).register(self)
+
+    @property
+    def mailbox(self) -> SimMailbox:
+        """The inbox, as the class it is."""
+        mailbox: SimMailbox = self.actor_inbox  # type: ignore[assignment]
+        return mailbox
+
+    @property
+    def runnable(self) -> bool:
+        """Whether there is a step to take."""
+        return self.in_progress is not None or bool(self.mailbox.letters)
+
+    def step(self, most: int) -> None:
+        """Go on with the turn in progress, or begin one with up to `most` letters."""
+        if self.in_progress is None:
+            self._begin(most)
+        if self.in_progress is not None:
+            try:
+                next(self.in_progress)
+            except StopIteration:
+                self.in_progress = None
+            except Exception as error:  # noqa: BLE001 -- what a thread's `on_receive` does
+                self.in_progress = None
+                self.give_up(self.taken, error)
+
+    def _begin(self, most: int) -> None:
+        letters = self.mailbox.letters
+        if not isinstance(letters[0].message, Letter):
+            self._handle_receive(letters.popleft().message)  # Pykka's own stop
+            return
+        self.taken = []
+        while letters and len(self.taken) < most and isinstance(letters[0].message, Letter):
+            self.taken.append(letters.popleft().message)
+        self.in_progress = self.turn(self.taken)
+
+
+class SimExecutor:
+    """An executor without threads: the world decides when which attempt ends, and how."""
+
+    def __init__(self, runtime: Runtime, capacity: int, on_start: Callable[[AttemptKey], None]) -> None:
+        self.capacity = capacity
+        self.running: dict[AttemptKey, StartAttempt] = {}
+        self.finished: dict[AttemptKey, AttemptFinished] = {}
+        self.refusing = False
+        self._runtime = runtime
+        self._on_start = on_start
+
+    def start(self, attempt: StartAttempt) -> None:
+        """Begin an attempt, once per key."""
+        if self.knows(attempt.key) or self.refusing:
+            return
+        self._on_start(attempt.key)
+        self.running[attempt.key] = attempt
+
+    def knows(self, key: AttemptKey) -> bool:
+        """Whether an attempt was started and not acknowledged."""
+        return key in self.running or key in self.finished
+
+    def finish(self, key: AttemptKey, *, outcome: str, now_us: int) -> None:
+        """End an attempt."""
+        start = self.running.pop(key)
+        end = AttemptFinished(
+            key=key,
+            outcome=outcome,
+            result=b"\x01" if outcome == "ok" else b"",
+            error="" if outcome == "ok" else "planned",
+            started_us=now_us,
+            run_us=10,
+            correlation=start.correlation,
+        )
+        self.finished[key] = end
+        self.report(end)
+
+    def report(self, end: AttemptFinished) -> None:
+        """Tell the queue."""
+        self._runtime.report(end, f"attempt:{end.key.job_id}/{end.key.attempt}")
+
+    def cancel(self, key: AttemptKey) -> None:
+        """User code cannot be stopped: the world ends it as it would have ended."""
+
+    def acknowledge(self, key: AttemptKey) -> None:
+        """Forget an attempt."""
+        self.finished.pop(key, None)
+
+    def report_unacknowledged(self) -> None:
+        """Tell every end again."""
+        for end in list(self.finished.values()):
+            self.report(end)
+
+    def blocking(self) -> contextlib.AbstractContextManager[None]:
+        """No user code runs here that could wait."""
+        return contextlib.nullcontext()
+
+    def close(self, grace_s: float) -> bool:  # noqa: ARG002 -- virtual functions end when the world says so
+        """Begin nothing new."""
+        self.refusing = True
+        return not self.running
+
+
+class SimRuntime(Runtime):
+    """A runtime whose recovery is stepped."""
+
+    recovering: Iterator[str] | None = None
+
+    def recover(self, error: BaseException) -> None:
+        """Leave the recovery to the world; until it is over the journal rests."""
+        self.recovering = self.recovery(error)
+
+    def pause(self, seconds: float) -> None:
+        """No time passes by itself."""

@@ -1,0 +1,362 @@
+"""A world with one engine in it: everything that happens, happens in the order that a seed draws."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pykka import ActorRegistry
+
+from actors.assembly import ACTORS, event_codec
+from actors.clock.actor import ClockActor
+from actors.queue.messages import ResumeQueue
+from actors.runtime.clock import VirtualClock
+from actors.runtime.fold import fold
+from actors.runtime.journal import Failure
+from actors.runtime.messages import Letter, Nudge, TakeSnapshot
+from actors.schedule.messages import RemoveSchedule
+from actors.simulation.callers import QUEUES, SCHEDULES, Caller
+from actors.simulation.checks import History, Violation, violated
+from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
+from eventstore.errors import StoreError
+from eventstore.faulty_log import Fault, FaultyLog
+from eventstore.memory_log import MemoryLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from actors.runtime.actor import EventSourcedActor
+    from actors.runtime.effects import AttemptKey
+    from actors.runtime.journal import Item
+    from actors.runtime.messages import Message
+    from actors.runtime.reply import Reply
+
+CAPACITY = 3
+CALLERS = 4
+PEACE: tuple[tuple[str, Message], ...] = (
+    *(("queue", ResumeQueue(queue=queue)) for queue in QUEUES),
+    *(("scheduler", RemoveSchedule(name=name)) for name in SCHEDULES),
+)
+"""What is ordered at the end, so that everything can come to rest."""
+HEAL_STEPS = 20_000
+"""Steps in which a healed world must come to rest."""
+HEAL_ROUNDS = 400
+"""How often time is moved to the next thing that is due, while a world heals."""
+
+
+class World:
+    """One engine, its log, its disk, its callers, and whatever befalls them.
+
+    `World(seed).run()` raises `Violation` if an invariant breaks; the seed repeats it to the byte. The types
+    of the parts may be replaced by broken ones, to see that the simulation finds out.
+    """
+
+    runtime_type: ClassVar[type[SimRuntime]] = SimRuntime
+    executor_type: ClassVar[type[SimExecutor]] = SimExecutor
+    actor_types: ClassVar[Sequence[type[EventSourcedActor]]] = ACTORS
+    mixins: ClassVar[tuple[type[SimActor], ...]] = (SimActor,)
+
+    def __init__(self, seed: int, *, steps: int = 300) -> None:
+        self.seed = seed
+        self.steps = steps
+        self.random = Random(seed)  # noqa: S311 -- a seed is the point
+        self.clock = VirtualClock()
+        self.medium = MemoryLog()
+        self.codec = event_codec()
+        self.executed: set[tuple[str, int]] = set()
+        self.acked_jobs: list[str] = []
+        self.acked_runs: list[str] = []
+        self.counts: dict[str, int] = {}
+        """How often what happened: a simulation in which nothing happens proves nothing."""
+        self._history = History()
+        self._actors: list[SimActor] = []
+        self._batch: list[Item] | None = None
+        self._releasing: Iterator[str] | None = None
+        self._faults_left = self.random.randint(steps // 4, steps)
+        self._slow_executor = self.random.random() < 0.5  # noqa: PLR2004 -- half of the worlds
+        self._fault_rate = self.random.choice((0.0, 0.02, 0.1, 0.3))
+        self._drain = self.random.choice((1, 3, 256))
+        self._faulty = True
+        self._types = [
+            type(f"Sim{actor.__name__}", (*self.mixins, actor), {"register": self._actors.append})
+            for actor in self.actor_types
+        ]
+        self.log = FaultyLog(self.medium, self._plan, reopening_fails=self._reopening_fails)
+        self._boot()
+        self.callers = [Caller(self, number) for number in range(CALLERS)]
+
+    # -- running -----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Let everything happen, heal the world, and check what is left."""
+        try:
+            for step in range(self.steps):
+                self._faulty = step < self._faults_left
+                self._step()
+            self._heal()
+            self._check_end()
+        except Violation as violation:
+            violation.add_note(f"seed={self.seed} steps={self.steps}")
+            raise
+        finally:
+            for actor in self._actors:
+                ActorRegistry.unregister(actor.actor_ref)
+
+    def _step(self) -> None:
+        actions = self._actions()
+        action = self.random.choices([act for _, act in actions], [weight for weight, _ in actions])[0]
+        action()
+        if self.runtime.journal.watermark > self.medium.synced:
+            raise violated("subscriber saw what is not durable", self.runtime.journal.watermark)
+
+    def _actions(self) -> list[tuple[float, Callable[[], object]]]:
+        actions: list[tuple[float, Callable[[], object]]] = [(4, self._caller), (1, self._pass_time)]
+        if any(actor.runnable for actor in self._actors):
+            actions.append((16, self._actor))
+        if self._journal_has_work():
+            actions.append((10, self.journal_step))
+        if self.executor.running:
+            actions.append((0.5 if self._slow_executor else 6, self._finish))
+        if self.executor.finished:
+            actions.append((0.5, self._report_again))
+        if self._faulty:
+            actions += [(0.15, self._kill), (0.1, self._power_failure), (0.5, self._snapshot)]
+        return actions
+
+    def count(self, what: str) -> None:
+        """Note that something happened."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    # -- the engine's parts --------------------------------------------------------------------------------------
+
+    def _boot(self) -> None:
+        """Start a new process on the log; if the disk fails meanwhile, start again."""
+        self.count("boot")
+        while True:
+            self._retire_actors()
+            self._batch = self._releasing = None
+            self.runtime = self.runtime_type(
+                self.log,
+                self.codec,
+                self.clock,
+                self._types,
+                executor=lambda runtime: self.executor_type(runtime, CAPACITY, self._on_start),  # type: ignore[arg-type,return-value]
+                hold_s=0.0,
+            )
+            self.executor: SimExecutor = self.runtime.executor  # type: ignore[assignment]
+            self.runtime.served = None
+            self.runtime.scheduling = True
+            try:
+                self.log.reopen()
+                self.runtime.begin()
+            except StoreError:
+                self.count("boot failed")
+                continue
+            return
+
+    def _retire_actors(self) -> None:
+        for actor in self._actors:
+            ActorRegistry.unregister(actor.actor_ref)
+        self._actors.clear()
+
+    def _actor(self) -> None:
+        runnable = [actor for actor in self._actors if actor.runnable]
+        self.random.choice(runnable).step(self._drain)
+        if len(self._actors) > 2 * len(self._types):  # the oldest zombies have gone on for long enough
+            self._actors[:] = [actor for actor in self._actors if actor.runnable or actor in self._alive()]
+
+    def _alive(self) -> list[SimActor]:
+        return self._actors[-len(self._types) :]
+
+    def _journal_has_work(self) -> bool:
+        journal = self.runtime.journal
+        return bool(self.runtime.recovering or self._batch or self._releasing or journal.waiting)
+
+    def journal_step(self) -> None:
+        """Take one step of what `Journal.run` does on its thread."""
+        journal, runtime = self.runtime.journal, self.runtime
+        if runtime.recovering is not None:
+            if next(runtime.recovering, None) is None:
+                runtime.recovering = None
+                self.count("rebuild")
+        elif self._releasing is not None:
+            if next(self._releasing, None) is None:
+                self._releasing = None
+        elif self._batch is not None:
+            batch, self._batch = self._batch, None
+            try:
+                journal.commit(batch)
+            except StoreError as error:
+                self.count("commit failed")
+                journal.fail(batch, error)
+            else:
+                self._releasing = journal.release(batch)
+        else:
+            self._batch = journal.collect() or None
+            ending = journal.ending() if self._batch is None else None
+            if isinstance(ending, Failure):
+                raise violated("an actor could not go on", repr(ending.error)) from ending.error
+
+    def _on_start(self, key: AttemptKey) -> None:
+        history = self.durable().jobs.get(key.job_id)
+        if history is None or history.attempt < key.attempt:
+            raise violated("code started, start not durable", key)
+        if (key.job_id, key.attempt) in self.executed:
+            raise violated("same attempt executed twice", key)
+        self.executed.add((key.job_id, key.attempt))
+        if "CANCELLED" not in history.statuses and any(
+            running.job_id == key.job_id for running in self.executor.running
+        ):
+            raise violated("two attempts of one job run at once", key)
+        self.count("start")
+
+    def _finish(self) -> None:
+        key = self.random.choice(list(self.executor.running))
+        outcome = self.random.choices(("ok", "error", "returned"), (7, 3, 0.3))[0]
+        self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us())
+        self.count(outcome)
+
+    def _report_again(self) -> None:
+        self.executor.report(self.random.choice(list(self.executor.finished.values())))
+        self.count("reported again")
+
+    def _snapshot(self) -> None:
+        name = self.random.choice([actor.rules.name for actor in self._types])
+        self.runtime.directory.post(name, Letter(TakeSnapshot()))
+
+    # -- the world around ------------------------------------------------------------------------------------------
+
+    def _caller(self) -> None:
+        self.random.choice(self.callers).step()
+
+    def _pass_time(self) -> None:
+        self.clock.advance(self.random.choice((1_000, 100_000, 3_000_000, 60_000_000)))
+        if self.random.random() < 0.02:  # noqa: PLR2004 -- now and then
+            self.clock.jump(self.random.choice((-3_600_000_000, 7_200_000_000)))
+            self.count("clock jump")
+        self._ring()
+
+    def _ring(self) -> None:
+        """Do what the clock's timed mailbox does when its deadline passes."""
+        for actor in self._alive():
+            if isinstance(actor, ClockActor) and isinstance(actor, SimActor) and actor.mailbox.empty():
+                actor.mailbox.put(_Envelope(Letter(Nudge())))
+
+    def _plan(self) -> Fault:
+        if not self._faulty or self.random.random() >= self._fault_rate:
+            return Fault.OK
+        return self.random.choice((Fault.BEFORE, Fault.AFTER, Fault.CACHED, Fault.SURVIVED))
+
+    def _reopening_fails(self) -> bool:
+        return self._faulty and self.random.random() < self._fault_rate / 2
+
+    def _kill(self) -> None:
+        self.count("kill")
+        self.medium.kill()
+        self._reboot()
+
+    def _power_failure(self) -> None:
+        self.count("power failure")
+        self.medium.power_failure()
+        self._reboot()
+
+    def _reboot(self) -> None:
+        for caller in self.callers:
+            caller.lose_connection()
+        self._boot()
+        self._check_acked()
+
+    # -- judging ---------------------------------------------------------------------------------------------------
+
+    def durable(self) -> History:
+        """Return what the medium holds by now, checked as far as it had not been."""
+        history = self._history
+        for frame in self.medium.frames(after=history.length, upto=self.medium.synced):
+            history.take_all(self.codec.decode_frame(frame))
+        return history
+
+    def _check_acked(self) -> None:
+        durable = self.durable()
+        for job_id in self.acked_jobs:
+            if job_id not in durable.jobs:
+                raise violated("acked but not durable", job_id)
+        for run_id in self.acked_runs:
+            if run_id not in durable.runs:
+                raise violated("acked but not durable", run_id)
+
+    def _heal(self) -> None:
+        """Let no more faults happen and everything come to rest; whatever does not, never will."""
+        self._faulty = False
+        orders: list[Reply] = []
+        for _ in range(HEAL_ROUNDS):
+            self._settle()
+            if not self._usable():
+                continue
+            if not orders or not all(reply.done for reply in orders):
+                orders = [self.runtime.send(actor, message) for actor, message in PEACE]
+                continue
+            wakes = [wake for actor in self._alive() if (wake := getattr(actor, "wake_us", None)) is not None]
+            if not wakes:
+                return
+            self.clock.advance(max(0, min(wakes) - self.clock.now_us()) + 1)
+            self._ring()
+
+    def _usable(self) -> bool:
+        return self.runtime.recovering is None and bool(self.runtime.accepting)
+
+    def _settle(self) -> None:
+        for _ in range(HEAL_STEPS):
+            actions: list[Callable[[], object]] = []
+            if any(actor.runnable for actor in self._actors):
+                actions.append(self._actor)
+            if self._journal_has_work():
+                actions.append(self.journal_step)
+            if self.executor.running:
+                actions.append(self._finish)
+            actions += [caller.step for caller in self.callers if caller.waiting and self._can_go_on(caller)]
+            if not actions:
+                return
+            self.random.choice(actions)()
+        raise violated("the world does not come to rest")
+
+    @staticmethod
+    def _can_go_on(caller: Caller) -> bool:
+        return caller.reply is None or caller.reply.done
+
+    def _check_end(self) -> None:
+        durable = self.durable()
+        self._check_acked()
+        for caller in self.callers:
+            if caller.waiting:
+                raise violated("caller never answered (hang)", caller.last_message)
+        for job_id, job in durable.jobs.items():
+            if job.status not in ("COMPLETED", "FAILED", "CANCELLED"):
+                raise violated("job never ends (liveness)", f"{job_id} is {job.status}")
+        for run_id, ended in durable.runs.items():
+            if ended == "open":
+                raise violated("run never ends (liveness)", run_id)
+        rules = [actor.rules for actor in self._types]
+        folded = fold(self.medium, self.codec, rules, upto=self.medium.synced)
+        for actor in self._alive():
+            name = actor.rules.name
+            if actor.state.dump() != folded[name].dump():
+                raise violated("fold(log) != live state when idle", name)
+        snapshot = fold(self.medium, self.codec, rules, upto=self.medium.synced, snapshots=True)
+        for name, state in folded.items():
+            if snapshot[name].dump() != state.dump():
+                raise violated("snapshot+tail != fold(log)", name)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The link of the last frame: equal for equal logs, to the byte."""
+        return self.medium.head.link
+
+
+class _Envelope:
+    """What Pykka puts into a mailbox."""
+
+    __slots__ = ("message", "reply_to")
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+        self.reply_to = None
