@@ -194,6 +194,21 @@ def test_every_problem_is_named_at_once(
     assert all(text.startswith(start) for text, start in zip(found, problems, strict=True)), found
 
 
+def test_a_plan_is_assembled_into_a_call() -> None:
+    plan = plan_bindings(
+        inspect.signature(many), dependencies=["flag"], params=["none"], args=[1, 2], kwargs={"more": 3}
+    )
+    assert assemble(plan, outputs={"flag": 4}, params={}, args=[1, 2], kwargs={"more": 3}) == (
+        (1, 2),
+        {"flag": 4, "more": 3},
+    )
+    plan = plan_bindings(inspect.signature(with_context), dependencies=["extract"])
+    assert assemble(plan, outputs={"extract": [1]}, params={}, ctx="the context") == (
+        (),
+        {"extract": [1], "ctx": "the context"},
+    )
+
+
 def test_a_plan_goes_through_the_codec() -> None:
     plan = plan_bindings(inspect.signature(transform), dependencies=["extract"], params=["year"])
     data = msgspec.msgpack.encode(plan)

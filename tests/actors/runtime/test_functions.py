@@ -10,7 +10,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import pytest
@@ -171,6 +173,8 @@ def _closure() -> Callable[[], None]:
         (Base(), "object that can be called", "module-level function"),
         (UnhashableCallable(), "object that can be called", "module-level function"),
         (functools.cache(plain), "object that can be called", "module-level function"),
+        (MethodType(functools.cache(plain), Base), "must wrap a function", "write a function"),
+        (str.join, "object that can be called", "module-level function"),
         (Base, "a class is not a function", "write a function"),
         (plain(1), "cannot be called", "without calling it"),
         (None, "cannot be called", "without calling it"),
@@ -281,6 +285,14 @@ def test_whatever_an_import_raises_is_the_reason(package: Path, source: str, tex
     error = _unresolved("broken_module:f")
     assert error.reason == UnresolvedReason.IMPORT_FAILED
     assert text in str(error)
+
+
+def test_an_interrupt_during_an_import_belongs_to_the_main_thread_alone(package: Path) -> None:
+    (package / "interrupted.py").write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        FunctionRegistry().resolve("interrupted:f")
+    with ThreadPoolExecutor(1) as pool:
+        assert "raised KeyboardInterrupt" in str(pool.submit(_unresolved, "interrupted:f").result(timeout=60))
 
 
 def test_a_failure_is_not_remembered_and_a_success_is(package: Path) -> None:

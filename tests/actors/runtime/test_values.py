@@ -94,7 +94,7 @@ plain_data = st.recursive(
     | st.text()
     | st.binary(),
     lambda inside: st.lists(inside) | st.dictionaries(st.text() | st.integers(0, 9), inside),
-    max_leaves=30,
+    max_leaves=12,
 )
 
 
@@ -177,6 +177,36 @@ def test_sets_are_written_in_the_same_order_in_every_process() -> None:
         for seed in range(3)
     }
     assert len(seen) == 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mixed:
+    marks: frozenset[Any]
+    order: dict[str, Any]
+
+
+def test_a_record_with_a_set_of_many_kinds_is_stored_and_stays_as_it_was() -> None:
+    for record in (Mixed(frozenset({1, "a", None}), {"z": {2, 1}, "a": 1}), Point(1, frozenset({1, "a"}))):  # type: ignore[arg-type]
+        before = repr(record)
+        (value,), _ = _round_trip(record)
+        assert repr(record) == before
+        assert len(next(each for each in value.values() if isinstance(each, list))) > 1
+        assert list(value.get("order", "za")) == ["z", "a"]
+
+
+class Frail(msgspec.Struct, frozen=True):
+    """Its constructor refuses what its encoded form would be."""
+
+    names: frozenset[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.names, frozenset):
+            raise TypeError
+
+
+def test_a_record_that_checks_its_fields_is_stored_without_making_another() -> None:
+    frail = Frail(frozenset({"b", "a"}))
+    assert decode_value(encode_result(frail), Frail) == frail
 
 
 def test_the_order_of_a_dict_is_kept_where_sets_are_sorted() -> None:
