@@ -252,6 +252,9 @@ def test_a_schedule_that_cannot_be_computed_any_more_stops_no_other() -> None:
     assert "Mars/Base" in world.view("lost").error
     assert world.view("lost").next_us is None
     assert not world.view("lost").completed
+    world.put("lost")
+    assert world.view("lost").error == ""
+    assert world.view("lost").next_us == START + 2 * HOUR
 
 
 # -- catching up ---------------------------------------------------------------------------------------------

@@ -68,6 +68,11 @@ def through_image(state: SchedulerState) -> SchedulerState:
     return RULES.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(state.dump())))
 
 
+def owed(state: SchedulerState, context: Context) -> list[tuple[str, Message]]:
+    """What the scheduler says to the queue after a restart."""
+    return RULES.pending(state, context).tells
+
+
 class World:
     """A scheduler that lives through a test; its queue only takes notes."""
 
@@ -183,6 +188,7 @@ class World:
             assert RULES.next_wake_us(other, self.context) == self.wake_us
             assert list(other.released) == list(self.state.released)
             assert other.open == self.state.open
+            assert owed(other, self.context) == owed(self.state, self.context)
 
     # -- what the runtime does -----------------------------------------------------------------------------
 
