@@ -74,10 +74,10 @@ class Accountant:
             if isinstance(event, ScheduleFired):
                 assert world.scheduling
                 assert event.job_id not in self.fired
-                assert event.scheduled_us <= event.fired_us == world.now_us
+                assert event.fired_us == world.now_us
                 self.fired.add(event.job_id)
             if isinstance(event, ScheduleFired) and event.scheduled_us in waiting[event.name]:
-                waiting[event.name].remove(event.scheduled_us)
+                waiting[event.name].remove(event.scheduled_us)  # it was due, whatever the clock says now
             elif isinstance(event, ScheduleFired | ScheduleDeferred | ScheduleSkipped):
                 cursors[event.name] = self._moved(*cursors[event.name], event)
             if isinstance(event, ScheduleDeferred):
@@ -87,8 +87,9 @@ class Accountant:
         """Every instant that the cursor passes is accounted for, none twice, and none was invented."""
         skipped = isinstance(event, ScheduleSkipped)
         upto_us = event.upto_us if skipped else event.scheduled_us
+        event_us = event.fired_us if isinstance(event, ScheduleFired) else event.at_us
         count = event.count if skipped else event.missed + 1
-        assert upto_us > cursor_us
+        assert cursor_us < upto_us <= event_us
         assert count == count_fires(schedule.spec, cursor_us, upto_us)
         exact = next_fire(schedule.spec, upto_us - 1)
         assert exact is not None

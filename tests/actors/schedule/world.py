@@ -16,6 +16,7 @@ from actors.schedule.messages import (
     JobTemplate,
     Policies,
     PutSchedule,
+    SchedulePut,
     ScheduleView,
 )
 from actors.schedule.spec import CronSpec, ScheduleSpec
@@ -85,7 +86,6 @@ class World:
         """Every job that the queue was ever asked for."""
         self.cancelled: list[str] = []
         self.known: dict[str, Known] = {}
-        self._puts = 0
 
     @property
     def context(self) -> Context:
@@ -119,9 +119,9 @@ class World:
         target: JobTemplate = TARGET,
         **policies: Any,
     ) -> str:
-        self._puts += 1
+        schedule_id = f"s{len(self.events(SchedulePut)) + 1}"
         put = PutSchedule(
-            name=name, schedule_id=f"s{self._puts}", spec=spec, target=target, policies=Policies(**policies)
+            name=name, schedule_id=schedule_id, spec=spec, target=target, policies=Policies(**policies)
         )
         answered: str = self.send(put)
         return answered
