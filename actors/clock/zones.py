@@ -121,9 +121,8 @@ def near_names(name: str, *, limit: int = 3) -> tuple[str, ...]:
     if exact:
         return exact
     wanted = _pairs(lowered)
-    scored = sorted(((_likeness(wanted, lowered, known.lower()), known) for known in names()), reverse=True)
-    best = [known for score, known in scored[:limit] if score >= 0.5]  # noqa: PLR2004 - half of it alike
-    return tuple(sorted(best, key=lambda known: (known.lower().rpartition("/")[2] != lowered, known)))
+    scored = [(-_likeness(wanted, lowered, known.lower()), known) for known in names()]
+    return tuple(known for score, known in sorted(scored)[:limit] if score <= -0.5)  # noqa: PLR2004 - half alike
 
 
 def _likeness(wanted: frozenset[str], lowered: str, known: str) -> float:

@@ -379,12 +379,12 @@ class _Reader:
                 self._refuse(base, "takes one weekday before the '#'; write a list, as in mon#1,tue#1")
             self._found.nth.add((self._cyclic(self._value(base, day)), int(nth)))
             return True
+        if re.fullmatch(r"(\d+|l|l-\d+)w", lowered):
+            self._refuse(base, "belongs into the day-of-month field")
         if lowered == "l":
             self._refuse(base, "needs a weekday: 5L is the last Friday of the month, 6 is Saturday")
         last = re.fullmatch(r"l(\d|[a-z]+)|(\d|[a-z]+?)l", lowered)
-        if last and lowered not in self._field.names:
+        if last:
             self._found.last.add(self._cyclic(self._value(base, last[1] or last[2])))
             return True
-        if re.fullmatch(r"\d+w", lowered) or lowered == "lw":
-            self._refuse(base, "belongs into the day-of-month field")
         return False

@@ -92,7 +92,7 @@ def next_fire(spec: ScheduleSpec, after_us: int) -> Firing | None:
             at = piece.end_s
         else:
             wall = plan.pattern.next_wall(at + piece.plain)
-            if wall is None:
+            if wall is None or wall - piece.plain >= limit:
                 return None
             instant = wall - piece.plain
             if instant < piece.end_s:

@@ -9,6 +9,7 @@ from datetime import date, datetime, time
 from types import MappingProxyType
 from typing import TypeAlias
 
+from actors.clock.zones import check_name
 from actors.schedule.cron_syntax import MONTH_NAMES
 from actors.schedule.errors import ScheduleError
 from actors.schedule.pattern import EPOCH_ORDINAL, Pattern
@@ -72,7 +73,7 @@ def interval_spec(
         interval_s=interval_s,
         start_s=start_s,
         end_s=end_s,
-        timezone=anchor.timezone or "",
+        timezone=_zone_name(anchor.timezone),
         gap=anchor.gap or "skip",
         fold=anchor.fold or "both",
         every_n=_every_n("daily", anchor),
@@ -126,7 +127,7 @@ def calendar_spec(
     return CalendarSpec(
         frequency=frequency,
         at_s=_times_of_day(at),
-        timezone=anchor.timezone or "",
+        timezone=_zone_name(anchor.timezone),
         gap=anchor.gap or "shift_forward",
         fold=anchor.fold or "first",
         every_n=_every_n(frequency, anchor),
@@ -137,6 +138,13 @@ def calendar_spec(
         months=months,
         month_end=month_end,
     )
+
+
+def _zone_name(timezone: str | None) -> str:
+    if timezone is None:
+        return ""
+    check_name(timezone)
+    return timezone
 
 
 def _check_rules(anchor: Anchor) -> None:

@@ -8,7 +8,7 @@ from actors.schedule.cron_syntax import normal_text
 from actors.schedule.errors import CronError, CronWarning
 from actors.schedule.firing import check
 from actors.schedule.spec import FOLD_RULES, GAP_RULES, CronSpec, DaysRule, FoldRule, GapRule
-from logistics.schedule.occurrences import Occurrences
+from logistics.schedule.occurrences import Occurrences, zone_name
 
 
 class CronExpression(Occurrences[CronSpec]):
@@ -47,7 +47,7 @@ class CronExpression(Occurrences[CronSpec]):
             raise CronError(f"seconds must be 'first' (six fields, seconds first) or None, got {seconds!r}")
         spec = CronSpec(
             text=normal_text(text),
-            timezone=timezone or "",
+            timezone=zone_name(timezone),
             gap=gap,
             fold=fold,
             apply_to_intervals=bool(apply_to_intervals),

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from actors.clock.zones import instant_of, to_datetime
+from actors.clock.zones import check_name, instant_of, to_datetime
 from actors.schedule.errors import ScheduleError
 from actors.schedule.firing import check, matches, next_fire, next_fires, previous_fire
 from actors.schedule.spec import Firing, ScheduleSpec
@@ -74,6 +74,14 @@ class Occurrences(Generic[SpecT]):
 
     def __hash__(self) -> int:
         return hash(self._spec)
+
+
+def zone_name(timezone: str | None) -> str:
+    """The name for a spec: empty for none, a `TimezoneError` for what names no zone."""
+    if timezone is None:
+        return ""
+    check_name(timezone)
+    return timezone
 
 
 def _instant(moment: datetime | None) -> int:
