@@ -78,35 +78,55 @@ class EventSourcedActor(pykka.ThreadingActor):
 
     def turn(self, letters: list[Letter]) -> Iterator[str]:
         """Take a drained mailbox as one item. Each `yield` is a point where a thread may be preempted."""
-        runtime = self._runtime
-        if runtime.journal.generation != self.generation:
+        if self.is_dropped:
             for letter in letters:
                 refuse(letter)
             return
+        item, tells = self._decide_all(letters)
+        yield "evolved"
+        yield from self.conclude(item, tells)
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the engine was rebuilt without this actor: it must not decide any more (R10)."""
+        return bool(self._runtime.journal.generation != self.generation)
+
+    def admits(self, letter: Letter) -> bool:
+        """Whether a letter is of this generation, or of none (R10, R15)."""
+        return letter.generation is None or letter.generation == self.generation
+
+    def conclude(self, item: Item, tells: list[tuple[str, Message]]) -> Iterator[str]:
+        """Hand over, and only then tell the peers (R1)."""
+        if not self.hand_over(item):
+            return
+        yield "handed over"
+        yield from self.tell(tells)
+
+    def tell(self, tells: list[tuple[str, Message]]) -> Iterator[str]:
+        """Post what is to be told, one letter after the other."""
+        for peer, message in tells:
+            letter = Letter(message, generation=self.generation, cause=self.rules.name)
+            self._runtime.directory.post(peer, letter)
+            yield "told"
+
+    def _decide_all(self, letters: list[Letter]) -> tuple[Item, list[tuple[str, Message]]]:
         self._forget_durable()
         item = Item(self.generation)
         tells: list[tuple[str, Message]] = []
-        context = runtime.context({})
-        snapshot = False
+        context = self._runtime.context({})
         for letter in letters:
             if type(letter.message) is TakeSnapshot:
-                snapshot = True
-            elif letter.generation is None or letter.generation == self.generation:
+                item.snapshot = (self.rules.name, b"")
+            elif self.admits(letter):
                 self._take(letter, context, item, tells)
             else:
                 refuse(letter)
         for settled in self.rules.settle(self.state, context):
             self._apply(settled, item, tells, cause="")
-        if snapshot:
+        if item.snapshot is not None:
             item.snapshot = (self.rules.name, encode_image(self.state.dump()))
         self._arm(context, tells)
-        yield "evolved"
-        if not self._hand_over(item):
-            return
-        yield "handed over"
-        for peer, message in tells:
-            runtime.directory.post(peer, Letter(message, generation=self.generation, cause=self.rules.name))
-            yield "told"
+        return item, tells
 
     def _take(self, letter: Letter, context: Context, item: Item, tells: list[tuple[str, Message]]) -> None:
         message, reply = letter.message, letter.reply
@@ -136,7 +156,7 @@ class EventSourcedActor(pykka.ThreadingActor):
 
     def _decide(self, message: Message, context: Context) -> Decision:
         if type(message) is Resume:
-            return self.rules.pending(self.state, context)
+            return self.pending(context)
         if type(message) is Inspect:
             decision = Decision()
             decision.answer(self.state.dump())
@@ -148,6 +168,10 @@ class EventSourcedActor(pykka.ThreadingActor):
         if wanted:
             context = context._replace(known=self._look_up(wanted))
         return self.rules.decide(self.state, message, context)
+
+    def pending(self, context: Context) -> Decision:
+        """Say what is owed (R8)."""
+        return self.rules.pending(self.state, context)
 
     def _look_up(self, entities: Iterable[str]) -> Mapping[str, Known]:
         known: dict[str, Known] = {}
@@ -181,11 +205,12 @@ class EventSourcedActor(pykka.ThreadingActor):
                 item.urgent = True
         tells += decision.tells
 
-    def _hand_over(self, item: Item) -> bool:
+    def hand_over(self, item: Item) -> bool:
+        """Give the item to the journal, or answer at once if there is nothing in flight; False if refused."""
         if item.replies:
             item.urgent = True
         if item.silent:
-            if self._all_durable():
+            if self.all_durable():
                 for reply, value in item.replies:
                     reply.set(value)
                 return True
@@ -200,7 +225,7 @@ class EventSourcedActor(pykka.ThreadingActor):
             self._retired.append((number, retired))
         return True
 
-    def _all_durable(self) -> bool:
+    def all_durable(self) -> bool:
         """Whether nothing that this state contains is still in flight (R5).
 
         The generation is looked at after the number: a later generation's numbers are higher, and would

@@ -118,13 +118,17 @@ class Journal:
         are answered here.
         """
         with self._lock:
-            if item.generation == self.generation and self._accepting:
+            if self.admits(item):
                 self._numbers += 1
                 item.number = self._numbers
                 self._inbox.put(item)
                 return item.number
         self.refuse(item)
         return 0
+
+    def admits(self, item: Item) -> bool:
+        """Whether an item was decided on a state that still is (R10)."""
+        return self._accepting and item.generation == self.generation
 
     def fail_from(self, generation: int, error: BaseException) -> None:
         """Report that an actor of `generation` cannot go on."""

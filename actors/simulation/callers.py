@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actors.simulation.world import World
 
 REFUSALS = (ConflictingIdError, InputError, UnknownIdError)
+ENDED = frozenset(map(str, FINAL))
 QUEUES = ("a", "b")
 SCHEDULES = ("x", "y")
 
@@ -45,9 +46,10 @@ class Caller:
         self._message: Message | None = None
         self._to = ""
         self._made = 0
-        self._jobs: list[JobSpec] = []
-        self._runs: list[str] = []
+        self._jobs = world.jobs
+        self._runs = world.runs
         self._lease: Any = None
+        self._known_when_sent: frozenset[str] = frozenset()
         self.last_message: Message | None = None
 
     @property
@@ -74,6 +76,7 @@ class Caller:
     def _send(self) -> None:
         try:
             assert self._message is not None
+            self._known_when_sent = frozenset(self._world.durable().jobs)
             self.reply = self._world.runtime.send(self._to, self._message, cause=f"caller:{self.number}")
         except (StoreError, BusyError):
             self.reply = None
@@ -231,7 +234,8 @@ class Caller:
         """Compare with every durable prefix: the answer must be what one of them says."""
         history = self._world.durable().jobs.get(job_id)
         if view is None:
-            if history is not None and history.status not in FINAL:
+            never_ended = history is not None and not history.statuses & ENDED
+            if never_ended and job_id in self._known_when_sent:
                 raise violated("query shows state that a crash can take back", f"{job_id} is unknown")
         elif history is None or view.status not in history.statuses:
             raise violated("query shows state that a crash can take back", view)

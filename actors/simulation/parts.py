@@ -51,6 +51,7 @@ class SimMailbox:
 class SimActor(EventSourcedActor):
     """Mixed into each actor: it is stepped by the world instead of running on a thread."""
 
+    inbox_type: ClassVar[type[SimMailbox]] = SimMailbox
     register: ClassVar[Callable[[SimActor], None]]
     """Makes a new actor known to its world."""
 
@@ -58,10 +59,17 @@ class SimActor(EventSourcedActor):
         super().__init__(*args, **kwargs)
         self.in_progress: Iterator[str] | None = None
         self.taken: list[Letter] = []
+        self.runtime.newest[self.rules.name] = self
 
-    @staticmethod
-    def _create_actor_inbox() -> Any:
-        return SimMailbox()
+    @property
+    def runtime(self) -> SimRuntime:
+        """The runtime, as the class it is."""
+        runtime: SimRuntime = self._runtime  # type: ignore[assignment]
+        return runtime
+
+    @classmethod
+    def _create_actor_inbox(cls) -> Any:  # type: ignore[override]  # Pykka calls it on the instance
+        return cls.inbox_type()
 
     def _start_actor_loop(self) -> None:
         type(self).register(self)
@@ -168,6 +176,11 @@ class SimRuntime(Runtime):
     """A runtime whose recovery is stepped."""
 
     recovering: Iterator[str] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.newest: dict[str, SimActor] = {}
+        """The actors of the present generation, by name."""
+        super().__init__(*args, **kwargs)
 
     def recover(self, error: BaseException) -> None:
         """Leave the recovery to the world; until it is over the journal rests."""

@@ -25,6 +25,7 @@ from eventstore.memory_log import MemoryLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from actors.queue.messages import JobSpec
     from actors.runtime.actor import EventSourcedActor
     from actors.runtime.effects import AttemptKey
     from actors.runtime.journal import Item
@@ -64,6 +65,9 @@ class World:
         self.medium = MemoryLog()
         self.codec = event_codec()
         self.executed: set[tuple[str, int]] = set()
+        self.jobs: list[JobSpec] = []
+        """Every job that a caller has thought of; callers know of each other's."""
+        self.runs: list[str] = []
         self.acked_jobs: list[str] = []
         self.acked_runs: list[str] = []
         self.counts: dict[str, int] = {}
