@@ -13,6 +13,8 @@ from eventstore.records import Frame
 _LONGEST_KEY: Final = 400
 _HASH_SIZE: Final = 32
 _NOWHERE: Final = pack_position(0)
+# Keys in one read transaction: while it is open, no page that is freed is used again.
+_BATCH_KEYS: Final = 256
 
 
 def index_key(entity: str) -> bytes:
@@ -63,3 +65,39 @@ def read_all(transaction: Any, index: Any, *, key: bytes, end: int) -> list[int]
         return []
     positions = map(unpack_position, cursor.iternext_dup())
     return list(takewhile(lambda position: position <= end, positions))
+
+
+def key_prefix(prefix: str) -> bytes:
+    """Return what the keys of all entities that begin with `prefix` begin with, and perhaps others' keys."""
+    return prefix.encode("utf-8", "surrogatepass")[: _LONGEST_KEY - _HASH_SIZE]
+
+
+def entity_of(key: bytes) -> str | None:
+    """Return the entity that a key stands for; None if it was cut."""
+    return key.decode("utf-8", "surrogatepass") if len(key) < _LONGEST_KEY else None
+
+
+def read_keys(
+    transaction: Any, index: Any, *, prefix: bytes, before: bytes | None
+) -> list[tuple[bytes, int]]:
+    """Return keys with a prefix and their first positions, from the greatest below `before` downwards.
+
+    As many as one short transaction may see; none if there are no more.
+    """
+    cursor = transaction.cursor(db=index)
+    found = _set_below(cursor, prefix, before)
+    batch: list[tuple[bytes, int]] = []
+    while found and cursor.key().startswith(prefix) and len(batch) < _BATCH_KEYS:
+        cursor.first_dup()
+        batch.append((cursor.key(), unpack_position(cursor.value())))
+        found = cursor.prev_nodup()
+    return batch
+
+
+def _set_below(cursor: Any, prefix: bytes, before: bytes | None) -> bool:
+    """Go to the greatest key below `before`, and not above every key with the prefix."""
+    # Above them all: UTF-8 has no byte 0xff, and the hash at the end of a cut key has fewer of them.
+    bound = prefix + b"\xff" * (_HASH_SIZE + 1)
+    if before is not None:
+        bound = min(bound, before)
+    return bool(cursor.prev_nodup() if cursor.set_range(bound) else cursor.last())

@@ -106,6 +106,11 @@ class FaultyLog:
     def last(self, entity: str, *, upto: int | None = None) -> Stored | None:
         return self._usable().last(entity, upto=upto)
 
+    def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
+        for entity in self._usable().entities(prefix, before=before, upto=upto):
+            self._usable()
+            yield entity
+
     def at(self, position: int) -> Stored | None:
         return self._usable().at(position)
 

@@ -10,7 +10,17 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 import lmdb
 
-from eventstore.entity_index import index_entries, index_key, put_entries, read_all, read_first, read_last
+from eventstore.entity_index import (
+    entity_of,
+    index_entries,
+    index_key,
+    key_prefix,
+    put_entries,
+    read_all,
+    read_first,
+    read_keys,
+    read_last,
+)
 from eventstore.errors import (
     CapReachedError,
     ConflictError,
@@ -146,6 +156,16 @@ class LmdbLog:
         key, end = index_key(entity), self._end(upto)
         position = self._view(read_last, "index", key=key, end=end)
         return self._stored(position, entity) if position else None
+
+    def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
+        end, bound = self._end(upto), None if before is None else index_key(before)
+        while keys := self._view(read_keys, "index", prefix=key_prefix(prefix), before=bound):
+            for key, position in keys:
+                entity = entity_of(key) or self._frame_of(position).stored(position).record.entity
+                if position <= end and entity.startswith(prefix):
+                    self._check_usable()
+                    yield entity
+            bound = keys[-1][0]
 
     def at(self, position: int) -> Stored | None:
         return self._frame_of(position).stored(position) if 1 <= position <= self.head.position else None

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from threading import RLock
 
+from eventstore.entity_index import index_key
 from eventstore.errors import ReopenNeededError, StoreClosedError
 from eventstore.framing import encode_frame
 from eventstore.log import check_head, check_snapshot
@@ -98,6 +99,21 @@ class MemoryLog:
         with self._lock:
             positions = self._positions(entity, upto)
             return self._stored(positions[-1]) if positions else None
+
+    def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
+        """Yield the entities that begin with `prefix`, from the greatest downwards."""
+        with self._lock:
+            end = self._end(upto)
+            bound = None if before is None else index_key(before)
+            found = {
+                index_key(entity): entity
+                for entity, positions in self._index.items()
+                if entity.startswith(prefix) and positions and positions[0] <= end
+            }
+        for key in sorted(found, reverse=True):
+            self._check_usable()
+            if bound is None or key < bound:
+                yield found[key]
 
     def at(self, position: int) -> Stored | None:
         """Return the record at a position."""

@@ -123,6 +123,37 @@ def test_no_read_sees_beyond_its_end(log: Log, upto: int) -> None:
         assert (last and last.position) == (seen[-1] if seen else None)
 
 
+def test_entities_come_by_prefix_from_the_greatest_downwards(log: Log) -> None:
+    append(log, "run:2", "job:9", "run:1", "run:2", "runner:1")
+    append(log, "run:10", "run:3", "run:1", "rum:1")
+    assert list(log.entities("run:")) == ["run:3", "run:2", "run:10", "run:1"]
+    assert list(log.entities("run:", before="run:2")) == ["run:10", "run:1"]
+    assert list(log.entities("run:", before="run:15")) == ["run:10", "run:1"]
+    assert list(log.entities("run:", before="zzz")) == list(log.entities("run:"))
+    assert list(log.entities("run:", before="run:1")) == list(log.entities("run:", before="a")) == []
+    assert list(log.entities("run:", upto=5)) == ["run:2", "run:1"]
+    assert list(log.entities("")) == ["runner:1", "run:3", "run:2", "run:10", "run:1", "rum:1", "job:9"]
+    assert list(log.entities("nobody:")) == []
+
+
+def test_entities_that_come_while_they_are_listed_are_not_waited_for(log: Log) -> None:
+    append(log, *[f"run:{number:04}" for number in range(600)])
+    found = log.entities("run:")
+    first = next(found)
+    append(log, "run:0000x", "run:9999")
+    assert [first, *found] == [f"run:{number:04}" for number in reversed(range(600))]
+
+
+@pytest.mark.parametrize("size", [360, 363, 364, 367, 368, 395, 396, 397, 500])
+def test_entities_of_any_length_are_listed(log: Log, size: int) -> None:
+    entities = {f"run:{'é' * (size // 2)}{tail}" for tail in ("", "a", "b" * 40)}
+    append(log, *entities, "run:1")
+    assert set(log.entities("run:é")) == entities
+    longest = max(entities, key=len)
+    assert longest in set(log.entities(longest[:-1]))
+    assert set(log.entities("run:")) == {*entities, "run:1"}
+
+
 def test_a_record_is_found_by_its_position(log: Log) -> None:
     append(log, "job:1", "job:2")
     append(log, "job:3")
@@ -243,6 +274,7 @@ def test_a_closed_log_refuses_everything_and_closes_again(log: Log) -> None:
         lambda: log.history("job:1"),
         lambda: log.first("job:1"),
         lambda: log.last("job:1"),
+        lambda: list(log.entities("job:")),
         lambda: log.at(1),
         lambda: log.save_snapshot("queue", 0, b""),
         lambda: log.load_snapshot("queue"),
