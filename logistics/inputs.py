@@ -1,4 +1,4 @@
-"""Checking what users give: each check returns the value as the engine wants it, or says what is wrong with it."""
+"""Checking what users give: each check returns the value as the engine wants it, or says what is wrong."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Duration: TypeAlias = int | float | timedelta
 """Seconds, or a `timedelta`."""
 
 NAME_LENGTH = 200
+TEXT_LENGTH = 10_000
+"""Characters of a description."""
 MAX_DURATION_S = 100 * 366 * 86_400
 """A century: longer is a mistake in the unit."""
 MAX_PRIORITY = 2**31
@@ -27,12 +29,23 @@ def check_name(what: str, name: object) -> str:
         msg = f"{what}: expected a name, got {name!r}"
         raise InputError(msg)
     if not 1 <= len(name) <= NAME_LENGTH or not name.strip() or _CONTROL.search(name):
-        msg = f"{what}: expected 1 to {NAME_LENGTH} characters, none of them control characters, got {_short(name)}"
+        msg = (
+            f"{what}: expected 1 to {NAME_LENGTH} characters, none of them control characters, "
+            f"got {_short(name)}"
+        )
         raise InputError(msg)
     if name.startswith("@"):
         msg = f"{what}: names that begin with '@' are the engine's own, got {_short(name)}"
         raise InputError(msg)
     return name
+
+
+def check_text(what: str, text: object) -> str:
+    """Return a text for people, which may be empty and have many lines."""
+    if not isinstance(text, str) or len(text) > TEXT_LENGTH or "\x00" in text or not _is_unicode(text):
+        msg = f"{what}: expected a text of at most {TEXT_LENGTH} characters, got {_short(text)}"
+        raise InputError(msg)
+    return text
 
 
 def check_id(what: str, value: object) -> str:
@@ -85,7 +98,8 @@ def instant_us(what: str, value: object) -> int:
     if value.tzinfo is None or value.utcoffset() is None:
         msg = (
             f"{what}: {value!r} has no zone, so which instant is meant would be a guess; "
-            "give it one, as in datetime(…, tzinfo=timezone.utc) or TimezoneManager('Europe/Zurich').localize(…)"
+            "give it one, as in datetime(…, tzinfo=timezone.utc) or "
+            "TimezoneManager('Europe/Zurich').localize(…)"
         )
         raise InputError(msg)
     return (value - _EPOCH) // timedelta(microseconds=1)
@@ -94,6 +108,14 @@ def instant_us(what: str, value: object) -> int:
 def as_datetime(instant: int) -> datetime:
     """Return microseconds since 1970 as an aware datetime in UTC."""
     return _EPOCH + timedelta(microseconds=instant)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _short(value: object) -> str:

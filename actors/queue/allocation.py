@@ -16,7 +16,7 @@ from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.queue.messages import AddResource, Allocate, GetResources, Release
+    from actors.queue.messages import AddResource, Allocate, GetResources, Release, ReleaseAll
     from actors.queue.resources import Amounts
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context, Decision
@@ -75,6 +75,20 @@ def release(state: QueueState, message: Release, context: Context, decision: Dec
     decision.answer(there)
     if there:
         _release(state, (message.allocation_id,), "released", context, decision)
+
+
+def release_all(state: QueueState, message: ReleaseAll, context: Context, decision: Decision) -> None:
+    """Give back what one requester holds and waits for: its session is over."""
+    resources = state.resources
+    theirs = [
+        allocation
+        for holdings in (resources.held, resources.waiting)
+        for allocation, holding in holdings.items()
+        if holding.requester == message.requester
+    ]
+    decision.answer(len(theirs))
+    if theirs:
+        _release(state, theirs, "requester ended", context, decision)
 
 
 def free_the_dead(state: QueueState, context: Context, decision: Decision) -> None:

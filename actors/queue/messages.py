@@ -199,6 +199,12 @@ class Unfinished(Message, frozen=True, tag="queue.unfinished"):
     queue: str
 
 
+class ListJobs(Message, frozen=True, tag="queue.list_jobs"):
+    """Answered with the ids of a queue's jobs that have not ended, in the order of their enqueueing."""
+
+    queue: str
+
+
 class ListQueues(Message, frozen=True, tag="queue.list"):
     """Answered with the names of all queues that ever had a job."""
 
@@ -227,6 +233,12 @@ class Release(Message, frozen=True, tag="resource.release"):
     """Give back an allocation, or give up waiting for it; answered with whether there was one."""
 
     allocation_id: str
+
+
+class ReleaseAll(Message, frozen=True, tag="resource.release_all"):
+    """Give back everything that a requester holds, and all it waits for; answered with their number."""
+
+    requester: str
 
 
 class GetResources(Message, frozen=True, tag="resource.get"):

@@ -16,6 +16,7 @@ from actors.workflow.messages import GetTotals
 from logistics.ids import new_id
 from logistics.inputs import check_int, duration_us
 from logistics.messages import COMMANDS
+from logistics.orchestration import session as sessions
 from logistics.orchestration.stores import STORES
 from logistics.orchestration.subscriptions import Subscription, Subscriptions
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from actors.runtime.messages import Event, Message
     from actors.runtime.reply import Reply
     from logistics.inputs import Duration
+    from logistics.orchestration.session import OrchestrationSession
     from logistics.orchestration.stores import Store
 
 logger = logging.getLogger("logistics")
@@ -171,6 +173,24 @@ class OrchestrationEngine:
     ) -> Subscription:
         """Call `handler(event, data)`, in order of registration, for every event from now on whose tag matches."""
         return self._subscriptions.add_plain(event, handler)
+
+    # -- sessions --------------------------------------------------------------------------------------------
+
+    def create_session(self, user_id: str = "system", **described: Any) -> str:
+        """Record a session and return its id; `described` are attributes of `OrchestrationSession`.
+
+        With a `session_id` of your own, repeating it is safe; `ConflictingIdError` if it describes another
+        one. `InputError` names what is wrong.
+        """
+        return sessions.create_session(self, user_id, described)
+
+    def get_session(self, session_id: str) -> OrchestrationSession | None:
+        """Return a session as it is now; None if there is none with this id."""
+        return sessions.get_session(self, session_id)
+
+    def close_session(self, session_id: str) -> bool:
+        """End a session, give back all resources held under its id; whether it was open."""
+        return sessions.close_session(self, session_id)
 
     # -- seeing ----------------------------------------------------------------------------------------------
 

@@ -20,6 +20,13 @@ DEFAULT_RETRY_DELAY = 1.0
 RETRY_CAP_US = 300_000_000
 
 
+def check_job(job: object) -> None:
+    """Refuse what is no `Job`."""
+    if not isinstance(job, Job):
+        msg = f"job: expected a Job, got {job!r}"
+        raise InputError(msg)
+
+
 class Job:
     """A call to be made later: a function by name, its arguments, and what to do if it fails.
 

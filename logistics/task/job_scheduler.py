@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from actors.queue.messages import GetStats, QueueStats, Unfinished
-from actors.runtime.attempt import CURRENT
+from actors.queue.messages import GetStats, QueueStats
 from actors.runtime.errors import InputError
 from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import started
 from logistics.task.queue import Queue
+from logistics.task.waiting import wait_until_idle
 
 if TYPE_CHECKING:
     from logistics.task.job import Job
-
-
-FIRST_PAUSE_S = 0.001
-LAST_PAUSE_S = 0.02
-"""Pauses between two looks at the queue while it is processed."""
-LONGEST_PAUSE_S = 1.0
-"""A look at least this often, should nothing be committed meanwhile."""
 
 
 class ProcessSummary(NamedTuple):
@@ -60,24 +52,13 @@ class JobScheduler:
             raise InputError(msg)
         engine = queue.engine
         store = engine.store
-        runtime = store.runtime
-        changed = threading.Event()
         before: QueueStats = engine.ask("queue", GetStats(queue=queue.name))
         key = object()
-        runtime.watch.listen(changed)
-        on_worker = CURRENT.get(None) is runtime
-        with runtime.executor.blocking() if on_worker else nullcontext():
-            store.serve(key, frozenset((queue.name,)))
-            try:
-                pause_s = FIRST_PAUSE_S
-                while engine.ask("queue", Unfinished(queue=queue.name)):
-                    changed.wait(LONGEST_PAUSE_S)
-                    threading.Event().wait(pause_s)  # let some work pile up: asking costs the queue a turn
-                    pause_s = min(pause_s * 2, LAST_PAUSE_S)
-                    changed.clear()
-            finally:
-                runtime.watch.unlisten(changed)
-                store.unserve(key)
+        store.serve(key, frozenset((queue.name,)))
+        try:
+            wait_until_idle(engine, queue.name)
+        finally:
+            store.unserve(key)
         after: QueueStats = engine.ask("queue", GetStats(queue=queue.name))
         return ProcessSummary(
             completed=after.by_status["COMPLETED"] - before.by_status["COMPLETED"],

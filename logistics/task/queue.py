@@ -37,7 +37,7 @@ from logistics.ids import new_id
 from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us, instant_us, timeout_s
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import MEMORY
-from logistics.task.job import Job
+from logistics.task.job import Job, check_job
 from logistics.task.record import read_job
 
 if TYPE_CHECKING:
@@ -123,9 +123,6 @@ class Queue:
         return spec.job_id
 
     def _spec(self, job: Job, *, priority: int | None = None, due_us: int = 0) -> JobSpec:
-        if not isinstance(job, Job):
-            msg = f"expected a Job, got {job!r}"
-            raise InputError(msg)
         return job_spec(self._engine, job, queue=self.name, priority=priority, due_us=due_us)
 
     # -- taking by hand ----------------------------------------------------------------------------------------
@@ -279,6 +276,7 @@ def job_spec(
     after: tuple[str, ...] = (),
 ) -> JobSpec:
     """Return a job as the queue takes it: its function by name, its arguments as bytes."""
+    check_job(job)
     if priority is None:
         priority = job.priority
     else:

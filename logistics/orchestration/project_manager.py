@@ -1,0 +1,163 @@
+"""Projects: a folder each, a status, and the runs recorded under them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.runtime.errors import InputError, UnknownIdError
+from actors.workflow.messages import CreateProject, GetProjects, UpdateProject
+from logistics.inputs import as_datetime, check_name, check_text
+from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.stores import MEMORY
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from actors.workflow.messages import ProjectView
+
+MARKER = ".logistics-project"
+"""The file that makes a folder one of ours; it names the project."""
+FOLDER = "projects"
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project as it was when it was read."""
+
+    name: str
+    type: str
+    description: str
+    folder: Path
+    status: str
+    created_at: datetime
+    runs: int
+    """Runs recorded under it."""
+
+
+class ProjectManager:
+    """Keeps projects: each on record in the store, with a folder of its own below one root."""
+
+    def __init__(
+        self, root: str | os.PathLike[str] | None = None, *, engine: OrchestrationEngine | None = None
+    ) -> None:
+        """Keep folders below `root`; None: `projects/` in the store. An engine in memory needs a root."""
+        self._given = engine
+        self._root = root
+
+    @property
+    def engine(self) -> OrchestrationEngine:
+        """The engine in whose store the projects are on record."""
+        return engine_or_default(self._given)
+
+    @property
+    def root(self) -> Path:
+        """The folder that all projects are in, with no symbolic link in its path."""
+        if self._root is not None:
+            return Path(self._root).expanduser().resolve()
+        path = self.engine.path
+        if path == MEMORY:
+            msg = "root: a store in memory has no folder for projects; say where they are to be"
+            raise InputError(msg)
+        return Path(path).resolve() / FOLDER
+
+    def create_project(self, name: str, type: str = "custom", description: str = "") -> Project:  # noqa: A002 -- the contract's word
+        """Make a project and its folder; one that is on record is returned as it is.
+
+        `InputError` for a name that is no single path component, for a folder that leads out of the root, and
+        for one that is there already and is not this project's: nothing in it is touched.
+        """
+        folder = _folder(self.root, name)
+        check_name("type", type)
+        check_text("description", description)
+        known = self.get_project(name)
+        if known is None or known.folder == folder:
+            _check_free(folder, name, ours=known is not None)
+        create = CreateProject(name, type, description, str(folder))
+        view: ProjectView = self.engine.ask("supervisor", create)
+        if view.folder == str(folder):
+            _mark(folder, name)  # once on record, so that a folder left half made is known to be ours
+        return _read(view)
+
+    def get_project(self, name: str) -> Project | None:
+        """Return a project; None if there is none of this name."""
+        return next((project for project in self.list_projects() if project.name == name), None)
+
+    def list_projects(self) -> list[Project]:
+        """Return all projects, in the order in which they were made."""
+        views: tuple[ProjectView, ...] = self.engine.ask("supervisor", GetProjects())
+        return [_read(view) for view in views]
+
+    def update_project_status(self, name: str, status: str) -> None:
+        """Give a project a status, one of your own words. `UnknownIdError` for an unknown project."""
+        if not self.engine.ask("supervisor", UpdateProject(name, check_name("status", status))):
+            msg = f"no project {name!r} on record"
+            raise UnknownIdError(msg)
+
+
+def _folder(root: Path, name: object) -> Path:
+    """Return where a project's folder is; refuse what could be anywhere else."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        msg = (
+            f"name: expected one path component of 1 to 200 of A-Z a-z 0-9 . _ -, not beginning with a dot, "
+            f"got {name!r}"
+        )
+        raise InputError(msg)
+    folder = root / name
+    if folder.resolve() != folder:
+        msg = f"project {name!r}: {folder} is a symbolic link to {folder.resolve()}, which is refused"
+        raise InputError(msg)
+    return folder
+
+
+def _check_free(folder: Path, name: str, *, ours: bool) -> None:
+    """Refuse a folder that somebody else made. One on record may be empty: its making was cut off."""
+    if not folder.exists() or _marked(folder) == name:
+        return
+    if ours and folder.is_dir() and all(each.name == _temporary() for each in folder.iterdir()):
+        return
+    msg = f"project {name!r}: {folder} is there already and is not this project's; nothing in it was touched"
+    raise InputError(msg)
+
+
+def _marked(folder: Path) -> str | None:
+    """Return the name of the project that a folder belongs to, if it is one of ours."""
+    marker = folder / MARKER
+    if marker.is_symlink() or not marker.is_file():
+        return None
+    try:
+        data = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return data.get("project") if isinstance(data, dict) else None
+
+
+def _mark(folder: Path, name: str) -> None:
+    """Make a folder with its marker, which appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if _marked(folder) == name:
+        return
+    temporary = folder / _temporary()
+    temporary.write_text(json.dumps({"project": name}) + "\n", encoding="utf-8")
+    temporary.replace(folder / MARKER)
+
+
+def _temporary() -> str:
+    return f"{MARKER}.new"
+
+
+def _read(view: ProjectView) -> Project:
+    return Project(
+        view.name,
+        view.kind,
+        view.description,
+        Path(view.folder),
+        view.status,
+        as_datetime(view.created_us),
+        view.runs,
+    )

@@ -1,0 +1,45 @@
+"""Waiting until a queue has nothing left to do, without asking it more often than it helps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from actors.queue.messages import Unfinished
+from actors.runtime.attempt import CURRENT
+
+if TYPE_CHECKING:
+    from logistics.orchestration.engine import OrchestrationEngine
+
+FIRST_PAUSE_S = 0.001
+LAST_PAUSE_S = 0.02
+"""Pauses between two looks at the queue."""
+LONGEST_PAUSE_S = 1.0
+"""A look at least this often, should nothing be committed meanwhile."""
+
+
+def wait_until_idle(engine: OrchestrationEngine, queue: str, *, timeout_s: float | None = None) -> bool:
+    """Wait until no pending, running or retrying job of a queue is left; False if there still is one then.
+
+    `WouldDeadlockError` inside a job if no worker would be left to do the work.
+    """
+    runtime = engine.store.runtime
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    changed = threading.Event()
+    pause_s = FIRST_PAUSE_S
+    runtime.watch.listen(changed)
+    try:
+        with runtime.executor.blocking() if CURRENT.get(None) is runtime else nullcontext():
+            while engine.ask("queue", Unfinished(queue=queue)):
+                left_s = LONGEST_PAUSE_S if deadline_s is None else deadline_s - time.monotonic()
+                if left_s <= 0:
+                    return False
+                changed.wait(min(left_s, LONGEST_PAUSE_S))
+                threading.Event().wait(pause_s)  # let some work pile up: asking costs the queue a turn
+                pause_s = min(pause_s * 2, LAST_PAUSE_S)
+                changed.clear()
+            return True
+    finally:
+        runtime.watch.unlisten(changed)
