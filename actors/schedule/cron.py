@@ -63,6 +63,7 @@ def checked_days(text: str, fields: DayFields) -> tuple[str, ...]:
     raise CronError(f"cron {text!r} can never fire: {_why_never(by_month_day)}")
 
 
+@lru_cache(maxsize=4096)
 def _can_match(fields: DayFields) -> bool:
     days = cron_days(fields)
     return any(days.mask(year, month) for year in EVERY_CALENDAR for month in sorted(fields.months))
@@ -98,8 +99,9 @@ def _plain_mask(fields: DayFields, year: int, month: int) -> int:
     length = month_length(year, month)
     if _is_open(fields):
         return (1 << length) - 1
-    if not fields.either and min(fields.month_days) > length:
-        return 0
+    if min(fields.month_days) > length:
+        # Older croniters give up on the weekdays too when the days of the month cannot be.
+        return _weekday_mask(fields, year, month) if fields.either else 0
     mask = 0
     for day in _walked_days(_rewritten(fields), year, month, either=fields.either):
         mask |= 1 << (day - 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
@@ -67,6 +67,7 @@ HOUR = Field("hour", 0, 23, 24)
 MONTH_DAY = Field("day-of-month", 1, 31, 31, extra=", L, L-n, LW, L-nW, nW")
 MONTH = Field("month", 1, 12, 12, MONTH_NAMES)
 WEEKDAY = Field("weekday", 0, 7, 7, WEEKDAY_NAMES, extra=", d#n, dL")
+_ORDER = (SECOND, MINUTE, HOUR, MONTH_DAY, MONTH, WEEKDAY)
 
 
 class DayFields(NamedTuple):
@@ -98,16 +99,22 @@ class CronFields(NamedTuple):
     interval: bool
 
 
-@dataclass
-class _Values:
-    """What a field has named so far, plain numbers and, for days, the rest."""
+class _Values(NamedTuple):
+    """What a field names: plain numbers and, for days, the rest."""
 
-    plain: set[int]
-    before_last: set[int]
-    weekday_before_last: set[int]
-    nearest: set[int]
-    nth: set[tuple[int, int]]
-    last: set[int]
+    plain: frozenset[int]
+    before_last: frozenset[int]
+    weekday_before_last: frozenset[int]
+    nearest: frozenset[int]
+    nth: frozenset[tuple[int, int]]
+    last: frozenset[int]
+
+
+class _RefusedError(Exception):
+    """A token of a field and what is wrong with it; the text around it is not known here."""
+
+    def __init__(self, field: Field, token: str, problem: str) -> None:
+        super().__init__(f"{field.name} field: {token[:_SHOWN]!r} {problem}; allowed: {field.allowed}")
 
 
 def normal_text(text: str) -> str:
@@ -122,23 +129,24 @@ def parsed(text: str, *, days: DaysRule = "vixie", seconds: str = "", hash_name:
     if seconds not in ("", "first"):
         raise CronError(f"seconds must be 'first' (six fields, seconds first) or None, got {seconds!r}")
     words = _fields(text, with_seconds=seconds == "first")
-    fields = (SECOND, MINUTE, HOUR, MONTH_DAY, MONTH, WEEKDAY)
-    readers = [_Reader(text, field, word, hash_name) for field, word in zip(fields, words, strict=True)]
-    values = [reader.values() for reader in readers]
-    month_days, weekdays = values[3], values[5]
+    try:
+        values = [_read(field, word, hash_name) for field, word in zip(_ORDER, words, strict=True)]
+    except _RefusedError as refused:
+        raise CronError(f"cron {_shown(text)}: {refused}") from None
+    second, minute, hour, month_day, month, weekday = values
     return CronFields(
-        seconds=frozenset(values[0].plain),
-        minutes=frozenset(values[1].plain),
-        hours=frozenset(values[2].plain),
+        seconds=second.plain,
+        minutes=minute.plain,
+        hours=hour.plain,
         days=DayFields(
-            month_days=frozenset(month_days.plain),
-            before_last=frozenset(month_days.before_last),
-            weekday_before_last=frozenset(month_days.weekday_before_last),
-            nearest=frozenset(month_days.nearest),
-            months=frozenset(values[4].plain),
-            weekdays=frozenset(weekdays.plain),
-            nth=frozenset(weekdays.nth),
-            last=frozenset(weekdays.last),
+            month_days=month_day.plain,
+            before_last=month_day.before_last,
+            weekday_before_last=month_day.weekday_before_last,
+            nearest=month_day.nearest,
+            months=month.plain,
+            weekdays=weekday.plain,
+            nth=weekday.nth,
+            last=weekday.last,
             either=_either(words[3], words[5], days),
         ),
         interval=words[1][0] in "*?" or words[2][0] in "*?",
@@ -166,13 +174,14 @@ def _words(text: str) -> list[str]:
         raise CronError(
             f"a cron expression has at most {MAX_TEXT} characters, got {len(text)}: {text[:_SHOWN]!r}…"
         )
-    for place, character in enumerate(text):
-        if not (" " <= character <= "~" or character == "\t"):
-            raise CronError(
-                f"cron {_shown(text)}: {character!r} at position {place} is not allowed; fields are ASCII, "
-                "separated by spaces or tabs"
-            )
-    return text.replace("\t", " ").split()
+    spaced = text.replace("\t", " ")
+    if not (spaced.isascii() and spaced.isprintable()):
+        place = next(place for place, each in enumerate(spaced) if not " " <= each <= "~")
+        raise CronError(
+            f"cron {_shown(text)}: {text[place]!r} at position {place} is not allowed; fields are ASCII, "
+            "separated by spaces or tabs"
+        )
+    return spaced.split()
 
 
 def _shown(text: str) -> str:
@@ -223,31 +232,46 @@ def _alias(text: str, words: list[str]) -> str:
     return ALIASES[name]
 
 
-class _Reader:
-    """Reads one field of one expression."""
+def _read(field: Field, word: str, hash_name: str) -> _Values:
+    return _values(field, word, hash_name if "h" in word.lower() else "")
 
-    def __init__(self, text: str, field: Field, word: str, hash_name: str) -> None:
-        self._text = text
+
+@lru_cache(maxsize=4096)
+def _values(field: Field, word: str, hash_name: str) -> _Values:
+    """The same few fields make up most expressions: each is read once."""
+    return _Reader(field, word, hash_name).values()
+
+
+class _Reader:
+    """Reads one field."""
+
+    def __init__(self, field: Field, word: str, hash_name: str) -> None:
         self._field = field
         self._word = word
         self._hash_name = hash_name
-        self._found = _Values(set(), set(), set(), set(), set(), set())
+        self._plain_values: set[int] = set()
+        self._before_last: set[int] = set()
+        self._weekday_before_last: set[int] = set()
+        self._nearest: set[int] = set()
+        self._nth: set[tuple[int, int]] = set()
+        self._last: set[int] = set()
 
     def values(self) -> _Values:
         for item in self._word.split(","):
             if not item:
                 self._refuse(self._word, "has an empty place in its list")
             self._item(item)
-        return self._found
+        return _Values(
+            plain=frozenset(self._plain_values),
+            before_last=frozenset(self._before_last),
+            weekday_before_last=frozenset(self._weekday_before_last),
+            nearest=frozenset(self._nearest),
+            nth=frozenset(self._nth),
+            last=frozenset(self._last),
+        )
 
     def _refuse(self, token: str, problem: str) -> NoReturn:
-        raise self._refusal(token, problem)
-
-    def _refusal(self, token: str, problem: str) -> CronError:
-        return CronError(
-            f"cron {_shown(self._text)}: {self._field.name} field: {token[:_SHOWN]!r} {problem}; "
-            f"allowed: {self._field.allowed}"
-        )
+        raise _RefusedError(self._field, token, problem)
 
     def _item(self, item: str) -> None:
         base, slash, step = item.partition("/")
@@ -258,7 +282,7 @@ class _Reader:
             if slash:
                 self._refuse(item, "names single days, which take no step")
             return
-        self._found.plain.update(self._plain(item, base, self._step(item, step) if slash else 0))
+        self._plain_values.update(self._plain(item, base, self._step(item, step) if slash else 0))
 
     def _plain(self, item: str, base: str, step: int) -> frozenset[int]:
         field = self._field
@@ -303,7 +327,7 @@ class _Reader:
         for place, name in enumerate(field.names):
             if lowered in (name, name[:3]):
                 return field.low + place
-        raise self._refusal(item, self._complaint(word))
+        raise _RefusedError(field, item, self._complaint(word))
 
     def _complaint(self, word: str) -> str:
         if not word:
@@ -354,11 +378,11 @@ class _Reader:
             back = int(last[1][:9]) if last[1] else 0
             if back > 30:  # noqa: PLR2004 - a month has at most 31 days
                 self._refuse(base, "goes back more than 30 days from the last")
-            (self._found.weekday_before_last if last[2] else self._found.before_last).add(back)
+            (self._weekday_before_last if last[2] else self._before_last).add(back)
             return True
         nearest = re.fullmatch(r"(\d+)w", lowered)
         if nearest:
-            self._found.nearest.add(self._value(base, nearest[1]))
+            self._nearest.add(self._value(base, nearest[1]))
             return True
         if "w" in lowered:
             self._refuse(base, "is no nearest weekday: write 15W, LW or L-3W, one day each")
@@ -377,7 +401,7 @@ class _Reader:
                 self._refuse(base, "needs a number from 1 to 5 after the '#'")
             if "-" in day:
                 self._refuse(base, "takes one weekday before the '#'; write a list, as in mon#1,tue#1")
-            self._found.nth.add((self._cyclic(self._value(base, day)), int(nth)))
+            self._nth.add((self._cyclic(self._value(base, day)), int(nth)))
             return True
         if re.fullmatch(r"(\d+|l|l-\d+)w", lowered):
             self._refuse(base, "belongs into the day-of-month field")
@@ -385,6 +409,6 @@ class _Reader:
             self._refuse(base, "needs a weekday: 5L is the last Friday of the month, 6 is Saturday")
         last = re.fullmatch(r"l(\d|[a-z]+)|(\d|[a-z]+?)l", lowered)
         if last:
-            self._found.last.add(self._cyclic(self._value(base, last[1] or last[2])))
+            self._last.add(self._cyclic(self._value(base, last[1] or last[2])))
             return True
         return False

@@ -88,7 +88,7 @@ def a_case(seed: int, *, hours: int, seconds: str = "") -> Case:
 
 @pytest.mark.parametrize("chunk", range(10))
 def test_firings_are_those_that_a_look_at_every_minute_finds(chunk: int) -> None:
-    count = max(1, scaled("oracle_cases", 400) // 10)
+    count = max(1, scaled("oracle_cases", 250) // 10)
     for seed in range(chunk * count, (chunk + 1) * count):
         case = a_case(seed, hours=60)
         expected = oracle.expected_firings(case.meaning.names, case.spec.timezone, case.rules, case.window)
@@ -150,7 +150,7 @@ def test_the_cases_meet_every_rule() -> None:
 @pytest.mark.parametrize("fold", FOLD_RULES)
 def test_each_zone_keeps_a_nightly_job_in_gap_and_fold(gap: str, fold: str) -> None:
     rng = random.Random(f"{gap} {fold}")
-    every = scaled("oracle_zones", 20)
+    every = scaled("oracle_zones", 12)
     for zone in rng.sample(names(), min(every, len(names()))):
         window = a_window(rng, zone, 30)
         hour, minute = rng.randint(0, 3), rng.choice([0, 15, 30, 59])
