@@ -39,6 +39,8 @@ class Store:
         """Whoever has schedules fire: they do as long as there is one."""
         self.servers: dict[object, frozenset[str] | None] = {}
         """Whoever has queues served, and which: None means all of them."""
+        self.workflows: dict[str, Any] = {}
+        """Workflows created in this process by name, whether they are on record or not."""
         self.stopped = threading.Event()
         self._lock = threading.RLock()
         self.functions = FunctionRegistry(options["modules"])

@@ -1,0 +1,128 @@
+"""A workflow's definition: its steps by name, in one canonical form that survives restarts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.runtime.errors import InputError
+from actors.runtime.values import encode_call
+from eventstore.errors import CorruptStoreError
+from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us
+from logistics.task.job import DEFAULT_RETRY_DELAY, MAX_RETRIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from logistics.inputs import Duration
+
+CANONICAL = msgspec.msgpack.Encoder(order="deterministic")
+DEFAULT_RETRY_US = round(DEFAULT_RETRY_DELAY * 1_000_000)
+
+
+class StepDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One step as its author defined it. A new field needs a default: old bytes keep their meaning."""
+
+    name: str
+    function: str
+    """A reference, as `actors.runtime.functions` makes it."""
+    payload: bytes
+    """Constant arguments as bytes (`encode_call`)."""
+    depends_on: tuple[str, ...] = ()
+    max_retries: int = 0
+    retry_us: int = DEFAULT_RETRY_US
+    """Base of the delay between tries."""
+    queue: str = ""
+    """Empty: the engine's own queue for steps."""
+    priority: int = 0
+    templated: bool = False
+    """Whether texts in the arguments may hold `{{…}}` references, as those of files do."""
+
+
+class ParameterDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A parameter of the workflow's runs, as a file declares it."""
+
+    name: str
+    type: str = "str"
+    default: Any = None
+    has_default: bool = False
+    required: bool = True
+    description: str = ""
+
+
+class Definition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A workflow: equal definitions have equal bytes."""
+
+    name: str
+    description: str = ""
+    params: tuple[ParameterDefinition, ...] | None = None
+    """None: whatever its steps take."""
+    steps: tuple[StepDefinition, ...] = ()
+
+
+def encode_definition(definition: Definition) -> bytes:
+    """Return the canonical bytes."""
+    return CANONICAL.encode(definition)
+
+
+def decode_definition(data: bytes) -> Definition:
+    """Return the definition; `CorruptStoreError` if the bytes say something else, or something newer."""
+    try:
+        return msgspec.msgpack.decode(data, type=Definition)
+    except (msgspec.DecodeError, ValueError) as error:
+        msg = f"a workflow's definition cannot be read: {error}; a newer version may have written it"
+        raise CorruptStoreError(msg) from error
+
+
+def define_step(
+    name: str,
+    function: str,
+    *,
+    depends_on: tuple[str, ...],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    max_retries: int,
+    retry_delay: Duration,
+    queue: str | None,
+    priority: int,
+    max_payload: int,
+    templated: bool = False,
+) -> StepDefinition:
+    """Return a step made of a user's input, all of it checked; `InputError`, `PayloadError`."""
+    if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
+        msg = f"args: expected a list or tuple of arguments, got {args!r}"
+        raise InputError(msg)
+    return StepDefinition(
+        name=check_name("name", name),
+        function=function,
+        payload=encode_call(tuple(args), {} if kwargs is None else kwargs, limit=max_payload),
+        depends_on=depends_on,
+        max_retries=check_int("max_retries", max_retries, least=0, most=MAX_RETRIES),
+        retry_us=duration_us("retry_delay", retry_delay),
+        queue="" if queue is None else check_name("queue", queue),
+        priority=check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY),
+        templated=templated,
+    )
+
+
+def check_text(what: str, value: object) -> str:
+    """Return a text of any length."""
+    if not isinstance(value, str):
+        msg = f"{what}: expected text, got {value!r}"
+        raise InputError(msg)
+    return value
+
+
+def check_dependencies(depends_on: object) -> tuple[str, ...]:
+    """Return the names of steps, each once; whether there are such steps is seen when a run starts."""
+    if isinstance(depends_on, str):
+        msg = f"depends_on: expected a list of names, got the text {depends_on!r}; write [{depends_on!r}]"
+        raise InputError(msg)
+    if not isinstance(depends_on, list | tuple | set | frozenset):
+        msg = f"depends_on: expected a list of names, got {depends_on!r}"
+        raise InputError(msg)
+    names = [check_name("depends_on", each) for each in depends_on]
+    if isinstance(depends_on, set | frozenset):
+        names.sort()  # the same order in every process
+    return tuple(dict.fromkeys(names))

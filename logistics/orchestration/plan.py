@@ -1,0 +1,197 @@
+"""From a definition to the plan of a run: its edges, and what each parameter gets."""
+
+from __future__ import annotations
+
+import inspect
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from actors.queue.messages import Input, RetryPolicy
+from actors.runtime.binding import (
+    BindingError,
+    find_parameters,
+    find_references,
+    is_templated,
+    plan_bindings,
+)
+from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.values import decode_call
+from actors.workflow.messages import Plan, PlanStep
+from logistics.errors import GraphError
+from logistics.orchestration.definition import encode_definition
+from logistics.orchestration.graph import graph_problems
+from logistics.task.job import RETRY_CAP_US
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from actors.runtime.functions import FunctionRegistry
+    from logistics.orchestration.definition import Definition, StepDefinition
+
+ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+class PlannedRun(NamedTuple):
+    """A plan and its fingerprint."""
+
+    plan_id: str
+    plan: Plan
+
+
+class _Arguments(NamedTuple):
+    """A step's constants, and what they refer to."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    steps: frozenset[str]
+    params: frozenset[str]
+    templated: bool
+
+
+class Prepared:
+    """A definition that does not change any more, with its bytes and the plans made of it."""
+
+    def __init__(self, definition: Definition, functions: FunctionRegistry) -> None:
+        self.definition = definition
+        self.encoded = encode_definition(definition)
+        self.functions = tuple(dict.fromkeys(step.function for step in definition.steps))
+        """References of everything that it calls."""
+        self._registry = functions
+        self._plans: dict[frozenset[str], PlannedRun] = {}
+
+    def plan(self, params: frozenset[str]) -> PlannedRun:
+        """Return the plan of a run that is given these parameters; refuses what `make_plan` does."""
+        planned = self._plans.get(params)
+        if planned is None:
+            planned = make_plan(self.definition, params=params, functions=self._registry)
+            self._plans[params] = planned
+        return planned
+
+
+def make_plan(definition: Definition, *, params: Collection[str], functions: FunctionRegistry) -> PlannedRun:
+    """Return the plan of a run that is given these parameters.
+
+    `GraphError` names every circle, self-dependency and unknown step; `BindingError` every parameter that
+    nothing fills, every run parameter that no step takes, every function that cannot be found.
+    """
+    arguments = {step.name: _arguments(step) for step in definition.steps}
+    edges = {step.name: _edges(step, definition, arguments[step.name]) for step in definition.steps}
+    problems = graph_problems(edges)
+    if problems:
+        raise GraphError(definition.name, problems)
+    planner = _Planner(definition, edges, params=params, functions=functions)
+    steps = tuple(planner.step(step, arguments[step.name]) for step in definition.steps)
+    planner.check_params()
+    if planner.problems:
+        raise BindingError(f"workflow {definition.name!r}, {problem}" for problem in planner.problems)
+    plan = Plan(definition.name, steps)
+    return PlannedRun(blake2b(ENCODE(plan), digest_size=16).hexdigest(), plan)
+
+
+def _arguments(step: StepDefinition) -> _Arguments:
+    args, kwargs = decode_call(step.payload)
+    if not step.templated:
+        return _Arguments(args, kwargs, frozenset(), frozenset(), templated=False)
+    constants = [args, kwargs]
+    return _Arguments(
+        args, kwargs, find_references(constants), find_parameters(constants), is_templated(constants)
+    )
+
+
+def _edges(step: StepDefinition, definition: Definition, arguments: _Arguments) -> tuple[str, ...]:
+    """Return what a step waits for: as declared, then what it refers to, in the workflow's order."""
+    if not arguments.steps:
+        return step.depends_on
+    known = [each.name for each in definition.steps if each.name in arguments.steps]
+    unknown = sorted(arguments.steps.difference(known))
+    return tuple(dict.fromkeys((*step.depends_on, *known, *unknown)))
+
+
+class _Planner:
+    """Plans one step after the other, and collects what is wrong."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        edges: Mapping[str, Sequence[str]],
+        *,
+        params: Collection[str],
+        functions: FunctionRegistry,
+    ) -> None:
+        self.problems: list[str] = []
+        self._definition = definition
+        self._edges = edges
+        self._numbers = {step.name: number for number, step in enumerate(definition.steps)}
+        self._params = frozenset(params)
+        self._taken: set[str] = set()
+        self._functions = functions
+
+    def step(self, step: StepDefinition, arguments: _Arguments) -> PlanStep:
+        inputs: list[Input] = []
+        try:
+            inputs = [*self._bindings(step, arguments), *self._references(arguments)]
+        except BindingError as error:
+            self.problems += [f"step {step.name!r}: {problem}" for problem in error.problems]
+        self._taken.update(each.source for each in inputs if each.kind.endswith("param"))
+        return PlanStep(
+            name=step.name,
+            function=step.function,
+            payload=step.payload,
+            depends_on=tuple(self._numbers[other] for other in self._edges[step.name]),
+            inputs=tuple(inputs),
+            retry=RetryPolicy(step.max_retries, step.retry_us, max(step.retry_us, RETRY_CAP_US)),
+            queue=step.queue,
+            priority=step.priority,
+        )
+
+    def _bindings(self, step: StepDefinition, arguments: _Arguments) -> list[Input]:
+        bindings = plan_bindings(
+            self._signature(step.function),
+            dependencies=self._edges[step.name],
+            params=self._params,
+            args=arguments.args,
+            kwargs=arguments.kwargs,
+            used=arguments.steps,
+        )
+        return [
+            Input(
+                each.parameter,
+                each.kind,
+                str(self._numbers[each.source]) if each.kind == "step" else each.source,
+                each.positional,
+            )
+            for each in bindings
+            if each.kind != "const"
+        ]
+
+    def _signature(self, function: str) -> inspect.Signature:
+        try:
+            return inspect.signature(self._functions.resolve(function))
+        except UnresolvedFunctionError as error:
+            raise BindingError([str(error)]) from error
+        except (TypeError, ValueError) as error:
+            text = f"the parameters of {function!r} cannot be found out; write a function that calls it"
+            raise BindingError([text]) from error
+
+    def _references(self, arguments: _Arguments) -> list[Input]:
+        missing = sorted(arguments.params - self._params)
+        if missing:
+            raise BindingError(
+                f"it refers to {{{{params.{name}}}}}, which the run is not given" for name in missing
+            )
+        steps = [Input(name, "ref-step", str(self._numbers[name])) for name in sorted(arguments.steps)]
+        params = [Input(name, "ref-param", name) for name in sorted(arguments.params)]
+        if arguments.templated and not (steps or params):
+            return [Input("", "ref", "")]
+        return steps + params
+
+    def check_params(self) -> None:
+        """Refuse what no step takes: most likely a name was misspelt, and a default would be used instead."""
+        if self._definition.params is not None:
+            return  # declared: they were checked against the declaration
+        left = sorted(self._params - self._taken)
+        if left and not self.problems:
+            takes = ", ".join(sorted(self._taken)) or "none"
+            self.problems += [f"run: no step takes a parameter {name!r}; taken are: {takes}" for name in left]

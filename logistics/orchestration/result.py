@@ -1,0 +1,241 @@
+"""What became of a run and of its steps, read from the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.messages import (
+    JobCancelled,
+    JobCompleted,
+    JobEnqueued,
+    JobFailed,
+    JobLeased,
+    JobRetrying,
+    JobStarted,
+    JobUnresolved,
+)
+from actors.runtime.errors import InternalError, UnknownIdError
+from actors.runtime.values import decode_value
+from actors.workflow.messages import (
+    PlanRecorded,
+    RunCancelled,
+    RunCompleted,
+    RunCreated,
+    RunFailed,
+    RunStatus,
+    StepCancelled,
+    StepCompleted,
+    StepFailed,
+    StepScheduled,
+    StepSkipped,
+    StepStatus,
+)
+from eventstore.errors import CorruptStoreError
+from logistics.errors import RunFailedError
+from logistics.inputs import as_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from actors.runtime.messages import Event
+    from actors.workflow.messages import Plan
+    from logistics.orchestration.engine import OrchestrationEngine
+
+
+@dataclass
+class StepResult:
+    """A step as it was when the log was read."""
+
+    status: StepStatus = StepStatus.PENDING
+    output: Any = None
+    """What its function returned."""
+    error: str | None = None
+    """Of the last try; of a skipped step, which step it waited for in vain."""
+    attempts: int = 0
+    started_at: datetime | None = None
+    """When its first try began."""
+    ended_at: datetime | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True)
+class WorkflowResult:
+    """How a run ended. It is true if the run succeeded."""
+
+    run_id: str
+    name: str
+    """The workflow's."""
+    status: RunStatus
+    output: Any
+    """The output of the step that no other depends on; of several such steps, a dict by their names."""
+    steps: Mapping[str, StepResult]
+    error: str | None
+    started_at: datetime
+    ended_at: datetime
+    adopted: bool = False
+    """Whether an earlier process began the run, and this call took it over."""
+    outputs: Mapping[str, Any] = field(init=False)
+    """The outputs of the steps that have completed."""
+
+    def __post_init__(self) -> None:
+        done = {name: step.output for name, step in self.steps.items() if step.status is StepStatus.COMPLETED}
+        object.__setattr__(self, "outputs", done)
+
+    @property
+    def success(self) -> bool:
+        """Whether every step has completed."""
+        return self.status is RunStatus.COMPLETED
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the run's beginning to its end, those in which no process worked on it included."""
+        return (self.ended_at - self.started_at).total_seconds()
+
+    def __bool__(self) -> bool:
+        return self.success
+
+    def __getitem__(self, step: str) -> Any:
+        """Return a step's output; `UnknownIdError` if it has none."""
+        if step in self.outputs:
+            return self.outputs[step]
+        there = self.steps.get(step)
+        why = "has no such step" if there is None else f"has no output of it: it is {there.status}"
+        msg = f"step {step!r}: run {self.run_id} of {self.name!r} {why}"
+        raise UnknownIdError(msg)
+
+    def raise_for_status(self) -> None:
+        """Raise `RunFailedError` unless the run succeeded."""
+        if not self.success:
+            msg = f"run {self.run_id} of workflow {self.name!r} is {self.status}: {self.error}"
+            raise RunFailedError(msg)
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+class RunRecord:
+    """A run as its history tells it, ended or not."""
+
+    def __init__(self, engine: OrchestrationEngine, run_id: str) -> None:
+        history = [event for _, event in engine.history(f"run:{run_id}")]
+        if not history or not isinstance(history[0], RunCreated):
+            msg = f"run {run_id} is not in the log from its beginning"
+            raise CorruptStoreError(msg)
+        self.created = history[0]
+        self.plan = _plan(engine, self.created.plan_id)
+        self.end = next((event for event in history if event.final), None)
+        self._history = history
+        self._engine = engine
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands."""
+        return RunStatus.RUNNING if self.end is None else status_after(self.end)
+
+    def steps(self) -> dict[str, StepResult]:
+        """Return every step as it stands, in the workflow's order."""
+        results = [StepResult() for _ in self.plan.steps]
+        for event in self._history:
+            _take(results, event, self.plan)
+        for number, result in enumerate(results):
+            if result.status not in (StepStatus.PENDING, StepStatus.SKIPPED):
+                past = self._engine.history(f"job:{self.created.run_id}.{number}")
+                _take_job(result, [event for _, event in past])
+        return {step.name: result for step, result in zip(self.plan.steps, results, strict=True)}
+
+    def result(self, *, adopted: bool) -> WorkflowResult:
+        """Return how the run, which has ended, ended."""
+        end = self.end
+        if not isinstance(end, RunCompleted | RunFailed | RunCancelled):
+            msg = f"run {self.created.run_id} has not ended"
+            raise InternalError(msg)
+        steps = self.steps()
+        error = end.error if isinstance(end, RunFailed) else None
+        if isinstance(end, RunCancelled):
+            error = "it was cancelled"
+        return WorkflowResult(
+            run_id=self.created.run_id,
+            name=self.created.workflow,
+            status=self.status,
+            output=_output(self.plan, steps),
+            steps=steps,
+            error=error,
+            started_at=as_datetime(self.created.at_us),
+            ended_at=as_datetime(end.at_us),
+            adopted=adopted,
+        )
+
+
+def status_after(event: Event) -> RunStatus:
+    """Return the status that a final event leaves a run in."""
+    if isinstance(event, RunCompleted):
+        return RunStatus.COMPLETED
+    return RunStatus.FAILED if isinstance(event, RunFailed) else RunStatus.CANCELLED
+
+
+def _plan(engine: OrchestrationEngine, plan_id: str) -> Plan:
+    history = engine.history(f"plan:{plan_id}")
+    if not history or not isinstance(history[0][1], PlanRecorded):
+        msg = f"plan {plan_id} is not in the log, though a run of it is"
+        raise CorruptStoreError(msg)
+    return history[0][1].plan
+
+
+def _take(results: list[StepResult], event: Event, plan: Plan) -> None:
+    """Take in an event of the run."""
+    if isinstance(event, StepScheduled):
+        results[event.step].status = StepStatus.RUNNING
+        return
+    if not isinstance(event, StepCompleted | StepFailed | StepSkipped | StepCancelled):
+        return
+    result = results[event.step]
+    result.ended_at = as_datetime(event.at_us)
+    if isinstance(event, StepCompleted):
+        result.status, result.attempts = StepStatus.COMPLETED, event.attempts
+    elif isinstance(event, StepFailed):
+        result.status, result.attempts, result.error = StepStatus.FAILED, event.attempts, event.error
+    elif isinstance(event, StepSkipped):
+        result.status = StepStatus.SKIPPED
+        result.error = f"skipped: step {plan.steps[event.because].name!r} did not complete"
+    else:
+        result.status, result.error = StepStatus.CANCELLED, "cancelled with its run"
+
+
+def _take_job(result: StepResult, history: Sequence[Event]) -> None:
+    """Take in what the step's job tells: when it began, its output, its last error."""
+    started = 0
+    for event in history:
+        if isinstance(event, JobStarted | JobLeased):
+            started += 1
+            result.started_at = result.started_at or as_datetime(event.at_us)
+        elif isinstance(event, JobCompleted):
+            result.output = decode_value(event.result)
+        elif isinstance(event, JobRetrying | JobFailed):
+            result.traceback = event.traceback or None
+    if result.status is StepStatus.COMPLETED:
+        result.traceback = None
+    if result.status is StepStatus.RUNNING:
+        _take_present(result, history, started)
+
+
+def _take_present(result: StepResult, history: Sequence[Event], started: int) -> None:
+    """Say where a step that has not ended stands with its job."""
+    result.attempts = started
+    last = history[-1] if history else None
+    if isinstance(last, JobRetrying):
+        result.status, result.error = StepStatus.RETRYING, last.error
+    elif last is None or isinstance(last, JobEnqueued | JobUnresolved):
+        result.status = StepStatus.WAITING
+        result.error = last.error if isinstance(last, JobUnresolved) else None
+    elif isinstance(last, JobCancelled):
+        result.status = StepStatus.CANCELLED
+
+
+def _output(plan: Plan, steps: Mapping[str, StepResult]) -> Any:
+    needed = {number for step in plan.steps for number in step.depends_on}
+    last = [step.name for number, step in enumerate(plan.steps) if number not in needed]
+    if len(last) == 1:
+        return steps[last[0]].output
+    return {name: steps[name].output for name in last if steps[name].status is StepStatus.COMPLETED} or None

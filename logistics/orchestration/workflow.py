@@ -1,0 +1,141 @@
+"""A workflow as its author builds it, step by step."""
+
+from __future__ import annotations
+
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.queue.messages import FunctionsKnown
+from actors.runtime.errors import InputError
+from actors.workflow.messages import DefineWorkflow
+from logistics.inputs import check_name
+from logistics.orchestration.definition import Definition, check_dependencies, define_step
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.plan import Prepared
+from logistics.task.job import DEFAULT_RETRY_DELAY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from logistics.inputs import Duration
+    from logistics.orchestration.stores import Store
+
+
+class Workflow:
+    """Steps with a name; `WorkflowManager.create` makes one.
+
+    A step follows the one added before it unless it says what it depends on. The definition becomes durable,
+    whole, when the workflow is first run or started, or with `save()`.
+    """
+
+    def __init__(self, store: Store, definition: Definition) -> None:
+        # Not the handle that somebody may close: the store itself, as long as it is open.
+        self._engine = OrchestrationEngine.borrow(store)
+        self._lock = threading.Lock()
+        self._outline = definition
+        self._steps = {step.name: step for step in definition.steps}
+        self._prepared: Prepared | None = None
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.name!r}, steps={list(self._steps)!r})"
+
+    @property
+    def name(self) -> str:
+        """The name by which it is run."""
+        return self._outline.name
+
+    @property
+    def description(self) -> str:
+        """What its author says about it."""
+        return self._outline.description
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The names of its steps, in the order in which they were added."""
+        return tuple(self._steps)
+
+    def add_step(
+        self,
+        name: str,
+        func: Callable[..., Any],
+        *,
+        depends_on: Sequence[str] | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        max_retries: int = 0,
+        retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        queue: str | None = None,
+        priority: int = 0,
+    ) -> Workflow:
+        """Add a step; return the workflow.
+
+        Args:
+            name: 1 to 200 characters; no other step of the workflow has it.
+            func: a function that can be found again by name (see `docs/guide/functions.md`). A parameter
+                named like a dependency gets that step's output, one named like a run parameter gets that,
+                `ctx` gets the attempt's context; a single required parameter left gets the output of a single
+                dependency.
+            depends_on: names of steps that must succeed first, added already or later; None: the step added
+                before this one; an empty list: no step.
+            args: positional arguments, plain data.
+            kwargs: keyword arguments, plain data.
+            max_retries: tries after the first one; 0 for none.
+            retry_delay: base of the delay in seconds, doubled each time up to 5 minutes, with full jitter;
+                0: at once.
+            queue: a queue that a `JobScheduler` serves; None: the engine's own, always served.
+            priority: higher ones start first.
+
+        `FunctionError` for a function that cannot be found again by name, `PayloadError` for arguments that
+        are no plain data or too large, `InputError` for anything else that makes no sense, and for a name
+        that another step has.
+
+        """
+        check_name("name", name)
+        function = self._engine.functions.register(func)
+        given = None if depends_on is None else check_dependencies(depends_on)
+        with self._lock:
+            if name in self._steps:
+                msg = f"workflow {self.name!r} has a step {name!r} already"
+                raise InputError(msg)
+            chained = tuple(islice(reversed(self._steps), 1))
+            step = define_step(
+                name,
+                function,
+                depends_on=chained if given is None else given,
+                args=args,
+                kwargs=kwargs,
+                max_retries=max_retries,
+                retry_delay=retry_delay,
+                queue=queue,
+                priority=priority,
+                max_payload=self._engine.max_payload,
+            )
+            announce(self._engine, (function,))
+            self._steps[name] = step
+            self._prepared = None
+        return self
+
+    def save(self) -> None:
+        """Make the definition durable now; runs in progress keep the one they started with."""
+        prepared = self.prepared()
+        self._engine.ask("supervisor", DefineWorkflow(name=self.name, definition=prepared.encoded))
+
+    def prepared(self) -> Prepared:
+        """Return what has been defined so far, for runs; steps added later do not change it."""
+        with self._lock:
+            if self._prepared is None:
+                definition = msgspec.structs.replace(self._outline, steps=tuple(self._steps.values()))
+                self._prepared = Prepared(definition, self._engine.functions)
+            return self._prepared
+
+
+def announce(engine: OrchestrationEngine, functions: tuple[str, ...]) -> None:
+    """Have jobs go on that wait for these functions to be found.
+
+    A step of an interrupted run may be due before its script has defined its function again.
+    """
+    if functions:
+        engine.store.runtime.send("queue", FunctionsKnown(functions=functions))

@@ -1,0 +1,307 @@
+"""Workflows as their users see them: defining, running, looking back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from actors.runtime.errors import InputError
+from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.values import PayloadError, encode_result
+from actors.workflow.messages import (
+    AdoptRun,
+    DefineWorkflow,
+    DeleteWorkflow,
+    GetWorkflows,
+    RunCreated,
+    RunStatus,
+    StartRun,
+)
+from logistics.errors import RunNotFoundError, WorkflowNotFoundError
+from logistics.ids import new_id
+from logistics.inputs import check_id, check_int, check_name
+from logistics.orchestration.definition import Definition, check_text, decode_definition
+from logistics.orchestration.engine import engine_or_default
+from logistics.orchestration.files import checked_params, read_definition
+from logistics.orchestration.result import RunRecord
+from logistics.orchestration.run import WorkflowRun, waiting
+from logistics.orchestration.workflow import Workflow, announce
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    from logistics.orchestration.engine import OrchestrationEngine
+    from logistics.orchestration.plan import Prepared
+    from logistics.orchestration.result import WorkflowResult
+
+logger = logging.getLogger("logistics.workflows")
+
+MOST_RUNS = 2**31
+
+
+class WorkflowManager:
+    """Defines and runs the workflows of a store."""
+
+    def __init__(self, engine: OrchestrationEngine | None = None) -> None:
+        """Use `engine`; None: the default engine, opened at first use, or the one that runs this step."""
+        self._given = None if engine is None else engine_or_default(engine)
+
+    @property
+    def engine(self) -> OrchestrationEngine:
+        """The engine whose workers do the work."""
+        return engine_or_default(self._given)
+
+    # -- definitions -----------------------------------------------------------------------------------------
+
+    def create(self, name: str, *, description: str = "") -> Workflow:
+        """Begin a workflow without steps; it replaces what the name meant before once it is run or saved."""
+        definition = Definition(check_name("name", name), check_text("description", description))
+        return _register(self.engine, definition)
+
+    def load(self, path: str | os.PathLike[str]) -> Workflow:
+        """Define a workflow from a `.toml` or `.json` file, as `create` and `add_step` would.
+
+        Its functions are imported, from its folder too. `ConfigError` names every mistake with its place.
+        """
+        engine = self.engine
+        workflow = _register(engine, read_definition(path, engine))
+        announce(engine, workflow.prepared().functions)
+        return workflow
+
+    def get_workflow(self, name: str) -> Workflow | None:
+        """Return a workflow that was created in this process or is on record; None if there is none."""
+        return _find_workflow(self.engine, check_name("name", name))
+
+    def list_workflows(self) -> list[str]:
+        """Return the names of the workflows on record and of those created in this process, sorted."""
+        engine = self.engine
+        return sorted({*engine.ask("supervisor", GetWorkflows()), *engine.store.workflows})
+
+    def delete(self, name: str) -> bool:
+        """Forget a workflow; whether there was one. Its runs stay, those in progress go on."""
+        engine = self.engine
+        check_name("name", name)
+        created = engine.store.workflows.pop(name, None) is not None
+        return bool(engine.ask("supervisor", DeleteWorkflow(name=name))) or created
+
+    # -- running ---------------------------------------------------------------------------------------------
+
+    def run(self, name: str, /, **params: Any) -> WorkflowResult:
+        """Run a workflow, wait for its end, and return how it ended, whichever way that was.
+
+        A run of the same name and parameters that an earlier process began by `run` and did not see end is
+        taken over instead of beginning another one: `result.adopted`. Steps that have completed are not
+        executed again.
+
+        `WorkflowNotFoundError`, `GraphError` and `BindingError` (both name every problem), `PayloadError` for
+        parameters that are no plain data: then nothing was started. `WouldDeadlockError` inside a job or step
+        if no worker would be left to do the work.
+        """
+        return run_workflow(self.engine, name, params)
+
+    def start(self, name: str, /, **params: Any) -> WorkflowRun:
+        """Start a new run of a workflow; return it once it is on disk. Raises what `run` does."""
+        return begin_run(self.engine, name, params, blocking=False)
+
+    # -- looking back ----------------------------------------------------------------------------------------
+
+    def get_run(self, run_id: str) -> WorkflowRun | None:
+        """Return a run on record, None if there is none with this id."""
+        return _find_run(self.engine, check_id("run_id", run_id))
+
+    def get_execution_status(self, run_id: str) -> RunStatus:
+        """Return where a run stands. `RunNotFoundError` if there is none with this id."""
+        run = self.get_run(run_id)
+        if run is None:
+            msg = f"no run {run_id!r} on record"
+            raise RunNotFoundError(msg)
+        return run.status
+
+    def list_runs(
+        self,
+        limit: int | None = None,
+        status: RunStatus | str | None = None,
+        name: str | None = None,
+        after: str | None = None,
+    ) -> Iterator[WorkflowRun]:
+        """Return an iterator of the runs on record, newest first, each read only when its turn comes.
+
+        Args:
+            limit: at most so many.
+            status: only those that stand so.
+            name: only those of this workflow.
+            after: the id of a run: only those that follow it in this order, that is, older ones.
+
+        """
+        if limit is not None:
+            check_int("limit", limit, least=0, most=MOST_RUNS)
+        if status is not None:
+            status = _status(status)
+        if name is not None:
+            check_name("name", name)
+        if after is not None:
+            check_id("after", after)
+        engine = self.engine
+        runs = (
+            run
+            for run in _runs(engine, after)
+            if (name is None or run.name == name) and (status is None or run.status is status)
+        )
+        return islice(runs, limit)
+
+
+def _register(engine: OrchestrationEngine, definition: Definition) -> Workflow:
+    workflow = engine.store.workflows[definition.name] = Workflow(engine.store, definition)
+    return workflow
+
+
+def _find_workflow(engine: OrchestrationEngine, name: str) -> Workflow | None:
+    workflow: Workflow | None = engine.store.workflows.get(name)
+    if workflow is not None:
+        return workflow
+    data = engine.ask("supervisor", GetWorkflows()).get(name)
+    return None if data is None else _register(engine, decode_definition(data))
+
+
+def _status(status: str) -> RunStatus:
+    try:
+        return RunStatus(status)
+    except ValueError:
+        msg = f"status: expected one of {', '.join(RunStatus)}, got {status!r}"
+        raise InputError(msg) from None
+
+
+def _runs(engine: OrchestrationEngine, after: str | None) -> Iterator[WorkflowRun]:
+    runtime = engine.store.runtime
+    before = None if after is None else f"run:{after}"
+    for entity in runtime.log.entities("run:", before=before, upto=runtime.journal.watermark):
+        run = _find_run(engine, entity.removeprefix("run:"))
+        if run is not None:
+            yield run
+
+
+def _find_run(engine: OrchestrationEngine, run_id: str, *, adopted: bool = False) -> WorkflowRun | None:
+    runtime = engine.store.runtime
+    stored = runtime.log.first(f"run:{run_id}", upto=runtime.journal.watermark)
+    created = None if stored is None else runtime.codec.decode(stored.record)
+    return WorkflowRun(engine, created, adopted=adopted) if isinstance(created, RunCreated) else None
+
+
+def _on_record(engine: OrchestrationEngine, run_id: str, *, adopted: bool = False) -> WorkflowRun:
+    run = _find_run(engine, run_id, adopted=adopted)
+    if run is None:
+        msg = f"run {run_id!r} was acknowledged and is not on record"
+        raise RunNotFoundError(msg)
+    return run
+
+
+# -- running, for every class that does ------------------------------------------------------------
+
+
+def run_workflow(
+    engine: OrchestrationEngine,
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    session_id: str = "",
+    project: str = "",
+) -> WorkflowResult:
+    """Do what `WorkflowManager.run` says, in a session or a project."""
+    with waiting(engine):
+        run = begin_run(engine, name, params, blocking=True, session_id=session_id, project=project)
+        run.wait(None)
+    return run.read()
+
+
+def begin_run(
+    engine: OrchestrationEngine,
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    blocking: bool,
+    session_id: str = "",
+    project: str = "",
+) -> WorkflowRun:
+    """Start a run; with `blocking`, for a caller who waits for its end, rather adopt one that was cut off."""
+    prepared = _prepared(engine, name)
+    values = checked_params(prepared.definition, params)
+    encoded = encode_params(values, limit=engine.max_payload)
+    planned = prepared.plan(frozenset(values))
+    runtime = engine.store.runtime
+    announce(engine, prepared.functions)
+    # Not waited for: the supervisor takes it before what follows, and what follows is durable only with it.
+    runtime.send("supervisor", DefineWorkflow(name=name, definition=prepared.encoded))
+    if blocking:
+        adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=encoded))
+        if adopted is not None:
+            return _adopt(engine, adopted)
+    run_id = engine.ask(
+        "supervisor",
+        StartRun(
+            run_id=new_id(),
+            plan=planned.plan,
+            plan_id=planned.plan_id,
+            params=encoded,
+            blocking=blocking,
+            session_id=session_id,
+            project=project,
+        ),
+    )
+    return _on_record(engine, run_id)
+
+
+def _prepared(engine: OrchestrationEngine, name: str) -> Prepared:
+    workflow = _find_workflow(engine, check_name("name", name))
+    if workflow is None:
+        msg = f"no workflow {name!r}: create it, or load it from a file"
+        raise WorkflowNotFoundError(msg)
+    return workflow.prepared()
+
+
+def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:
+    """Return a run's parameters as bytes: the same whatever the order they are given in."""
+    try:
+        return encode_result(dict(sorted(params.items())), limit=limit)
+    except PayloadError as error:
+        text = str(error).replace("result", "params", 1)
+        path = error.path.replace("result", "params", 1)
+        raise PayloadError(text, path=path, size=error.size, limit=error.limit) from error
+
+
+def _adopt(engine: OrchestrationEngine, run_id: str) -> WorkflowRun:
+    run = _on_record(engine, run_id, adopted=True)
+    ids = {"run_id": run_id, "workflow": run.name}
+    logger.warning(
+        "run %s of workflow %r, begun %s, was cut off by the end of its process; waiting for it instead of "
+        "beginning another one",
+        run_id,
+        run.name,
+        run.started_at.isoformat(timespec="seconds"),
+        extra=ids,
+    )
+    for step in RunRecord(engine, run_id).plan.steps:
+        try:
+            engine.functions.resolve(step.function)
+        except UnresolvedFunctionError as error:
+            logger.warning(
+                "step %r of run %s waits until it can run: %s", step.name, run_id, error, extra=ids
+            )
+    return run
+
+
+def execute_workflow(
+    engine: OrchestrationEngine, name: str, session_id: str | None, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict."""
+    begun_s = time.monotonic()
+    session = "" if session_id is None else check_id("session_id", session_id)
+    result = run_workflow(engine, name, params, session_id=session)
+    return {
+        "success": result.success,
+        "result": result.output,
+        "error": result.error,
+        "execution_time": time.monotonic() - begun_s,
+    }
