@@ -1,0 +1,157 @@
+"""From what users say about a schedule to what the scheduler records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypedDict
+
+import msgspec
+
+from actors.runtime.errors import InputError
+from actors.runtime.values import encode_call
+from actors.schedule.errors import ScheduleError
+from actors.schedule.messages import (
+    CATCH_UPS,
+    MAX_LIMIT,
+    OVERLAPS,
+    CatchUp,
+    JobTemplate,
+    Overlap,
+    Policies,
+    PutSchedule,
+)
+from actors.schedule.spec import ScheduleSpec
+from logistics.ids import new_id
+from logistics.inputs import Duration, check_int, check_name, duration_us, instant_us
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.schedule.expression import CronExpression
+from logistics.schedule.occurrences import Occurrences
+from logistics.schedule.recurrence import RecurringSchedule
+from logistics.task.job import DEFAULT_RETRY_DELAY, Job
+
+MAX_RUNS = 2**53
+_HASHED = re.compile(r"(^|[\s,])[hH]($|[\s,/(])")
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """What may be said of a schedule besides when, and what to call; all by keyword, all optional."""
+
+    timezone: str | None
+    """The zone of a schedule that names none; the engine's, if this is left out too."""
+    queue: str | None
+    """Where its jobs go; the engine's own queue, served while a scheduler is started, if left out."""
+    priority: int
+    max_retries: int
+    retry_delay: Duration
+    """Of its jobs, as of any `Job`."""
+    catch_up: CatchUp
+    """What is made up of the runs that were missed: `none`, `latest` (one for all, the default), `all`."""
+    limit: int
+    """At most so many with `all`, the newest; and at most so many wait with `queue_all`. 100 if left out."""
+    window: Duration | None
+    """Nothing older than this is made up; no bound if left out."""
+    overlap: Overlap
+    """What to do while the run before has not ended: `skip` (the default), `allow`, `queue` (one waits),
+    `queue_all`, `cancel_previous`."""
+    start: datetime | None
+    end: datetime | None
+    """Aware datetimes, both included: nothing runs before the one or after the other."""
+    max_runs: int | None
+    """How often it runs, at most; triggers do not count."""
+
+
+class Call(NamedTuple):
+    """What a schedule calls."""
+
+    func: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any] | None
+
+
+def cron_schedule(name: str, expression: object) -> CronExpression:
+    """Return a cron expression for the schedule of this name, by which `H` hashes in a text."""
+    if isinstance(expression, CronExpression):
+        return expression
+    if not isinstance(expression, str):
+        msg = f"expression: expected a CronExpression or text, got {expression!r}"
+        raise InputError(msg)
+    return CronExpression(expression, hash_name=name if _HASHED.search(expression) else None)
+
+
+def check_recurring(schedule: object) -> None:
+    """Refuse what is no `RecurringSchedule`."""
+    if not isinstance(schedule, RecurringSchedule):
+        msg = f"schedule: expected a RecurringSchedule, got {schedule!r}"
+        raise InputError(msg)
+
+
+def define(
+    engine: OrchestrationEngine,
+    name: str,
+    schedule: Occurrences[Any],
+    call: Call,
+    *,
+    default_timezone: str | None = None,
+    timezone: str | None = None,
+    queue: str | None = None,
+    priority: int = 0,
+    max_retries: int = 3,
+    retry_delay: Duration = DEFAULT_RETRY_DELAY,
+    catch_up: CatchUp = "latest",
+    limit: int = 100,
+    window: Duration | None = None,
+    overlap: Overlap = "skip",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    max_runs: int | None = None,
+) -> PutSchedule:
+    """Return the command that gives a name this schedule; raises what is wrong with what was said."""
+    job = Job(
+        check_name("name", name),
+        *call,
+        priority=priority,
+        max_retries=max_retries,
+        retry_delay=retry_delay,
+    )
+    policies = Policies(
+        catch_up=_one_of("catch_up", catch_up, CATCH_UPS),
+        overlap=_one_of("overlap", overlap, OVERLAPS),
+        limit=check_int("limit", limit, least=1, most=MAX_LIMIT),
+        window_us=None if window is None else duration_us("window", window, least_us=1),
+        start_us=None if start is None else instant_us("start", start),
+        end_us=None if end is None else instant_us("end", end),
+        max_runs=None if max_runs is None else check_int("max_runs", max_runs, least=1, most=MAX_RUNS),
+    )
+    target = JobTemplate(
+        engine.functions.register(job.func),
+        encode_call(job.args, job.kwargs, limit=engine.max_payload),
+        "" if queue is None else check_name("queue", queue),
+        job.priority,
+        job.retry_policy,
+    )
+    return PutSchedule(
+        name=name,
+        schedule_id=new_id(),
+        spec=_zoned(schedule, timezone, default_timezone or engine.timezone),
+        target=target,
+        policies=policies,
+    )
+
+
+def _zoned(schedule: Occurrences[Any], timezone: str | None, default: str) -> ScheduleSpec:
+    spec: ScheduleSpec = schedule.spec
+    if timezone is None or not spec.timezone:
+        return spec if spec.timezone else msgspec.structs.replace(spec, timezone=timezone or default)
+    if timezone != spec.timezone:
+        msg = f"timezone: the schedule is in {spec.timezone!r} already, got {timezone!r} as well"
+        raise ScheduleError(msg)
+    return spec
+
+
+def _one_of(what: str, value: Any, allowed: tuple[Any, ...]) -> Any:
+    if value not in allowed:
+        msg = f"{what}: expected one of {', '.join(allowed)}, got {value!r}"
+        raise InputError(msg)
+    return value

@@ -1,0 +1,94 @@
+"""ScheduleManager: all schedules of a store in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Unpack
+
+from actors.clock.zones import check_name as check_timezone
+from actors.runtime.errors import UnknownIdError
+from actors.schedule.messages import PauseSchedule, ResumeSchedule, TriggerSchedule
+from logistics.ids import new_id
+from logistics.inputs import check_name
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.schedule.definition import Call, ScheduleOptions, check_recurring, cron_schedule, define
+from logistics.schedule.expression import CronExpression
+from logistics.schedule.recurrence import RecurringSchedule
+from logistics.schedule.scheduled import PlannedRun, ScheduledTask, planned
+from logistics.schedule.starter import Starter
+
+
+class ScheduleManager(Starter):
+    """Sees all schedules of a store: defines, pauses, triggers, previews and fires them.
+
+    `timezone` is the zone of the schedules defined here that name none; the engine's, if it is left out.
+    """
+
+    def __init__(self, timezone: str | None = None, *, engine: OrchestrationEngine | None = None) -> None:
+        super().__init__(engine=engine)
+        if timezone is not None:
+            check_timezone(timezone)
+        self._timezone = timezone
+
+    @property
+    def timezone(self) -> str:
+        """The zone of schedules that name none."""
+        return self._timezone or self.engine.timezone
+
+    def schedule_cron(
+        self,
+        name: str,
+        expression: CronExpression | str,
+        func: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        """Call `func` by a cron expression from now on; like `CronScheduler.schedule`."""
+        self._define(name, cron_schedule(name, expression), Call(func, args, kwargs), options)
+
+    def schedule_recurring(
+        self,
+        name: str,
+        schedule: RecurringSchedule,
+        func: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        """Call `func` by a recurring schedule from now on; like `CronScheduler.schedule`."""
+        check_recurring(schedule)
+        self._define(name, schedule, Call(func, args, kwargs), options)
+
+    def _define(
+        self, name: str, schedule: CronExpression | RecurringSchedule, call: Call, options: ScheduleOptions
+    ) -> None:
+        self._put(define(self.engine, name, schedule, call, default_timezone=self._timezone, **options))
+
+    def pause(self, name: str) -> bool:
+        """Fire nothing of a schedule until it is resumed; whether that changed anything. `UnknownIdError`."""
+        return bool(self.engine.ask("scheduler", PauseSchedule(name=check_name("name", name))))
+
+    def resume(self, name: str) -> bool:
+        """Fire a schedule again, from now on; time spent paused is not caught up. `UnknownIdError`."""
+        return bool(self.engine.ask("scheduler", ResumeSchedule(name=check_name("name", name))))
+
+    def trigger(self, name: str) -> str:
+        """Enqueue a schedule's job now, out of turn; the id of the job. `UnknownIdError`."""
+        trigger = TriggerSchedule(name=check_name("name", name), trigger_id=new_id())
+        return str(self.engine.ask("scheduler", trigger))
+
+    def preview(self, name: str, n: int = 10) -> list[PlannedRun]:
+        """Return the next `n` runs of a schedule, marked where a gap or fold touches one. `UnknownIdError`.
+
+        They are shown as if it were not paused, and as if each went on time.
+        """
+        view = self._view(name)
+        if view is None:
+            msg = f"no schedule {name!r} on record"
+            raise UnknownIdError(msg)
+        return planned(view, n, self.engine.store.runtime.clock.now_us())
+
+    def list_tasks(self) -> list[ScheduledTask]:
+        """Return all schedules as they are now, in order of their names."""
+        return self._tasks()

@@ -1,0 +1,99 @@
+"""A schedule as users see it: what it is, when it runs next, how it went so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from actors.clock.zones import to_datetime
+from actors.schedule.firing import fires
+from actors.schedule.messages import ScheduleView
+from actors.schedule.recurring_syntax import described
+from actors.schedule.spec import CronSpec
+from logistics.inputs import check_int
+
+MAX_PREVIEW = 100_000
+
+
+class PlannedRun(NamedTuple):
+    """A run to come, and the rule by which a gap or a fold of its zone touched it; empty if none did."""
+
+    at: datetime
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledTask:
+    """A schedule and where it stood when it was read; datetimes are aware, in its zone."""
+
+    name: str
+    kind: str
+    """`cron` or `recurring`."""
+    expression: str
+    """The cron expression, or the recurring schedule in words."""
+    timezone: str
+    function: str
+    queue: str | None
+    paused: bool
+    completed: bool
+    """Whether there is nothing more to run."""
+    next_run: datetime | None
+    """None if it is paused or completed."""
+    last_run: datetime | None
+    """The time for which it last ran, not when it did; triggers do not count."""
+    runs: int
+    running: int
+    """Its jobs that have not ended, those that wait in their queue too."""
+    waiting: int
+    """Its runs that wait for one of these to end."""
+    catch_up: str
+    overlap: str
+    error: str
+    """Why it cannot run, or empty: its zone is not in this release of the tz database."""
+
+
+def shown(view: ScheduleView) -> ScheduledTask:
+    """Return what the scheduler says of a schedule as users see it."""
+    spec, policies = view.spec, view.policies
+    return ScheduledTask(
+        name=view.name,
+        kind=view.kind,
+        expression=spec.text if isinstance(spec, CronSpec) else described(spec),
+        timezone=spec.timezone,
+        function=view.target.function,
+        queue=view.target.queue or None,
+        paused=view.paused,
+        completed=view.completed,
+        next_run=_moment(view, view.next_us),
+        last_run=_moment(view, view.last_us),
+        runs=view.runs,
+        running=view.open,
+        waiting=view.waiting,
+        catch_up=policies.catch_up,
+        overlap=policies.overlap,
+        error=view.error,
+    )
+
+
+def planned(view: ScheduleView, n: int, now_us: int) -> list[PlannedRun]:
+    """Return the next `n` runs of a schedule, as if it were not paused; fewer if it has no more."""
+    count = check_int("n", n, least=0, most=MAX_PREVIEW)
+    policies = view.policies
+    if policies.max_runs is not None:
+        count = min(count, policies.max_runs - view.runs - view.waiting)
+    after_us = now_us if policies.start_us is None else max(now_us, policies.start_us - 1)
+    found: list[PlannedRun] = []
+    if count <= 0:
+        return found
+    for firing in fires(view.spec, after_us):
+        if policies.end_us is not None and firing.at_us > policies.end_us:
+            break
+        found.append(PlannedRun(to_datetime(view.spec.timezone, firing.at_us), firing.rule))
+        if len(found) == count:
+            break
+    return found
+
+
+def _moment(view: ScheduleView, at_us: int | None) -> datetime | None:
+    return None if at_us is None else to_datetime(view.spec.timezone, at_us)
