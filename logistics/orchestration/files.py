@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def read_definition(path: str | os.PathLike[str], engine: OrchestrationEngine) -> Definition:
     """Read a file and import its functions; `ConfigError` names every mistake with its place."""
     file = config.load_workflow_file(path)
+    _refuse_what_is_not_there(file)
     functions = config.import_functions(file)
     steps = tuple(
         define_step(
@@ -43,6 +44,17 @@ def read_definition(path: str | os.PathLike[str], engine: OrchestrationEngine) -
         for each in file.params
     )
     return Definition(file.name, file.description, params, steps)
+
+
+def _refuse_what_is_not_there(file: config.WorkflowDefinition) -> None:
+    """Refuse a timeout: nothing would end the step, and its author would believe that something did."""
+    problems = [
+        f"steps[{index}].timeout: steps cannot be timed out yet, leave it out"
+        for index, step in enumerate(file.steps)
+        if step.timeout is not None
+    ]
+    if problems:
+        raise config.ConfigError(file.path, problems)
 
 
 def checked_params(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The command line: `logistics run`. It needs the extra `cli`."""

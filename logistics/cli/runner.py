@@ -1,0 +1,96 @@
+"""Running a workflow from a file: its parameters, its store, its progress and its end."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+
+from actors.runtime.errors import InputError
+from eventstore.errors import LogisticsError
+from logistics.cli.progress import progress_of
+from logistics.cli.report import as_json, show
+from logistics.orchestration.config import import_functions, load_workflow_file, run_parameters
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.workflow_manager import WorkflowManager, begin_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OUTPUT = "output"
+"""The parameter that `--output` sets."""
+HURRY_S = 0.2
+"""Grace for running functions when somebody wants to be out: they are executed again."""
+
+
+class Request(NamedTuple):
+    """What the command line asks for."""
+
+    file: Path
+    params: tuple[str, ...]
+    output: Path | None
+    store: Path | None
+    json: bool
+
+
+def run_file(request: Request) -> int:
+    """Run the workflow; return 0 if it succeeded, 1 if not; `LogisticsError` if it could not be begun."""
+    errors = Console(stderr=True)
+    file = load_workflow_file(request.file)
+    given = _given(request)
+    run_parameters(file, given)
+    import_functions(file)  # before the store is opened: steps that were cut off go on at once
+    with _opened(request.store) as engine:
+        workflow = WorkflowManager(engine).load(request.file)
+        run = begin_run(engine, workflow.name, given, blocking=True)
+        if run.adopted:
+            errors.print(
+                f"going on with the run of {run.started_at:%Y-%m-%d %H:%M:%S} UTC, which was cut off"
+            )
+        try:
+            with progress_of(engine, run, errors, quiet=request.json):
+                run.wait(None)
+            result = run.read()
+        except LogisticsError as error:
+            errors.print(
+                f"logistics: run {run.run_id} was not seen to its end: {error}", markup=False, soft_wrap=True
+            )
+            return 1
+    if request.json:
+        sys.stdout.write(f"{as_json(result)}\n")
+    else:
+        show(result, Console(), errors)
+    return 0 if result.success else 1
+
+
+def _given(request: Request) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for text in request.params:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            msg = f"--param: expected NAME=VALUE, got {text!r}"
+            raise InputError(msg)
+        if name in given:
+            msg = f"--param: {name!r} is given twice"
+            raise InputError(msg)
+        given[name] = value
+    if request.output is not None:
+        if OUTPUT in given:
+            msg = f"--output: the parameter {OUTPUT!r} is given by --param, too"
+            raise InputError(msg)
+        given[OUTPUT] = str(request.output.expanduser().absolute())
+    return given
+
+
+@contextmanager
+def _opened(store: Path | None) -> Iterator[OrchestrationEngine]:
+    engine = OrchestrationEngine(store)
+    try:
+        yield engine
+    except BaseException:
+        engine.close(HURRY_S)
+        raise
+    engine.close()
