@@ -79,6 +79,7 @@ PREFETCH = 256
 """Attempts that may be queued at the executor beyond its free workers, at most."""
 PREFETCH_US = 1_000
 """Work, per worker, that may be queued ahead: a dispatch must not outlast a commit by much."""
+CUT_BY_HAND = "process ended while taken by hand"
 ENCODE = msgspec.msgpack.Encoder().encode
 
 
@@ -131,15 +132,17 @@ class QueueRules:
     def pending(self, state: QueueState, context: Context, /) -> Decision:
         """Say again every start of this incarnation; interrupt what an earlier one was running (R16)."""
         decision = Decision()
+        gone: set[str] = set()
         for job in state.running.values():
             if job.epoch == context.epoch:
                 decision.do(StartAttempt(key=job.key, correlation=job.owner))
             else:
-                interrupt(state, job, context, decision, charged=job.counted, reason=PROCESS_ENDED)
+                charged = job.counted
+                interrupt(state, job, context, decision, charged=charged, reason=PROCESS_ENDED, gone=gone)
         for job_id in state.leases:
             job = state.jobs[job_id]
             if job.epoch != context.epoch:
-                interrupt(state, job, context, decision, charged=False, reason="process ended while taken by hand")
+                interrupt(state, job, context, decision, charged=False, reason=CUT_BY_HAND, gone=gone)
         for jobs in state.unresolved.values():
             for job_id in jobs:
                 if state.jobs[job_id].epoch != context.epoch:

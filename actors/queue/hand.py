@@ -45,7 +45,9 @@ def settle(state: QueueState, message: SettleLease, context: Context, decision: 
 def expire_leases(state: QueueState, context: Context) -> Decision:
     """Take back what was not settled in time; it counts as an attempt."""
     decision = Decision()
+    gone: set[str] = set()
     for job_id, until_us in state.leases.items():
         if until_us <= context.now_us:
-            interrupt(state, state.jobs[job_id], context, decision, charged=True, reason="lease expired")
+            job = state.jobs[job_id]
+            interrupt(state, job, context, decision, charged=True, reason="lease expired", gone=gone)
     return decision

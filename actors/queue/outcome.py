@@ -37,8 +37,8 @@ def complete(
     tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.charged + 1)
     for other in state.dependents.get(job.job_id, ()):
         waiting = state.jobs.get(other)
-        if waiting is None:
-            continue
+        if waiting is None or not waiting.missing:
+            continue  # it was cancelled, and perhaps taken up again on its own
         if waiting.missing == 1 and waiting.status is JobStatus.PENDING:
             decision.emit(JobReady(other, context.now_us, "dependencies"), waiting.owner)
         else:
@@ -61,15 +61,26 @@ def fail(
     cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision)
 
 
-def cancel_dependents(state: QueueState, job_id: str, why: str, context: Context, decision: Decision) -> None:
-    """Cancel, without recursion, everything that waits for a job that will not complete."""
+def cancel_dependents(
+    state: QueueState,
+    job_id: str,
+    why: str,
+    context: Context,
+    decision: Decision,
+    *,
+    gone: set[str] | None = None,
+) -> None:
+    """Cancel, without recursion, everything that waits for a job that will not complete.
+
+    `gone` has the jobs that this decision has cancelled so far, when it ends more than one.
+    """
+    gone = set() if gone is None else gone
     stack = [job_id]
-    seen = set(stack)
     while stack:
         for other in state.dependents.get(stack.pop(), ()):
             waiting = state.jobs.get(other)
-            if waiting is not None and other not in seen:
-                seen.add(other)
+            if waiting is not None and waiting.missing and other not in gone:
+                gone.add(other)
                 stack.append(other)
                 decision.emit(JobCancelled(other, waiting.attempt, context.now_us, why), waiting.owner)
                 tell_end(waiting, JobStatus.CANCELLED, why, context, decision, charged=waiting.charged)
@@ -89,14 +100,25 @@ def retry_delay_us(policy: RetryPolicy, failures: int, job_id: str) -> int:
 
 
 def interrupt(
-    state: QueueState, job: Job, context: Context, decision: Decision, *, charged: bool, reason: str) -> None:
-    """Record that an attempt was cut short: ready again, or parked once it has cost enough attempts."""
+    state: QueueState,
+    job: Job,
+    context: Context,
+    decision: Decision,
+    *,
+    charged: bool,
+    reason: str,
+    gone: set[str] | None = None,
+) -> None:
+    """Record that an attempt was cut short: ready again, or parked once it has cost enough attempts.
+
+    `gone`: see `cancel_dependents`.
+    """
     total = job.charged + charged
     if charged and total >= max(job.retry.max_retries + 1, MIN_STARTS):
         error = f"{INTERRUPTED}: the process or lease ended during each of {total} attempts"
         decision.emit(JobFailed(job.job_id, job.attempt, error, "", context.now_us), job.owner)
         tell_end(job, JobStatus.FAILED, error, context, decision, charged=total)
-        cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision)
+        cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision, gone=gone)
     else:
         decision.emit(AttemptInterrupted(job.job_id, job.attempt, context.now_us, charged, reason), job.owner)
 
