@@ -142,7 +142,7 @@ class QueueRules:
         for job_id in state.leases:
             job = state.jobs[job_id]
             if job.epoch != context.epoch:
-                interrupt(state, job, context, decision, charged=False, reason=CUT_BY_HAND, gone=gone)
+                interrupt(state, job, context, decision, charged=True, reason=CUT_BY_HAND, gone=gone)
         for jobs in state.unresolved.values():
             for job_id in jobs:
                 if state.jobs[job_id].epoch != context.epoch:
@@ -329,8 +329,8 @@ def _stale(state: QueueState, message: AttemptFinished, context: Context, decisi
 
 
 def _shutdown(state: QueueState, _message: Shutdown, context: Context, decision: Decision) -> None:
-    """Interrupt what still runs; the engine closes and nobody is charged."""
-    for job in state.running.values():
+    """Interrupt what still runs or is in somebody's hand; the engine closes and nobody is charged."""
+    for job in (*state.running.values(), *(state.jobs[job_id] for job_id in state.leases)):
         interrupt(state, job, context, decision, charged=False, reason="closed")
 
 
