@@ -420,6 +420,10 @@ def _clear(state: QueueState, message: ClearQueue, context: Context, decision: D
     for job in waiting:
         decision.emit(JobCancelled(job.job_id, job.attempt, context.now_us, "queue cleared"), job.owner)
         tell_end(job, JobStatus.CANCELLED, "queue cleared", context, decision, charged=job.charged)
+    gone = {job.job_id for job in waiting}
+    for job in waiting:
+        why = f"job {job.job_id!r} was cancelled"
+        cancel_dependents(state, job.job_id, why, context, decision, gone=gone)
     decision.answer(len(waiting))
 
 
