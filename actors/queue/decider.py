@@ -207,7 +207,7 @@ def _tell_again(state: QueueState, spec: JobSpec, context: Context, decision: De
 
 def _missing(state: QueueState, spec: JobSpec, context: Context, seen: dict[str, bytes]) -> int:
     missing = 0
-    for other in spec.after:
+    for other in dict.fromkeys(spec.after):
         if other in state.jobs or other in seen:
             missing += 1
             continue

@@ -347,7 +347,7 @@ class QueueState:
         job = self._admit(spec, event.digest)
         job.missing = event.missing
         if event.missing:
-            for other in spec.after:
+            for other in dict.fromkeys(spec.after):
                 self.dependents.setdefault(other, []).append(spec.job_id)
         if spec.due_us > event.at_us:
             job.due_us = spec.due_us
