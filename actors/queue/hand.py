@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from actors.queue.messages import JobLeased
 from actors.queue.outcome import complete, fail, interrupt
 from actors.runtime.effects import AttemptKey
+from actors.runtime.errors import InputError
 from actors.runtime.messages import Decision
 
 if TYPE_CHECKING:
     from actors.queue.messages import LeaseJob, SettleLease
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context
+
+OUTCOMES = ("ok", "error")
+"""How hand work may end."""
 
 
 def lease(state: QueueState, message: LeaseJob, context: Context, decision: Decision) -> None:
@@ -30,6 +34,9 @@ def lease(state: QueueState, message: LeaseJob, context: Context, decision: Deci
 
 def settle(state: QueueState, message: SettleLease, context: Context, decision: Decision) -> None:
     """End a lease by its result; answered with False if it has run out or was never given."""
+    if message.outcome not in OUTCOMES:
+        msg = f"outcome: expected {' or '.join(map(repr, OUTCOMES))}, got {message.outcome!r}"
+        raise InputError(msg)
     key = message.key
     job = state.jobs.get(key.job_id)
     standing = job is not None and key.job_id in state.leases and job.key == key
