@@ -16,6 +16,7 @@ from actors.queue.messages import (
     STEPS,
     AddResource,
     Allocate,
+    AttemptInterrupted,
     AttemptRefused,
     CancelJob,
     CancelOwned,
@@ -26,9 +27,12 @@ from actors.queue.messages import (
     GetResources,
     GetStats,
     JobCancelled,
+    JobCompleted,
     JobEnqueued,
+    JobFailed,
     JobReady,
     JobRetried,
+    JobRetrying,
     JobStarted,
     JobStatus,
     JobUnresolved,
@@ -73,13 +77,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from actors.queue.messages import JobSpec
-    from actors.runtime.messages import Event
+    from actors.runtime.messages import Event, Known
 
 PREFETCH = 256
 """Attempts that may be queued at the executor beyond its free workers, at most."""
 PREFETCH_US = 1_000
 """Work, per worker, that may be queued ahead: a dispatch must not outlast a commit by much."""
+RETURNED = "returned"
 CUT_BY_HAND = "process ended while taken by hand"
+SETTLED = (JobCompleted, JobRetrying, JobFailed, JobUnresolved, AttemptInterrupted, AttemptRefused)
+"""What an attempt's end, told by its executor, is recorded as."""
 ENCODE = msgspec.msgpack.Encoder().encode
 
 
@@ -106,9 +113,9 @@ class QueueRules:
                     wanted.append(spec.job_id)
                 wanted += spec.after
         elif type(message) is AttemptFinished:
-            if message.key.job_id in state.running:
-                return ()
-            wanted.append(message.key.job_id)
+            key = message.key
+            job = state.running.get(key.job_id)
+            return () if job is not None and job.key == key else (f"job:{key.job_id}",)
         elif isinstance(message, RetryJob | CancelOwned):
             wanted.append(message.job_id)
         else:
@@ -299,32 +306,31 @@ def _finished(state: QueueState, message: AttemptFinished, context: Context, dec
     elif message.outcome == "unresolved":
         decision.emit(JobUnresolved(job.job_id, job.attempt, message.error, context.now_us), job.owner)
     else:
-        interrupt(state, job, context, decision, charged=False, reason="returned")
+        interrupt(state, job, context, decision, charged=False, reason=RETURNED)
 
 
 def _stale(state: QueueState, message: AttemptFinished, context: Context, decision: Decision) -> None:
     """Refuse the result of an attempt that does not count any more, and record that once (R15)."""
     key = message.key
     if key not in state.zombies:
-        job = state.jobs.get(key.job_id)
-        retired = state.retired.get(key.job_id)
         known = context.known.get(f"job:{key.job_id}")
-        if job is None and retired is None and known is not None:
-            if any(
-                isinstance(event, AttemptRefused) and event.attempt == key.attempt for event in known.history
-            ):
-                return
-            retired = retired_of(known)
-        if (
-            retired is not None
-            and retired.attempt == key.attempt
-            and retired.status is not JobStatus.CANCELLED
-        ):
-            return  # the same end again: the acknowledgement was lost, not the result
-        if job is None and retired is None:
+        if known is None and key.job_id not in state.jobs and key.job_id not in state.retired:
             return  # a job that no durable log knows: its enqueueing was lost with a failed commit
-    decision.emit(
-        AttemptRefused(key.job_id, key.attempt, message.outcome, context.now_us), state.zombies.get(key, "")
+        if _is_settled(state, key, known):
+            return  # the same end again: the acknowledgement was lost, not the result
+    refused = AttemptRefused(key.job_id, key.attempt, message.outcome, context.now_us)
+    decision.emit(refused, state.zombies.get(key, ""))
+
+
+def _is_settled(state: QueueState, key: AttemptKey, known: Known | None) -> bool:
+    """Whether an attempt has ended by what it came to, or this end of it was refused before."""
+    retired = state.retired.get(key.job_id)
+    if retired is not None and retired.attempt == key.attempt and retired.status is not JobStatus.CANCELLED:
+        return True
+    return known is not None and any(
+        isinstance(event, SETTLED) and event.attempt == key.attempt
+        for event in known.history
+        if not isinstance(event, AttemptInterrupted) or event.reason == RETURNED
     )
 
 
