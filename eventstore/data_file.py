@@ -22,6 +22,8 @@ _META_AT: Final = 16
 """Bytes of a page's header, before the meta data."""
 # Magic and version; page size; last page and transaction id, at 120 bytes from the magic.
 _META: Final = struct.Struct("=II16xI92xQQ")
+_MAGIC_AND_VERSION: Final = struct.Struct("=II")
+_META_AT_OF_ANY_FORMAT: Final = (_META_AT, 24)
 _SMALLEST: Final = _META_AT + _META.size
 _USUAL_PAGE_SIZE: Final = 4096
 _PAGE_SIZES: Final = frozenset(1 << exponent for exponent in range(9, 17))
@@ -59,7 +61,7 @@ def look_at(path: Path) -> bool:
     metas = [even, odd]
     valid = [meta for meta in metas if meta.is_valid]
     if not valid:
-        _refuse(path, metas[0], size)
+        _refuse(path, start, size)
     newest = max(valid, key=lambda meta: meta.transaction)
     _check_size(path, size, (newest.last_page + 1) * newest.page_size)
     return len(valid) == len(metas) and _are_neighbours(even, odd)
@@ -102,9 +104,11 @@ def _check_size(path: Path, size: int, needed: int) -> None:
         raise StoreTruncatedError(message) from error
 
 
-def _refuse(path: Path, meta: Meta, size: int) -> NoReturn:
-    if meta.magic == _MAGIC and meta.version > _VERSION:
-        raise StoreFormatError(f"{path} is in format {meta.version} of LMDB; this version reads {_VERSION}")
-    if meta.magic == 0 and size < _SMALLEST:
+def _refuse(path: Path, start: bytes, size: int) -> NoReturn:
+    if size < _SMALLEST:
         raise StoreTruncatedError(f"{path} has only {size} bytes")
+    for meta_at in _META_AT_OF_ANY_FORMAT:
+        magic, version = _MAGIC_AND_VERSION.unpack_from(start, meta_at)
+        if magic == _MAGIC and version > _VERSION:
+            raise StoreFormatError(f"{path} is in format {version} of LMDB; this version reads {_VERSION}")
     raise CorruptStoreError(f"{path} is not a data file of LMDB, or both its meta pages are damaged")

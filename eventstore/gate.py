@@ -8,36 +8,42 @@ from threading import Condition, Lock
 
 
 class Gate:
-    """Lets short reads through, `with gate:`, and holds them back while somebody is `alone`.
+    """Lets short reads through, `with gate:`, and holds them back for whoever wants to be `alone`.
 
-    The engine's map must not be moved, nor closed, under a transaction of this process.
+    The engine's map must not be moved, nor closed, under a transaction of this process. Who is
+    inside must not go in again: it would wait for somebody who waits for it.
     """
 
     def __init__(self) -> None:
         """Begin with nobody inside."""
         self._lock = Lock()
-        self._emptied = Condition(self._lock)
+        self._changed = Condition(self._lock)
         self._inside = 0
-        self._awaited = False
+        self._waiting = 0
 
     def __enter__(self) -> None:
-        """Go in, when nobody is alone there."""
+        """Go in, unless somebody is alone there or waits to be."""
         with self._lock:
+            while self._waiting:
+                self._changed.wait()
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
         """Go out."""
         with self._lock:
             self._inside -= 1
-            if self._awaited and not self._inside:
-                self._emptied.notify_all()
+            if self._waiting and not self._inside:
+                self._changed.notify_all()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Wait until all are out, and let nobody in meanwhile."""
+        """Let nobody else in, wait until all are out, and be alone."""
         with self._lock:
-            self._awaited = True
-            while self._inside:
-                self._emptied.wait()
-            self._awaited = False
-            yield
+            self._waiting += 1
+            try:
+                while self._inside:
+                    self._changed.wait()
+                yield
+            finally:
+                self._waiting -= 1
+                self._changed.notify_all()

@@ -95,6 +95,12 @@ class LmdbLog:
             folder.close()
             raise
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     @property
     def path(self) -> str:
         """The store's folder."""

@@ -55,7 +55,9 @@ _UNMARKED: Final = frozenset(
     {LOCK_NAME, INFO_NAME, f"{INFO_NAME}.new", f"{MARKER_NAME}.new", DATA_NAME, ENGINE_LOCK_NAME}
 )
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_NO_PATH: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
+_NO_PATH: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+)
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -94,7 +96,7 @@ class Folder:
             self.path = _checked(Path(path), read_only=read_only)
             if not read_only:
                 self._owner = Owner.acquire(self.path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             if isinstance(error, StoreError):
                 raise
             raise _path_error(path, error) from error
@@ -229,15 +231,12 @@ def _read_marker(folder: Path) -> Marker | None:
     return marker
 
 
-def _path_error(path: str | os.PathLike[str], error: OSError | ValueError) -> StoreError:
+def _path_error(path: str | os.PathLike[str], error: Exception) -> StoreError:
     """Return what the operating system's refusal means, in one line."""
     text = f"{os.fspath(path)!r}: {getattr(error, 'strerror', None) or error}"
-    if isinstance(error, PermissionError):
-        return StoreAccessError(text)
-    if isinstance(error, ValueError | FileNotFoundError | NotADirectoryError | FileExistsError):
+    if not isinstance(error, OSError):
+        # A NUL in the name, or, before Python 3.13, a symbolic link to itself.
         return NotAStoreError(text)
     if error.errno in _FULL:
         return StoreFullError(text)
-    if error.errno in _NO_PATH:
-        return NotAStoreError(text)
-    return StoreAccessError(text)
+    return NotAStoreError(text) if error.errno in _NO_PATH else StoreAccessError(text)

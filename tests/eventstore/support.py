@@ -41,10 +41,10 @@ def append(log: Log, *entities: str, epoch: int = 1, recorded_us: int = 1_000_00
     return log.append(records, expected=position, epoch=epoch, recorded_us=recorded_us)
 
 
-def run_child(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_child(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run code in an interpreter of its own: it may crash, or hold a lock, or be killed."""
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,0 +1,517 @@
+"""The log on disk: what goes wrong with maps, commits, files, forks and bits, and what then holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import lmdb
+import pytest
+
+from eventstore import entity_index, frame_table
+from eventstore.errors import (
+    CapReachedError,
+    ConflictError,
+    CorruptStoreError,
+    DiskFullError,
+    ForkedError,
+    NotWrittenError,
+    OutcomeUnknownError,
+    ReopenNeededError,
+    StoreAccessError,
+    StoreError,
+    StoreFormatError,
+    StoreFullError,
+    StoreInUseError,
+    StoreLostError,
+)
+from eventstore.framing import encode_frame
+from eventstore.lmdb_log import LmdbLog
+from eventstore.records import EMPTY, Head, Record
+from tests.eventstore.support import append, record, run_child
+from tests.support.scale import scaled
+
+NO_SPACE = lmdb.DiskError("mdb_txn_commit: No space left on device")
+EIO = lmdb.Error("mdb_txn_commit: Input/output error")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def log(path: Path) -> Iterator[LmdbLog]:
+    with LmdbLog.open(path) as opened:
+        yield opened
+
+
+def engine(path: Path) -> Any:
+    """The engine alone, to do what nobody should."""
+    return lmdb.open(str(path), max_dbs=8, map_size=1 << 30, lib_version=0)
+
+
+def rewrite(path: Path, change: Callable[[Any, Any], None], table: bytes = b"frames") -> None:
+    with engine(path) as environment:
+        database = environment.open_db(table, create=False)
+        with environment.begin(write=True, db=database) as transaction:
+            change(transaction, database)
+
+
+def every_read(log: LmdbLog) -> list[Callable[[], object]]:
+    return [
+        lambda: list(log.frames()),
+        lambda: log.history("job:1"),
+        lambda: log.first("job:1"),
+        lambda: log.last("job:1"),
+        lambda: log.at(1),
+    ]
+
+
+# --- the map ---------------------------------------------------------------------------------------
+
+
+def test_f23_a_full_map_grows_and_nobody_notices(path: Path) -> None:
+    with LmdbLog.open(path, map_size=64 * 1024) as log:
+        for n in range(40):
+            append(log, f"job:{n}", *[f"run:{m}" for m in range(100)])
+        assert log.head.position == 40 * 101
+        assert sum(len(frame.records) for frame in log.frames()) == 40 * 101
+        assert path.joinpath("data.mdb").stat().st_size > 64 * 1024
+
+
+def test_f23_one_frame_larger_than_twice_the_map_is_written(path: Path) -> None:
+    with LmdbLog.open(path, map_size=64 * 1024) as log:
+        log.append([record("job:1", "x" * 1_000_000)], expected=0, epoch=1, recorded_us=1)
+        assert log.head.position == 1
+
+
+def test_f23_at_the_cap_nothing_is_written_and_the_log_goes_on(path: Path) -> None:
+    with LmdbLog.open(path, map_size=1 << 20, max_map_size=1 << 20) as log:
+        head = append(log, "job:1")
+        with pytest.raises(CapReachedError, match="largest size, 1048576 bytes") as caught:
+            log.append([record("job:2", "x" * 2_000_000)], expected=1, epoch=1, recorded_us=1)
+        assert isinstance(caught.value, StoreFullError)
+        assert isinstance(caught.value, NotWrittenError)
+        assert log.head == head
+        assert append(log, "job:2").position == 2
+
+
+def test_f23_readers_in_other_threads_survive_the_growth(path: Path) -> None:
+    with LmdbLog.open(path, map_size=64 * 1024) as log, ThreadPoolExecutor(2) as readers:
+        append(log, "job:1")
+
+        def read() -> bool:
+            for _ in range(100):
+                assert log.first("job:1") is not None
+                assert [stored.position for stored in log.history("job:1")] == [1]
+                assert next(log.frames()).first == 1
+            return True
+
+        for n in range(8):
+            reading = [readers.submit(read) for _ in range(2)]
+            append(log, *[f"run:{n}:{m}" for m in range(1000)])
+            assert all(future.result(30) for future in reading)
+
+
+def test_f24_a_reader_follows_when_the_owner_lets_the_map_grow(path: Path) -> None:
+    with LmdbLog.open(path, map_size=64 * 1024) as log:
+        append(log, "job:1")
+        log.close()
+    with LmdbLog.open(path, map_size=64 * 1024, read_only=True) as reader:
+        assert reader.head.position == 1
+        code = (
+            "import sys\n"
+            "from eventstore.lmdb_log import LmdbLog\n"
+            "from tests.eventstore.support import append\n"
+            "with LmdbLog.open(sys.argv[1], map_size=64 * 1024) as log:\n"
+            "    for n in range(30): append(log, *['job:%d' % n] * 100)"
+        )
+        child = run_child(code, path)
+        assert child.returncode == 0, child.stderr
+        assert reader.head.position == 3001
+        assert len(reader.history("job:7")) == 100
+        assert sum(len(frame.records) for frame in reader.frames()) == 3001
+
+
+# --- failed commits --------------------------------------------------------------------------------
+
+
+def failing(log: LmdbLog, error: BaseException, *, after_the_write: bool = False) -> None:
+    """Let the next commit fail, before or after it is on disk."""
+
+    def commit(transaction: Any) -> None:
+        del log._commit
+        if after_the_write:
+            transaction.commit()
+        raise error
+
+    log._commit = commit  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("after_the_write", [False, True])
+@pytest.mark.parametrize(
+    "error", [EIO, NO_SPACE, MemoryError(), lmdb.PanicError("update of meta page failed")]
+)
+def test_f21_f25_f26_after_a_failed_commit_only_the_disk_knows(
+    log: LmdbLog, error: Exception, *, after_the_write: bool
+) -> None:
+    head = append(log, "job:1")
+    failing(log, error, after_the_write=after_the_write)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        append(log, "job:2", "job:1")
+    assert isinstance(caught.value, DiskFullError) == (error is NO_SPACE)
+    assert caught.value.__cause__ is error
+    calls = every_read(log)
+    calls += [lambda: append(log, "job:3"), lambda: log.load_snapshot("x")]
+    for call in calls:
+        with pytest.raises(ReopenNeededError):
+            call()
+    reopened = log.reopen()
+    assert reopened.position == (3 if after_the_write else 1)
+    assert (reopened == head) is not after_the_write
+    assert len(log.history("job:1")) == (2 if after_the_write else 1)
+    assert append(log, "job:3").position == reopened.position + 1
+
+
+def test_f14_an_interrupt_in_a_commit_is_passed_on_and_the_log_wants_to_be_reopened(log: LmdbLog) -> None:
+    failing(log, KeyboardInterrupt(), after_the_write=True)
+    with pytest.raises(KeyboardInterrupt):
+        append(log, "job:1")
+    with pytest.raises(ReopenNeededError):
+        append(log, "job:1")
+    assert log.reopen().position == 1
+
+
+def test_a_reopening_that_fails_can_be_tried_again(log: LmdbLog, path: Path) -> None:
+    head = append(log, "job:1")
+    failing(log, EIO)
+    with pytest.raises(OutcomeUnknownError):
+        append(log, "job:2")
+    hidden = path / "STORE.hidden"
+    path.joinpath("STORE").rename(hidden)
+    path.joinpath("STORE").write_bytes(b"{")
+    for _ in range(2):
+        with pytest.raises(CorruptStoreError):
+            log.reopen()
+        with pytest.raises(ReopenNeededError):
+            log.at(1)
+    hidden.replace(path / "STORE")
+    assert log.reopen() == head
+    assert append(log, "job:2").position == 2
+
+
+def test_a_log_that_needs_reopening_can_be_closed_and_opened(path: Path) -> None:
+    log = LmdbLog.open(path)
+    failing(log, EIO)
+    with pytest.raises(OutcomeUnknownError):
+        append(log, "job:1")
+    log.close()
+    with LmdbLog.open(path) as again:
+        assert append(again, "job:1").position == 1
+
+
+def test_f21_a_real_full_disk_is_survived(path: Path) -> None:
+    """A limit on the size of files fails writes as a full disk does; it holds for a whole process."""
+    code = """
+import resource, signal, sys
+from eventstore.errors import OutcomeUnknownError
+from eventstore.lmdb_log import LmdbLog
+from tests.eventstore.support import append
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+log = LmdbLog.open(sys.argv[1])
+acked = append(log, *["job:%d" % n for n in range(500)])
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+try:
+    while True:
+        acked = append(log, *["run:%d" % n for n in range(500)])
+except OutcomeUnknownError as error:
+    print(error, file=sys.stderr)
+assert log.reopen() == acked
+assert log.first("job:7").position == 8
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+head = append(log, "job:last")
+assert head.position == acked.position + 1
+assert sum(len(frame.records) for frame in log.frames()) == head.position
+log.close()
+"""
+    child = run_child(code, path)
+    assert child.returncode == 0, child.stderr
+    assert "a commit failed" in child.stderr
+
+
+# --- others who write ------------------------------------------------------------------------------
+
+
+def test_a_write_behind_the_back_is_a_conflict_until_reopened(log: LmdbLog, path: Path) -> None:
+    append(log, "job:1")
+    frame, value = encode_frame([record("job:2")], head=log.head, epoch=1, recorded_us=1)
+    code = (
+        "import lmdb, sys\n"
+        "with lmdb.open(sys.argv[1], lib_version=0, max_dbs=8, map_size=1 << 30) as environment:\n"
+        "    frames = environment.open_db(b'frames')\n"
+        "    with environment.begin(write=True, db=frames) as transaction:\n"
+        "        assert transaction.put(bytes.fromhex(sys.argv[2]), bytes.fromhex(sys.argv[3]), append=True)"
+    )
+    child = run_child(code, path, frame_table.pack_position(2).hex(), value.hex())
+    assert child.returncode == 0, child.stderr
+    with pytest.raises(ConflictError, match="somebody else"):
+        append(log, "job:3")
+    assert log.reopen() == frame.head
+    assert append(log, "job:3").position == 3
+
+
+@pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
+def test_f33_a_file_that_is_gone_or_another_stops_the_writing(log: LmdbLog, path: Path, name: str) -> None:
+    append(log, "job:1")
+    path.joinpath(name).rename(path / "elsewhere")
+    log._next_look_s = 0
+    with pytest.raises(StoreLostError):
+        append(log, "job:2")
+    with pytest.raises(ReopenNeededError):
+        log.at(1)
+    path.joinpath("elsewhere").rename(path / name)
+    assert log.reopen().position == 1
+    path.joinpath(name).rename(path / "elsewhere")
+    path.joinpath(name).write_bytes(path.joinpath("elsewhere").read_bytes())
+    log._next_look_s = 0
+    with pytest.raises(StoreLostError):
+        append(log, "job:2")
+
+
+def test_a_reader_cannot_write(path: Path) -> None:
+    LmdbLog.open(path).close()
+    with LmdbLog.open(path, read_only=True) as reader:
+        for call in (lambda: append(reader, "job:1"), lambda: reader.save_snapshot("x", 0, b"")):
+            with pytest.raises(StoreAccessError, match="read only"):
+                call()
+
+
+def test_f18_a_forked_child_is_refused_and_the_parent_unharmed(log: LmdbLog) -> None:
+    append(log, "job:1")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        try:
+            refused = 0
+            for call in [*every_read(log), lambda: append(log, "job:2"), log.reopen]:
+                try:
+                    call()
+                except ForkedError:
+                    refused += 1
+            try:
+                LmdbLog.open(log.path)
+            except StoreInUseError:
+                refused += 1
+            log.close()
+            os.write(writing, bytes([refused]))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == bytes([8])
+    assert append(log, "job:2").position == 2
+    assert log.reopen().position == 2
+
+
+# --- damage ----------------------------------------------------------------------------------------
+
+
+def fill(path: Path) -> list[Record]:
+    with LmdbLog.open(path) as log:
+        for n in range(20):
+            append(log, f"job:{n}", "job:1", f"run:{n}")
+        return [record for frame in log.frames() for record in frame.records]
+
+
+def test_f28_a_flipped_bit_in_a_record_is_never_handed_out(path: Path) -> None:
+    """Each flip hits the stored bytes of one frame, as a bad disk would, below the engine."""
+    fill(path)
+    with LmdbLog.open(path) as log:
+        log.append([record("job:odd", "one odd text")], expected=60, epoch=1, recorded_us=1)
+        append(log, "job:1")
+    data = path / "data.mdb"
+    good, random = data.read_bytes(), Random(28)
+    # Pages are never written in place, so older copies of the page may be in the file as well.
+    copies = [found.start() for found in re.finditer(b"one odd text", good)]
+    for _ in range(scaled("flips", 200)):
+        bit = random.randrange(12 * 8)
+        damaged = bytearray(good)
+        for copy in copies:
+            damaged[copy + bit // 8] ^= 1 << bit % 8
+        data.write_bytes(damaged)
+        with LmdbLog.open(path) as log:
+            for read in (lambda: list(log.frames()), lambda: log.history("job:odd"), lambda: log.at(61)):
+                with pytest.raises(CorruptStoreError, match="position 61"):
+                    read()
+            assert log.at(60) is not None
+
+
+def test_f28_a_flip_anywhere_is_an_error_or_harmless(path: Path) -> None:
+    """A bit flipped anywhere in the file; each is looked at in one child, which must not die of it."""
+    records = fill(path)
+    code = """
+import sys
+from pathlib import Path
+from random import Random
+from eventstore.errors import StoreError
+from eventstore.lmdb_log import LmdbLog
+path, rounds = Path(sys.argv[1]), int(sys.argv[2])
+data = path / "data.mdb"
+good, random = data.read_bytes(), Random(2)
+def read():
+    with LmdbLog.open(path) as log:
+        frames = [record for frame in log.frames() for record in frame.records]
+        for entity in ("job:1", "run:19"):
+            log.history(entity)
+        return frames
+expected = read()
+errors = 0
+for _ in range(rounds):
+    bit = random.randrange(2 * 4096 * 8, len(good) * 8)
+    damaged = bytearray(good)
+    damaged[bit // 8] ^= 1 << bit % 8
+    data.write_bytes(damaged)
+    try:
+        assert read() == expected, bit
+    except StoreError:
+        errors += 1
+print(errors)
+"""
+    child = run_child(code, path, str(scaled("flips", 150)))
+    assert child.returncode == 0, child.stderr
+    assert int(child.stdout) > 5
+    assert len(records) == 60
+
+
+def test_f44_a_gap_is_detected(path: Path) -> None:
+    fill(path)
+    rewrite(path, lambda transaction, _: transaction.delete(frame_table.pack_position(7)))
+    with LmdbLog.open(path) as log:
+        with pytest.raises(CorruptStoreError, match="chain is broken at position 7"):
+            list(log.frames())
+        with pytest.raises(CorruptStoreError, match="no frame holds position 8"):
+            log.at(8)
+        assert log.at(10) is not None
+
+
+def test_f44_a_forged_frame_breaks_the_chain(path: Path) -> None:
+    """A whole frame, its checksum right, in the place of another: only the chain tells."""
+    fill(path)
+    forged = [record("job:6", "forged"), record("job:1"), record("run:6")]
+    head = Head(18, 1, b"\6" * 32, 0)
+    frame, value = encode_frame(forged, head=head, epoch=1, recorded_us=1)
+    rewrite(path, lambda transaction, _: transaction.put(frame_table.pack_position(19), value))
+    with LmdbLog.open(path) as log, pytest.raises(CorruptStoreError, match="chain is broken at position 19"):
+        list(log.frames())
+    assert frame.first == 19
+
+
+def test_f44_a_frame_after_a_forged_one_breaks_the_chain(path: Path) -> None:
+    fill(path)
+    with LmdbLog.open(path) as log:
+        before = next(log.frames(after=15, upto=18)).head
+    forged = [record("job:6", "forged"), record("job:1"), record("run:6")]
+    _, value = encode_frame(forged, head=before, epoch=1, recorded_us=1)
+    rewrite(path, lambda transaction, _: transaction.put(frame_table.pack_position(19), value))
+    with LmdbLog.open(path) as log:
+        with pytest.raises(CorruptStoreError, match="chain is broken at position 22"):
+            list(log.frames())
+        with pytest.raises(CorruptStoreError, match="chain is broken at position 22"):
+            list(log.frames(after=18))
+
+
+def test_f44_the_engine_refuses_to_append_out_of_order_and_is_not_believed(log: LmdbLog) -> None:
+    append(log, "job:1", "job:2")
+    log._head = EMPTY
+    with pytest.raises(OutcomeUnknownError, match="refused to append at position 1"):
+        log.append([record("job:3")], expected=0, epoch=1, recorded_us=1)
+    assert log.reopen().position == 2
+    assert log.history("job:3") == []
+
+
+def test_an_index_that_leads_elsewhere_is_detected(path: Path) -> None:
+    fill(path)
+    key, position = entity_index.index_key("job:1"), frame_table.pack_position(1)
+    rewrite(path, lambda transaction, index: transaction.put(key, position, db=index), b"index")
+    with LmdbLog.open(path) as log, pytest.raises(CorruptStoreError, match="leads to 'job:0' at 1"):
+        log.history("job:1")
+
+
+def test_f41_a_frame_of_a_newer_format_is_refused_at_opening(path: Path) -> None:
+    fill(path)
+
+    def age(transaction: Any, frames: Any) -> None:
+        key = frame_table.pack_position(58)
+        transaction.put(key, b"\2" + transaction.get(key)[1:])
+
+    rewrite(path, age)
+    with pytest.raises(StoreFormatError, match=r"format 2\.0; this version reads 1\.0"):
+        LmdbLog.open(path)
+
+
+def test_a_store_without_its_databases_is_damaged_not_new(path: Path) -> None:
+    def drop(transaction: Any, database: Any) -> None:
+        transaction.drop(database, delete=True)
+
+    LmdbLog.open(path).close()
+    rewrite(path, drop, b"index")
+    with pytest.raises(CorruptStoreError, match="lacks a database"):
+        LmdbLog.open(path)
+
+
+# --- reading in bounds -----------------------------------------------------------------------------
+
+
+def test_f47_a_slow_scan_does_not_make_the_file_grow(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages that writers free can be used again while somebody reads the log frame by frame."""
+    monkeypatch.setattr(frame_table, "_BATCH_FRAMES", 2)
+
+    def grown(*, reading: bool) -> int:
+        folder = path.with_name(f"reading-{reading}")
+        with LmdbLog.open(folder) as log:
+            for n in range(50):
+                append(log, f"job:{n}")
+            before = folder.joinpath("data.mdb").stat().st_size
+            scan = log.frames()
+            for n in range(50):
+                append(log, f"run:{n}")
+                if reading:
+                    next(scan)
+            return folder.joinpath("data.mdb").stat().st_size - before
+
+    assert grown(reading=True) <= grown(reading=False) * 1.1 + 8 * 4096
+
+
+def test_f38_more_readers_than_slots_hurt_only_readers(log: LmdbLog) -> None:
+    append(log, "job:1")
+    environment = log._databases.environment
+    held = [environment.begin() for _ in range(1023)]
+    with pytest.raises(lmdb.ReadersFullError):
+        held.extend(environment.begin() for _ in range(2))
+    with pytest.raises(StoreError, match="reading failed"):
+        list(log.frames())
+    assert append(log, "job:2").position == 2
+    held.clear()
+    assert len(list(log.frames())) == 2
+
+
+def test_f37_slots_of_dead_readers_are_freed_at_opening(path: Path) -> None:
+    LmdbLog.open(path).close()
+    code = (
+        "import lmdb, os, sys\n"
+        "environment = lmdb.open(sys.argv[1], max_dbs=8, map_size=1 << 30, lib_version=0)\n"
+        "transactions = [environment.begin() for _ in range(50)]\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    with LmdbLog.open(path) as log:
+        run_child(code, path)
+        assert log._databases.environment.readers().count(" ") > 50
+        log.reopen()
+        assert log._databases.environment.reader_check() == 0

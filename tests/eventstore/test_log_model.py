@@ -1,0 +1,119 @@
+"""Any sequence of calls: the log in memory and the log on disk do what a plain list does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from eventstore.errors import ConflictError, FencedError
+from eventstore.lmdb_log import LmdbLog
+from eventstore.log import Log
+from eventstore.memory_log import MemoryLog
+from eventstore.records import Record, Stored
+from tests.eventstore.support import record
+from tests.support.scale import scaled
+
+ENTITIES = st.sampled_from(["job:1", "job:2", "run:1", "n" * 450, "n" * 451])
+UPTO = st.none() | st.integers(0, 40)
+
+
+class LogMachine(RuleBasedStateMachine):
+    """The model is the list of all records; a frame is a slice of it."""
+
+    open_log: Callable[[Path], Log]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.log = type(self).open_log(Path(self.folder.name) / "store")
+        self.model: list[Stored] = []
+        self.ends: list[int] = []
+        self.epoch = 0
+
+    def teardown(self) -> None:
+        self.log.close()
+        self.folder.cleanup()
+
+    def within(self, upto: int | None) -> list[Stored]:
+        return self.model if upto is None else self.model[:upto]
+
+    @rule(entities=st.lists(ENTITIES, min_size=1, max_size=5), epochs=st.integers(0, 2))
+    def append(self, entities: list[str], epochs: int) -> None:
+        self.epoch += epochs
+        records: list[Record] = [record(e, number=n) for n, e in enumerate(entities)]
+        end = len(self.model)
+        head = self.log.append(records, expected=end, epoch=self.epoch, recorded_us=end)
+        self.model += [Stored(end + n, end, record) for n, record in enumerate(records, 1)]
+        self.ends.append(head.position)
+
+    @rule(off=st.integers(-3, 3).filter(bool))
+    def append_elsewhere(self, off: int) -> None:
+        with pytest.raises(ConflictError):
+            self.log.append([record("x")], expected=len(self.model) + off, epoch=self.epoch, recorded_us=0)
+
+    @rule()
+    def append_too_late(self) -> None:
+        with pytest.raises(FencedError):
+            self.log.append([record("x")], expected=len(self.model), epoch=self.epoch - 1, recorded_us=0)
+
+    @rule()
+    def reopen(self) -> None:
+        assert self.log.reopen() == self.log.head
+
+    @rule(entity=ENTITIES, upto=UPTO)
+    def look_up(self, entity: str, upto: int | None) -> None:
+        expected = [stored for stored in self.within(upto) if stored.record.entity == entity]
+        assert self.log.history(entity, upto=upto) == expected
+        assert self.log.first(entity, upto=upto) == (expected[0] if expected else None)
+        assert self.log.last(entity, upto=upto) == (expected[-1] if expected else None)
+
+    @rule(position=st.integers(-1, 40))
+    def look_at(self, position: int) -> None:
+        expected = self.model[position - 1] if 1 <= position <= len(self.model) else None
+        assert self.log.at(position) == expected
+
+    @rule(after=st.integers(-1, 40), upto=UPTO)
+    def scan(self, after: int, upto: int | None) -> None:
+        frames = list(self.log.frames(after=after, upto=upto))
+        found = [frame.stored(n) for frame in frames for n in range(frame.first, frame.last + 1)]
+        assert found == self.within(upto)[max(after, 0) :]
+        assert all(frame.last in self.ends for frame in frames[:-1])
+
+    @rule(data=st.binary(max_size=20))
+    def take_a_snapshot(self, data: bytes) -> None:
+        self.log.save_snapshot("state", len(self.model), data)
+        assert self.log.load_snapshot("state") == (len(self.model), data)
+
+    @invariant()
+    def the_head_is_the_end(self) -> None:
+        head = self.log.head
+        assert head.position == len(self.model)
+        if self.model:
+            assert head.epoch == self.epoch
+
+
+class MemoryMachine(LogMachine):
+    @staticmethod
+    def open_log(path: Path) -> Log:
+        return MemoryLog()
+
+
+class DiskMachine(LogMachine):
+    @staticmethod
+    def open_log(path: Path) -> Log:
+        return LmdbLog.open(path)
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(MemoryMachine, 60), (DiskMachine, 20)])
+def test_a_log_does_what_a_list_does(machine: Any, examples: int) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(max_examples=scaled("machines", examples), stateful_step_count=30, deadline=None),
+    )

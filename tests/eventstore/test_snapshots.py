@@ -1,0 +1,90 @@
+"""Snapshots as files: whole and of this log, or as if there were none (F42)."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from eventstore.errors import StoreFullError
+from eventstore.lmdb_log import LmdbLog
+from eventstore.records import EMPTY, Head
+from eventstore.snapshots import Snapshot, SnapshotFolder
+from tests.eventstore.support import append
+from tests.support.scale import scaled
+
+SNAPSHOT = Snapshot(7, Head(9, 2, b"\1" * 32, 5), b"some state")
+
+
+def the_file(folder: Path) -> Path:
+    (file,) = folder.iterdir()
+    return file
+
+
+def test_a_snapshot_comes_back_whole(tmp_path: Path) -> None:
+    folder = SnapshotFolder(tmp_path / "snapshots")
+    assert folder.load("queue") is None
+    folder.save("queue", SNAPSHOT)
+    assert folder.load("queue") == SNAPSHOT
+    assert folder.load("clock") is None
+    assert stat.S_IMODE(the_file(tmp_path / "snapshots").stat().st_mode) == 0o600
+
+
+def test_f42_a_damaged_snapshot_is_none(tmp_path: Path) -> None:
+    folder = SnapshotFolder(tmp_path)
+    folder.save("queue", SNAPSHOT)
+    file = the_file(tmp_path)
+    good, random = file.read_bytes(), Random(42)
+    for _ in range(scaled("flips", 200)):
+        bit = random.randrange(len(good) * 8)
+        damaged = bytearray(good)
+        damaged[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(damaged)
+        assert folder.load("queue") is None
+    for size in range(len(good)):
+        file.write_bytes(good[:size])
+        assert folder.load("queue") is None
+    file.write_bytes(good)
+    assert folder.load("queue") == SNAPSHOT
+
+
+def test_names_cannot_leave_the_folder(tmp_path: Path) -> None:
+    folder = SnapshotFolder(tmp_path / "snapshots")
+    names = ["../x", "..", ".", "a/b", "a\0b", "ä", "x" * 200]
+    for number, name in enumerate(names):
+        folder.save(name, SNAPSHOT._replace(position=number))
+    assert [folder.load(name) for name in names] == [SNAPSHOT._replace(position=n) for n in range(len(names))]
+    assert [path.name for path in tmp_path.iterdir()] == ["snapshots"]
+    for name in ("", "x" * 201):
+        with pytest.raises(ValueError, match="name"):
+            folder.save(name, SNAPSHOT)
+
+
+def test_f22_a_snapshot_that_cannot_be_written_says_that_it_is_not_needed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreFullError, match="'queue' cannot be written") as caught:
+        SnapshotFolder(tmp_path / "file" / "snapshots").save("queue", SNAPSHOT)
+    assert "start takes longer" in caught.value.remedy
+
+
+def test_f42_a_snapshot_of_another_history_is_none(tmp_path: Path) -> None:
+    with LmdbLog.open(tmp_path / "store") as log:
+        log.save_snapshot("early", 0, b"")
+        append(log, "job:1")
+        append(log, "job:2")
+        head = log.head
+        log.save_snapshot("queue", 1, b"state")
+        snapshots = SnapshotFolder(tmp_path / "store" / "snapshots")
+        others = {
+            "future": head._replace(position=3),
+            "fork": head._replace(link=b"\2" * 32),
+            "middle": head._replace(position=1),
+        }
+        for name, other in others.items():
+            snapshots.save(name, Snapshot(1, other, b"state"))
+            assert log.load_snapshot(name) is None
+        assert log.load_snapshot("queue") == (1, b"state")
+        assert log.load_snapshot("early") == (0, b"")
+        assert EMPTY.position == 0
