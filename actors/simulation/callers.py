@@ -107,10 +107,10 @@ class Caller:
             (6, self._enqueue),
             (3, self._start_run),
             (5, self._query),
-            (2, self._cancel_job),
+            (4, self._cancel_job),
             (1, self._cancel_run),
             (1, self._retry),
-            (2, self._enqueue_again),
+            (4, self._enqueue_again),
             (1, self._pause_or_resume),
             (2, self._lease_or_settle),
             (1, self._schedule),
@@ -143,28 +143,38 @@ class Caller:
                     after=after,
                 )
             )
-        self._jobs += specs
-        return "queue", EnqueueJobs(jobs=tuple(specs), fresh=True)
+        fresh = self._random.random() < 0.5  # noqa: PLR2004 -- half of the ids are shared from the beginning
+        if not fresh:
+            self._jobs += specs
+        return "queue", EnqueueJobs(jobs=tuple(specs), fresh=fresh)
 
     def _enqueue_again(self) -> tuple[str, Message]:
         if not self._jobs:
             return self._enqueue()
-        return "queue", EnqueueJobs(jobs=(self._random.choice(self._jobs[-8:]),))
+        return "queue", EnqueueJobs(jobs=(self._random.choice(self._jobs[-5:]),))
 
     def _start_run(self) -> tuple[str, Message]:
         shape = self._random.choice(SHAPES)
         steps = tuple(
-            PlanStep(f"s{index}", "m:short", b"\x92\x90\x80", needs, retry=RetryPolicy(self._random.randint(0, 1), 0))
+            PlanStep(
+                f"s{index}",
+                "m:short",
+                b"\x92\x90\x80",
+                needs,
+                retry=RetryPolicy(self._random.randint(0, 1), 0),
+            )
             for index, needs in enumerate(shape)
         )
         plan = Plan(f"w{SHAPES.index(shape)}", steps)
         run_id = self._new_id("r")
         self._runs.append(run_id)
         plan_id = f"p{SHAPES.index(shape)}-{'-'.join(str(step.retry.max_retries) for step in steps)}"
-        return "supervisor", StartRun(run_id=run_id, plan=plan, plan_id=plan_id, params=b"\x80", blocking=True)
+        return "supervisor", StartRun(
+            run_id=run_id, plan=plan, plan_id=plan_id, params=b"\x80", blocking=True
+        )
 
     def _some_job(self) -> str:
-        return self._random.choice(self._jobs[-12:]).job_id if self._jobs else "none"
+        return self._random.choice(self._jobs[-5:]).job_id if self._jobs else "none"
 
     def _query(self) -> tuple[str, Message]:
         return "queue", GetJob(job_id=self._some_job())
@@ -213,6 +223,8 @@ class Caller:
                 if spec.job_id not in durable.jobs:
                     raise violated("acked but not durable", spec.job_id)
                 self._world.acked_jobs.append(spec.job_id)
+                if message.fresh:
+                    self._jobs.append(spec)
         elif isinstance(message, StartRun):
             if message.run_id not in durable.runs:
                 raise violated("acked but not durable", message.run_id)
@@ -227,7 +239,10 @@ class Caller:
                 raise violated("acked but not durable", answer)
             self._lease = answer
         elif isinstance(message, SettleLease) and answer:
-            if durable.jobs[message.key.job_id].open and durable.jobs[message.key.job_id].attempt == message.key.attempt:
+            if (
+                durable.jobs[message.key.job_id].open
+                and durable.jobs[message.key.job_id].attempt == message.key.attempt
+            ):
                 raise violated("acked but not durable", message)
 
     def _check_view(self, job_id: str, view: Any) -> None:
@@ -243,7 +258,11 @@ class Caller:
     def _check_refusal(self, refusal: Exception) -> None:
         """A refusal names a state; it must be a durable one too."""
         message = self._message
-        if isinstance(message, RetryJob) and isinstance(refusal, InputError) and "is COMPLETED" in str(refusal):
+        if (
+            isinstance(message, RetryJob)
+            and isinstance(refusal, InputError)
+            and "is COMPLETED" in str(refusal)
+        ):
             if "COMPLETED" not in self._world.durable().jobs[message.job_id].statuses:
                 raise violated("query shows state that a crash can take back", refusal)
 

@@ -18,6 +18,7 @@ from actors.queue.messages import (
     JobRetrying,
     JobStarted,
     JobStatus,
+    JobUnresolved,
 )
 from actors.workflow.messages import (
     RunCancelled,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 RUN_ENDS = (RunCompleted, RunFailed, RunCancelled)
 STEP_ENDS = (StepCompleted, StepFailed, StepSkipped, StepCancelled)
-ATTEMPT_ENDS = (JobCompleted, JobRetrying, JobFailed, AttemptInterrupted, JobCancelled)
+ATTEMPT_ENDS = (JobCompleted, JobRetrying, JobFailed, AttemptInterrupted, JobCancelled, JobUnresolved)
 
 
 class Violation(BaseException):  # noqa: N818 -- it is what the simulation looks for, not an error of ours
@@ -64,7 +65,10 @@ class JobHistory:
     def take(self, event: Any) -> None:
         """Check one event."""
         kind = type(event)
-        if self.status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED) and kind is not JobRetried:
+        if (
+            self.status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+            and kind is not JobRetried
+        ):
             raise violated("terminal state final", event)
         if kind in (JobStarted, JobLeased):
             if event.attempt != self.attempt + 1 or self.open:
@@ -89,6 +93,7 @@ class JobHistory:
             JobFailed: JobStatus.FAILED,
             AttemptInterrupted: JobStatus.PENDING,
             JobCancelled: JobStatus.CANCELLED,
+            JobUnresolved: JobStatus.UNRESOLVED,
         }[type(event)]
         if isinstance(event, JobRetrying) and event.due_us <= event.at_us:
             self.status = JobStatus.PENDING
@@ -153,7 +158,11 @@ class History:
             raise violated("terminal state final", event)
         if isinstance(event, StepCompleted | StepFailed):
             job = self.jobs.get(f"{event.run_id}.{event.step}")
-            done = (JobStatus.COMPLETED,) if isinstance(event, StepCompleted) else (JobStatus.FAILED, JobStatus.CANCELLED)
+            done = (
+                (JobStatus.COMPLETED,)
+                if isinstance(event, StepCompleted)
+                else (JobStatus.FAILED, JobStatus.CANCELLED)
+            )
             if job is None or job.status not in done:
                 raise violated("effect before cause (step done, job not)", event)
         self.steps[key] = type(event).__name__

@@ -1,0 +1,324 @@
+"""Bugs against the rules of the journal, each as a small change to one part: the simulation must find them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from actors.assembly import ACTORS
+from actors.queue.actor import QueueActor
+from actors.queue.decider import QueueRules
+from actors.queue.messages import AttemptInterrupted
+from actors.queue.state import QueueState
+from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
+from actors.runtime.journal import Item, Journal
+from actors.runtime.messages import Context, Decision, Letter, Message
+from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
+from actors.simulation.world import World
+
+# -- the journal -------------------------------------------------------------------------------------
+
+
+def with_journal(journal: type[Journal]) -> type[World]:
+    """Return worlds that run with another journal."""
+    runtime = type("PlantedRuntime", (SimRuntime,), {"journal_type": journal})
+    return type("PlantedWorld", (World,), {"runtime_type": runtime})
+
+
+class ReplyBeforeCommit(Journal):
+    """R4: the caller is answered when the item is handed over."""
+
+    def hand_over(self, item: Item) -> int:
+        number = super().hand_over(item)
+        if number:
+            for reply, value in item.replies:
+                reply.set(value)
+        return number
+
+
+class EffectsBeforeCommit(Journal):
+    """R4: user code starts when the item is handed over."""
+
+    def hand_over(self, item: Item) -> int:
+        number = super().hand_over(item)
+        if number:
+            for effect in item.effects:
+                self._perform(effect)
+        return number
+
+
+class NoGenerationAtHandOver(Journal):
+    """R10: items of dropped actors are taken."""
+
+    def admits(self, item: Item) -> bool:  # noqa: ARG002
+        return self._accepting
+
+
+class SplitItem(Journal):
+    """R3: an item may be written in two frames."""
+
+    def commit(self, batch: Any) -> None:
+        records = [record for item in batch for record in item.records]
+        position = self.expected
+        for item in batch:
+            position += len(item.records)
+            item.position = position
+        for half in (records[: len(records) // 2], records[len(records) // 2 :]):
+            if half:
+                self.append(half)
+        self.durable = batch[-1].number
+
+
+class GoOnAfterFailure(Journal):
+    """R11: the failed batch is refused, and everything else goes on as if nothing had been."""
+
+    def fail(self, batch: Any, error: BaseException) -> None:
+        for item in batch:
+            self.refuse(item, error)
+        try:
+            self.expected = self._log.reopen().position
+        except Exception:  # noqa: BLE001
+            super().fail([], error)
+
+
+class SilentRefusal(Journal):
+    """R13: whoever waits for a refused item is not told."""
+
+    @staticmethod
+    def refuse(item: Item, error: BaseException | None = None) -> None:
+        pass
+
+
+class SpeculativeSnapshot(Journal):
+    """R19: a snapshot is stamped with the durable position when it is handed over."""
+
+    def hand_over(self, item: Item) -> int:
+        if item.snapshot is not None and self.admits(item):
+            self._save_snapshot(*item.snapshot, self.watermark)
+            item.snapshot = None
+        return super().hand_over(item)
+
+
+class SubscriberReadsCache(Journal):
+    """R12: readers stop at the end of the file, not at the watermark."""
+
+    def append(self, records: Any) -> None:
+        try:
+            super().append(records)
+        except BaseException:
+            self.watermark += len(records)
+            raise
+
+
+# -- the actors ----------------------------------------------------------------------------------------
+
+
+def with_actors(mixin: type[SimActor]) -> type[World]:
+    """Return worlds whose actors are a little different."""
+    return type("PlantedWorld", (World,), {"mixins": (mixin,)})
+
+
+class TellFirst(SimActor):
+    """R1: peers are told before the hand-over."""
+
+    def conclude(self, item: Item, tells: list[tuple[str, Message]]) -> Iterator[str]:
+        yield from self.tell(tells)
+        if self.hand_over(item):
+            yield "handed over"
+
+
+class NoGenerationInMailbox(SimActor):
+    """R10: a dropped actor goes on deciding, and hears peers of any generation."""
+
+    is_dropped = False  # type: ignore[assignment]
+
+    def admits(self, letter: Letter) -> bool:  # noqa: ARG002
+        return True
+
+
+class NothingPending(SimActor):
+    """R8: what is owed is not said again after a rebuild."""
+
+    def pending(self, context: Context) -> Decision:  # noqa: ARG002
+        return Decision()
+
+
+class OnlyEffectsPending(SimActor):
+    """R8: starts are said again after a rebuild, messages to peers are not."""
+
+    def pending(self, context: Context) -> Decision:
+        decision = super().pending(context)
+        decision.tells.clear()
+        return decision
+
+
+class EvictedTooEarly(SimActor):
+    """R7: what has ended is forgotten before its end is durable."""
+
+    def hand_over(self, item: Item) -> bool:
+        handed_over = super().hand_over(item)
+        while self._retired:
+            self.state.forget(self._retired.popleft()[1])
+        return handed_over
+
+
+class QueriesBypassTheGate(SimActor):
+    """R5: what changes nothing is answered at once."""
+
+    def all_durable(self) -> bool:
+        return True
+
+
+class MailboxUnanswered(SimActor):
+    """R13: what waits in the mailbox of a dropped actor is thrown away."""
+
+    def turn(self, letters: list[Letter]) -> Iterator[str]:
+        if not self.is_dropped:
+            yield from super().turn(letters)
+
+
+# -- the runtime ---------------------------------------------------------------------------------------
+
+
+def with_runtime(runtime: type[SimRuntime]) -> type[World]:
+    """Return worlds with another runtime."""
+    return type("PlantedWorld", (World,), {"runtime_type": runtime})
+
+
+class KeptState(SimRuntime):
+    """R11: after a failed commit the actors go on with the state they had."""
+
+    def build(self) -> Any:
+        kept = {name: actor.state for name, actor in self.newest.items()}
+        if not kept:
+            return super().build()
+        generation = self.journal.generation
+        return {
+            actor.rules.name: actor.start(self, kept[actor.rules.name], generation)
+            for actor in self._actor_types
+        }
+
+
+class RebuiltOriginOnly(SimRuntime):
+    """R11: only the queue is rebuilt; the supervisor keeps what it heard of it."""
+
+    def build(self) -> Any:
+        kept = {name: actor.state for name, actor in self.newest.items() if name == "supervisor"}
+        refs = super().build()
+        for name, state in kept.items():
+            self.newest[name].state = state
+        return refs
+
+
+class NoBarrier(SimRuntime):
+    """R12: what is read after a reopening counts as durable at once."""
+
+    def write_barrier(self) -> None:
+        self.journal.watermark = self.journal.expected
+
+
+class NoReread(SimRuntime):
+    """R12: after a failure the log is believed to end where it did."""
+
+    def recovery(self, error: BaseException) -> Iterator[str]:
+        believed = self.journal.watermark
+        reopen = self.log.reopen
+
+        def reopen_and_cut() -> Any:
+            head = reopen()
+            return head._replace(position=believed)
+
+        self.log.reopen = reopen_and_cut  # type: ignore[method-assign]
+        try:
+            yield from super().recovery(error)
+        finally:
+            self.log.reopen = reopen  # type: ignore[method-assign]
+
+
+class GenerationOnCompletions(SimRuntime):
+    """R15: an attempt's end is dropped if it began under another generation."""
+
+    def report(self, message: Message, cause: str) -> None:
+        started = getattr(self, "started", {})
+        assert isinstance(message, AttemptFinished)
+        generation = started.get(message.key, self.journal.generation)
+        self.directory.post("queue", Letter(message, generation=generation, cause=cause))
+
+    def perform(self, effect: Any) -> None:
+        if isinstance(effect, StartAttempt):
+            self.__dict__.setdefault("started", {}).setdefault(effect.key, self.journal.generation)
+        super().perform(effect)
+
+
+# -- executor and rules ----------------------------------------------------------------------------------
+
+
+def with_executor(executor: type[SimExecutor]) -> type[World]:
+    """Return worlds with another executor."""
+    return type("PlantedWorld", (World,), {"executor_type": executor})
+
+
+class AcknowledgedEarly(SimExecutor):
+    """R14: an attempt's end is forgotten as soon as it was told."""
+
+    def report(self, end: AttemptFinished) -> None:
+        super().report(end)
+        self.finished.pop(end.key, None)
+
+
+class NotIdempotent(SimExecutor):
+    """R14: a start that comes twice starts twice."""
+
+    def knows(self, key: AttemptKey) -> bool:  # noqa: ARG002
+        return False
+
+
+def with_queue_rules(rules: QueueRules) -> type[World]:
+    """Return worlds whose queue decides otherwise."""
+    queue = type("PlantedQueue", (QueueActor,), {"rules": rules})
+    actors = tuple(queue if actor is QueueActor else actor for actor in ACTORS)
+    return type("PlantedWorld", (World,), {"actor_types": actors})
+
+
+class NoInterrupt(QueueRules):
+    """R16: what an earlier incarnation was running is left as it is."""
+
+    def pending(self, state: QueueState, context: Context, /) -> Decision:
+        decision = super().pending(state, context)
+        decision.events = [pair for pair in decision.events if not isinstance(pair[0], AttemptInterrupted)]
+        return decision
+
+
+class InterruptOnRebuild(QueueRules):
+    """R16: a rebuild is taken for a restart."""
+
+    def pending(self, state: QueueState, context: Context, /) -> Decision:
+        return super().pending(state, context._replace(epoch=-1))
+
+
+PLANTED: dict[str, type[World]] = {
+    "reply before commit": with_journal(ReplyBeforeCommit),
+    "effects before commit": with_journal(EffectsBeforeCommit),
+    "tell before hand-over": with_actors(TellFirst),
+    "state kept after a failed commit": with_runtime(KeptState),
+    "no generation at hand-over": with_journal(NoGenerationAtHandOver),
+    "no generation in mailbox": with_actors(NoGenerationInMailbox),
+    "pending not consulted": with_actors(NothingPending),
+    "pending without messages to peers": with_actors(OnlyEffectsPending),
+    "snapshot of speculative state": with_journal(SpeculativeSnapshot),
+    "evicted too early": with_actors(EvictedTooEarly),
+    "completion acknowledged early": with_executor(AcknowledgedEarly),
+    "executor starts twice": with_executor(NotIdempotent),
+    "query past the gate": with_actors(QueriesBypassTheGate),
+    "item split": with_journal(SplitItem),
+    "going on after a failure": with_journal(GoOnAfterFailure),
+    "only one actor rebuilt": with_runtime(RebuiltOriginOnly),
+    "no barrier": with_runtime(NoBarrier),
+    "no re-reading": with_runtime(NoReread),
+    "subscriber reads the cache": with_journal(SubscriberReadsCache),
+    "generation on completions": with_runtime(GenerationOnCompletions),
+    "refusal in silence": with_journal(SilentRefusal),
+    "mailbox unanswered": with_actors(MailboxUnanswered),
+    "no interruption after a restart": with_queue_rules(NoInterrupt()),
+    "interruption after a rebuild": with_queue_rules(InterruptOnRebuild()),
+}

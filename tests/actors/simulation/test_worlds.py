@@ -1,0 +1,80 @@
+"""Worlds in which everything goes wrong that can, and nothing that must not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from actors.simulation.world import World
+from tests.support.scale import scaled
+
+SEEDS = scaled("SIMULATION_SEEDS", 500)
+STEPS = scaled("SIMULATION_STEPS", 300)
+BLOCKS = 10
+ONCE_FAILED = (26, 93, 257)
+"""Seeds that have found a bug before."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_no_world_violates_anything(block: int) -> None:
+    for seed in range(block, SEEDS, BLOCKS):
+        World(seed, steps=STEPS).run()
+
+
+@pytest.mark.parametrize("seed", ONCE_FAILED)
+def test_seeds_that_once_found_a_bug_find_it_no_more(seed: int) -> None:
+    World(seed).run()
+
+
+def test_everything_that_the_simulation_is_about_does_happen() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(60):
+        world = World(seed)
+        world.run()
+        counts.update(world.counts)
+    for what in ("kill", "power failure", "rebuild", "commit failed", "boot failed", "clock jump"):
+        assert counts[what] >= 5, f"{what} happened {counts[what]} times only"
+    for what in ("start", "ok", "error", "returned", "reported again"):
+        assert counts[what] >= 20, f"{what} happened {counts[what]} times only"
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    for seed in range(20):
+        one, other = World(seed), World(seed)
+        one.run()
+        other.run()
+        assert one.medium.head == other.medium.head
+
+
+def test_the_bytes_do_not_depend_on_the_order_of_hashes() -> None:
+    script = (
+        "import logging; logging.disable(logging.CRITICAL)\n"
+        "from actors.simulation.world import World\n"
+        "for seed in range(8):\n"
+        "    world = World(seed); world.run(); print(world.fingerprint.hex())\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.getcwd()},
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=60,
+        ).stdout
+        for hash_seed in ("0", "1", "2")
+    }
+    assert len(outputs) == 1
