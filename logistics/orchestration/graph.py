@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-WORK = 2_000_000
+WORK = 500_000
 """Steps and dependencies looked at in search of circles, roughly: a dense knot has more than one reads."""
 FEWEST, MOST = 20, 1_000
 """Bounds of how many circles are named."""

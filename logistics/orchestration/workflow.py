@@ -18,7 +18,7 @@ from logistics.orchestration.plan import Prepared
 from logistics.task.job import DEFAULT_RETRY_DELAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from logistics.inputs import Duration
     from logistics.orchestration.stores import Store
@@ -62,7 +62,7 @@ class Workflow:
         name: str,
         func: Callable[..., Any],
         *,
-        depends_on: Sequence[str] | None = None,
+        depends_on: Collection[str] | None = None,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         max_retries: int = 0,

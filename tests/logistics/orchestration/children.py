@@ -1,0 +1,79 @@
+"""Scripts that are killed in the middle: each a process of its own, waited for by what it prints."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+LIMIT_S: Final = 60.0
+READY: Final = "ready to be killed"
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "LOGISTICS_HOME"}
+    before = kept.get("PYTHONPATH")
+    path = os.pathsep.join([str(ROOT), *([before] if before else [])])
+    return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | more
+
+
+def run(arguments: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments to its end."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+
+
+def kill_when_ready(arguments: list[str], folder: Path, **more: str) -> str:
+    """Run Python until it prints that it is ready, and kill it; return what it printed."""
+    return end_when_ready(arguments, folder, signal.SIGKILL, **more)[0]
+
+
+def end_when_ready(
+    arguments: list[str], folder: Path, number: signal.Signals, **more: str
+) -> tuple[str, int, str]:
+    """Send a signal once it is ready; return what it printed, its exit code, and its errors."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment(**more),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A child of a background job ignores SIGINT as its parent does; this undoes that.
+        preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 -- between fork and exec nothing else happens
+    )
+    with process:
+        watchdog = threading.Timer(LIMIT_S, process.kill)
+        watchdog.start()
+        try:
+            assert process.stdout is not None
+            seen = []
+            for line in process.stdout:
+                seen.append(line)
+                if READY in line:
+                    break
+            else:
+                assert process.stderr is not None
+                raise AssertionError(f"it ended before it was ready\n{''.join(seen)}{process.stderr.read()}")
+            process.send_signal(number)
+            out, errors = process.communicate()
+        finally:
+            watchdog.cancel()
+    return "".join(seen) + out, process.returncode, errors
+
+
+def _listen_to_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,131 @@
+"""Functions that the workflows of these tests call, and the signals by which they talk to a test."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from actors.runtime.attempt import AttemptContext
+from logistics.orchestration.workflow_manager import WorkflowManager
+
+WAIT_S = 30.0
+
+
+class Signals:
+    """What a test and the functions it runs wait for; made anew for each test."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.barrier = threading.Barrier(3)
+        self.lock = threading.Lock()
+        self.calls: list[str] = []
+
+    def note(self, call: str) -> None:
+        with self.lock:
+            self.calls.append(call)
+
+
+class Current:
+    signals = Signals()
+
+
+def extract() -> list[int]:
+    return [1, 2, 3]
+
+
+def transform(extract: list[int], factor: int = 2) -> list[int]:
+    return [factor * each for each in extract]
+
+
+def load(rows: list[int]) -> dict[str, int]:
+    return {"sum": sum(rows)}
+
+
+def nothing() -> None:
+    return None
+
+
+def one() -> int:
+    return 1
+
+
+def two() -> int:
+    return 2
+
+
+def add(left: int, right: int) -> int:
+    return left + right
+
+
+def total(one: int, two: int, /, *, extra: int = 0) -> int:
+    return one + two + extra
+
+
+def anything(*args: Any, **kwargs: Any) -> list[Any]:
+    return [list(args), kwargs]
+
+
+def with_year(year: int) -> int:
+    return year
+
+
+def describe(ctx: AttemptContext) -> list[Any]:
+    return [ctx.run_id, ctx.job_id, ctx.attempt, ctx.name, ctx.idempotency_key]
+
+
+async def awaited(one: int) -> int:
+    await asyncio.sleep(0)
+    return one + 1
+
+
+@dataclass
+class Order:
+    number: int
+    placed: datetime
+
+
+def place() -> Order:
+    return Order(7, datetime(2027, 1, 2, tzinfo=UTC))
+
+
+def ship(order: Order) -> list[Any]:
+    return [type(order).__name__, order.number, order.placed.year]
+
+
+def meet() -> str:
+    Current.signals.barrier.wait(WAIT_S)
+    return "met"
+
+
+def noted(ctx: AttemptContext) -> None:
+    Current.signals.note(ctx.name.partition(".")[2])
+
+
+def hold() -> str:
+    Current.signals.note("hold")
+    Current.signals.begun.set()
+    assert Current.signals.go_on.wait(WAIT_S)
+    return "held"
+
+
+def fail() -> None:
+    Current.signals.note("fail")
+    raise ValueError("it does not work\nat all")
+
+
+def fail_twice(ctx: AttemptContext) -> int:
+    if ctx.attempt < 3:
+        raise RuntimeError(f"try {ctx.attempt}")
+    return ctx.attempt
+
+
+def run_inside() -> Any:
+    return WorkflowManager().run("inner").output
+
+
+def return_an_object() -> object:
+    return object()
