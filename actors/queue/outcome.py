@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from actors.queue.messages import (
     AttemptInterrupted,
+    AttemptRefused,
     JobCancelled,
     JobCompleted,
     JobEnded,
     JobEnqueued,
     JobFailed,
     JobReady,
+    JobRetried,
     JobRetrying,
     JobStatus,
     JobUnblocked,
@@ -148,14 +150,20 @@ def tell_owner(owner: str, job_id: str, retired: Retired, decision: Decision) ->
 
 
 def retired_of(known: Known) -> Retired | None:
-    """Return how an evicted job ended, from its durable past; None if it has not."""
+    """Return how an evicted job ended, from its durable past, as memory had it; None if it has not."""
     first = known.history[0]
-    if not isinstance(first, JobEnqueued):
+    end = next((event for event in reversed(known.history) if not isinstance(event, AttemptRefused)), first)
+    if not isinstance(first, JobEnqueued) or not isinstance(end, (JobCompleted, JobFailed, JobCancelled)):
         return None
-    for event in reversed(known.history):
-        if isinstance(event, (JobCompleted, JobFailed, JobCancelled)):
-            error = event.error if isinstance(event, JobFailed) else ""
-            return Retired(
-                first.digest, ENDINGS[type(event)], event.attempt, event.attempt, error, event.at_us
-            )
-    return None
+    charged = 0
+    for event in known.history:
+        if isinstance(event, JobRetried):
+            charged = 0
+        elif isinstance(event, (JobRetrying, JobCompleted, JobFailed)):
+            charged += 1
+        elif isinstance(event, AttemptInterrupted):
+            charged += event.charged
+    error = (
+        "" if isinstance(end, JobCompleted) else end.reason if isinstance(end, JobCancelled) else end.error
+    )
+    return Retired(first.digest, ENDINGS[type(end)], end.attempt, charged, error, end.at_us)

@@ -484,7 +484,7 @@ class QueueState:
         job = self.jobs[event.job_id]
         if job.job_id in self.running:
             self.zombies[job.key] = job.owner
-        self._end(job, JobStatus.CANCELLED, event.at_us)
+        self._end(job, JobStatus.CANCELLED, event.at_us, event.reason)
 
     def _on_unresolved(self, event: JobUnresolved) -> None:
         job = self.jobs[event.job_id]

@@ -41,7 +41,9 @@ class Said(NamedTuple):
 
 
 def spec(job_id: str = "j", *, queue: str = "q", retry: RetryPolicy = AT_ONCE, **more: Any) -> JobSpec:
-    return JobSpec(job_id, queue, f"job {job_id}", more.pop("function", "app:work"), b"args", retry=retry, **more)
+    return JobSpec(
+        job_id, queue, f"job {job_id}", more.pop("function", "app:work"), b"args", retry=retry, **more
+    )
 
 
 def through_codec(event: Event) -> Event:
@@ -160,9 +162,7 @@ class Bench:
         self.state = folded(self.log)
         said = self._apply(RULES.pending(self.state, self.context()))
         after = self.settle()
-        return Said(
-            said.events + after.events, said.effects + after.effects, said.tells + after.tells, None
-        )
+        return Said(said.events + after.events, said.effects + after.effects, said.tells + after.tells, None)
 
     def rebuild(self) -> Said:
         """Come back from a failed commit: same process, same executor."""
@@ -208,9 +208,7 @@ class Bench:
     def _apply(self, decision: Decision) -> Said:
         for event, _ in decision.events:
             self._take(event)
-        return Said(
-            [event for event, _ in decision.events], decision.effects, decision.tells, decision.reply
-        )
+        return Said([event for event, _ in decision.events], decision.effects, decision.tells, decision.reply)
 
     def _take(self, event: Event) -> None:
         event = through_codec(event)

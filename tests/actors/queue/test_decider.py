@@ -186,7 +186,9 @@ def test_whatever_is_enqueued_starts_by_priority_then_age_across_queues_and_rest
 
 
 @given(st.lists(st.integers(-2, 2), min_size=1, max_size=12), st.data())
-def test_what_is_cancelled_leaves_the_others_in_their_order(priorities: list[int], data: st.DataObject) -> None:
+def test_what_is_cancelled_leaves_the_others_in_their_order(
+    priorities: list[int], data: st.DataObject
+) -> None:
     bench = idle()
     specs = [spec(f"{n}", priority=priority) for n, priority in enumerate(priorities)]
     bench.enqueue(*specs)
@@ -634,9 +636,7 @@ def test_hand_work_is_cut_off_at_once_by_the_end_of_its_process_and_charged() ->
 
 def test_closing_takes_hand_work_back_uncharged() -> None:
     bench, _ = leased(retry=NEVER_AGAIN)
-    assert bench.ask(Shutdown()).events == [
-        AttemptInterrupted("a", 1, START, charged=False, reason="closed")
-    ]
+    assert bench.ask(Shutdown()).events == [AttemptInterrupted("a", 1, START, charged=False, reason="closed")]
     assert bench.restart().events == []
     bench.check()
 
@@ -688,11 +688,9 @@ def test_an_owner_who_cancels_is_answered_every_time() -> None:
     cancel = CancelOwned("r.0", "run:r")
     ended = JobEnded("r.0", "CANCELLED", "cancelled by its owner", 0, START)
     assert bench.when(cancel).tells == [("supervisor", ended)]
-    (_, again) = bench.when(cancel).tells[0]
-    assert isinstance(again, JobEnded)
-    assert again.status == "CANCELLED"
+    assert bench.when(cancel).tells == [("supervisor", ended)]
     bench.state.forget(bench.state.take_retired())
-    assert bench.when(cancel).tells
+    assert bench.when(cancel).tells == [("supervisor", ended)]
     assert bench.when(CancelOwned("r.7", "run:r")).tells == [
         ("supervisor", JobEnded("r.7", "CANCELLED", "", 0, START))
     ]

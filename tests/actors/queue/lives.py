@@ -1,0 +1,194 @@
+"""Random lives of a queue: everything that may happen to it, in any order, from a list of small numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from actors.queue.messages import (
+    CancelJob,
+    ClearQueue,
+    EnqueueJobs,
+    FunctionsKnown,
+    JobSpec,
+    JobStatus,
+    LeaseJob,
+    PauseQueue,
+    ResumeQueue,
+    RetryJob,
+    RetryPolicy,
+    SettleLease,
+)
+from actors.runtime.effects import AttemptFinished, AttemptKey
+from actors.runtime.messages import Shutdown
+from eventstore.errors import LogisticsError
+from tests.actors.queue.bench import SECOND, Bench, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.messages import Message
+
+QUEUES = ("one", "two", "three")
+FUNCTIONS = ("app:short", "app:long", "app:gone")
+POLICIES = (RetryPolicy(0, 0, 0), RetryPolicy(2, 0, 0), RetryPolicy(1, SECOND, 4 * SECOND), RetryPolicy())
+OUTCOMES = ("ok", "ok", "ok", "error", "error", "unresolved", "returned")
+
+
+class Life:
+    """A queue, and what was ever asked of it."""
+
+    def __init__(self) -> None:
+        self.bench = Bench(capacity=2)
+        self.specs: dict[str, JobSpec] = {}
+        self.keys: list[AttemptKey] = []
+        """Leases that were given out."""
+
+    def step(self, what: str, a: int, b: int) -> None:
+        """Have something happen; the numbers say to what."""
+        actions: dict[str, Callable[[int, int], None]] = {
+            "enqueue": self.enqueue,
+            "follow": self.follow,
+            "finish": self.finish,
+            "stale": self.stale,
+            "lease": self.lease,
+            "settle": self.settle,
+            "change": self.change,
+            "time": lambda a, _b: self.pass_time(a * SECOND // 4),
+            "end": self.end,
+        }
+        actions[what](a, b)
+        self.keys += [self.bench.state.jobs[job_id].key for job_id in self.bench.state.leases]
+
+    def enqueue(self, a: int, b: int, after: tuple[str, ...] = ()) -> None:
+        bench = self.bench
+        job_id = f"j{len(self.specs)}"
+        due_us = bench.now_us + a * SECOND if b % 4 == 0 else 0
+        new = spec(
+            job_id,
+            queue=QUEUES[a % 3],
+            priority=b % 3,
+            retry=POLICIES[(a + b) % 4],
+            function=FUNCTIONS[b % 3],
+            due_us=due_us,
+            after=after,
+        )
+        if self.say(EnqueueJobs(jobs=(new,), fresh=bool(b % 2) and not after)):
+            self.specs[job_id] = new
+
+    def follow(self, a: int, b: int) -> None:
+        """Enqueue a job that waits for others, which may have ended."""
+        known = list(self.specs)
+        after = tuple(known[-1 - n] for n in (a, b, a) if n < len(known))
+        self.enqueue(a, b, after)
+
+    def finish(self, a: int, b: int) -> None:
+        running = self.bench.running
+        if running:
+            run_us = (10, 100_000)[b % 2]
+            self.bench.finish(running[a % len(running)], OUTCOMES[b % len(OUTCOMES)], run_us=run_us)
+
+    def stale(self, a: int, b: int) -> None:
+        """Have the end of some attempt of some job told, which may be the present one."""
+        if self.specs:
+            job_id = list(self.specs)[a % len(self.specs)]
+            key = AttemptKey(job_id, 1 + b % 3, self.bench.epoch)
+            self.say(AttemptFinished(key=key, outcome="ok"))
+
+    def lease(self, a: int, b: int) -> None:
+        self.say(LeaseJob(QUEUES[a % 3], (1 + b) * SECOND // 2))
+
+    def settle(self, a: int, b: int) -> None:
+        if self.keys:
+            self.say(SettleLease(self.keys[-1 - a % len(self.keys)], ("ok", "error")[b % 2]))
+
+    def change(self, a: int, b: int) -> None:
+        job_id = f"j{b}"
+        queue = QUEUES[b % 3]
+        messages: tuple[Message, ...] = (
+            CancelJob(job_id),
+            RetryJob(job_id),
+            RetryJob(job_id),
+            PauseQueue(queue),
+            ResumeQueue(queue),
+            FunctionsKnown(FUNCTIONS),
+            ClearQueue(queue),
+        )
+        self.say(messages[a % len(messages)])
+
+    def pass_time(self, by_us: int) -> None:
+        self.bench.pass_time(by_us)
+
+    def end(self, a: int, b: int) -> None:
+        """The process ends, or a commit fails, or others serve other queues."""
+        bench = self.bench
+        if a % 4 == 0:
+            bench.rebuild()
+        elif a % 4 == 1:
+            bench.restart()
+        elif a % 4 == 2:
+            bench.capacity = 0
+            bench.ask(Shutdown())
+            bench.capacity = 1 + b % 3
+            bench.restart()
+        else:
+            bench.served = None if b % 2 else frozenset(QUEUES[: b % 3])
+            bench.settle()
+
+    def say(self, message: Message) -> bool:
+        """Say something; whether it was not refused."""
+        try:
+            self.bench.decide(message)
+        except LogisticsError:
+            return False
+        self.bench.when(message)
+        return True
+
+    def heal(self) -> None:
+        """Let everything go well from now on, until nothing is left to do."""
+        bench = self.bench
+        bench.served = None
+        for queue in QUEUES:
+            bench.when(ResumeQueue(queue))
+        for _ in range(1_000):
+            if not bench.state.jobs:
+                return
+            bench.when(FunctionsKnown(FUNCTIONS))
+            for job_id in bench.running:
+                if job_id in bench.state.running:
+                    bench.finish(job_id)
+            for key in list(bench.state.zombies):
+                bench.when(AttemptFinished(key=key, outcome="ok"))
+            bench.pass_time(400 * SECOND)
+        raise AssertionError(f"never done: {list(bench.state.jobs.values())}")
+
+    def check(self) -> None:
+        """What must hold at every moment (I3, I6, I8, I12)."""
+        bench = self.bench
+        bench.check()
+        state = bench.state
+        workers = sum(not job.job_id.startswith("?") for job in state.running.values())
+        assert workers <= max(bench.capacity, 3) + 256
+        for name, line in state.lines.items():
+            assert min(line.counts.values(), default=0) >= 0
+            mine = [job for job in state.jobs.values() if job.queue == name]
+            assert sum(line.counts.values()) == sum(each.queue == name for each in self.specs.values())
+            for status in JobStatus:
+                if status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED):
+                    continue
+                assert line.counts.get(status, 0) == sum(job.status is status for job in mine), status
+            ready = [job for job in mine if job.status is JobStatus.PENDING and not job.missing]
+            assert line.ready_count == len(ready)
+            expected = sorted(ready, key=lambda job: (-job.priority, job.order))
+            assert [job.job_id for job in line.ready()] == [job.job_id for job in expected]
+        for job in state.jobs.values():
+            assert job.missing >= 0
+            assert job.charged < max(job.retry.max_retries + 1, 3)
+
+
+ACTIONS = ("enqueue", "enqueue", "follow", "finish", "finish", "finish", "stale", "lease", "settle")
+ACTIONS += ("change", "change", "time", "end")
+STEPS = st.lists(
+    st.tuples(st.sampled_from(ACTIONS), st.integers(0, 11), st.integers(0, 11)), min_size=1, max_size=60
+)

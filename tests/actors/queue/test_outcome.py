@@ -1,0 +1,97 @@
+"""What the end of an attempt means for the next one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.queue.messages import JobCompleted, JobEnqueued, JobFailed, JobRetried, JobStatus, RetryPolicy
+from actors.queue.outcome import retired_of, retry_delay_us
+from actors.runtime.messages import Known
+from tests.actors.queue.bench import NEVER_AGAIN, SECOND, Bench, spec
+from tests.actors.queue.lives import STEPS, Life
+
+DELAYS = st.integers(0, 10**13)
+
+
+@given(DELAYS, DELAYS, st.integers(1, 10**6), st.text("abc.0", min_size=1))
+def test_a_delay_is_between_a_microsecond_and_the_bound_that_doubles_up_to_the_cap(
+    base_us: int, more_us: int, failures: int, job_id: str
+) -> None:
+    policy = RetryPolicy(10, base_us, base_us + more_us)
+    delay_us = retry_delay_us(policy, failures, job_id)
+    if not base_us:
+        assert delay_us == 0
+        return
+    assert 1 <= delay_us <= min(policy.cap_us, base_us * 2 ** min(failures - 1, 60))
+    assert delay_us == retry_delay_us(policy, failures, job_id)
+
+
+def test_the_jitter_is_full_and_even() -> None:
+    policy = RetryPolicy(10, SECOND, SECOND)
+    delays = sorted(retry_delay_us(policy, 1, f"job {n}") for n in range(2_000))
+    assert delays[0] < SECOND // 100
+    assert delays[-1] > SECOND - SECOND // 100
+    for tenth in range(1, 10):
+        assert abs(delays[200 * tenth] - tenth * SECOND // 10) < SECOND // 20
+
+
+def test_ten_thousand_jobs_that_fail_together_are_spread_out() -> None:
+    policy = RetryPolicy()
+    due = [retry_delay_us(policy, 9, f"job {n}") for n in range(10_000)]
+    seconds = [0] * 300
+    for delay_us in due:
+        seconds[delay_us // SECOND] += 1
+    assert max(seconds[:256]) < 100, "39 a second on average"
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_every_failure_draws_anew(failures: int) -> None:
+    policy = RetryPolicy(9, SECOND, SECOND)
+    drawn = {retry_delay_us(policy, failures, job_id) for job_id in ("a", "b", "c")}
+    assert len(drawn) == 3
+    assert retry_delay_us(policy, failures, "a") != retry_delay_us(policy, failures + 1, "a")
+
+
+def known(bench: Bench, job_id: str = "j") -> Known:
+    return Known(tuple(event for event in bench.log if event.entity == f"job:{job_id}"))
+
+
+def test_how_a_job_ended_is_read_from_its_past() -> None:
+    bench = Bench()
+    bench.enqueue(spec())
+    assert retired_of(known(bench)) is None
+    bench.finish(result=b"x")
+    ended = retired_of(known(bench))
+    assert ended is not None
+    assert (ended.status, ended.attempt, ended.error) == (JobStatus.COMPLETED, 1, "")
+
+
+@given(STEPS)
+def test_what_memory_and_the_log_say_of_an_end_is_the_same(steps: list[tuple[str, int, int]]) -> None:
+    life = Life()
+    for what, a, b in steps:
+        life.step(what, a, b)
+    state = life.bench.state
+    for job_id in life.specs:
+        if job_id in state.jobs:
+            assert retired_of(known(life.bench, job_id)) is None
+    for job_id, retired in state.retired.items():
+        assert retired_of(known(life.bench, job_id)) == retired
+
+
+def test_a_job_taken_up_again_has_not_ended() -> None:
+    bench = Bench()
+    bench.enqueue(spec(retry=NEVER_AGAIN))
+    bench.finish(outcome="error", error="E")
+    enqueued = bench.log[0]
+    assert isinstance(enqueued, JobEnqueued)
+    failed = bench.log[-1]
+    assert isinstance(failed, JobFailed)
+    retried = JobRetried(enqueued.spec, enqueued.digest, 1, "FAILED", bench.now_us)
+    assert retired_of(Known((*known(bench).history, retried))) is None
+
+
+def test_a_past_that_does_not_begin_with_the_job_tells_nothing() -> None:
+    assert retired_of(Known((JobCompleted("j", 1, b"", 0, 0),))) is None

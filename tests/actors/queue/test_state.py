@@ -1,0 +1,107 @@
+"""The queue's state: the fold of its events, however it is cut, saved or begun anew."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.queue.messages import CancelJob, JobStarted, JobStatus
+from actors.simulation.checks import History
+from tests.actors.queue.bench import SECOND, START, Bench, folded, spec, through_image
+from tests.actors.queue.lives import STEPS, Life
+from tests.support.scale import scaled
+
+LIVES = scaled("queue_lives", 150)
+
+
+@settings(max_examples=LIVES)
+@given(STEPS)
+def test_the_log_gives_the_live_state_and_so_does_a_snapshot_whatever_happens(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    life = Life()
+    for what, a, b in steps:
+        life.step(what, a, b)
+        life.check()
+
+
+@settings(max_examples=LIVES)
+@given(STEPS)
+def test_every_log_tells_of_lives_that_make_sense_and_every_job_ends_once_all_goes_well(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    life = Life()
+    for what, a, b in steps:
+        life.step(what, a, b)
+    life.heal()
+    life.check()
+    History().take_all(life.bench.log)
+    for line in life.bench.state.lines.values():
+        unfinished = (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.SCHEDULED, JobStatus.RETRYING)
+        assert not any(line.counts.get(status) for status in (*unfinished, JobStatus.UNRESOLVED))
+
+
+@settings(max_examples=LIVES)
+@given(STEPS, st.data())
+def test_a_fold_in_pieces_through_snapshots_is_the_fold_at_once(
+    steps: list[tuple[str, int, int]], data: st.DataObject
+) -> None:
+    life = Life()
+    for what, a, b in steps:
+        life.step(what, a, b)
+    log = life.bench.log
+    cut = data.draw(st.integers(0, len(log)))
+    state = through_image(folded(log[:cut]))
+    for event in log[cut:]:
+        state.evolve(event)
+    state.forget(state.take_retired())
+    assert state.dump() == folded(log).dump()
+
+
+@settings(max_examples=LIVES)
+@given(STEPS)
+def test_no_more_attempts_are_given_to_workers_than_there_are_and_a_few_short_ones(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    life = Life()
+    for what, a, b in steps:
+        before = set(life.bench.log)
+        life.step(what, a, b)
+        bench = life.bench
+        for event in bench.log[len(before) :]:
+            if isinstance(event, JobStarted) and not event.behind:
+                assert bench.capacity
+        at_once = sum(job.counted for job in bench.state.running.values())
+        assert at_once <= 3
+
+
+def test_what_ended_is_kept_until_it_is_durable_and_then_forgotten() -> None:
+    bench = Bench()
+    bench.enqueue(spec("a"))
+    bench.finish("a")
+    assert list(bench.state.retired) == ["a"]
+    assert bench.state.take_retired() == ["a"]
+    assert bench.state.take_retired() == []
+    bench.state.forget(["a", "never"])
+    assert not bench.state.retired
+    assert not bench.state.jobs
+
+
+def test_jobs_that_were_cancelled_while_they_waited_do_not_stay_in_memory_for_ever() -> None:
+    bench = Bench(served=frozenset())
+    for n in range(100):
+        job_id = f"j{n}"
+        bench.enqueue(spec(job_id, due_us=START + SECOND if n % 2 else 0, priority=n % 5))
+        bench.when(CancelJob(job_id))
+    line = bench.state.lines["q"]
+    assert line.next_due_us() is None
+    assert list(line.ready()) == []
+    assert bench.state.dump()["jobs"] == []
+
+
+def test_a_queue_of_many_shares_what_its_jobs_have_in_common() -> None:
+    bench = Bench(served=frozenset()).enqueued(spec("a"), spec("b"))
+    a, b = bench.state.jobs.values()
+    assert a.queue is b.queue
+    assert a.function is b.function
+    assert a.retry is b.retry
