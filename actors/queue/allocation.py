@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import (
@@ -14,7 +15,7 @@ from actors.queue.messages import (
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from actors.queue.messages import AddResource, Allocate, GetResources, Release, ReleaseAll
     from actors.queue.resources import Amounts
@@ -23,21 +24,37 @@ if TYPE_CHECKING:
 
 
 def add(state: QueueState, message: AddResource, context: Context, decision: Decision) -> None:
-    """Define a resource; the same definition again changes nothing."""
-    if state.resources.capacity.get(message.name) == (message.kind, message.capacity):
+    """Define a resource, or change it and let in who waits; the same definition again changes nothing."""
+    name, capacity = message.name, message.capacity
+    _check_positive(f"capacity of {name!r}", capacity)
+    resources = state.resources
+    if resources.capacity.get(name) == (message.kind, capacity):
         return
-    if message.capacity < state.resources.used(message.name):
-        msg = (
-            f"resource {message.name!r}: {state.resources.used(message.name)} are in use, "
-            f"more than the new capacity of {message.capacity}"
-        )
+    used = resources.used(name)
+    wanted = max(
+        (amount for each in resources.waiting.values() for other, amount in each.amounts if other == name),
+        default=0.0,
+    )
+    if capacity < used:
+        msg = f"resource {name!r}: {used} are in use, more than the new capacity of {capacity}"
         raise InputError(msg)
-    decision.emit(ResourceAdded(message.name, message.kind, message.capacity, context.now_us))
+    if capacity < wanted:
+        msg = f"resource {name!r}: somebody waits for {wanted}, more than the new capacity of {capacity}"
+        raise InputError(msg)
+    decision.emit(ResourceAdded(name, message.kind, capacity, context.now_us))
+    _let_in(state, (), context, decision, capacity={name: capacity})
+
+
+def _check_positive(what: str, number: float) -> None:
+    if not 0 < number < math.inf:
+        msg = f"{what}: expected a number above 0, got {number}"
+        raise InputError(msg)
 
 
 def allocate(state: QueueState, message: Allocate, context: Context, decision: Decision) -> None:
     """Grant at once, or stand in line, or say no."""
     resources = state.resources
+    _check_amounts(message.amounts)
     for held in (resources.held, resources.waiting):
         before = held.get(message.allocation_id)
         if before is not None:
@@ -60,6 +77,14 @@ def allocate(state: QueueState, message: Allocate, context: Context, decision: D
         decision.emit(
             event(message.allocation_id, message.requester, message.amounts, context.epoch, context.now_us)
         )
+
+
+def _check_amounts(amounts: Amounts) -> None:
+    if not amounts or len({name for name, _ in amounts}) < len(amounts):
+        msg = f"amounts: expected at least one resource, each once, got {list(amounts)}"
+        raise InputError(msg)
+    for name, amount in amounts:
+        _check_positive(f"amount of {name!r}", amount)
 
 
 def _somebody_before(state: QueueState, amounts: Amounts) -> bool:
@@ -107,17 +132,29 @@ def free_the_dead(state: QueueState, context: Context, decision: Decision) -> No
 def _release(
     state: QueueState, allocations: Iterable[str], reason: str, context: Context, decision: Decision
 ) -> None:
-    resources = state.resources
     gone = list(allocations)
     for allocation in gone:
         decision.emit(ResourceReleased(allocation, context.now_us, reason))
+    _let_in(state, gone, context, decision)
+
+
+def _let_in(
+    state: QueueState,
+    gone: Collection[str],
+    context: Context,
+    decision: Decision,
+    *,
+    capacity: Mapping[str, float] | None = None,
+) -> None:
+    """Grant, in the order of their requests, to all who wait and can be served once `gone` is gone."""
+    resources = state.resources
     taken: list[Amounts] = []
     blocked: set[str] = set()
     for allocation, waiting in resources.waiting.items():
-        names = {name for name, _ in waiting.amounts}
         if allocation in gone:
             continue
-        if names & blocked or not resources.fits(waiting.amounts, freed=gone, taken=taken):
+        names = {name for name, _ in waiting.amounts}
+        if names & blocked or not resources.fits(waiting.amounts, freed=gone, taken=taken, capacity=capacity):
             blocked |= names  # those behind it must not overtake on any of these
             continue
         taken.append(waiting.amounts)

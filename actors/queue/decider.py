@@ -158,14 +158,14 @@ class QueueRules:
         decision.do(ReportUnacknowledged())
         return decision
 
-    def next_wake_us(self, state: QueueState, context: Context, /) -> int | None:
+    def next_wake_us(self, state: QueueState, _context: Context, /) -> int | None:
         """Return when the next job is due or the next lease ends."""
         instants = [due for line in state.lines.values() if (due := line.next_due_us()) is not None]
         instants += state.leases.values()
         return min(instants, default=None)
 
 
-# -- enqueueing --------------------------------------------------------------------------------------------
+# -- enqueueing ----------------------------------------------------------------------------------------
 
 
 def digest_of(spec: JobSpec) -> bytes:
@@ -229,7 +229,7 @@ def _missing(state: QueueState, spec: JobSpec, context: Context, seen: dict[str,
     return missing
 
 
-# -- starting ------------------------------------------------------------------------------------------------
+# -- starting ------------------------------------------------------------------------------------------
 
 
 def _make_due_ready(state: QueueState, context: Context) -> Decision:
@@ -289,7 +289,7 @@ def _in_order(lines: list[Line]) -> Iterator[Job]:
     return heapq.merge(*(line.ready() for line in lines), key=lambda job: (-job.priority, job.order))
 
 
-# -- the end of an attempt ---------------------------------------------------------------------------------
+# -- the end of an attempt -----------------------------------------------------------------------------
 
 
 def _finished(state: QueueState, message: AttemptFinished, context: Context, decision: Decision) -> None:
@@ -340,7 +340,7 @@ def _shutdown(state: QueueState, _message: Shutdown, context: Context, decision:
         interrupt(state, job, context, decision, charged=False, reason="closed")
 
 
-# -- single jobs -----------------------------------------------------------------------------------------------
+# -- single jobs ---------------------------------------------------------------------------------------
 
 
 def _cancel(state: QueueState, message: CancelJob, context: Context, decision: Decision) -> None:
@@ -402,7 +402,7 @@ def _functions_known(
             decision.emit(JobReady(job_id, context.now_us, "function known"), state.jobs[job_id].owner)
 
 
-# -- queues and questions ------------------------------------------------------------------------------------
+# -- queues and questions ------------------------------------------------------------------------------
 
 
 def _pause(state: QueueState, message: PauseQueue, context: Context, decision: Decision) -> None:

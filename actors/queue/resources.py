@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from actors.queue.messages import ResourceAdded, ResourceGranted, ResourceReleased, ResourceRequested
 
@@ -40,10 +40,21 @@ class Resources:
             amount for holding in self.held.values() for held, amount in holding.amounts if held == name
         )
 
-    def fits(self, amounts: Amounts, *, freed: Iterable[str] = (), taken: Iterable[Amounts] = ()) -> bool:
-        """Whether all of `amounts` could be granted, once `freed` allocations are gone and `taken` granted."""
+    def fits(
+        self,
+        amounts: Amounts,
+        *,
+        freed: Iterable[str] = (),
+        taken: Iterable[Amounts] = (),
+        capacity: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Whether all of `amounts` could be granted.
+
+        With `freed` allocations gone, `taken` granted, and another `capacity` where it names one.
+        """
         gone = frozenset(freed)
         free = {name: self.capacity[name][1] for name, _ in amounts}
+        free |= {name: value for name, value in (capacity or {}).items() if name in free}
         held = [holding.amounts for allocation, holding in self.held.items() if allocation not in gone]
         for others in (*held, *taken):
             for name, amount in others:

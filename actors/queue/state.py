@@ -323,7 +323,7 @@ class QueueState:
         state._orders = image["orders"]
         return state
 
-    # -- questions ------------------------------------------------------------------------------------------
+    # -- questions --------------------------------------------------------------------------------------
 
     def line(self, name: str) -> Line:
         """Return a queue's line, new if it had none."""
@@ -340,7 +340,7 @@ class QueueState:
         """Return the one copy of a policy that many jobs have in common."""
         return self._policies.setdefault(policy, policy)
 
-    # -- jobs --------------------------------------------------------------------------------------------------
+    # -- jobs -------------------------------------------------------------------------------------------
 
     def _enqueued(self, event: JobEnqueued) -> None:
         spec = event.spec
@@ -500,7 +500,7 @@ class QueueState:
         job.attempt = event.attempts
         self._stand_in_line(job)
 
-    # -- queues --------------------------------------------------------------------------------------------------
+    # -- queues -----------------------------------------------------------------------------------------
 
     def _on_paused(self, event: QueuePaused) -> None:
         self.line(event.queue).paused = True

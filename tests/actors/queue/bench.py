@@ -56,7 +56,7 @@ def through_codec(event: Event) -> Event:
 def as_sent(message: Message) -> Message:
     """The message as it comes from a caller: checked, and made of tuples."""
     decoded: Message = msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=type(message))
-    assert decoded == message
+    assert repr(decoded) == repr(message), "NaN does not equal itself"
     return decoded
 
 
@@ -89,7 +89,7 @@ class Bench:
     def context(self, known: dict[str, Known] | None = None) -> Context:
         return Context(self.now_us, self.epoch, self.capacity, self.served, self.scheduling, known or {})
 
-    # -- given -----------------------------------------------------------------------------------------------
+    # -- given ------------------------------------------------------------------------------------------
 
     def given(self, *events: Event) -> Bench:
         for event in events:
@@ -103,7 +103,7 @@ class Bench:
             self._take(JobEnqueued(each, digest_of(each), self.now_us, missing))
         return self
 
-    # -- when ------------------------------------------------------------------------------------------------
+    # -- when -------------------------------------------------------------------------------------------
 
     def decide(self, message: Message) -> Decision:
         """Decide, changing nothing: a decision is a proposal, and a refusal leaves the state as it was."""
@@ -168,7 +168,7 @@ class Bench:
         """Come back from a failed commit: same process, same executor."""
         return self.restart(epoch=self.epoch)
 
-    # -- then --------------------------------------------------------------------------------------------------
+    # -- then -------------------------------------------------------------------------------------------
 
     def refusal(self, message: Message) -> LogisticsError:
         """The error with which a message is refused; nothing was changed."""
@@ -187,7 +187,7 @@ class Bench:
         return [event.job_id for event in self.log if isinstance(event, JobStarted)]
 
     def check(self) -> None:
-        """The log gives the live state at once and in pieces; so does a snapshot; and all of them go on alike."""
+        """The log gives the live state, so does a snapshot, and all of them go on alike."""
         self.state.forget(self.state.take_retired())
         image = self.state.dump()
         fold = folded(self.log)
@@ -203,7 +203,7 @@ class Bench:
                 assert line.ready_count == mine.ready_count
                 assert [job.job_id for job in line.ready()] == [job.job_id for job in mine.ready()]
 
-    # -- what the runtime does -----------------------------------------------------------------------------
+    # -- what the runtime does --------------------------------------------------------------------------
 
     def _apply(self, decision: Decision) -> Said:
         for event, _ in decision.events:

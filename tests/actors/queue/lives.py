@@ -187,7 +187,17 @@ class Life:
             assert job.charged < max(job.retry.max_retries + 1, 3)
 
 
-ACTIONS = ("enqueue", "enqueue", "follow", "finish", "finish", "finish", "stale", "lease", "settle")
+ACTIONS: tuple[str, ...] = (
+    "enqueue",
+    "enqueue",
+    "follow",
+    "finish",
+    "finish",
+    "finish",
+    "stale",
+    "lease",
+    "settle",
+)
 ACTIONS += ("change", "change", "time", "end")
 STEPS = st.lists(
     st.tuples(st.sampled_from(ACTIONS), st.integers(0, 11), st.integers(0, 11)), min_size=1, max_size=60
