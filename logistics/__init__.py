@@ -2,9 +2,125 @@
 
 from __future__ import annotations
 
+import logging
+
+from actors.queue.messages import JobStatus
+from actors.runtime.attempt import AttemptContext
+from actors.workflow.messages import RunStatus, SessionStatus, StepStatus
+from logistics.errors import (
+    BindingError,
+    BusyError,
+    ConflictingIdError,
+    CorruptStoreError,
+    CronError,
+    EngineClosedError,
+    FunctionError,
+    GraphError,
+    InputError,
+    InternalError,
+    JobCancelledError,
+    JobExpiredError,
+    JobFailedError,
+    JobNotFoundError,
+    LeaseLostError,
+    LogisticsError,
+    OutcomeUnknownError,
+    PayloadError,
+    RunFailedError,
+    RunNotFoundError,
+    ScheduleError,
+    StoreError,
+    StoreInUseError,
+    TimezoneError,
+    UnknownIdError,
+    UnresolvedFunctionError,
+    WorkflowNotFoundError,
+    WouldDeadlockError,
+)
+from logistics.orchestration.config import ConfigError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.project_manager import Project, ProjectManager
+from logistics.orchestration.resource_manager import Allocation, ResourceManager, ResourceUsage
+from logistics.orchestration.result import StepResult, WorkflowResult
+from logistics.orchestration.run import WorkflowRun
+from logistics.orchestration.session import OrchestrationSession
+from logistics.orchestration.subscriptions import Subscription
+from logistics.orchestration.task_orchestrator import TaskOrchestrator, TaskResult
+from logistics.orchestration.workflow import Workflow
+from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.schedule.expression import CronExpression
+from logistics.schedule.manager import ScheduleManager
+from logistics.schedule.recurrence import RecurringSchedule
+from logistics.schedule.recurring_scheduler import RecurringScheduler
+from logistics.schedule.scheduled import PlannedRun, ScheduledTask
+from logistics.schedule.timezone import TimezoneManager
 from logistics.task.job import Job
-from logistics.task.job_scheduler import JobScheduler
+from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.queue import Queue
 
-__all__ = ["Job", "JobScheduler", "OrchestrationEngine", "Queue"]
+logging.getLogger("logistics").addHandler(logging.NullHandler())
+
+__all__ = [
+    "Allocation",
+    "AttemptContext",
+    "BindingError",
+    "BusyError",
+    "ConfigError",
+    "ConflictingIdError",
+    "CorruptStoreError",
+    "CronError",
+    "CronExpression",
+    "CronScheduler",
+    "EngineClosedError",
+    "FunctionError",
+    "GraphError",
+    "InputError",
+    "InternalError",
+    "Job",
+    "JobCancelledError",
+    "JobExpiredError",
+    "JobFailedError",
+    "JobNotFoundError",
+    "JobScheduler",
+    "JobStatus",
+    "LeaseLostError",
+    "LogisticsError",
+    "OrchestrationEngine",
+    "OrchestrationSession",
+    "OutcomeUnknownError",
+    "PayloadError",
+    "PlannedRun",
+    "ProcessSummary",
+    "Project",
+    "ProjectManager",
+    "Queue",
+    "RecurringSchedule",
+    "RecurringScheduler",
+    "ResourceManager",
+    "ResourceUsage",
+    "RunFailedError",
+    "RunNotFoundError",
+    "RunStatus",
+    "ScheduleError",
+    "ScheduleManager",
+    "ScheduledTask",
+    "SessionStatus",
+    "StepResult",
+    "StepStatus",
+    "StoreError",
+    "StoreInUseError",
+    "Subscription",
+    "TaskOrchestrator",
+    "TaskResult",
+    "TimezoneError",
+    "TimezoneManager",
+    "UnknownIdError",
+    "UnresolvedFunctionError",
+    "Workflow",
+    "WorkflowManager",
+    "WorkflowNotFoundError",
+    "WorkflowResult",
+    "WorkflowRun",
+    "WouldDeadlockError",
+]
