@@ -1,4 +1,7 @@
-"""The index by entity: where the records of a job are, at the cost of that job's history."""
+"""The index by entity: where the records of a job are, at the cost of that job's history.
+
+Transactions that read have buffers: keys and values are looked at before they are copied out.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from hashlib import sha256
 from itertools import takewhile
 from typing import Any, Final
 
+from eventstore.errors import CorruptStoreError
 from eventstore.frame_table import pack_position, unpack_position
 from eventstore.records import Frame
 
@@ -87,11 +91,18 @@ def read_keys(
     cursor = transaction.cursor(db=index)
     found = _set_below(cursor, prefix, before)
     batch: list[tuple[bytes, int]] = []
-    while found and cursor.key().startswith(prefix) and len(batch) < _BATCH_KEYS:
+    while found and len(batch) < _BATCH_KEYS and (key := _copied(cursor.key())).startswith(prefix):
         cursor.first_dup()
-        batch.append((cursor.key(), unpack_position(cursor.value())))
+        batch.append((key, unpack_position(cursor.value())))
         found = cursor.prev_nodup()
     return batch
+
+
+def _copied(key: memoryview) -> bytes:
+    """Copy a key out of the engine's memory, unless a damaged length would lead too far."""
+    if len(key) > _LONGEST_KEY:
+        raise CorruptStoreError(f"a key of the index has {len(key)} bytes")
+    return bytes(key)
 
 
 def _set_below(cursor: Any, prefix: bytes, before: bytes | None) -> bool:

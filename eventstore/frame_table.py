@@ -1,4 +1,7 @@
-"""The frames in the engine: stored bytes under the position of their first record."""
+"""The frames in the engine: stored bytes under the position of their first record.
+
+Transactions that read have buffers: a value is looked at before it is copied out.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from struct import Struct
 from typing import Any, Final
 
 from eventstore.errors import CorruptStoreError
-from eventstore.framing import decode_frame
+from eventstore.framing import copied, decode_frame
 from eventstore.records import EMPTY, Head
 
 # Bounds of one read transaction of a scan: while it is open, no page that is freed is used again.
@@ -19,8 +22,10 @@ _POSITION: Final = Struct(">Q")
 pack_position: Final = _POSITION.pack
 
 
-def unpack_position(key: bytes) -> int:
+def unpack_position(key: memoryview | bytes) -> int:
     """Return the position that a key stands for."""
+    if len(key) != _POSITION.size:
+        raise CorruptStoreError(f"a position has {len(key)} bytes")
     return int.from_bytes(key, "big")
 
 
@@ -36,16 +41,19 @@ def put_frame(transaction: Any, table: Any, *, first: int, value: bytes) -> None
 def read_head(transaction: Any, table: Any) -> Head:
     """Return the head of the log, from its last frame, checked."""
     cursor = transaction.cursor(db=table)
-    return decode_frame(unpack_position(cursor.key()), cursor.value()).head if cursor.last() else EMPTY
+    if not cursor.last():
+        return EMPTY
+    first = unpack_position(cursor.key())
+    return decode_frame(first, copied(first, cursor.value())).head
 
 
 def read_frame(transaction: Any, table: Any, *, position: int) -> tuple[int, bytes]:
     """Return the last frame that begins at a position or before it, and where it begins."""
     cursor = transaction.cursor(db=table)
-    key = pack_position(position)
-    found = cursor.set_range(key)
-    if (found and cursor.key() == key) or (cursor.prev() if found else cursor.last()):
-        return unpack_position(cursor.key()), cursor.value()
+    found = cursor.set_range(pack_position(position))
+    if (found and unpack_position(cursor.key()) == position) or (cursor.prev() if found else cursor.last()):
+        first = unpack_position(cursor.key())
+        return first, copied(first, cursor.value())
     raise CorruptStoreError(f"no frame holds position {position}")
 
 
@@ -55,12 +63,12 @@ def read_batch(transaction: Any, table: Any, *, first: int, end: int) -> list[tu
     cursor.set_range(pack_position(first))
     batch: list[tuple[int, bytes]] = []
     size, deadline_s = 0, time.monotonic() + _BATCH_S
-    for key, value in cursor:
+    for key, stored in cursor:
         position = unpack_position(key)
         if position > end:
             break
-        batch.append((position, value))
-        size += len(value)
+        batch.append((position, copied(position, stored)))
+        size += len(stored)
         if len(batch) >= _BATCH_FRAMES or size >= _BATCH_BYTES or time.monotonic() > deadline_s:
             break
     if not batch:

@@ -17,8 +17,9 @@ FORMAT: Final = 1
 
 # Format, flags (none yet), CRC-32 of all that follows.
 _SEAL: Final = struct.Struct(">BBI")
-# First position, epoch, recorded time (µs UTC), number of records, link of the frame before.
-_FIELDS: Final = struct.Struct(">QQqI32s")
+# Bytes of the body, first position, epoch, recorded time (µs UTC), number of records, previous link.
+_FIELDS: Final = struct.Struct(">IQQqI32s")
+_LENGTH: Final = struct.Struct(">I")
 _HEADER: Final = struct.Struct(_SEAL.format + _FIELDS.format[1:])
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -38,7 +39,7 @@ def encode_frame(
     first = head.position + 1
     try:
         body = _ENCODER.encode(batch)
-        fields = _FIELDS.pack(first, epoch, recorded_us, len(batch), head.link)
+        fields = _FIELDS.pack(len(body), first, epoch, recorded_us, len(batch), head.link)
     except (TypeError, ValueError, OverflowError, struct.error) as error:
         raise CodecError(f"a record cannot be encoded: {error}") from error
     sealed = fields + body
@@ -46,11 +47,23 @@ def encode_frame(
     return Frame(first, epoch, recorded_us, head.link, sha256(value).digest(), batch), value
 
 
+def copied(position: int, stored: memoryview) -> bytes:
+    """Copy a stored frame out of the engine's memory, if it is as long as it says itself.
+
+    A damaged length would lead beyond the end of the mapped file, and to touch that is the end.
+    """
+    if len(stored) >= _HEADER.size:
+        (length,) = _LENGTH.unpack_from(stored, _SEAL.size)
+        if len(stored) == _HEADER.size + length:
+            return bytes(stored)
+    raise CorruptStoreError(f"the frame at position {position} is not as long as it should be")
+
+
 def decode_frame(position: int, value: bytes) -> Frame:
     """Return the frame stored under a position. `CorruptStoreError` if a bit of it is wrong."""
     if len(value) < _HEADER.size:
         raise CorruptStoreError(f"the frame at position {position} is shorter than its header")
-    form, flags, checksum, first, epoch, recorded_us, size, previous = _HEADER.unpack_from(value)
+    form, flags, checksum, _, first, epoch, recorded_us, size, previous = _HEADER.unpack_from(value)
     if form != FORMAT or flags:
         raise StoreFormatError(
             f"the frame at position {position} has format {form}.{flags}; this version reads {FORMAT}.0"

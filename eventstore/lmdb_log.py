@@ -224,7 +224,7 @@ class LmdbLog:
         try:
             self._map_size = environment.info()["map_size"]
             environment.reader_check()
-            with environment.begin() as transaction:
+            with environment.begin(buffers=True) as transaction:
                 self._commits = transaction.id()
                 self._head = read_head(transaction, self._databases.frames)
             self._files = self._stat_files()
@@ -324,7 +324,7 @@ class LmdbLog:
             try:
                 with self._gate:
                     self._check_usable()
-                    with self._databases.environment.begin() as transaction:
+                    with self._databases.environment.begin(buffers=True) as transaction:
                         return look(transaction, getattr(self._databases, table), **what)
             except lmdb.MapResizedError:
                 with self._gate.alone():

@@ -70,7 +70,7 @@ class MemoryLog:
 
     def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
         """Yield what was written after a position, up to the head of this moment."""
-        end = self._end(upto)
+        end, after = self._end(upto), max(after, 0)
         number = max(bisect_right(self._firsts, after + 1) - 1, 0)
         position = after
         while position < end:

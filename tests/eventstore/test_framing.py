@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventstore.errors import CorruptStoreError, StoreError, StoreFormatError
-from eventstore.framing import decode_frame, encode_frame
+from eventstore.framing import copied, decode_frame, encode_frame
 from eventstore.records import EMPTY, Frame, Head, Record
 from tests.eventstore.support import record
 from tests.support.scale import scaled
@@ -74,6 +74,14 @@ def test_each_shortening_is_detected() -> None:
             decode_frame(1, value[:size])
 
 
+def test_only_a_frame_of_its_own_length_is_copied() -> None:
+    _, value = written(record("job:1"))
+    assert copied(1, memoryview(value)) == value
+    for stored in (b"", value[:-1], value + b"\0", value[:69]):
+        with pytest.raises(CorruptStoreError, match="position 1 is not as long"):
+            copied(1, memoryview(stored))
+
+
 def test_f44_a_frame_in_the_place_of_another_is_detected() -> None:
     _, value = written(record("job:1"))
     with pytest.raises(CorruptStoreError, match="from 1 on"):
@@ -82,7 +90,7 @@ def test_f44_a_frame_in_the_place_of_another_is_detected() -> None:
 
 def test_f44_a_frame_that_says_another_size_is_detected() -> None:
     _, value = written(record("job:1"))
-    forged = sealed_again(value, 30, struct.pack(">I", 2))
+    forged = sealed_again(value, 34, struct.pack(">I", 2))
     with pytest.raises(CorruptStoreError, match="says of itself 2 records from 1 on, and holds 1"):
         decode_frame(1, forged)
 
@@ -108,7 +116,7 @@ def test_f64_forged_bodies_are_errors_and_nothing_worse() -> None:
     random = Random(64)
     bodies += [random.randbytes(random.randrange(40)) for _ in range(scaled("fuzz", 5000))]
     for body in bodies:
-        sealed = value[6:66] + body
+        sealed = value[6:70] + body
         forged = value[:2] + struct.pack(">I", crc32(sealed)) + sealed
         with pytest.raises(CorruptStoreError):
             decode_frame(1, forged)
