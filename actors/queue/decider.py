@@ -169,8 +169,26 @@ class QueueRules:
 
 
 def digest_of(spec: JobSpec) -> bytes:
-    """Return the fingerprint by which a repeated id is known to mean the same job."""
-    return blake2b(ENCODE(spec), digest_size=8).digest()
+    """Return the fingerprint by which a repeated id is known to mean the same job.
+
+    An owner derives the ids of its jobs from its own, so theirs mean the same whatever an upgrade has added
+    to the spec. For the others it is made of what makes the job; a field that is added later counts only where
+    it is used.
+    """
+    if spec.owner:
+        return blake2b(spec.owner.encode(), digest_size=8).digest()
+    retry = (spec.retry.max_retries, spec.retry.base_us, spec.retry.cap_us)
+    made_of = (
+        spec.queue,
+        spec.name,
+        spec.function,
+        spec.payload,
+        spec.priority,
+        retry,
+        spec.due_us,
+        spec.after,
+    )
+    return blake2b(ENCODE(made_of), digest_size=8).digest()
 
 
 def _enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision: Decision) -> None:
@@ -183,11 +201,18 @@ def _enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision
             decision.emit(JobEnqueued(spec, digest, context.now_us, missing), spec.owner)
             seen[spec.job_id] = digest
         elif before != digest:
-            msg = f"job id {spec.job_id!r} is on record for another job"
-            raise ConflictingIdError(msg)
+            _conflict(spec, context, decision)
         elif spec.owner:
             _tell_again(state, spec, context, decision)
     decision.answer(tuple(spec.job_id for spec in message.jobs))
+
+
+def _conflict(spec: JobSpec, context: Context, decision: Decision) -> None:
+    """Refuse an id that is taken; an owner cannot choose another one, so for it the job has failed."""
+    error = f"job id {spec.job_id!r} is on record for another job"
+    if not spec.owner:
+        raise ConflictingIdError(error)
+    tell_owner(spec.owner, spec.job_id, Retired(b"", JobStatus.FAILED, 0, 0, error, context.now_us), decision)
 
 
 def _digest_on_record(

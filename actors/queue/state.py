@@ -46,6 +46,15 @@ PROCESS_ENDED = "process ended"
 """The reason of an interruption that makes a job suspect of having caused it."""
 
 
+# Looking a member up in its class is slow, and this is done for every job.
+_PENDING = JobStatus.PENDING
+_RUNNING = JobStatus.RUNNING
+_SCHEDULED = JobStatus.SCHEDULED
+_RETRYING = JobStatus.RETRYING
+_UNRESOLVED = JobStatus.UNRESOLVED
+_WAITING = frozenset({_SCHEDULED, _RETRYING})
+
+
 class Job(msgspec.Struct, gc=False):
     """A live job: what deciding needs, nothing more. Its arguments stay on disk until it starts."""
 
@@ -56,7 +65,7 @@ class Job(msgspec.Struct, gc=False):
     retry: RetryPolicy
     digest: bytes
     priority: int
-    status: JobStatus = JobStatus.PENDING
+    status: JobStatus = _PENDING
     order: int = 0
     """Place in the line: first in, first out among equals."""
     attempt: int = 0
@@ -149,16 +158,12 @@ class Line:
 
 def is_ready(job: Job) -> bool:
     """Whether a job could start now, if its queue is served and a worker free."""
-    return job.status is JobStatus.PENDING and not job.missing
+    return job.status is _PENDING and not job.missing
 
 
 def _is_waiting(entry: tuple[int, int, Job]) -> bool:
     due_us, order, job = entry
-    return (
-        job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING)
-        and job.due_us == due_us
-        and job.order == order
-    )
+    return job.status in _WAITING and job.due_us == due_us and job.order == order
 
 
 class Retired(msgspec.Struct, frozen=True, gc=False):
@@ -310,7 +315,7 @@ class QueueState:
         for job in sorted(state.jobs.values(), key=lambda job: job.order):
             if is_ready(job):
                 state.line(job.queue).push(job)
-            elif job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING):
+            elif job.status in _WAITING:
                 state.line(job.queue).wait(job)
         state.running = {job_id: state.jobs[job_id] for job_id in image["running"]}
         state.suspects = sum(job.suspect for job in state.running.values())
@@ -351,7 +356,7 @@ class QueueState:
                 self.dependents.setdefault(other, []).append(spec.job_id)
         if spec.due_us > event.at_us:
             job.due_us = spec.due_us
-            self._park(job, JobStatus.SCHEDULED)
+            self._park(job, _SCHEDULED)
         else:
             self._stand_in_line(job)
 
@@ -366,14 +371,14 @@ class QueueState:
             spec.priority,
         )
         self.jobs[spec.job_id] = job
-        self.line(job.queue).count(JobStatus.PENDING)
+        self.line(job.queue).count(_PENDING)
         return job
 
     def _stand_in_line(self, job: Job) -> None:
         """Make a job that is neither ready nor waiting ready; if it depends on others, only PENDING."""
         self._orders += 1
         job.order = self._orders
-        self._become(job, JobStatus.PENDING)
+        self._become(job, _PENDING)
         if not job.missing:
             self.lines[job.queue].push(job)
 
@@ -397,13 +402,13 @@ class QueueState:
         line = self.lines[job.queue]
         if was_ready:
             line.leave(job)
-        elif was in (JobStatus.SCHEDULED, JobStatus.RETRYING):
+        elif was in _WAITING:
             line.trim_waiting()
-        elif was is JobStatus.RUNNING:
+        elif was is _RUNNING:
             if self.leases.pop(job.job_id, None) is None:
                 self.running.pop(job.job_id, None)
                 self.suspects -= job.suspect
-        elif was is JobStatus.UNRESOLVED:
+        elif was is _UNRESOLVED:
             waiting = self.unresolved[job.function]
             del waiting[job.job_id]
             if not waiting:
@@ -418,11 +423,11 @@ class QueueState:
 
     def _on_ready(self, event: JobReady) -> None:
         job = self.jobs[event.job_id]
-        if job.missing and job.status is JobStatus.PENDING:
+        if job.missing and job.status is _PENDING:
             job.missing = 0
             self.lines[job.queue].push(job)
             return
-        self._leave(job, JobStatus.PENDING)
+        self._leave(job, _PENDING)
         self._stand_in_line(job)
 
     def _on_unblocked(self, event: JobUnblocked) -> None:
@@ -430,7 +435,7 @@ class QueueState:
 
     def _on_started(self, event: JobStarted) -> None:
         job = self.jobs[event.job_id]
-        self._leave(job, JobStatus.RUNNING)
+        self._leave(job, _RUNNING)
         job.attempt = event.attempt
         job.epoch = event.epoch
         job.counted = not event.behind
@@ -439,7 +444,7 @@ class QueueState:
 
     def _on_leased(self, event: JobLeased) -> None:
         job = self.jobs[event.job_id]
-        self._leave(job, JobStatus.RUNNING)
+        self._leave(job, _RUNNING)
         job.attempt = event.attempt
         job.epoch = event.epoch
         self.leases[job.job_id] = event.until_us
@@ -455,23 +460,23 @@ class QueueState:
     def _on_retrying(self, event: JobRetrying) -> None:
         job = self.jobs[event.job_id]
         job.charged += 1
-        self._leave(job, JobStatus.RETRYING)
+        self._leave(job, _RETRYING)
         self.lines[job.queue].retried += 1
         job.due_us = event.due_us
         if event.due_us > event.at_us:
-            self._park(job, JobStatus.RETRYING)
+            self._park(job, _RETRYING)
         else:
             self._stand_in_line(job)
 
     def _on_failed(self, event: JobFailed) -> None:
         job = self.jobs[event.job_id]
-        if job.status is JobStatus.RUNNING:
+        if job.status is _RUNNING:
             job.charged += 1
         self._end(job, JobStatus.FAILED, event.at_us, event.error)
 
     def _on_interrupted(self, event: AttemptInterrupted) -> None:
         job = self.jobs[event.job_id]
-        self._leave(job, JobStatus.PENDING)
+        self._leave(job, _PENDING)
         job.charged += event.charged
         job.suspect = job.suspect or event.reason == PROCESS_ENDED
         self._stand_in_line(job)
@@ -488,7 +493,7 @@ class QueueState:
 
     def _on_unresolved(self, event: JobUnresolved) -> None:
         job = self.jobs[event.job_id]
-        self._leave(job, JobStatus.UNRESOLVED)
+        self._leave(job, _UNRESOLVED)
         self.unresolved.setdefault(job.function, {})[job.job_id] = None
 
     def _on_retried(self, event: JobRetried) -> None:

@@ -12,7 +12,17 @@ import pykka
 from actors.runtime.errors import InternalError
 from actors.runtime.journal import Item
 from actors.runtime.mailbox import Mailbox, refuse
-from actors.runtime.messages import Context, Decision, Inspect, Known, Letter, Message, Nudge, Resume, TakeSnapshot
+from actors.runtime.messages import (
+    Context,
+    Decision,
+    Inspect,
+    Known,
+    Letter,
+    Message,
+    Nudge,
+    Resume,
+    TakeSnapshot,
+)
 from actors.runtime.wake import WakeAt
 from eventstore.errors import LogisticsError
 from eventstore.records import Record
@@ -136,9 +146,10 @@ class EventSourcedActor(pykka.ThreadingActor):
                 self._record(event, letter.cause, correlation) for event, correlation in decision.events
             ]
         except LogisticsError as refusal:
-            if reply is None:
-                raise
-            item.replies.append((reply, refusal))
+            if reply is None:  # said by a peer: it would say the same after a rebuild
+                logger.error("%s refuses %r: %s", self.rules.name, message, refusal)  # noqa: TRY400 -- expected
+            else:
+                item.replies.append((reply, refusal))
             return
         except Exception as error:
             if reply is None:

@@ -39,8 +39,12 @@ def fold(
     states: dict[str, Any] = {}
     begin: dict[str, int] = {}
     for rules in all_rules:
-        states[rules.name], begin[rules.name] = _first_state(log, rules, upto) if snapshots else (rules.initial(), 0)
-    owners: dict[type[Event], str] = {type_: name for name, state in states.items() for type_ in state.handlers}
+        states[rules.name], begin[rules.name] = (
+            _first_state(log, rules, upto) if snapshots else (rules.initial(), 0)
+        )
+    owners: dict[type[Event], str] = {
+        type_: name for name, state in states.items() for type_ in state.handlers
+    }
     evolvers: dict[type[Event], Callable[[Any], None]] = {
         type_: evolve for state in states.values() for type_, evolve in state.handlers.items()
     }

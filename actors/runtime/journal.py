@@ -34,7 +34,17 @@ DEFINITE_TRIES = 5
 class Item:
     """Everything one actor's turn leaves behind: written in one frame or not at all (R3)."""
 
-    __slots__ = ("effects", "events", "generation", "number", "position", "records", "replies", "snapshot", "urgent")
+    __slots__ = (
+        "effects",
+        "events",
+        "generation",
+        "number",
+        "position",
+        "records",
+        "replies",
+        "snapshot",
+        "urgent",
+    )
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
@@ -282,7 +292,9 @@ class Journal:
         try:
             self._log.save_snapshot(name, position, data)
         except StoreError:
-            logger.warning("the snapshot of %r could not be kept; work goes on without it", name, exc_info=True)
+            logger.warning(
+                "the snapshot of %r could not be kept; work goes on without it", name, exc_info=True
+            )
 
     # -- failure ----------------------------------------------------------------------------------------
 
