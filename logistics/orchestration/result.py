@@ -34,6 +34,7 @@ from actors.workflow.messages import (
 from eventstore.errors import CorruptStoreError
 from logistics.errors import RunFailedError
 from logistics.inputs import as_datetime
+from logistics.orchestration.reading import first, history
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,15 +120,20 @@ class RunRecord:
     """A run as its history tells it, ended or not."""
 
     def __init__(self, engine: OrchestrationEngine, run_id: str) -> None:
-        history = [event for _, event in engine.history(f"run:{run_id}")]
-        if not history or not isinstance(history[0], RunCreated):
+        past = history(engine, f"run:{run_id}")
+        if not past or not isinstance(past[0], RunCreated):
             msg = f"run {run_id} is not in the log from its beginning"
             raise CorruptStoreError(msg)
-        self.created = history[0]
+        self.created = past[0]
         self.plan = _plan(engine, self.created.plan_id)
-        self.end = next((event for event in history if event.final), None)
-        self._history = history
+        self.end = next((event for event in past if event.final), None)
+        self._history = past
         self._engine = engine
+
+    @property
+    def started_at(self) -> datetime:
+        """When the run began."""
+        return as_datetime(self.created.at_us)
 
     @property
     def status(self) -> RunStatus:
@@ -141,8 +147,7 @@ class RunRecord:
             _take(results, event, self.plan)
         for number, result in enumerate(results):
             if result.status not in (StepStatus.PENDING, StepStatus.SKIPPED):
-                past = self._engine.history(f"job:{self.created.run_id}.{number}")
-                _take_job(result, [event for _, event in past])
+                _take_job(result, history(self._engine, f"job:{self.created.run_id}.{number}"))
         return {step.name: result for step, result in zip(self.plan.steps, results, strict=True)}
 
     def result(self, *, adopted: bool) -> WorkflowResult:
@@ -162,7 +167,7 @@ class RunRecord:
             output=_output(self.plan, steps),
             steps=steps,
             error=error,
-            started_at=as_datetime(self.created.at_us),
+            started_at=self.started_at,
             ended_at=as_datetime(end.at_us),
             adopted=adopted,
         )
@@ -176,11 +181,11 @@ def status_after(event: Event) -> RunStatus:
 
 
 def _plan(engine: OrchestrationEngine, plan_id: str) -> Plan:
-    history = engine.history(f"plan:{plan_id}")
-    if not history or not isinstance(history[0][1], PlanRecorded):
+    recorded = first(engine, f"plan:{plan_id}")
+    if not isinstance(recorded, PlanRecorded):
         msg = f"plan {plan_id} is not in the log, though a run of it is"
         raise CorruptStoreError(msg)
-    return history[0][1].plan
+    return recorded.plan
 
 
 def _take(results: list[StepResult], event: Event, plan: Plan) -> None:
@@ -203,10 +208,10 @@ def _take(results: list[StepResult], event: Event, plan: Plan) -> None:
         result.status, result.error = StepStatus.CANCELLED, "cancelled with its run"
 
 
-def _take_job(result: StepResult, history: Sequence[Event]) -> None:
+def _take_job(result: StepResult, past: Sequence[Event]) -> None:
     """Take in what the step's job tells: when it began, its output, its last error."""
     started = 0
-    for event in history:
+    for event in past:
         if isinstance(event, JobStarted | JobLeased):
             started += 1
             result.started_at = result.started_at or as_datetime(event.at_us)
@@ -217,13 +222,13 @@ def _take_job(result: StepResult, history: Sequence[Event]) -> None:
     if result.status is StepStatus.COMPLETED:
         result.traceback = None
     if result.status is StepStatus.RUNNING:
-        _take_present(result, history, started)
+        _take_present(result, past, started)
 
 
-def _take_present(result: StepResult, history: Sequence[Event], started: int) -> None:
+def _take_present(result: StepResult, past: Sequence[Event], started: int) -> None:
     """Say where a step that has not ended stands with its job."""
     result.attempts = started
-    last = history[-1] if history else None
+    last = past[-1] if past else None
     if isinstance(last, JobRetrying):
         result.status, result.error = StepStatus.RETRYING, last.error
     elif last is None or isinstance(last, JobEnqueued | JobUnresolved):

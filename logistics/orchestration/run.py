@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.attempt import CURRENT
 from actors.workflow.messages import CancelRun, CancelSettled, RunAdopted, RunStatus
-from logistics.inputs import as_datetime, timeout_s
+from eventstore.errors import ReopenNeededError
+from logistics.inputs import timeout_s
+from logistics.orchestration.reading import history, last
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, status_after
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from actors.runtime.messages import Event
-    from actors.workflow.messages import RunCreated
     from logistics.inputs import Duration
     from logistics.orchestration.engine import OrchestrationEngine
 
@@ -28,9 +29,10 @@ LOOK_S = 5.0
 class WorkflowRun:
     """A run on record. Everything but its id, its name and when it began is looked up at each use."""
 
-    def __init__(self, engine: OrchestrationEngine, created: RunCreated, *, adopted: bool = False) -> None:
+    def __init__(self, engine: OrchestrationEngine, run_id: str, name: str, *, adopted: bool = False) -> None:
         self._engine = engine
-        self._created = created
+        self._run_id = run_id
+        self._name = name
         self.adopted = adopted
         """Whether an earlier process began it, and the call that returned this took it over."""
 
@@ -40,17 +42,17 @@ class WorkflowRun:
     @property
     def run_id(self) -> str:
         """Its id; ids of later runs are greater."""
-        return self._created.run_id
+        return self._run_id
 
     @property
     def name(self) -> str:
         """The name of its workflow."""
-        return self._created.workflow
+        return self._name
 
     @property
     def started_at(self) -> datetime:
         """When it began."""
-        return as_datetime(self._created.at_us)
+        return RunRecord(self._engine, self.run_id).started_at
 
     @property
     def status(self) -> RunStatus:
@@ -70,7 +72,7 @@ class WorkflowRun:
         would be left to do the work.
         """
         limit_s = timeout_s("timeout", timeout)
-        if self._end() is None:
+        if not self._has_ended():
             with waiting(self._engine):
                 self.wait(limit_s)
         return self.read()
@@ -91,7 +93,7 @@ class WorkflowRun:
         deadline = None if limit_s is None else time.monotonic() + limit_s
         watched = engine.watch(entity)
         try:
-            while self._end() is None:
+            while not self._has_ended():
                 left_s = LOOK_S if deadline is None else min(LOOK_S, deadline - time.monotonic())
                 if left_s <= 0:
                     msg = f"run {self.run_id} of workflow {self.name!r} has not ended within {limit_s:g} s"
@@ -101,22 +103,26 @@ class WorkflowRun:
         finally:
             engine.unwatch(entity, watched)
 
+    def _has_ended(self) -> bool:
+        try:
+            return self._end() is not None
+        except ReopenNeededError:
+            return False  # the store cannot be written for a while: the engine comes back by itself
+
     def read(self) -> WorkflowResult:
         """Return how it ended."""
         return RunRecord(self._engine, self.run_id).result(adopted=self.adopted)
 
     def _end(self) -> Event | None:
         """Return the event that ended it, if it is durable."""
-        runtime = self._engine.store.runtime
         entity = f"run:{self.run_id}"
-        stored = runtime.log.last(entity, upto=runtime.journal.watermark)
-        last = None if stored is None else runtime.codec.decode(stored.record)
-        if last is None or last.final:
-            return last
-        if not isinstance(last, RunAdopted | CancelSettled):
+        event = last(self._engine, entity)
+        if event is None or event.final:
+            return event
+        if not isinstance(event, RunAdopted | CancelSettled):
             return None
         # These two may come after the end.
-        return next((event for _, event in self._engine.history(entity) if event.final), None)
+        return next((each for each in history(self._engine, entity) if each.final), None)
 
 
 @contextmanager

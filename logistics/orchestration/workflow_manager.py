@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +21,14 @@ from actors.workflow.messages import (
     RunStatus,
     StartRun,
 )
+from eventstore.errors import OutcomeUnknownError, StoreError
 from logistics.errors import RunNotFoundError, WorkflowNotFoundError
 from logistics.ids import new_id
 from logistics.inputs import check_id, check_int, check_name
 from logistics.orchestration.definition import Definition, check_text, decode_definition
 from logistics.orchestration.engine import engine_or_default
 from logistics.orchestration.files import checked_params, read_definition
+from logistics.orchestration.reading import PAUSES_S, first, patiently
 from logistics.orchestration.result import RunRecord
 from logistics.orchestration.run import WorkflowRun, waiting
 from logistics.orchestration.workflow import Workflow, announce
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("logistics.workflows")
 
 MOST_RUNS = 2**31
+FIRST_BATCH, LAST_BATCH = 16, 4096
+"""Runs that are looked for at a time."""
 
 
 class WorkflowManager:
@@ -175,27 +181,25 @@ def _status(status: str) -> RunStatus:
 
 
 def _runs(engine: OrchestrationEngine, after: str | None) -> Iterator[WorkflowRun]:
-    runtime = engine.store.runtime
     before = None if after is None else f"run:{after}"
-    for entity in runtime.log.entities("run:", before=before, upto=runtime.journal.watermark):
-        run = _find_run(engine, entity.removeprefix("run:"))
-        if run is not None:
-            yield run
+    size = FIRST_BATCH
+    while entities := patiently(partial(_entities, engine, before, size)):
+        for entity in entities:
+            run = _find_run(engine, entity.removeprefix("run:"))
+            if run is not None:
+                yield run
+        before, size = entities[-1], min(2 * size, LAST_BATCH)
 
 
-def _find_run(engine: OrchestrationEngine, run_id: str, *, adopted: bool = False) -> WorkflowRun | None:
+def _entities(engine: OrchestrationEngine, before: str | None, size: int) -> list[str]:
     runtime = engine.store.runtime
-    stored = runtime.log.first(f"run:{run_id}", upto=runtime.journal.watermark)
-    created = None if stored is None else runtime.codec.decode(stored.record)
-    return WorkflowRun(engine, created, adopted=adopted) if isinstance(created, RunCreated) else None
+    found = runtime.log.entities("run:", before=before, upto=runtime.journal.watermark)
+    return list(islice(found, size))
 
 
-def _on_record(engine: OrchestrationEngine, run_id: str, *, adopted: bool = False) -> WorkflowRun:
-    run = _find_run(engine, run_id, adopted=adopted)
-    if run is None:
-        msg = f"run {run_id!r} was acknowledged and is not on record"
-        raise RunNotFoundError(msg)
-    return run
+def _find_run(engine: OrchestrationEngine, run_id: str) -> WorkflowRun | None:
+    created = first(engine, f"run:{run_id}")
+    return WorkflowRun(engine, run_id, created.workflow) if isinstance(created, RunCreated) else None
 
 
 # -- running, for every class that does ------------------------------------------------------------
@@ -237,20 +241,35 @@ def begin_run(
     if blocking:
         adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=encoded))
         if adopted is not None:
-            return _adopt(engine, adopted)
-    run_id = engine.ask(
-        "supervisor",
-        StartRun(
-            run_id=new_id(),
-            plan=planned.plan,
-            plan_id=planned.plan_id,
-            params=encoded,
-            blocking=blocking,
-            session_id=session_id,
-            project=project,
-        ),
+            return _adopt(engine, adopted, name)
+    command = StartRun(
+        run_id=new_id(),
+        plan=planned.plan,
+        plan_id=planned.plan_id,
+        params=encoded,
+        blocking=blocking,
+        session_id=session_id,
+        project=project,
     )
-    return _on_record(engine, run_id)
+    return WorkflowRun(engine, _ask_until_known(engine, command), name)
+
+
+def _ask_until_known(engine: OrchestrationEngine, command: StartRun) -> str:
+    """Send a command again if a failed commit leaves its outcome open: only we know the id that makes this safe."""
+    unknown: OutcomeUnknownError | None = None
+    for pause_s in PAUSES_S:
+        try:
+            run_id: str = engine.ask("supervisor", command)
+        except OutcomeUnknownError as error:
+            unknown = error
+        except StoreError:
+            if unknown is None:
+                raise  # it was not taken
+        else:
+            return run_id
+        threading.Event().wait(pause_s)
+    msg = f"whether run {command.run_id} was begun is not known, the store cannot be written"
+    raise OutcomeUnknownError(msg) from unknown
 
 
 def _prepared(engine: OrchestrationEngine, name: str) -> Prepared:
@@ -271,25 +290,23 @@ def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:
         raise PayloadError(text, path=path, size=error.size, limit=error.limit) from error
 
 
-def _adopt(engine: OrchestrationEngine, run_id: str) -> WorkflowRun:
-    run = _on_record(engine, run_id, adopted=True)
-    ids = {"run_id": run_id, "workflow": run.name}
+def _adopt(engine: OrchestrationEngine, run_id: str, name: str) -> WorkflowRun:
+    record = RunRecord(engine, run_id)
+    ids = {"run_id": run_id, "workflow": name}
     logger.warning(
         "run %s of workflow %r, begun %s, was cut off by the end of its process; waiting for it instead of "
         "beginning another one",
         run_id,
-        run.name,
-        run.started_at.isoformat(timespec="seconds"),
+        name,
+        record.started_at.isoformat(timespec="seconds"),
         extra=ids,
     )
-    for step in RunRecord(engine, run_id).plan.steps:
+    for step in record.plan.steps:
         try:
             engine.functions.resolve(step.function)
         except UnresolvedFunctionError as error:
-            logger.warning(
-                "step %r of run %s waits until it can run: %s", step.name, run_id, error, extra=ids
-            )
-    return run
+            logger.warning("step %r of run %s waits: %s", step.name, run_id, error, extra=ids)
+    return WorkflowRun(engine, run_id, name, adopted=True)
 
 
 def execute_workflow(

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +24,10 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | more
 
 
-def run(arguments: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with these arguments to its end."""
+def run(
+    arguments: list[str], folder: Path, *, limit_s: float = LIMIT_S, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments to its end; killed after `limit_s`, which raises `TimeoutExpired`."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -31,26 +35,26 @@ def run(arguments: list[str], folder: Path, **more: str) -> subprocess.Completed
         capture_output=True,
         text=True,
         check=False,
-        timeout=LIMIT_S,
+        timeout=limit_s,
     )
 
 
-def kill_when_ready(arguments: list[str], folder: Path, **more: str) -> str:
-    """Run Python until it prints that it is ready, and kill it; return what it printed."""
-    return end_when_ready(arguments, folder, signal.SIGKILL, **more)[0]
+def kill_when_ready(arguments: list[str], folder: Path, **more: str) -> None:
+    """Run Python until it prints that it is ready, and kill it."""
+    with until(READY, arguments, folder, **more) as process:
+        process.kill()
 
 
-def end_when_ready(
-    arguments: list[str], folder: Path, number: signal.Signals, **more: str
-) -> tuple[str, int, str]:
-    """Send a signal once it is ready; return what it printed, its exit code, and its errors."""
+@contextmanager
+def until(mark: str, arguments: list[str], folder: Path, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """Run Python until it prints a line with `mark`; what it prints is in `stdout`, its errors too."""
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
         env=environment(**more),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         # A child of a background job ignores SIGINT as its parent does; this undoes that.
         preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 -- between fork and exec nothing else happens
@@ -63,16 +67,15 @@ def end_when_ready(
             seen = []
             for line in process.stdout:
                 seen.append(line)
-                if READY in line:
+                if mark in line:
                     break
             else:
-                assert process.stderr is not None
-                raise AssertionError(f"it ended before it was ready\n{''.join(seen)}{process.stderr.read()}")
-            process.send_signal(number)
-            out, errors = process.communicate()
+                raise AssertionError(f"it ended before it printed {mark!r}\n{''.join(seen)}")
+            yield process
+            process.communicate()
         finally:
             watchdog.cancel()
-    return "".join(seen) + out, process.returncode, errors
+            process.kill()
 
 
 def _listen_to_interrupts() -> None:

@@ -376,6 +376,12 @@ def test_runs_are_listed_lazily(manager: WorkflowManager) -> None:
     assert next(manager.list_runs()).run_id == newer
 
 
+def test_hundreds_of_runs_are_all_listed(manager: WorkflowManager) -> None:
+    manager.create("w").add_step("year", steps.with_year)
+    ids = [manager.start("w", year=year).run_id for year in range(200)]
+    assert [run.run_id for run in manager.list_runs()] == ids[::-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

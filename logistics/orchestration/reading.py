@@ -1,0 +1,48 @@
+"""Reading the durable log from a caller's thread, with patience while the engine reopens it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from eventstore.errors import ReopenNeededError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.messages import Event
+    from logistics.orchestration.engine import OrchestrationEngine
+
+T = TypeVar("T")
+
+PAUSES_S = (0.001, 0.01, 0.1, 0.5, 1.0, 2.0)
+"""How long the engine is given to come back from a failed commit, try by try."""
+
+
+def patiently(look: Callable[[], T]) -> T:
+    """Return what `look` reads; after a failed commit the log is reopened, which is waited for."""
+    for pause_s in PAUSES_S:
+        try:
+            return look()
+        except ReopenNeededError:
+            threading.Event().wait(pause_s)
+    return look()
+
+
+def history(engine: OrchestrationEngine, entity: str) -> list[Event]:
+    """Return the durable events of an entity, oldest first."""
+    return patiently(lambda: [event for _, event in engine.history(entity)])
+
+
+def first(engine: OrchestrationEngine, entity: str) -> Event | None:
+    """Return the first durable event of an entity."""
+    runtime = engine.store.runtime
+    stored = patiently(lambda: runtime.log.first(entity, upto=runtime.journal.watermark))
+    return None if stored is None else runtime.codec.decode(stored.record)
+
+
+def last(engine: OrchestrationEngine, entity: str) -> Event | None:
+    """Return the last durable event of an entity."""
+    runtime = engine.store.runtime
+    stored = patiently(lambda: runtime.log.last(entity, upto=runtime.journal.watermark))
+    return None if stored is None else runtime.codec.decode(stored.record)
