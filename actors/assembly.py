@@ -32,7 +32,9 @@ ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, Sche
 
 def event_codec() -> EventCodec:
     """Return a codec for every event there is."""
-    return EventCodec((EngineOpened, EngineClosed, *CLOCK_EVENTS, *QUEUE_EVENTS, *SCHEDULE_EVENTS, *WORKFLOW_EVENTS))
+    return EventCodec(
+        (EngineOpened, EngineClosed, *CLOCK_EVENTS, *QUEUE_EVENTS, *SCHEDULE_EVENTS, *WORKFLOW_EVENTS)
+    )
 
 
 def open_runtime(

@@ -9,7 +9,7 @@ from actors.clock.decider import JUMP_US, ClockRules
 from actors.clock.messages import ObserveTime
 from actors.runtime.actor import EventSourcedActor
 from actors.runtime.messages import Letter, Nudge
-from actors.runtime.rules import Rules  # noqa: TC001 -- the class variable's type
+from actors.runtime.rules import Rules
 from actors.runtime.wake import WakeAt
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from actors.runtime.messages import Event, Message
 
 
 class ObserveTime(Message, frozen=True, tag="clock.observe"):
-    """Two readings of both clocks: did wall time run away from monotonic time between them?"""
+    """Two readings of both clocks, to tell whether wall time ran away from monotonic time."""
 
     wall_us: int
     monotonic_us: int

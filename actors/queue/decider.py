@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from hashlib import blake2b
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -74,7 +75,7 @@ from actors.runtime.errors import ConflictingIdError, InputError, InternalError,
 from actors.runtime.messages import Context, Decision, Message, Shutdown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from actors.queue.messages import JobSpec
     from actors.runtime.messages import Event, Known
@@ -513,28 +514,30 @@ def _unknown(_state: QueueState, message: Message, _context: Context, _decision:
     raise InternalError(msg)
 
 
-_RULES: dict[type[Message], Callable[[QueueState, Any, Context, Decision], None]] = {
-    EnqueueJobs: _enqueue,
-    AttemptFinished: _finished,
-    Shutdown: _shutdown,
-    CancelJob: _cancel,
-    CancelOwned: _cancel_owned,
-    RetryJob: _retry,
-    FunctionsKnown: _functions_known,
-    LeaseJob: hand.lease,
-    SettleLease: hand.settle,
-    PauseQueue: _pause,
-    ResumeQueue: _resume,
-    ClearQueue: _clear,
-    GetJob: _get_job,
-    GetStats: _get_stats,
-    PeekQueue: _peek,
-    Unfinished: _unfinished,
-    ListJobs: _list_jobs,
-    ListQueues: _list_queues,
-    AddResource: allocation.add,
-    Allocate: allocation.allocate,
-    Release: allocation.release,
-    ReleaseAll: allocation.release_all,
-    GetResources: allocation.get,
-}
+_RULES: Mapping[type[Message], Callable[[QueueState, Any, Context, Decision], None]] = MappingProxyType(
+    {
+        EnqueueJobs: _enqueue,
+        AttemptFinished: _finished,
+        Shutdown: _shutdown,
+        CancelJob: _cancel,
+        CancelOwned: _cancel_owned,
+        RetryJob: _retry,
+        FunctionsKnown: _functions_known,
+        LeaseJob: hand.lease,
+        SettleLease: hand.settle,
+        PauseQueue: _pause,
+        ResumeQueue: _resume,
+        ClearQueue: _clear,
+        GetJob: _get_job,
+        GetStats: _get_stats,
+        PeekQueue: _peek,
+        Unfinished: _unfinished,
+        ListJobs: _list_jobs,
+        ListQueues: _list_queues,
+        AddResource: allocation.add,
+        Allocate: allocation.allocate,
+        Release: allocation.release,
+        ReleaseAll: allocation.release_all,
+        GetResources: allocation.get,
+    }
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import (
@@ -22,13 +23,17 @@ from actors.queue.messages import (
 from actors.queue.state import Job, QueueState, Retired
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.queue.messages import RetryPolicy
-    from actors.runtime.messages import Context, Decision, Known
+    from actors.runtime.messages import Context, Decision, Event, Known
 
 MIN_STARTS = 3
 """Attempts that an interrupted job gets at least, however few retries it allows."""
 INTERRUPTED = "Interrupted"
-ENDINGS = {JobCompleted: JobStatus.COMPLETED, JobFailed: JobStatus.FAILED, JobCancelled: JobStatus.CANCELLED}
+ENDINGS: Mapping[type[Event], JobStatus] = MappingProxyType(
+    {JobCompleted: JobStatus.COMPLETED, JobFailed: JobStatus.FAILED, JobCancelled: JobStatus.CANCELLED}
+)
 
 
 def complete(

@@ -125,9 +125,9 @@ class Caller:
         return f"{kind}{self.number}-{self._made}"
 
     def _enqueue(self) -> tuple[str, Message]:
-        specs = []
+        specs: list[JobSpec] = []
         for _ in range(self._random.randint(1, 3)):
-            after = ()
+            after: tuple[str, ...] = ()
             if specs and self._random.random() < 0.2:  # noqa: PLR2004 -- a fifth
                 after = (specs[0].job_id,)
             specs.append(
@@ -216,34 +216,38 @@ class Caller:
     # -- what is believed ----------------------------------------------------------------------------------------
 
     def _check(self, answer: Any) -> None:
-        durable = self._world.durable()
         message = self._message
         if isinstance(message, EnqueueJobs):
-            for spec in message.jobs:
-                if spec.job_id not in durable.jobs:
-                    raise violated("acked but not durable", spec.job_id)
-                self._world.acked_jobs.append(spec.job_id)
-                if message.fresh:
-                    self._jobs.append(spec)
+            self._check_enqueued(message)
         elif isinstance(message, StartRun):
-            if message.run_id not in durable.runs:
-                raise violated("acked but not durable", message.run_id)
+            self._must_be_durable(message.run_id in self._world.durable().runs)
             self._world.acked_runs.append(message.run_id)
         elif isinstance(message, GetJob):
             self._check_view(message.job_id, answer)
-        elif isinstance(message, CancelJob) and answer:
-            if "CANCELLED" not in durable.jobs[message.job_id].statuses:
-                raise violated("acked but not durable", message)
-        elif isinstance(message, LeaseJob) and answer is not None:
-            if durable.jobs[answer.job_id].attempt < answer.attempt:
-                raise violated("acked but not durable", answer)
+        elif answer:
+            self._check_job_command(message, answer)
+
+    def _must_be_durable(self, is_durable: bool) -> None:  # noqa: FBT001 -- the one thing it is told
+        if not is_durable:
+            raise violated("acked but not durable", self._message)
+
+    def _check_enqueued(self, message: EnqueueJobs) -> None:
+        for spec in message.jobs:
+            self._must_be_durable(spec.job_id in self._world.durable().jobs)
+            self._world.acked_jobs.append(spec.job_id)
+            if message.fresh:
+                self._jobs.append(spec)
+
+    def _check_job_command(self, message: Any, answer: Any) -> None:
+        jobs = self._world.durable().jobs
+        if isinstance(message, CancelJob):
+            self._must_be_durable("CANCELLED" in jobs[message.job_id].statuses)
+        elif isinstance(message, LeaseJob):
+            self._must_be_durable(jobs[answer.job_id].attempt >= answer.attempt)
             self._lease = answer
-        elif isinstance(message, SettleLease) and answer:
-            if (
-                durable.jobs[message.key.job_id].open
-                and durable.jobs[message.key.job_id].attempt == message.key.attempt
-            ):
-                raise violated("acked but not durable", message)
+        elif isinstance(message, SettleLease):
+            job = jobs[message.key.job_id]
+            self._must_be_durable(not job.open or job.attempt != message.key.attempt)
 
     def _check_view(self, job_id: str, view: Any) -> None:
         """Compare with every durable prefix: the answer must be what one of them says."""

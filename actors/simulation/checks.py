@@ -42,7 +42,7 @@ STEP_ENDS = (StepCompleted, StepFailed, StepSkipped, StepCancelled)
 ATTEMPT_ENDS = (JobCompleted, JobRetrying, JobFailed, AttemptInterrupted, JobCancelled, JobUnresolved)
 
 
-class Violation(BaseException):  # noqa: N818 -- it is what the simulation looks for, not an error of ours
+class Violation(BaseException):
     """Something that must never happen has happened. Nothing that catches an `Exception` may swallow it."""
 
 

@@ -148,7 +148,7 @@ class World:
                 self.codec,
                 self.clock,
                 self._types,
-                executor=lambda runtime: self.executor_type(runtime, CAPACITY, self._on_start),  # type: ignore[arg-type,return-value]
+                executor=lambda runtime: self.executor_type(runtime, CAPACITY, self._on_start),
                 hold_s=0.0,
             )
             self.executor: SimExecutor = self.runtime.executor  # type: ignore[assignment]
@@ -232,7 +232,7 @@ class World:
         self.count("reported again")
 
     def _snapshot(self) -> None:
-        name = self.random.choice([actor.rules.name for actor in self._types])
+        name = self.random.choice([actor.rules.name for actor in self.actor_types])
         self.runtime.directory.post(name, Letter(TakeSnapshot()))
 
     # -- the world around ------------------------------------------------------------------------------------------
@@ -337,6 +337,7 @@ class World:
         return caller.reply is None or caller.reply.done
 
     def _check_end(self) -> None:
+        self._check_states()
         durable = self.durable()
         self._check_acked()
         for caller in self.callers:
@@ -348,15 +349,16 @@ class World:
         for run_id, ended in durable.runs.items():
             if ended == "open":
                 raise violated("run never ends (liveness)", run_id)
-        rules = [actor.rules for actor in self._types]
+
+    def _check_states(self) -> None:
+        rules = [actor.rules for actor in self._alive()]
         folded = fold(self.medium, self.codec, rules, upto=self.medium.synced)
+        from_snapshot = fold(self.medium, self.codec, rules, upto=self.medium.synced, snapshots=True)
         for actor in self._alive():
             name = actor.rules.name
             if actor.state.dump() != folded[name].dump():
                 raise violated("fold(log) != live state when idle", name)
-        snapshot = fold(self.medium, self.codec, rules, upto=self.medium.synced, snapshots=True)
-        for name, state in folded.items():
-            if snapshot[name].dump() != state.dump():
+            if from_snapshot[name].dump() != folded[name].dump():
                 raise violated("snapshot+tail != fold(log)", name)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -53,7 +54,7 @@ from actors.workflow.messages import (
 from actors.workflow.state import Graph, Run, SupervisorState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from actors.runtime.messages import Event
     from actors.workflow.messages import Plan
@@ -176,21 +177,22 @@ def _start(state: SupervisorState, message: StartRun, context: Context, decision
     if graph is None:
         graph = Graph(message.plan_id, plan)
         decision.emit(PlanRecorded(message.plan_id, plan), f"run:{run_id}")
-    created = RunCreated(
-        run_id,
-        plan.workflow,
-        message.plan_id,
-        message.params,
-        message.blocking,
-        context.epoch,
-        now_us,
-        message.session_id,
-        message.project,
+    decision.emit(
+        RunCreated(
+            run_id,
+            plan.workflow,
+            message.plan_id,
+            message.params,
+            message.blocking,
+            context.epoch,
+            now_us,
+            message.session_id,
+            message.project,
+        )
     )
-    decision.emit(created)
     if plan.steps:
         roots = [index for index, step in enumerate(plan.steps) if not step.depends_on]
-        _schedule(Run(created, graph), roots, context, decision)
+        _schedule(Run(run_id, graph, message.params), roots, context, decision)
     else:
         decision.emit(RunCompleted(run_id, context.epoch, now_us))
 
@@ -394,21 +396,23 @@ def _unknown(_state: SupervisorState, message: Message, _context: Context, _deci
     raise InternalError(msg)
 
 
-_RULES: dict[type[Message], Callable[[SupervisorState, Any, Context, Decision], None]] = {
-    StartRun: _start,
-    AdoptRun: _adopt,
-    CancelRun: _cancel,
-    JobEnded: _job_ended,
-    GetRun: _get_run,
-    GetRuns: _get_runs,
-    GetTotals: _get_totals,
-    DefineWorkflow: _define,
-    DeleteWorkflow: _delete,
-    GetWorkflows: _get_workflows,
-    CreateSession: _create_session,
-    CloseSession: _close_session,
-    GetSession: _get_session,
-    CreateProject: _create_project,
-    UpdateProject: _update_project,
-    GetProjects: _get_projects,
-}
+_RULES: Mapping[type[Message], Callable[[SupervisorState, Any, Context, Decision], None]] = MappingProxyType(
+    {
+        StartRun: _start,
+        AdoptRun: _adopt,
+        CancelRun: _cancel,
+        JobEnded: _job_ended,
+        GetRun: _get_run,
+        GetRuns: _get_runs,
+        GetTotals: _get_totals,
+        DefineWorkflow: _define,
+        DeleteWorkflow: _delete,
+        GetWorkflows: _get_workflows,
+        CreateSession: _create_session,
+        CloseSession: _close_session,
+        GetSession: _get_session,
+        CreateProject: _create_project,
+        UpdateProject: _update_project,
+        GetProjects: _get_projects,
+    }
+)

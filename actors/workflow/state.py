@@ -59,12 +59,14 @@ class Run:
 
     __slots__ = ("error", "graph", "left", "missing", "params", "project", "run_id", "session_id", "steps")
 
-    def __init__(self, event: RunCreated, graph: Graph) -> None:
-        self.run_id = event.run_id
+    def __init__(
+        self, run_id: str, graph: Graph, params: bytes, session_id: str = "", project: str = ""
+    ) -> None:
+        self.run_id = run_id
         self.graph = graph
-        self.params = event.params
-        self.session_id = event.session_id
-        self.project = event.project
+        self.params = params
+        self.session_id = session_id
+        self.project = project
         self.steps = [StepStatus.PENDING] * len(graph.plan.steps)
         self.missing = list(graph.missing)
         self.left = len(self.steps)
@@ -179,10 +181,7 @@ class SupervisorState:
         for run_id, plan_id, params, session_id, project, steps, missing, left, error in image["runs"]:
             graph = state.graphs[plan_id]
             graph.runs += 1
-            created = RunCreated(
-                run_id, graph.plan.workflow, plan_id, params, False, 0, 0, session_id, project
-            )
-            run = state.runs[run_id] = Run(created, graph)
+            run = state.runs[run_id] = Run(run_id, graph, params, session_id, project)
             run.steps = [StepStatus(status) for status in steps]
             run.missing, run.left, run.error = list(missing), left, error
         state.adoptable = {(workflow, params): dict(runs) for workflow, params, runs in image["adoptable"]}
@@ -219,7 +218,7 @@ class SupervisorState:
     def _on_created(self, event: RunCreated) -> None:
         graph = self.graphs[event.plan_id]
         graph.runs += 1
-        self.runs[event.run_id] = Run(event, graph)
+        self.runs[event.run_id] = Run(event.run_id, graph, event.params, event.session_id, event.project)
         self._count(RunStatus.RUNNING)
         if event.blocking:
             self.adoptable.setdefault((event.workflow, event.params), {})[event.run_id] = event.epoch

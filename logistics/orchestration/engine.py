@@ -84,20 +84,19 @@ class OrchestrationEngine:
             "modules": tuple(modules) if modules is not None and not isinstance(modules, str) else modules,
             "max_payload": max_payload,
         }
-        self._closed = True
-        self._owns = True
-        self._store: Store = STORES.acquire(path, options, clock)
+        self._be(STORES.acquire(path, options, clock), owns=True)
+
+    def _be(self, store: Store, *, owns: bool) -> None:
+        self._store = store
+        self._owns = owns
         self._closed = False
-        self._subscriptions = Subscriptions(self._store.runtime)
+        self._subscriptions = Subscriptions(store.runtime)
 
     @classmethod
     def borrow(cls, store: Store) -> OrchestrationEngine:
         """Return a handle that does not keep the store open: for code that runs on its workers."""
         engine = cls.__new__(cls)
-        engine._closed = False
-        engine._store = store
-        engine._owns = False
-        engine._subscriptions = Subscriptions(store.runtime)
+        engine._be(store, owns=False)  # noqa: SLF001 -- a second way to make one of these
         return engine
 
     def __enter__(self) -> Self:
@@ -127,8 +126,10 @@ class OrchestrationEngine:
         return self._closed
 
     def close(self, grace: Duration = 10) -> None:
-        """Give the handle back. The last handle stops taking work, waits `grace` seconds for running
-        functions, interrupts the rest at nobody's charge, and closes the store. A second call does nothing.
+        """Give the handle back; a second call does nothing.
+
+        The last handle stops taking work, waits `grace` seconds for running functions, interrupts the rest at
+        nobody's charge, and closes the store.
         """
         grace_s = duration_us("grace", grace) / 1e6
         if not self._closed:

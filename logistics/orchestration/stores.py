@@ -7,6 +7,7 @@ import os
 import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.assembly import open_runtime
@@ -16,7 +17,7 @@ from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from actors.runtime.clock import Clock
     from actors.runtime.engine import Runtime
@@ -135,7 +136,7 @@ class Stores:
             store = self._open.get(where)
             if store is None:
                 given = {key: value for key, value in options.items() if value is not None}
-                store = Store(where, _DEFAULTS | given, clock)
+                store = Store(where, {**_DEFAULTS, **given}, clock)
                 self._hook_exit()
                 if where == MEMORY:
                     self._private.append(store)
@@ -229,11 +230,13 @@ def _check_agreement(store: Store, options: dict[str, Any], clock: Clock | None)
         raise InputError(msg)
 
 
-_DEFAULTS: dict[str, Any] = {
-    "timezone": "UTC",
-    "workers": DEFAULT_WORKERS,
-    "modules": None,
-    "max_payload": DEFAULT_MAX_PAYLOAD,
-}
+_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "timezone": "UTC",
+        "workers": DEFAULT_WORKERS,
+        "modules": None,
+        "max_payload": DEFAULT_MAX_PAYLOAD,
+    }
+)
 
 STORES = Stores()

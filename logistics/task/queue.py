@@ -90,7 +90,7 @@ class Queue:
         """The engine whose store the queue is in."""
         return self._engine
 
-    # -- putting in ------------------------------------------------------------------------------------------
+    # -- putting in -------------------------------------------------------------------------------------
 
     def enqueue(self, job: Job, priority: int | None = None) -> str:
         """Put a job on the queue; return its id. It is on disk, synced, when this returns.
@@ -113,7 +113,10 @@ class Queue:
         return [spec.job_id for spec in specs]
 
     def schedule(self, job: Job, when: datetime | timedelta | float) -> str:
-        """Put a job on the queue that starts at an aware datetime, or after a timedelta (or seconds), at the earliest."""
+        """Put a job on the queue for later; return its id.
+
+        `when` is an aware datetime, or a timedelta (or seconds) from now: it does not start before.
+        """
         if hasattr(when, "tzinfo"):
             due_us = instant_us("when", when)
         else:
@@ -125,7 +128,7 @@ class Queue:
     def _spec(self, job: Job, *, priority: int | None = None, due_us: int = 0) -> JobSpec:
         return job_spec(self._engine, job, queue=self.name, priority=priority, due_us=due_us)
 
-    # -- taking by hand ----------------------------------------------------------------------------------------
+    # -- taking by hand ---------------------------------------------------------------------------------
 
     def dequeue(self, lease: Duration = 60) -> Job | None:
         """Take the next ready job by hand for `lease` seconds; None if there is none.
@@ -161,7 +164,7 @@ class Queue:
             msg = f"the lease on job {job.job_id} has run out or was settled before; nothing was changed"
             raise LeaseLostError(msg)
 
-    # -- one job -----------------------------------------------------------------------------------------------
+    # -- one job ----------------------------------------------------------------------------------------
 
     def get_job(self, job_id: str) -> Job | None:
         """Return a job as it is now, or None if there is none with this id in this queue."""
@@ -225,7 +228,7 @@ class Queue:
             raise _not_found(job_id, self.name)
         self._engine.ask("queue", RetryJob(job_id=job_id))
 
-    # -- the queue as a whole ------------------------------------------------------------------------------------
+    # -- the queue as a whole ---------------------------------------------------------------------------
 
     def peek(self) -> Job | None:
         """Return the job that would start next, or None."""
@@ -249,8 +252,10 @@ class Queue:
         self._engine.ask("queue", ResumeQueue(queue=self.name))
 
     def get_stats(self) -> dict[str, int]:
-        """Return counts: `queue_length` (ready now), `scheduled_count` (waiting for a time), `total_jobs` (every job
-        on record), and each status in lower case. Costs the same with ten jobs as with ten million.
+        """Return counts; they cost the same with ten jobs as with ten million.
+
+        `queue_length` (ready now), `scheduled_count` (waiting for a time), `total_jobs` (every job on record),
+        and each status in lower case.
         """
         stats = self._stats()
         counts = {status.lower(): count for status, count in stats.by_status.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
@@ -24,23 +25,25 @@ from logistics.inputs import as_datetime
 from logistics.task.job import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.messages import Event
 
-STATUS_AFTER: dict[type[Event], JobStatus] = {
-    JobReady: JobStatus.PENDING,
-    JobStarted: JobStatus.RUNNING,
-    JobLeased: JobStatus.RUNNING,
-    JobCompleted: JobStatus.COMPLETED,
-    JobRetrying: JobStatus.RETRYING,
-    JobFailed: JobStatus.FAILED,
-    AttemptInterrupted: JobStatus.PENDING,
-    JobCancelled: JobStatus.CANCELLED,
-    JobUnresolved: JobStatus.UNRESOLVED,
-    JobRetried: JobStatus.PENDING,
-}
+STATUS_AFTER: Mapping[type[Event], JobStatus] = MappingProxyType(
+    {
+        JobReady: JobStatus.PENDING,
+        JobStarted: JobStatus.RUNNING,
+        JobLeased: JobStatus.RUNNING,
+        JobCompleted: JobStatus.COMPLETED,
+        JobRetrying: JobStatus.RETRYING,
+        JobFailed: JobStatus.FAILED,
+        AttemptInterrupted: JobStatus.PENDING,
+        JobCancelled: JobStatus.CANCELLED,
+        JobUnresolved: JobStatus.UNRESOLVED,
+        JobRetried: JobStatus.PENDING,
+    }
+)
 """The status that an event leaves a job in; events that are not here change none."""
 ENDED = (JobCompleted, JobFailed, JobCancelled)
 

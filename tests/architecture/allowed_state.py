@@ -19,6 +19,9 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "logistics.orchestration.stores:STORES": (
             "the default engine and the stores that are open: handles on one path share one runtime"
         ),
+        "logistics.cli.app:app": (
+            "Typer's own way: commands are registered at import, nothing changes afterwards"
+        ),
         "logistics.ids:new_id": (
             "the last id made: ids increase within the process, whichever engine they are for"
         ),
