@@ -68,7 +68,7 @@ class Databases(NamedTuple):
     frames: Any
     """First position (8 bytes, big-endian) to the bytes of a frame."""
     index: Any
-    """Entity to the positions of its records (8 bytes, big-endian), sorted."""
+    """Entity to the positions of its records, sorted, each with a checksum."""
     store_id: str
 
 
@@ -164,7 +164,7 @@ class Folder:
                 marker = self._create(environment)
             about = environment.open_db(_ABOUT, create=False)
             with environment.begin(db=about) as transaction:
-                store_id = str(transaction.get(_STORE_ID, b""), "ascii")
+                store_id = str(transaction.get(_STORE_ID, b""), "ascii", "replace")
             frames = environment.open_db(_FRAMES, create=False)
             index = environment.open_db(_INDEX, create=False, dupsort=True, dupfixed=True)
         except lmdb.NotFoundError as error:

@@ -49,5 +49,5 @@ def run_child(code: str, *arguments: object) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
