@@ -54,6 +54,7 @@ class EventSourcedActor(pykka.ThreadingActor):
         self._runtime = runtime
         self.state = state
         self.generation = generation
+        self._gave_up = False
         self._last_number = 0
         self._retired: deque[tuple[int, list[str]]] = deque()
         self._wake_us: int | None = None
@@ -80,6 +81,7 @@ class EventSourcedActor(pykka.ThreadingActor):
     def give_up(self, letters: Iterable[Letter], error: BaseException) -> None:
         """Leave: the state cannot be trusted any more. Same as a failed commit (R20)."""
         logger.error("the actor %r cannot go on", self.rules.name, exc_info=error)
+        self._gave_up = True
         for letter in letters:
             refuse(letter)
         self._runtime.journal.fail_from(self.generation, error)
@@ -98,8 +100,8 @@ class EventSourcedActor(pykka.ThreadingActor):
 
     @property
     def is_dropped(self) -> bool:
-        """Whether the engine was rebuilt without this actor: it must not decide any more (R10)."""
-        return bool(self._runtime.journal.generation != self.generation)
+        """Whether this actor must not decide any more: it gave up, or the engine was rebuilt without it (R10)."""
+        return self._gave_up or bool(self._runtime.journal.generation != self.generation)
 
     def admits(self, letter: Letter) -> bool:
         """Whether a letter is of this generation, or of none (R10, R15)."""

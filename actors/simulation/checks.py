@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
@@ -33,13 +34,26 @@ from actors.workflow.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from actors.runtime.messages import Event
 
 RUN_ENDS = (RunCompleted, RunFailed, RunCancelled)
 STEP_ENDS = (StepCompleted, StepFailed, StepSkipped, StepCancelled)
 ATTEMPT_ENDS = (JobCompleted, JobRetrying, JobFailed, AttemptInterrupted, JobCancelled, JobUnresolved)
+
+
+STATUS_AFTER: Mapping[type[Event], JobStatus] = MappingProxyType(
+    {
+        JobCompleted: JobStatus.COMPLETED,
+        JobRetrying: JobStatus.RETRYING,
+        JobFailed: JobStatus.FAILED,
+        AttemptInterrupted: JobStatus.PENDING,
+        JobCancelled: JobStatus.CANCELLED,
+        JobUnresolved: JobStatus.UNRESOLVED,
+    }
+)
+"""What the end of an attempt leaves a job in."""
 
 
 class Violation(BaseException):
@@ -87,14 +101,7 @@ class JobHistory:
             if not self.open or event.attempt != self.attempt:
                 raise violated("one result per attempt", event)
         self.open = False
-        self.status = {
-            JobCompleted: JobStatus.COMPLETED,
-            JobRetrying: JobStatus.RETRYING,
-            JobFailed: JobStatus.FAILED,
-            AttemptInterrupted: JobStatus.PENDING,
-            JobCancelled: JobStatus.CANCELLED,
-            JobUnresolved: JobStatus.UNRESOLVED,
-        }[type(event)]
+        self.status = STATUS_AFTER[type(event)]
         if isinstance(event, JobRetrying) and event.due_us <= event.at_us:
             self.status = JobStatus.PENDING
 

@@ -68,7 +68,7 @@ class SimActor(EventSourcedActor):
         return runtime
 
     @classmethod
-    def _create_actor_inbox(cls) -> Any:  # type: ignore[override]  # Pykka calls it on the instance
+    def _create_actor_inbox(cls) -> Any:
         return cls.inbox_type()
 
     def _start_actor_loop(self) -> None:
