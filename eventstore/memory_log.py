@@ -77,9 +77,7 @@ class MemoryLog:
             with self._lock:
                 self._check_usable()
                 frame = self._frames[number]
-            clipped = frame.clipped(after=after, upto=end)
-            if clipped.records:
-                yield clipped
+            yield frame.clipped(after=after, upto=end)
             position, number = frame.last, number + 1
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
