@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
 
 
 class IdSource:
-    """Makes ids of 24 characters: microseconds since 1970 and 44 random bits, both in hexadecimal.
+    """Makes ids of 24 characters: microseconds since 1970, then 44 random bits drawn once per process, in hexadecimal.
 
-    Within a process they strictly increase, also when the wall clock is set back.
+    Within a process they strictly increase, also when the wall clock is set back; the random bits keep two
+    processes apart.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_us = 0
+        self._process = 0
+        self._suffix = ""
 
     def __call__(self) -> str:
         """Return a new id."""
         now_us = time.time_ns() // 1000
         with self._lock:
+            if self._process != os.getpid():  # the first id, or the first after a fork
+                self._process = os.getpid()
+                self._suffix = f"{secrets.randbits(44):011x}"
             if now_us <= self._last_us:
                 now_us = self._last_us + 1
             self._last_us = now_us
-        return f"{now_us:013x}{secrets.randbits(44):011x}"
+            return f"{now_us:013x}{self._suffix}"
 
 
 new_id = IdSource()
