@@ -14,6 +14,7 @@ from logistics.task.queue import Queue
 from logistics.task.waiting import wait_until_idle
 
 if TYPE_CHECKING:
+    from logistics.orchestration.stores import Store
     from logistics.task.job import Job
 
 
@@ -33,6 +34,8 @@ class JobScheduler:
         """Use `engine`, or the default engine."""
         self._given = engine
         self._key: object | None = None
+        self._store: Store | None = None
+        """Where this was started: stopping must not open an engine."""
         self._lock = threading.Lock()
 
     @property
@@ -81,14 +84,16 @@ class JobScheduler:
                 self._served: frozenset[str] | None = frozenset()
             everything = not names or self._served is None
             self._served = None if everything else (self._served or frozenset()) | names
+            self._store = store
             store.serve(self._key, self._served)
 
     def stop(self) -> None:
         """Serve no more; what runs goes on to its end. Stopping twice is fine."""
         with self._lock:
             key, self._key = self._key, None
-        if key is not None:
-            self.engine.store.unserve(key)
+            store, self._store = self._store, None
+        if key is not None and store is not None:
+            store.unserve(key)
 
     def add_job(self, job: Job) -> str:
         """Put a job on the queue named "default"; return its id."""
