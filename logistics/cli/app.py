@@ -35,6 +35,7 @@ def logistics(
 
 @app.command()
 def run(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml or .json file.")],
     *,
     param: Annotated[
@@ -54,4 +55,4 @@ def run(
 
     The same command again, after a kill or a crash, goes on where the first one was.
     """
-    return run_file(Request(file, tuple(param or ()), output, store, json))
+    return run_file(Request(file, tuple(param or ()), output, store, json), context.obj)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import LogisticsError
+from logistics.cli.interrupts import Interrupted, Interrupts
 
 try:
     from logistics.cli.app import UsageProblem, app
@@ -20,15 +19,10 @@ else:
     missing = ""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 USAGE = 2
-INTERRUPTED = 130
-TERMINATED = 143
-
-
-class Terminated(BaseException):
-    """Somebody sent SIGTERM: everything is to be closed, as for Ctrl-C."""
+WORDS: tuple[tuple[int, str], ...] = ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,45 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"the command line needs {missing}: pip install 'logistics[cli]'")
         return USAGE
     try:
-        with _terminable():
-            return _called(arguments)
-    except KeyboardInterrupt:
-        code, word = INTERRUPTED, "interrupted"
-    except Terminated:
-        code, word = TERMINATED, "terminated"
-    _say(f"{word}; the same command again goes on where this one was")
-    return code
+        with Interrupts() as interrupts:
+            return _called(arguments, interrupts)
+    except Interrupted as end:
+        _say(f"{dict(WORDS)[end.number]}; the same command again goes on where this one was")
+        return 128 + end.number
 
 
-def _called(arguments: Sequence[str] | None) -> int:
+def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     try:
-        code: Any = app(args=arguments, prog_name="logistics", standalone_mode=False)
+        code: Any = app(args=arguments, prog_name="logistics", standalone_mode=False, obj=interrupts)
     except UsageProblem as problem:
         _say(problem.format_message())
         return USAGE
     except LogisticsError as problem:
         _say(str(problem))
         return USAGE
-    if code == INTERRUPTED:  # how newer versions of typer say it
-        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception of the main thread, so that `with` closes what is open."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(_number: int, _frame: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _say(text: str) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from logistics.cli.interrupts import Interrupts
+
 OUTPUT = "output"
 """The parameter that `--output` sets."""
 HURRY_S = 0.2
@@ -36,14 +38,14 @@ class Request(NamedTuple):
     json: bool
 
 
-def run_file(request: Request) -> int:
+def run_file(request: Request, interrupts: Interrupts) -> int:
     """Run the workflow; return 0 if it succeeded, 1 if not; `LogisticsError` if it could not be begun."""
     errors = Console(stderr=True)
     file = load_workflow_file(request.file)
     given = _given(request)
     run_parameters(file, given)
     import_functions(file)  # before the store is opened: steps that were cut off go on at once
-    with _opened(request.store) as engine:
+    with interrupts.held_back(), _opened(request.store) as engine:
         workflow = WorkflowManager(engine).load(request.file)
         run = begin_run(engine, workflow.name, given, blocking=True)
         if run.adopted:
@@ -51,7 +53,7 @@ def run_file(request: Request) -> int:
                 f"going on with the run of {run.started_at:%Y-%m-%d %H:%M:%S} UTC, which was cut off"
             )
         try:
-            with progress_of(engine, run, errors, quiet=request.json):
+            with progress_of(engine, run, errors, quiet=request.json), interrupts.released():
                 run.wait(None)
             result = run.read()
         except LogisticsError as error:

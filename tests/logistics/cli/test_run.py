@@ -16,6 +16,7 @@ from tempfile import mkdtemp
 import pytest
 from rich.console import Console
 
+from logistics.cli.interrupts import Interrupted, Interrupts
 from logistics.cli.main import main
 from logistics.cli.progress import progress_of
 from logistics.orchestration.engine import OrchestrationEngine
@@ -160,7 +161,9 @@ def test_success_shows_where_the_result_is_and_a_short_table(
     assert "[7]" in out
     assert "[24]" not in out
     assert "… and 6 more" in table[-2]
-    assert errors.splitlines() == ["w: data: running", "w: data: completed"]
+    lines = errors.splitlines()
+    assert lines[-1] == "w: data: completed"
+    assert set(lines) <= {"w: data: running", "w: data: completed"}
 
 
 def test_other_results_are_shown_with_their_steps(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,3 +344,31 @@ def test_a_large_workflow_has_one_bar() -> None:
         text = shown(manager, "large")
     assert "30/30" in text
     assert "step 7" not in text
+
+
+# --- signals ----------------------------------------------------------------------------------------------
+
+
+def test_a_signal_waits_where_it_would_cut_something_in_two_and_a_second_one_does_not() -> None:
+    reached: list[str] = []
+    with pytest.raises(Interrupted) as caught, Interrupts() as interrupts, interrupts.held_back():
+        signal.raise_signal(signal.SIGTERM)
+        reached.append("opened")
+        with interrupts.released():
+            reached.append("not here")
+    assert caught.value.number == signal.SIGTERM
+    assert reached == ["opened"]
+    with pytest.raises(Interrupted), Interrupts() as interrupts, interrupts.held_back():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        reached.append("nor here")
+    assert reached == ["opened"]
+
+
+def test_a_signal_that_comes_too_late_is_nothing() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupts() as interrupts, interrupts.held_back():
+        with interrupts.released():
+            """The work is done."""
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
