@@ -18,6 +18,8 @@ TEXT_LENGTH = 10_000
 MAX_DURATION_S = 100 * 366 * 86_400
 """A century: longer is a mistake in the unit."""
 MAX_PRIORITY = 2**31
+LARGEST = 1e300
+"""Of an amount: sums of it are still numbers."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,7 +68,7 @@ def check_int(what: str, value: object, *, least: int, most: int) -> int:
 
 def check_positive(what: str, value: object) -> float:
     """Return a finite number above zero."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (0 < value < math.inf):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (0 < value <= LARGEST):
         msg = f"{what}: expected a number above 0, got {_short(value)}"
         raise InputError(msg)
     return float(value)
@@ -75,11 +77,14 @@ def check_positive(what: str, value: object) -> float:
 def duration_us(what: str, value: Duration, *, least_us: int = 0) -> int:
     """Return a duration in whole microseconds."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or (isinstance(seconds, float) and not math.isfinite(seconds))
+    ):
         msg = f"{what}: expected seconds or a timedelta, got {_short(value)}"
         raise InputError(msg)
-    result = round(seconds * 1_000_000)
-    if not least_us <= result <= MAX_DURATION_S * 1_000_000:
+    if not 0 <= seconds <= MAX_DURATION_S or (result := round(seconds * 1_000_000)) < least_us:
         msg = f"{what}: expected {least_us / 1e6:g} to {MAX_DURATION_S} seconds, got {_short(value)}"
         raise InputError(msg)
     return result
@@ -119,5 +124,8 @@ def _is_unicode(text: str) -> bool:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 -- a user's object may raise anything
+        text = f"an object of type {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004 -- a line of an error message
