@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -349,20 +350,23 @@ def test_a_large_workflow_has_one_bar() -> None:
 # --- signals ----------------------------------------------------------------------------------------------
 
 
-def test_a_signal_waits_where_it_would_cut_something_in_two_and_a_second_one_does_not() -> None:
-    reached: list[str] = []
-    with pytest.raises(Interrupted) as caught, Interrupts() as interrupts, interrupts.held_back():
-        signal.raise_signal(signal.SIGTERM)
-        reached.append("opened")
+def signalled(interrupts: Interrupts, *numbers: signal.Signals) -> Iterator[str]:
+    with interrupts, interrupts.held_back():
+        for number in numbers:
+            signal.raise_signal(number)
+        yield "held back"
         with interrupts.released():
-            reached.append("not here")
+            yield "not reached"
+
+
+def test_a_signal_waits_where_it_would_cut_something_in_two_and_a_second_one_does_not() -> None:
+    once = signalled(Interrupts(), signal.SIGTERM)
+    assert next(once) == "held back"
+    with pytest.raises(Interrupted) as caught:
+        next(once)
     assert caught.value.number == signal.SIGTERM
-    assert reached == ["opened"]
-    with pytest.raises(Interrupted), Interrupts() as interrupts, interrupts.held_back():
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-        reached.append("nor here")
-    assert reached == ["opened"]
+    with pytest.raises(Interrupted):
+        next(signalled(Interrupts(), signal.SIGTERM, signal.SIGINT))
 
 
 def test_a_signal_that_comes_too_late_is_nothing() -> None:
