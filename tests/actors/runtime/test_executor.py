@@ -1,0 +1,175 @@
+"""One contract for every executor: starts are idempotent, ends are kept until they are acknowledged (R14)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+
+from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
+from actors.runtime.errors import WouldDeadlockError
+from actors.runtime.executor import ThreadExecutor
+from actors.simulation.parts import SimExecutor
+
+
+class Rig(Protocol):
+    executor: Any
+    reports: list[AttemptKey]
+    begun: list[AttemptKey]
+
+    def let_finish(self, key: AttemptKey) -> None: ...
+
+    def until(self, condition: Callable[[], bool]) -> None: ...
+
+
+class ThreadRig:
+    def __init__(self) -> None:
+        self.reports: list[AttemptKey] = []
+        self.begun: list[AttemptKey] = []
+        self.changed = threading.Condition()
+        self._allowed: set[AttemptKey] = set()
+        self.executor = ThreadExecutor(2, run=self._run, report=self._report)
+
+    def _run(self, attempt: StartAttempt) -> AttemptFinished:
+        with self.changed:
+            self.begun.append(attempt.key)
+            self.changed.notify_all()
+            assert self.changed.wait_for(lambda: attempt.key in self._allowed, timeout=10)
+        return AttemptFinished(key=attempt.key, outcome="ok")
+
+    def _report(self, end: AttemptFinished) -> None:
+        with self.changed:
+            self.reports.append(end.key)
+            self.changed.notify_all()
+
+    def let_finish(self, key: AttemptKey) -> None:
+        with self.changed:
+            self._allowed.add(key)
+            self.changed.notify_all()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout=10)
+
+
+class SimRig:
+    def __init__(self) -> None:
+        self.reports: list[AttemptKey] = []
+        self.begun: list[AttemptKey] = []
+        self.executor = SimExecutor(self, 2, self.begun.append)  # type: ignore[arg-type]  # only `report` is used
+
+    def report(self, end: AttemptFinished, _cause: str) -> None:
+        self.reports.append(end.key)
+
+    def let_finish(self, key: AttemptKey) -> None:
+        self.executor.finish(key, outcome="ok", now_us=0)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        assert condition()
+
+
+@pytest.fixture(params=[ThreadRig, SimRig])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    rig: Rig = request.param()
+    yield rig
+    rig.executor.close(0)
+
+
+def key(job: str, attempt: int = 1) -> AttemptKey:
+    return AttemptKey(job, attempt, 1)
+
+
+def test_an_attempt_is_begun_and_its_end_reported(rig: Rig) -> None:
+    rig.executor.start(StartAttempt(key=key("a")))
+    rig.until(lambda: rig.begun == [key("a")])
+    rig.let_finish(key("a"))
+    rig.until(lambda: rig.reports == [key("a")])
+
+
+def test_a_start_that_comes_again_starts_nothing_while_it_runs_nor_when_it_has_ended(rig: Rig) -> None:
+    rig.executor.start(StartAttempt(key=key("a")))
+    rig.executor.start(StartAttempt(key=key("a")))
+    rig.until(lambda: rig.begun == [key("a")])
+    rig.let_finish(key("a"))
+    rig.until(lambda: rig.reports == [key("a")])
+    rig.executor.start(StartAttempt(key=key("a")))
+    rig.executor.start(StartAttempt(key=key("b")))
+    rig.until(lambda: key("b") in rig.begun)
+    assert rig.begun == [key("a"), key("b")]
+    rig.let_finish(key("b"))
+
+
+def test_another_attempt_of_the_same_job_is_another_one(rig: Rig) -> None:
+    rig.executor.start(StartAttempt(key=key("a")))
+    rig.executor.start(StartAttempt(key=key("a", 2)))
+    rig.until(lambda: len(rig.begun) == 2)
+    rig.let_finish(key("a"))
+    rig.let_finish(key("a", 2))
+
+
+def test_an_end_is_told_again_until_it_is_acknowledged(rig: Rig) -> None:
+    rig.executor.start(StartAttempt(key=key("a")))
+    rig.until(lambda: rig.begun == [key("a")])
+    rig.let_finish(key("a"))
+    rig.until(lambda: rig.reports == [key("a")])
+    rig.executor.report_unacknowledged()
+    rig.until(lambda: rig.reports == [key("a")] * 2)
+    rig.executor.acknowledge(key("a"))
+    rig.executor.report_unacknowledged()
+    assert rig.reports == [key("a")] * 2
+
+
+def test_a_closed_executor_begins_nothing(rig: Rig) -> None:
+    assert rig.executor.close(0)
+    rig.executor.start(StartAttempt(key=key("a")))
+    assert rig.begun == []
+
+
+def test_attempts_beyond_the_workers_wait_their_turn() -> None:
+    rig = ThreadRig()
+    keys = [key(name) for name in "abcd"]
+    for each in keys:
+        rig.executor.start(StartAttempt(key=each))
+    rig.until(lambda: len(rig.begun) == 2)
+    assert set(rig.begun) == set(keys[:2])
+    for each in keys:
+        rig.let_finish(each)
+    rig.until(lambda: len(rig.reports) == 4)
+    rig.executor.close(0)
+
+
+def test_one_that_waits_can_be_given_back_and_never_begins() -> None:
+    rig = ThreadRig()
+    keys = [key(name) for name in "abc"]
+    for each in keys:
+        rig.executor.start(StartAttempt(key=each))
+    rig.until(lambda: len(rig.begun) == 2)
+    rig.executor.cancel(keys[2])
+    for each in keys[:2]:
+        rig.let_finish(each)
+    rig.until(lambda: len(rig.reports) == 3)
+    assert keys[2] not in rig.begun
+    rig.executor.close(0)
+
+
+def test_closing_waits_for_what_runs_only_as_long_as_it_is_told() -> None:
+    rig = ThreadRig()
+    rig.executor.start(StartAttempt(key=key("a")))
+    rig.until(lambda: rig.begun == [key("a")])
+    assert not rig.executor.close(0.01)
+    rig.let_finish(key("a"))
+    assert rig.executor.close(10)
+
+
+def test_the_last_worker_may_not_wait_for_others() -> None:
+    executor = ThreadExecutor(
+        2, run=lambda _start: AttemptFinished(key=key("a"), outcome="ok"), report=lambda _end: None
+    )
+    with executor.blocking():
+        with pytest.raises(WouldDeadlockError, match="all 2 workers would be waiting"):
+            with executor.blocking():
+                pass
+    with executor.blocking():
+        pass
