@@ -167,9 +167,8 @@ def test_the_last_worker_may_not_wait_for_others() -> None:
     executor = ThreadExecutor(
         2, run=lambda _start: AttemptFinished(key=key("a"), outcome="ok"), report=lambda _end: None
     )
-    with executor.blocking():
-        with pytest.raises(WouldDeadlockError, match="all 2 workers would be waiting"):
-            with executor.blocking():
-                pass
+    with executor.blocking(), pytest.raises(WouldDeadlockError, match="all 2 workers would be waiting"):
+        with executor.blocking():
+            pass
     with executor.blocking():
         pass

@@ -50,7 +50,7 @@ class EffectsBeforeCommit(Journal):
 class NoGenerationAtHandOver(Journal):
     """R10: items of dropped actors are taken."""
 
-    def admits(self, item: Item) -> bool:  # noqa: ARG002
+    def admits(self, item: Item) -> bool:
         return self._accepting
 
 
@@ -130,16 +130,16 @@ class TellFirst(SimActor):
 class NoGenerationInMailbox(SimActor):
     """R10: a dropped actor goes on deciding, and hears peers of any generation."""
 
-    is_dropped = False  # type: ignore[assignment]
+    is_dropped = False
 
-    def admits(self, letter: Letter) -> bool:  # noqa: ARG002
+    def admits(self, letter: Letter) -> bool:
         return True
 
 
 class NothingPending(SimActor):
     """R8: what is owed is not said again after a rebuild."""
 
-    def pending(self, context: Context) -> Decision:  # noqa: ARG002
+    def pending(self, context: Context) -> Decision:
         return Decision()
 
 
@@ -269,7 +269,7 @@ class AcknowledgedEarly(SimExecutor):
 class NotIdempotent(SimExecutor):
     """R14: a start that comes twice starts twice."""
 
-    def knows(self, key: AttemptKey) -> bool:  # noqa: ARG002
+    def knows(self, key: AttemptKey) -> bool:
         return False
 
 
