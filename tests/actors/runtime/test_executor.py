@@ -167,8 +167,10 @@ def test_the_last_worker_may_not_wait_for_others() -> None:
     executor = ThreadExecutor(
         2, run=lambda _start: AttemptFinished(key=key("a"), outcome="ok"), report=lambda _end: None
     )
-    with executor.blocking(), pytest.raises(WouldDeadlockError, match="all 2 workers would be waiting"):
-        with executor.blocking():
-            pass
+    with executor.blocking():
+        pass
+    first = executor.blocking()
+    with first, pytest.raises(WouldDeadlockError, match="all 2 workers would be waiting"):
+        executor.blocking().__enter__()
     with executor.blocking():
         pass
