@@ -89,6 +89,7 @@ def test_f60_an_older_version_that_looks_like_the_present_one_is_still_upcast() 
         [Moved], upcasters={("test.moved", n): lambda fields: [*fields[:3], "v"] for n in (1, 2)}
     )
     assert codec.decode(old(2, "test.moved", 1, 2, "junk")) == Moved(1, 2, "v")
+    assert codec.decode_frame(frame_of(old(2, "test.moved", 1, 2, "junk"))) == [Moved(1, 2, "v")]
 
 
 @pytest.mark.parametrize(

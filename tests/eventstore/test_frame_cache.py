@@ -47,6 +47,12 @@ def test_many_threads_cause_one_load() -> None:
     assert len(loads) == 1
 
 
+def test_who_waited_for_another_load_does_not_load_again() -> None:
+    cache, kept = FrameCache(), frame(1)
+    cache.add(kept, 100)
+    assert cache._load(5, never) is kept
+
+
 def test_the_number_of_frames_is_bounded_and_the_oldest_goes() -> None:
     cache, reloaded = FrameCache(max_frames=3), frame(1)
     for first in (1, 11, 21, 31):

@@ -49,6 +49,32 @@ def test_alone_waits_for_readers_and_holds_back_new_ones() -> None:
     assert order == ["reader", "alone"]
 
 
+def test_who_comes_after_one_who_waits_to_be_alone_waits_too() -> None:
+    gate = Gate()
+    order: list[str] = []
+
+    def read() -> None:
+        with gate:
+            order.append("late reader")
+
+    def close() -> None:
+        with gate.alone():
+            order.append("alone")
+
+    closer, late = Thread(target=close), Thread(target=read)
+    with gate:
+        closer.start()
+        while not gate._waiting:
+            closer.join(0.001)
+        late.start()
+        late.join(0.1)
+        order.append("early reader")
+    closer.join(10)
+    late.join(10)
+    assert order[0] == "early reader"
+    assert sorted(order[1:]) == ["alone", "late reader"]
+
+
 def test_readers_without_end_cannot_keep_out_who_wants_to_be_alone() -> None:
     gate, done = Gate(), Event()
 

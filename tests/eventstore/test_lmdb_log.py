@@ -436,6 +436,32 @@ def test_f44_a_frame_after_a_forged_one_breaks_the_chain(path: Path) -> None:
             list(log.frames(after=18))
 
 
+def test_f44_a_frame_that_skips_positions_is_detected(path: Path) -> None:
+    """Its checksum and its link to the frame before are right; only its position is not."""
+    fill(path)
+    with LmdbLog.open(path) as log:
+        skipping = log.head._replace(position=61)
+    _, value = encode_frame([record("job:1")], head=skipping, epoch=1, recorded_us=1)
+    rewrite(path, lambda transaction, _: transaction.put(frame_table.pack_position(62), value))
+    with LmdbLog.open(path) as log, pytest.raises(CorruptStoreError, match="chain is broken at position 61"):
+        list(log.frames())
+
+
+def test_a_reopened_log_has_forgotten_what_it_knew(log: LmdbLog, path: Path) -> None:
+    """An older copy was put in place of the data: what is read is what is there now."""
+    head = append(log, "job:1", "job:2")
+    older = path.joinpath("data.mdb").read_bytes()
+    append(log, "job:3", "job:4")
+    path.joinpath("older").write_bytes(older)
+    path.joinpath("older").replace(path / "data.mdb")
+    assert log.reopen() == head
+    assert log.at(3) is None
+    append(log, "job:5")
+    stored = log.at(3)
+    assert stored is not None
+    assert stored.record.entity == "job:5"
+
+
 def test_f44_the_engine_refuses_to_append_out_of_order_and_is_not_believed(log: LmdbLog) -> None:
     append(log, "job:1", "job:2")
     log._head = EMPTY

@@ -37,7 +37,9 @@ def test_a_power_failure_takes_what_was_not_synced() -> None:
     assert log.reopen() == head
     assert [stored.position for stored in log.history("job:1")] == [1]
     assert log.history("job:3") == []
-    assert append(log, "job:3").position == 3
+    assert append(log, "job:3", "job:1").position == 4
+    assert [stored.position for stored in log.history("job:1")] == [1, 4]
+    assert [stored.position for stored in log.history("job:3")] == [3]
 
 
 def test_a_successful_append_syncs_what_was_cached_before_it() -> None:

@@ -1,0 +1,50 @@
+"""Small files: whole or not at all, and not somewhere else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from eventstore import files
+from eventstore.files import remove_file, write_file
+
+
+def test_a_file_is_replaced_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    for content in (b"a longer text", b"short"):
+        write_file(path, content)
+        assert path.read_bytes() == content
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == ["note"]
+
+
+def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "note"
+    write_file(path, b"old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        files.write_file(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"theirs")
+    (tmp_path / "note.new").symlink_to(target)
+    with pytest.raises(OSError, match="symbolic links"):
+        write_file(tmp_path / "note", b"ours")
+    assert target.read_bytes() == b"theirs"
+
+
+def test_what_is_gone_can_be_removed(tmp_path: Path) -> None:
+    write_file(tmp_path / "note", b"")
+    remove_file(tmp_path / "note")
+    remove_file(tmp_path / "note")
+    assert list(tmp_path.iterdir()) == []
