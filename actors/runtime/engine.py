@@ -221,11 +221,13 @@ class Runtime:
         if not isinstance(error, (StoreError, OSError)) and self._too_many_rebuilds():
             self._give_up(error)
             return
+        told = self.journal.watermark
         wait_s = 0.01
         while not self._closing.is_set():
             try:
                 self.journal.expected = self.log.reopen().position
                 self.write_barrier()
+                self._tell_survivors(told)
                 refs = self.build()
             except (FencedError, CorruptStoreError, CodecError) as hopeless:
                 self._give_up(hopeless)
@@ -241,6 +243,11 @@ class Runtime:
             self.publish(refs)
             yield "published"
             return
+
+    def _tell_survivors(self, after: int) -> None:
+        """Tell whoever waits of what a failed commit had written all the same: nobody else will (R13)."""
+        for frame in self.log.frames(after=after, upto=self.journal.watermark):
+            self.watch.published(self.codec.decode_frame(frame), frame.last)
 
     def pause(self, seconds: float) -> None:
         """Wait before the disk is tried again, or until the engine closes."""

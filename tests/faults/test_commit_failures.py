@@ -1,0 +1,294 @@
+"""Commits that fail under a running engine: nobody hangs, nothing is lost or done twice, it comes back by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+
+from actors.queue.messages import (
+    FINAL,
+    EnqueueJobs,
+    GetStats,
+    JobCompleted,
+    JobEnqueued,
+    JobSpec,
+    JobStarted,
+    RetryPolicy,
+    Unfinished,
+)
+from actors.runtime.events import EngineOpened
+from actors.runtime.messages import Event
+from actors.runtime.values import encode_call
+from actors.workflow.messages import GetTotals, Plan, PlanStep, RunStatus, StartRun
+from eventstore.errors import OutcomeUnknownError, StoreError
+from eventstore.faulty_log import Fault, random_plan
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.task.queue import Queue
+from tests.faults import tasks
+from tests.faults.engines import GATES, PATIENCE_S, eventually, gated_job, insist, sabotaged_engine
+from tests.faults.evidence import Evidence, read_lines
+from tests.faults.sabotage import FAULTS, Sabotage, SabotagedLmdb, SabotagedMemory
+from tests.support.scale import scaled
+
+QUICKLY_S = 5.0
+"""Far longer than an answer takes, far shorter than a timeout."""
+
+
+class Failing(NamedTuple):
+    """An engine, how its commits fail, and where its jobs leave their lines."""
+
+    engine: OrchestrationEngine
+    sabotage: Sabotage
+    fault: Fault
+    lines: Path
+
+    def job(self, job_id: str, **options: Any) -> EnqueueJobs:
+        return EnqueueJobs(jobs=(tasks.job(job_id, self.lines, **options),))
+
+    def evidence(self) -> Evidence:
+        evidence = Evidence(self.engine.store.runtime.log)
+        evidence.check_executions(self.lines)
+        return evidence
+
+    def settle(self) -> Evidence:
+        """Wait until nothing is under way."""
+        eventually(lambda: not insist(self.engine, Unfinished(queue="load")))
+        eventually(lambda: not insist(self.engine, GetTotals())[RunStatus.RUNNING])
+        return self.evidence()
+
+
+@pytest.fixture(params=FAULTS)
+def failing(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Failing]:
+    """An engine for each way in which a commit fails."""
+    log_type, fault = FAULTS[request.param]
+    with sabotaged_engine(monkeypatch, log_type, tmp_path) as (engine, sabotage):
+        yield Failing(engine, sabotage, fault, tmp_path / "lines")
+
+
+def test_a_caller_whose_commit_failed_is_told_quickly_and_may_repeat_with_the_same_id(
+    failing: Failing,
+) -> None:
+    failing.sabotage.fail("job.enqueued", failing.fault)
+    begun_s = time.monotonic()
+    with pytest.raises(OutcomeUnknownError, match="repeat with the same id"):
+        failing.engine.send(failing.job("one"))
+    assert time.monotonic() - begun_s < QUICKLY_S
+    assert insist(failing.engine, failing.job("one")) == ("one",)
+    evidence = failing.settle()
+    assert len(evidence.all(JobEnqueued)) == len(evidence.all(JobCompleted)) == 1
+    assert read_lines(failing.lines) == [("one", 1)]
+
+
+def test_everybody_who_waits_is_answered_when_a_commit_fails(failing: Failing) -> None:
+    ids = [f"job-{number}" for number in range(64)]
+    failing.sabotage.fail("job.enqueued", failing.fault, times=3)
+    failed: list[str] = []
+
+    def enqueue(job_id: str) -> None:
+        try:
+            assert failing.engine.send(failing.job(job_id)) == (job_id,)
+        except StoreError:
+            failed.append(job_id)
+            assert insist(failing.engine, failing.job(job_id)) == (job_id,)
+
+    with ThreadPoolExecutor(16) as pool:
+        for done in [pool.submit(enqueue, job_id) for job_id in ids]:
+            done.result(PATIENCE_S)
+    assert failed
+    evidence = failing.settle()
+    assert sorted(event.spec.job_id for event in evidence.all(JobEnqueued)) == sorted(ids)
+    assert len(evidence.all(JobCompleted)) == len(ids)
+
+
+def test_running_jobs_outlive_a_failed_commit_and_run_once(failing: Failing) -> None:
+    gate = f"running-{id(failing)}"
+    ids = [f"waiting-{number}" for number in range(4)]
+    failing.engine.send(EnqueueJobs(jobs=tuple(gated_job(job_id, failing.lines, gate) for job_id in ids)))
+    GATES.wait_for(gate, 4)
+    failing.sabotage.fail("job.enqueued", failing.fault)
+    with pytest.raises(OutcomeUnknownError):
+        failing.engine.send(failing.job("other"))
+    insist(failing.engine, GetStats(queue="load"))  # rebuilt by now
+    GATES.open(gate)
+    queue = Queue("load", engine=failing.engine)
+    assert [queue.result(job_id, PATIENCE_S) for job_id in ids] == [gate] * 4
+    evidence = failing.settle()
+    assert [event.attempt for event in evidence.all(JobStarted) if event.job_id in ids] == [1] * 4
+
+
+def test_a_job_that_ends_while_nothing_can_be_written_is_recorded_when_it_can(failing: Failing) -> None:
+    gate = f"ending-{id(failing)}"
+    failing.engine.send(EnqueueJobs(jobs=(gated_job("waiting", failing.lines, gate),)))
+    GATES.wait_for(gate)
+    result = failing.engine.watch("job:waiting")
+    failing.sabotage.reopening.clear()
+    failing.sabotage.fail("job.enqueued", failing.fault)
+    with pytest.raises(OutcomeUnknownError):
+        failing.engine.send(failing.job("other"))
+    with pytest.raises(StoreError, match="nothing was changed"):
+        failing.engine.send(GetStats(queue="load"))
+    GATES.open(gate)
+    assert not result.wait(0.02)
+    failing.sabotage.reopening.set()
+    assert isinstance(result.get(PATIENCE_S), JobCompleted)
+    assert len([event for event in failing.settle().all(JobStarted) if event.job_id == "waiting"]) == 1
+
+
+@pytest.mark.parametrize("tag", ["job.started", "job.retrying", "job.completed"])
+def test_a_waiter_gets_its_result_though_a_commit_on_the_way_failed(failing: Failing, tag: str) -> None:
+    result = failing.engine.watch("job:one")
+    failing.sabotage.fail(tag, failing.fault)
+    try:
+        failing.engine.send(failing.job("one", failures=1, retry=RetryPolicy(3, 0)))
+    except OutcomeUnknownError:
+        insist(failing.engine, failing.job("one", failures=1, retry=RetryPolicy(3, 0)))
+    assert isinstance(result.get(PATIENCE_S), JobCompleted)
+    assert failing.sabotage.done.is_set()
+    failing.settle()
+    assert read_lines(failing.lines) == [("one", 1), ("one", 2)]
+
+
+@pytest.mark.parametrize(
+    "tag", ["run.created", "job.enqueued", "job.completed", "step.completed", "run.completed"]
+)
+def test_a_run_goes_on_and_whoever_waits_for_it_is_told(failing: Failing, tag: str) -> None:
+    result = failing.engine.watch("run:one")
+    failing.sabotage.fail(tag, failing.fault)
+    payload = encode_call((str(failing.lines),), {})
+    steps = tuple(
+        PlanStep(f"s{number}", f"{tasks.__name__}:step", payload, needs, inputs=tasks.CONTEXT)
+        for number, needs in enumerate(((), (0,), (1,)))
+    )
+    insist(failing.engine, StartRun("one", Plan("w", steps), "p", b"\x80", blocking=False))
+    assert result.get(PATIENCE_S).run_id == "one"
+    assert failing.sabotage.done.is_set()
+    evidence = failing.settle()
+    assert evidence.history.runs == {"one": "RunCompleted"}
+    assert len(read_lines(failing.lines)) == 3
+
+
+def test_a_subscriber_sees_exactly_what_is_durable_in_order(failing: Failing) -> None:
+    log = failing.engine.store.runtime.log
+    seen: list[tuple[int, str, int]] = []
+
+    def see(event: Event, position: int) -> None:
+        seen.append((position, event.entity, failing.engine.store.runtime.journal.watermark))
+
+    failing.engine.subscribe("*", see, after=0)
+    for number in range(20):
+        if number % 4 == 1:
+            failing.sabotage.fail("job.enqueued", failing.fault)
+        insist(failing.engine, failing.job(f"job-{number}"))
+    evidence = failing.settle()
+    eventually(lambda: len(seen) >= log.head.position)
+    assert [entity for _, entity, _ in seen] == [event.entity for event in evidence.events]
+    assert [position for position, _, _ in seen] == list(range(1, log.head.position + 1))
+    assert all(position <= watermark for position, _, watermark in seen)
+
+
+def test_an_engine_comes_back_however_often_commits_fail(failing: Failing) -> None:
+    """Failures of the disk are nobody's fault: they are not counted as those of an actor are."""
+    for number in range(12):
+        failing.sabotage.fail("job.enqueued", failing.fault)
+        insist(failing.engine, failing.job(f"job-{number}"))
+    evidence = failing.settle()
+    assert len(evidence.all(JobCompleted)) == 12
+    assert len(evidence.all(EngineOpened)) == 13
+    assert failing.engine.store.runtime.failed is None
+
+
+def test_the_barrier_may_fail_too(failing: Failing) -> None:
+    failing.sabotage.fail("engine.opened", failing.fault, times=3)
+    failing.sabotage.fail("job.enqueued", failing.fault)
+    with pytest.raises(OutcomeUnknownError):
+        failing.engine.send(failing.job("one"))
+    assert insist(failing.engine, failing.job("one")) == ("one",)
+    assert len(failing.settle().all(JobCompleted)) == 1
+
+
+def test_an_engine_that_is_closed_while_it_waits_for_its_disk_closes_at_once(failing: Failing) -> None:
+    failing.sabotage.reopening.clear()
+    failing.sabotage.fail("job.enqueued", failing.fault)
+    with pytest.raises(OutcomeUnknownError):
+        failing.engine.send(failing.job("one"))
+    result = failing.engine.watch("job:one")
+    begun_s = time.monotonic()
+    failing.engine.close(0.1)
+    assert time.monotonic() - begun_s < QUICKLY_S
+    assert result.done
+
+
+# -- storms --------------------------------------------------------------------------------------------------
+
+
+def storm(failing: Failing, seed: int) -> None:
+    """Let many callers work while commits fail at random, then let the weather clear up and count."""
+    random = Random(seed)
+    named = {"before": 0.04, "after": 0.04, "survived": 0.02}
+    if isinstance(failing.engine.store.runtime.log, SabotagedMemory):
+        named["cached"] = 0.04
+    plan = random_plan(Random(seed), **named)
+    seen: list[int] = []
+    failing.engine.subscribe("*", lambda _event, position: seen.append(position), after=0)
+    specs = [
+        tasks.job(f"job-{number}", failing.lines, failures=number % 3 == 0, retry=RetryPolicy(5, 0))
+        for number in range(60)
+    ]
+    results = {spec.job_id: failing.engine.watch(f"job:{spec.job_id}") for spec in specs}
+    failing.sabotage.plan = plan
+
+    def call(mine: list[JobSpec]) -> None:
+        for spec in mine:
+            assert insist(failing.engine, EnqueueJobs(jobs=(spec,))) == (spec.job_id,)
+            if random.random() < 0.3:
+                insist(failing.engine, GetStats(queue="load"))
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(call, specs[index::6]) for index in range(6)]:
+            done.result(2 * PATIENCE_S)
+    for job_id, result in results.items():
+        assert result.wait(PATIENCE_S), f"nobody told of the end of {job_id}"
+    failing.sabotage.plan = lambda: Fault.OK
+    evidence = failing.settle()
+    assert len(evidence.all(JobCompleted)) == len(specs)
+    assert all(job.status in FINAL for job in evidence.history.jobs.values())
+    head = failing.engine.store.runtime.log.head.position
+    eventually(lambda: len(seen) >= head)
+    assert seen == list(range(1, head + 1))
+
+
+@pytest.mark.parametrize("log_type", [SabotagedMemory, SabotagedLmdb])
+@pytest.mark.parametrize("seed", range(scaled("STORMS", 4)))
+def test_a_storm_of_failing_commits_loses_nothing_and_repeats_nothing(
+    log_type: Callable[..., Any], seed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with sabotaged_engine(monkeypatch, log_type, tmp_path) as (engine, sabotage):
+        storm(Failing(engine, sabotage, Fault.OK, tmp_path / "lines"), seed)
+
+
+def test_a_failure_in_one_engine_is_no_matter_of_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """F58: two engines in one process share nothing."""
+    with (
+        sabotaged_engine(monkeypatch, SabotagedMemory, tmp_path) as (broken, sabotage),
+        sabotaged_engine(monkeypatch, SabotagedMemory, tmp_path) as (sound, _),
+    ):
+        lines = tmp_path / "lines"
+        sabotage.reopening.clear()
+        sabotage.fail("job.enqueued")
+        with pytest.raises(OutcomeUnknownError):
+            broken.send(EnqueueJobs(jobs=(tasks.job("one", lines),)))
+        for number in range(20):
+            assert sound.send(EnqueueJobs(jobs=(tasks.job(f"job-{number}", lines),)))
+        broken.close(0)
+        eventually(lambda: not sound.send(Unfinished(queue="load")))
+        assert len(Evidence(sound.store.runtime.log).all(JobCompleted)) == 20
