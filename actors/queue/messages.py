@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -30,6 +30,16 @@ class JobStatus(StrEnum):
     UNRESOLVED = "UNRESOLVED"
 
 
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+"""What something is known by. The façade is stricter; a step's job has its run's id and more."""
+Priority = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)]
+Retries = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Span = Annotated[int, msgspec.Meta(ge=0, le=2**52)]
+"""Microseconds, at most 142 years: an instant and a span always make an instant."""
+Instant = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""Microseconds since 1970 UTC."""
+
+
 FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED})
 
 
@@ -40,11 +50,11 @@ class Data(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class RetryPolicy(Data, frozen=True):
     """How often and when a failed attempt is tried again."""
 
-    max_retries: int = 3
+    max_retries: Retries = 3
     """Attempts after the first one."""
-    base_us: int = 1_000_000
+    base_us: Span = 1_000_000
     """Bound of the first delay; 0: at once."""
-    cap_us: int = 300_000_000
+    cap_us: Span = 300_000_000
     """Bound of any delay."""
 
 
@@ -64,15 +74,15 @@ class Input(Data, frozen=True):
 class JobSpec(Data, frozen=True):
     """A job as its caller defines it. Written once, with the job's first event."""
 
-    job_id: str
-    queue: str
+    job_id: Key
+    queue: Key
     name: str
     function: str
     payload: bytes
     """Arguments as bytes (`actors.runtime.values.encode_call`)."""
-    priority: int = 0
+    priority: Priority = 0
     retry: RetryPolicy = RetryPolicy()
-    due_us: int = 0
+    due_us: Instant = 0
     """Not before this instant, µs UTC; 0: at once."""
     owner: str = ""
     """Whose work this is (`run:…`, `schedule:…`): that actor is told of the end; empty for nobody's."""
@@ -139,7 +149,7 @@ class LeaseJob(Message, frozen=True, tag="queue.lease_job"):
     """Take the next ready job by hand for `lease_us`; answered with its `AttemptKey` or None."""
 
     queue: str
-    lease_us: int
+    lease_us: Annotated[int, msgspec.Meta(ge=1, le=2**52)]
 
 
 class SettleLease(Message, frozen=True, tag="queue.settle_lease"):

@@ -34,12 +34,12 @@ from actors.queue.messages import (
 )
 from actors.queue.resources import Resources
 from actors.runtime.effects import AttemptKey
+from actors.runtime.state import FoldedState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from actors.queue.messages import JobSpec
-    from actors.runtime.messages import Event
 
 
 PROCESS_ENDED = "process ended"
@@ -177,10 +177,11 @@ class Retired(msgspec.Struct, frozen=True, gc=False):
     ended_us: int
 
 
-class QueueState:
+class QueueState(FoldedState[Retired]):
     """The fold of the queue's events."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.jobs: dict[str, Job] = {}
         self.lines: dict[str, Line] = {}
         self.running: dict[str, Job] = {}
@@ -198,12 +199,10 @@ class QueueState:
         self.run_us: dict[str, int] = {}
         """How long each function takes: jumps up at once, comes down slowly."""
         self.resources = Resources()
-        self.retired: dict[str, Retired] = {}
-        self._newly_retired: list[str] = []
         self._orders = 0
         self._policies: dict[RetryPolicy, RetryPolicy] = {}
         self._names: dict[str, str] = {}
-        self.handlers: dict[type[Event], Callable[[Any], None]] = {
+        self.handlers = {
             JobEnqueued: self._enqueued,
             JobReady: self._on_ready,
             JobUnblocked: self._on_unblocked,
@@ -226,22 +225,6 @@ class QueueState:
         }
 
     # -- what the runtime asks of every state -----------------------------------------------------------
-
-    def evolve(self, event: Event) -> None:
-        """Take in one event."""
-        self.handlers[type(event)](event)
-
-    def take_retired(self) -> list[str]:
-        """Name the jobs that ended since the last call."""
-        retired = self._newly_retired
-        if retired:
-            self._newly_retired = []
-        return retired
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Drop ended jobs: their end is durable."""
-        for name in names:
-            self.retired.pop(name, None)
 
     def dump(self) -> Any:
         """Give the state as plain data."""
@@ -418,8 +401,7 @@ class QueueState:
         self._leave(job, status)
         del self.jobs[job.job_id]
         self.dependents.pop(job.job_id, None)
-        self.retired[job.job_id] = Retired(job.digest, status, job.attempt, job.charged, error, at_us)
-        self._newly_retired.append(job.job_id)
+        self.retire(job.job_id, Retired(job.digest, status, job.attempt, job.charged, error, at_us))
 
     def _on_ready(self, event: JobReady) -> None:
         job = self.jobs[event.job_id]

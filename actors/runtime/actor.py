@@ -56,7 +56,7 @@ class EventSourcedActor(pykka.ThreadingActor):
         self.generation = generation
         self._gave_up = False
         self._last_number = 0
-        self._retired: deque[tuple[int, list[str]]] = deque()
+        self._retired: deque[tuple[int, list[tuple[str, Any]]]] = deque()
         self._wake_us: int | None = None
 
     # -- Pykka's extension points -----------------------------------------------------------------------

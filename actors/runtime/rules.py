@@ -1,36 +1,13 @@
-"""The shape of an actor's rules and of its state: what the runtime asks of each of the four."""
+"""The shape of an actor's rules: what the runtime asks of each of the four."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from actors.runtime.messages import Context, Decision, Event, Message
-
-
-class State(Protocol):
-    """What an actor knows: the fold of its own events, and nothing else (R18)."""
-
-    handlers: Mapping[type[Event], Callable[[Any], None]]
-    """What `evolve` does with each type of event, for the fold over a whole log."""
-
-    def evolve(self, event: Event, /) -> None:
-        """Take in one event of its own, in place. Never refuses, never looks anything up."""
-        ...
-
-    def take_retired(self) -> list[str]:
-        """Name what became final since the last call; it is kept until `forget`, which is no event (R7)."""
-        ...
-
-    def forget(self, names: Iterable[str], /) -> None:
-        """Drop finished things from memory; the log's index has them by now."""
-        ...
-
-    def dump(self) -> Any:
-        """Give the state as plain data: equal data, equal state. The image of a snapshot."""
-        ...
 
 
 class Rules(Protocol):

@@ -250,7 +250,7 @@ def _trigger(state: SchedulerState, message: TriggerSchedule, context: Context, 
 def _is_on_record(state: SchedulerState, message: TriggerSchedule, context: Context) -> bool:
     """Return whether this trigger was taken before; `ConflictingIdError` if its id is another job's."""
     job_id = message.trigger_id
-    if job_id in state.closed:
+    if job_id in state.retired:
         return True
     firing = state.firings.get(job_id)
     known = context.known.get(f"job:{job_id}")

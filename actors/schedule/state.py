@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from actors.runtime.state import FoldedState
 from actors.schedule.agenda import Agenda
 from actors.schedule.messages import (
     JobTemplate,
@@ -26,9 +27,8 @@ from actors.schedule.messages import (
 from actors.schedule.spec import ScheduleSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
-    from actors.runtime.messages import Event
 
 NONE_OPEN: Mapping[str, None] = MappingProxyType({})
 
@@ -92,22 +92,20 @@ class Schedule:
         return f"{self.schedule_id}.{scheduled_us}"
 
 
-class SchedulerState:
+class SchedulerState(FoldedState[ScheduleClosed]):
     """The fold of the scheduler's events."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.schedules: dict[str, Schedule] = {}
         self.firings: dict[str, OpenFiring] = {}
         """Jobs that the queue owes us the end of, by their ids."""
         self.open: dict[str, dict[str, None]] = {}
         """The same, by the id of the schedule's incarnation."""
-        self.closed: set[str] = set()
-        """Jobs whose end is recorded and perhaps not durable yet."""
         self.released: dict[str, None] = {}
         """Schedules with an instant that waits no longer: no job of theirs is left."""
         self.agenda = Agenda()
-        self._newly_closed: list[str] = []
-        self.handlers: dict[type[Event], Callable[[Any], None]] = {
+        self.handlers = {
             SchedulePut: self._on_put,
             ScheduleRemoved: self._on_removed,
             SchedulePaused: self._on_paused,
@@ -121,21 +119,6 @@ class SchedulerState:
         }
 
     # -- what the runtime asks of every state --------------------------------------------------------
-
-    def evolve(self, event: Event) -> None:
-        """Take in one event."""
-        self.handlers[type(event)](event)
-
-    def take_retired(self) -> list[str]:
-        """Name the jobs that ended since the last call."""
-        closed = self._newly_closed
-        if closed:
-            self._newly_closed = []
-        return closed
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Drop ended jobs: their end is durable, and the queue's events say that they were."""
-        self.closed.difference_update(names)
 
     def dump(self) -> Any:
         """Give the state as plain data."""
@@ -292,8 +275,7 @@ class SchedulerState:
         if not jobs:
             del self.open[firing.schedule_id]
         self._release(firing.name)
-        self.closed.add(event.job_id)
-        self._newly_closed.append(event.job_id)
+        self.retire(event.job_id, event)
 
 
 def _plain(value: msgspec.Struct) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from actors.runtime.state import FoldedState
 from actors.workflow.messages import (
     CancelSettled,
     Plan,
@@ -32,11 +33,6 @@ from actors.workflow.messages import (
     WorkflowDefined,
     WorkflowDeleted,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from actors.runtime.messages import Event
 
 
 class Graph:
@@ -84,10 +80,11 @@ class Run:
         return f"{self.run_id}.{step}"
 
 
-class SupervisorState:
+class SupervisorState(FoldedState[RunStatus]):
     """The fold of the supervisor's events."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.runs: dict[str, Run] = {}
         self.graphs: dict[str, Graph] = {}
         """Plans in use, and the newest one of each workflow, by their ids."""
@@ -102,9 +99,7 @@ class SupervisorState:
         self.totals: dict[RunStatus, int] = {}
         self.sessions: dict[str, SessionView] = {}
         self.projects: dict[str, ProjectView] = {}
-        self.retired: dict[str, RunStatus] = {}
-        self._newly_retired: list[str] = []
-        self.handlers: dict[type[Event], Callable[[Any], None]] = {
+        self.handlers = {
             WorkflowDefined: self._on_defined,
             WorkflowDeleted: self._on_deleted,
             PlanRecorded: self._on_plan,
@@ -126,22 +121,6 @@ class SupervisorState:
         }
 
     # -- what the runtime asks of every state -----------------------------------------------------------
-
-    def evolve(self, event: Event) -> None:
-        """Take in one event."""
-        self.handlers[type(event)](event)
-
-    def take_retired(self) -> list[str]:
-        """Name the runs that ended since the last call."""
-        retired = self._newly_retired
-        if retired:
-            self._newly_retired = []
-        return retired
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Drop ended runs: their end is durable."""
-        for name in names:
-            self.retired.pop(name, None)
 
     def dump(self) -> Any:
         """Give the state as plain data."""
@@ -281,8 +260,7 @@ class SupervisorState:
         key = (run.workflow, run.params)
         if self.adoptable.get(key, {}).get(run_id) == epoch:
             self._unadoptable(key, run_id)  # whoever waits for it is still there
-        self.retired[run_id] = status
-        self._newly_retired.append(run_id)
+        self.retire(run_id, status)
 
     def _on_run_completed(self, event: RunCompleted) -> None:
         self._end_run(event.run_id, RunStatus.COMPLETED, event.epoch)

@@ -229,11 +229,12 @@ def test_ended_jobs_are_kept_until_their_end_is_durable() -> None:
     world.wake()
     (job_id,) = world.state.firings
     world.end(job_id)
-    assert world.state.closed == {job_id}
-    assert world.state.take_retired() == [job_id]
+    assert list(world.state.retired) == [job_id]
+    ended = world.state.take_retired()
+    assert [name for name, _ in ended] == [job_id]
     assert world.state.take_retired() == []
-    world.state.forget([job_id])
-    assert world.state.closed == set()
+    world.state.forget(ended)
+    assert not world.state.retired
 
 
 def test_open_jobs_of_one_definition_share_one_target() -> None:
