@@ -58,6 +58,8 @@ class Prepared:
         self.encoded = encode_definition(definition)
         self.functions = tuple(dict.fromkeys(step.function for step in definition.steps))
         """References of everything that it calls."""
+        self.recorded = False
+        """Whether it is durable, and whoever waits for its functions knows of them."""
         self._registry = functions
         self._plans: dict[frozenset[str], PlannedRun] = {}
 

@@ -34,15 +34,18 @@ from actors.workflow.messages import (
 from eventstore.errors import CorruptStoreError
 from logistics.errors import RunFailedError
 from logistics.inputs import as_datetime
-from logistics.orchestration.reading import first, history
+from logistics.orchestration.reading import first, history, patiently
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from actors.runtime.messages import Event
     from actors.workflow.messages import Plan
     from logistics.orchestration.engine import OrchestrationEngine
+
+RECORDS_PER_STEP = 64
+"""Records that are read past rather than looking up a step in the index of the log."""
 
 
 @dataclass
@@ -120,7 +123,8 @@ class RunRecord:
     """A run as its history tells it, ended or not."""
 
     def __init__(self, engine: OrchestrationEngine, run_id: str) -> None:
-        past = history(engine, f"run:{run_id}")
+        numbered = patiently(lambda: engine.history(f"run:{run_id}"))
+        past = [event for _, event in numbered]
         if not past or not isinstance(past[0], RunCreated):
             msg = f"run {run_id} is not in the log from its beginning"
             raise CorruptStoreError(msg)
@@ -128,6 +132,8 @@ class RunRecord:
         self.plan = _plan(engine, self.created.plan_id)
         self.end = next((event for event in past if event.final), None)
         self._history = past
+        self._began = numbered[0][0]
+        self._until = engine.store.runtime.journal.watermark if self.end is None else numbered[-1][0]
         self._engine = engine
 
     @property
@@ -145,10 +151,31 @@ class RunRecord:
         results = [StepResult() for _ in self.plan.steps]
         for event in self._history:
             _take(results, event, self.plan)
-        for number, result in enumerate(results):
-            if result.status not in (StepStatus.PENDING, StepStatus.SKIPPED):
-                _take_job(result, history(self._engine, f"job:{self.created.run_id}.{number}"))
+        begun = [
+            number
+            for number, result in enumerate(results)
+            if result.status not in (StepStatus.PENDING, StepStatus.SKIPPED)
+        ]
+        for number, past in self._jobs(begun):
+            _take_job(results[number], past)
         return {step.name: result for step, result in zip(self.plan.steps, results, strict=True)}
+
+    def _jobs(self, numbers: Sequence[int]) -> Iterable[tuple[int, Sequence[Event]]]:
+        """Return the histories of steps' jobs: by the index, or in one pass if the run has the log for itself."""
+        prefix = f"job:{self.created.run_id}."
+        if self._until - self._began > RECORDS_PER_STEP * len(numbers):
+            return ((number, history(self._engine, f"{prefix}{number}")) for number in numbers)
+        found: dict[str, list[Event]] = {f"{prefix}{number}": [] for number in numbers}
+        for entity, event in patiently(lambda: list(self._scan(found))):
+            found[entity].append(event)
+        return zip(numbers, found.values(), strict=True)
+
+    def _scan(self, entities: Container[str]) -> Iterator[tuple[str, Event]]:
+        runtime = self._engine.store.runtime
+        for frame in runtime.log.frames(after=self._began, upto=self._until):
+            for record in frame.records:
+                if record.entity in entities:
+                    yield record.entity, runtime.codec.decode(record)
 
     def result(self, *, adopted: bool) -> WorkflowResult:
         """Return how the run, which has ended, ended."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from logistics.orchestration.engine import OrchestrationEngine
 
 LOOK_S = 5.0
-"""How often a waiting call looks at the log by itself: a commit that failed may be there after all."""
+"""How often a waiting call looks at the log again: it may have looked while the log was reopened."""
 
 
 class WorkflowRun:

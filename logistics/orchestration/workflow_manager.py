@@ -234,11 +234,8 @@ def begin_run(
     values = checked_params(prepared.definition, params)
     encoded = encode_params(values, limit=engine.max_payload)
     planned = prepared.plan(frozenset(values))
-    runtime = engine.store.runtime
-    announce(engine, prepared.functions)
-    # Not waited for: the supervisor takes it before what follows, and what follows is durable only with it.
-    runtime.send("supervisor", DefineWorkflow(name=name, definition=prepared.encoded))
     if blocking:
+        _define(engine, prepared)
         adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=encoded))
         if adopted is not None:
             return _adopt(engine, adopted, name)
@@ -251,22 +248,34 @@ def begin_run(
         session_id=session_id,
         project=project,
     )
-    return WorkflowRun(engine, _ask_until_known(engine, command), name)
+    _start(engine, prepared, command)
+    return WorkflowRun(engine, command.run_id, name)
 
 
-def _ask_until_known(engine: OrchestrationEngine, command: StartRun) -> str:
-    """Send a command again if a failed commit leaves its outcome open: only we know the id that makes this safe."""
+def _define(engine: OrchestrationEngine, prepared: Prepared) -> None:
+    """Send the definition ahead of a run, unless it is on record."""
+    if not prepared.recorded:
+        announce(engine, prepared.functions)
+        definition = DefineWorkflow(name=prepared.definition.name, definition=prepared.encoded)
+        # Not waited for: the supervisor takes it before what follows, which is durable only with it.
+        engine.store.runtime.send("supervisor", definition)
+
+
+def _start(engine: OrchestrationEngine, prepared: Prepared, command: StartRun) -> None:
+    """Start a run; say it again if a failed commit leaves the outcome open: only we know the id."""
     unknown: OutcomeUnknownError | None = None
     for pause_s in PAUSES_S:
         try:
-            run_id: str = engine.ask("supervisor", command)
+            _define(engine, prepared)
+            engine.ask("supervisor", command)
         except OutcomeUnknownError as error:
             unknown = error
         except StoreError:
             if unknown is None:
                 raise  # it was not taken
         else:
-            return run_id
+            prepared.recorded = True
+            return
         threading.Event().wait(pause_s)
     msg = f"whether run {command.run_id} was begun is not known, the store cannot be written"
     raise OutcomeUnknownError(msg) from unknown

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from actors.workflow.messages import RunStatus
+from actors.workflow.messages import RunStatus, WorkflowDefined
 from eventstore.errors import OutcomeUnknownError
 from eventstore.faulty_log import Fault, FaultyLog
 from eventstore.memory_log import MemoryLog
@@ -14,9 +14,12 @@ from eventstore.records import Head, Record
 from logistics.orchestration import run as run_module
 from logistics.orchestration import stores, workflow_manager
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.reading import first
 from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.logistics.orchestration import steps
 from tests.logistics.orchestration.steps import Signals
+
+TAGS = ("workflow.defined", "run.created", "step.completed", "job.started", "run.completed")
 
 
 class FailsOnce(FaultyLog):
@@ -35,7 +38,7 @@ class FailsOnce(FaultyLog):
 
 
 @pytest.mark.parametrize("fault", [Fault.BEFORE, Fault.AFTER, Fault.CACHED, Fault.SURVIVED])
-@pytest.mark.parametrize("tag", ["run.created", "step.completed", "job.started", "run.completed"])
+@pytest.mark.parametrize("tag", TAGS)
 def test_a_commit_that_fails_under_a_run_does_not_leave_its_caller_waiting(
     monkeypatch: pytest.MonkeyPatch, signals: Signals, tag: str, fault: Fault
 ) -> None:
@@ -50,6 +53,7 @@ def test_a_commit_that_fails_under_a_run_does_not_leave_its_caller_waiting(
         assert log.faults.count(fault) == 1
         assert (result.status, result.outputs) == (RunStatus.COMPLETED, {"one": 1, "noted": None})
         assert [each.run_id for each in manager.list_runs()] == [run.run_id]
+        assert isinstance(first(engine, "workflow:w"), WorkflowDefined)
 
 
 def test_a_run_that_cannot_be_recorded_is_refused_with_what_is_known(
