@@ -57,7 +57,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from actors.runtime.messages import Event
-    from actors.workflow.messages import Plan
+    from actors.workflow.messages import Plan, PlanStep
+
+
+INDEX_LENGTH = 9
+"""Digits of a step's index."""
 
 
 class SupervisorRules:
@@ -145,6 +149,7 @@ def check_plan(plan: Plan) -> None:
                 msg = f"step {step.name!r} depends on step {other}, of {len(plan.steps)}"
                 raise InputError(msg)
             dependents[other].append(index)
+        _check_inputs(step, len(plan.steps))
     ready = [index for index, count in enumerate(missing) if not count]
     done = 0
     while ready:
@@ -157,6 +162,18 @@ def check_plan(plan: Plan) -> None:
         stuck = sorted(step.name for step, count in zip(plan.steps, missing, strict=True) if count)
         msg = f"the steps {stuck} depend on each other in a circle"
         raise InputError(msg)
+
+
+def _check_inputs(step: PlanStep, count: int) -> None:
+    for given in step.inputs:
+        source = given.source
+        if "step" in given.kind and not (_is_index(source) and int(source) < count):
+            msg = f"step {step.name!r} takes {given.parameter!r} from step {source!r}, of {count}"
+            raise InputError(msg)
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= INDEX_LENGTH
 
 
 def _start(state: SupervisorState, message: StartRun, context: Context, decision: Decision) -> None:
@@ -237,12 +254,14 @@ def _adopt(state: SupervisorState, message: AdoptRun, context: Context, decision
 
 def _job_ended(state: SupervisorState, message: JobEnded, context: Context, decision: Decision) -> None:
     run_id, _, text = message.job_id.rpartition(".")
+    if not _is_index(text):
+        return  # no step has such a job: whoever enqueued it made up an owner
     step = int(text)
     if message.job_id in state.cancelling:
         decision.emit(CancelSettled(run_id, step))
         return
     run = state.runs.get(run_id)
-    if run is None or run.steps[step] is not StepStatus.RUNNING:
+    if run is None or step >= len(run.steps) or run.steps[step] is not StepStatus.RUNNING:
         return  # said again: known
     if message.status == JobStatus.COMPLETED:
         _step_succeeded(run, step, message, context, decision)
