@@ -167,12 +167,14 @@ class OrchestrationEngine:
         Handlers run one after the other on a thread of their own; one that raises is logged and called again
         for the next event.
         """
+        self._check_open()
         return self._subscriptions.add(pattern, handler, after=after)
 
     def register_event_handler(
         self, event: str, handler: Callable[[str, dict[str, Any]], object]
     ) -> Subscription:
         """Call `handler(event, data)`, in order of registration, for every event from now on whose tag matches."""
+        self._check_open()
         return self._subscriptions.add_plain(event, handler)
 
     # -- sessions --------------------------------------------------------------------------------------------
@@ -240,10 +242,13 @@ class OrchestrationEngine:
     @property
     def store(self) -> Store:
         """The open store behind this handle."""
+        self._check_open()
+        return self._store
+
+    def _check_open(self) -> None:
         if self._closed:
             msg = "this engine was closed; make a new one"
             raise EngineClosedError(msg)
-        return self._store
 
     @property
     def functions(self) -> FunctionRegistry:

@@ -203,7 +203,7 @@ def resolve(path: str | os.PathLike[str] | None) -> str:
     """Return where a store is: `$LOGISTICS_HOME`, else `.logistics/` here, if nothing is named."""
     if path is None:
         path = os.environ.get("LOGISTICS_HOME") or DEFAULT_FOLDER
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\x00" in text:
         msg = f"path: expected the path of a folder, got {path!r}"
         raise InputError(msg)

@@ -56,10 +56,12 @@ class Subscriptions:
         self, pattern: str, handler: Callable[[Event, int], object], *, after: int | None
     ) -> Subscription:
         """Subscribe a handler that gets events."""
+        _check_handler(handler)
         return self._add(pattern, lambda _tag, event, position: handler(event, position), after)
 
     def add_plain(self, pattern: str, handler: Callable[[str, dict[str, Any]], object]) -> Subscription:
         """Subscribe a handler that gets a tag and plain data."""
+        _check_handler(handler)
         return self._add(pattern, lambda tag, event, position: handler(tag, plain(event, position)), None)
 
     def _add(
@@ -114,7 +116,7 @@ class Subscriptions:
     def _call(subscription: Subscription, tag: str, event: Event, position: int) -> None:
         try:
             subscription.call(tag, event, position)
-        except Exception:
+        except BaseException:  # a handler that exits ends nothing but its own call
             logger.exception("the handler for %r failed on %s at %d", subscription.pattern, tag, position)
 
     def close(self) -> None:
@@ -124,6 +126,12 @@ class Subscriptions:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(1.0)
             self._runtime.watch.unlisten(self._changed)
+
+
+def _check_handler(handler: object) -> None:
+    if not callable(handler):
+        msg = f"handler: expected a function, got {handler!r}"
+        raise InputError(msg)
 
 
 def plain(event: Event, position: int) -> dict[str, Any]:
