@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import JobStatus, RetryPolicy
@@ -9,7 +10,7 @@ from actors.runtime.errors import InputError
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from actors.runtime.effects import AttemptKey
@@ -25,6 +26,20 @@ def check_job(job: object) -> None:
     if not isinstance(job, Job):
         msg = f"job: expected a Job, got {job!r}"
         raise InputError(msg)
+
+
+def _arguments(args: object) -> tuple[Any, ...]:
+    if isinstance(args, str | bytes | bytearray) or not isinstance(args, Sequence):
+        msg = f"args: expected a list or tuple of arguments, got {args!r}"
+        raise InputError(msg)
+    return tuple(args)
+
+
+def _named_arguments(kwargs: object) -> dict[str, Any]:
+    if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+        msg = f"kwargs: expected a mapping of names to arguments, got {kwargs!r}"
+        raise InputError(msg)
+    return dict(kwargs)
 
 
 class Job:
@@ -66,11 +81,8 @@ class Job:
             msg = f"func: expected a function, got {func!r}"
             raise InputError(msg)
         self.func = func
-        if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
-            msg = f"args: expected a list or tuple of arguments, got {args!r}"
-            raise InputError(msg)
-        self.args = tuple(args)
-        self.kwargs = dict(kwargs or {})
+        self.args = _arguments(args)
+        self.kwargs = _named_arguments({} if kwargs is None else kwargs)
         self.priority = check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY)
         self.max_retries = check_int("max_retries", max_retries, least=0, most=MAX_RETRIES)
         self.retry_delay = retry_delay

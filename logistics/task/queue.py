@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
@@ -41,7 +42,6 @@ from logistics.task.job import Job, check_job
 from logistics.task.record import read_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime, timedelta
 
     from actors.queue.messages import JobView, QueueStats
@@ -105,6 +105,9 @@ class Queue:
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[str]:
         """Put many jobs on the queue in one commit, all or none; return their ids in order."""
+        if not isinstance(jobs, Iterable):
+            msg = f"jobs: expected a list of jobs, got {jobs!r}"
+            raise InputError(msg)
         jobs = list(jobs)
         specs = tuple(self._spec(job) for job in jobs)
         if specs:
@@ -182,9 +185,7 @@ class Queue:
         return job.status
 
     def _history(self, job_id: str) -> list[Event]:
-        if not isinstance(job_id, str):
-            msg = f"job_id: expected text, got {job_id!r}"
-            raise InputError(msg)
+        _check_text(job_id)
         self._engine.ask("queue", GetJob(job_id=job_id))  # waits until what the queue knows is durable
         return [event for _, event in self._engine.history(f"job:{job_id}")]
 
@@ -217,6 +218,7 @@ class Queue:
 
         A function that already runs is not stopped, but what it returns is refused.
         """
+        _check_text(job_id)
         view: JobView | None = self._engine.ask("queue", GetJob(job_id=job_id))
         if view is None or view.queue != self.name:
             return False
@@ -299,6 +301,12 @@ def job_spec(
         (),
         after,
     )
+
+
+def _check_text(job_id: object) -> None:
+    if not isinstance(job_id, str):
+        msg = f"job_id: expected text, got {job_id!r}"
+        raise InputError(msg)
 
 
 def _not_found(job_id: str, queue: str) -> JobNotFoundError:
