@@ -14,7 +14,8 @@ from logistics.cli.progress import progress_of
 from logistics.cli.report import as_json, show
 from logistics.orchestration.config import import_functions, load_workflow_file, run_parameters
 from logistics.orchestration.engine import OrchestrationEngine
-from logistics.orchestration.workflow_manager import WorkflowManager, begin_run
+from logistics.orchestration.running import begin_run
+from logistics.orchestration.workflow_manager import WorkflowManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ import msgspec
 from actors.queue.messages import FunctionsKnown
 from actors.runtime.errors import InputError
 from actors.workflow.messages import DefineWorkflow
+from logistics.ids import new_id
 from logistics.inputs import check_name
 from logistics.orchestration.definition import Definition, check_dependencies, define_step
-from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.plan import Prepared
 from logistics.task.job import DEFAULT_RETRY_DELAY
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from logistics.inputs import Duration
     from logistics.orchestration.stores import Store
+
+SAVE_TIMEOUT_S = 300.0
+"""How long `save` waits for the disk; the definition may still be recorded afterwards."""
 
 
 class Workflow:
@@ -33,7 +36,7 @@ class Workflow:
 
     def __init__(self, store: Store, definition: Definition) -> None:
         # Not the handle that somebody may close: the store itself, as long as it is open.
-        self._engine = OrchestrationEngine.borrow(store)
+        self._store = store
         self._lock = threading.Lock()
         self._outline = definition
         self._steps = {step.name: step for step in definition.steps}
@@ -94,7 +97,7 @@ class Workflow:
 
         """
         check_name("name", name)
-        function = self._engine.functions.register(func)
+        function = self._store.functions.register(func)
         given = None if depends_on is None else check_dependencies(depends_on)
         with self._lock:
             if name in self._steps:
@@ -111,9 +114,9 @@ class Workflow:
                 retry_delay=retry_delay,
                 queue=queue,
                 priority=priority,
-                max_payload=self._engine.max_payload,
+                max_payload=int(self._store.options["max_payload"]),
             )
-            announce(self._engine, (function,))
+            announce(self._store, (function,))
             self._steps[name] = step
             self._prepared = None
         return self
@@ -121,21 +124,22 @@ class Workflow:
     def save(self) -> None:
         """Make the definition durable now; runs in progress keep the one they started with."""
         prepared = self.prepared()
-        self._engine.ask("supervisor", DefineWorkflow(name=self.name, definition=prepared.encoded))
+        command = DefineWorkflow(name=self.name, definition=prepared.encoded)
+        self._store.runtime.send("supervisor", command, cause=f"command:{new_id()}").get(SAVE_TIMEOUT_S)
 
     def prepared(self) -> Prepared:
         """Return what has been defined so far, for runs; steps added later do not change it."""
         with self._lock:
             if self._prepared is None:
                 definition = msgspec.structs.replace(self._outline, steps=tuple(self._steps.values()))
-                self._prepared = Prepared(definition, self._engine.functions)
+                self._prepared = Prepared(definition, self._store.functions)
             return self._prepared
 
 
-def announce(engine: OrchestrationEngine, functions: tuple[str, ...]) -> None:
+def announce(store: Store, functions: tuple[str, ...]) -> None:
     """Have jobs go on that wait for these functions to be found.
 
     A step of an interrupted run may be due before its script has defined its function again.
     """
     if functions:
-        engine.store.runtime.send("queue", FunctionsKnown(functions=functions))
+        store.runtime.send("queue", FunctionsKnown(functions=functions))

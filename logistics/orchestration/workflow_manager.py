@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import InputError
-from actors.runtime.functions import UnresolvedFunctionError
-from actors.runtime.values import PayloadError, encode_result
-from actors.workflow.messages import (
-    AdoptRun,
-    DefineWorkflow,
-    DeleteWorkflow,
-    GetWorkflows,
-    RunCreated,
-    RunStatus,
-    StartRun,
-)
-from eventstore.errors import OutcomeUnknownError, StoreError
-from logistics.errors import RunNotFoundError, WorkflowNotFoundError
-from logistics.ids import new_id
+from actors.workflow.messages import DeleteWorkflow, GetWorkflows, RunCreated, RunStatus
+from logistics.errors import RunNotFoundError
 from logistics.inputs import check_id, check_int, check_name
-from logistics.orchestration.definition import Definition, check_text, decode_definition
+from logistics.orchestration.definition import Definition, check_text
 from logistics.orchestration.engine import engine_or_default
-from logistics.orchestration.files import checked_params, read_definition
-from logistics.orchestration.reading import PAUSES_S, first, patiently
-from logistics.orchestration.result import RunRecord
-from logistics.orchestration.run import WorkflowRun, waiting
-from logistics.orchestration.workflow import Workflow, announce
+from logistics.orchestration.files import read_definition
+from logistics.orchestration.reading import first, patiently
+from logistics.orchestration.run import WorkflowRun
+from logistics.orchestration.running import begin_run, find_workflow, register, run_workflow
+from logistics.orchestration.workflow import announce
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from logistics.orchestration.engine import OrchestrationEngine
-    from logistics.orchestration.plan import Prepared
     from logistics.orchestration.result import WorkflowResult
-
-logger = logging.getLogger("logistics.workflows")
+    from logistics.orchestration.workflow import Workflow
 
 MOST_RUNS = 2**31
 FIRST_BATCH, LAST_BATCH = 16, 4096
@@ -65,7 +48,7 @@ class WorkflowManager:
     def create(self, name: str, *, description: str = "") -> Workflow:
         """Begin a workflow without steps; it replaces what the name meant before once it is run or saved."""
         definition = Definition(check_name("name", name), check_text("description", description))
-        return _register(self.engine, definition)
+        return register(self.engine, definition)
 
     def load(self, path: str | os.PathLike[str]) -> Workflow:
         """Define a workflow from a `.toml` or `.json` file, as `create` and `add_step` would.
@@ -73,13 +56,13 @@ class WorkflowManager:
         Its functions are imported, from its folder too. `ConfigError` names every mistake with its place.
         """
         engine = self.engine
-        workflow = _register(engine, read_definition(path, engine))
-        announce(engine, workflow.prepared().functions)
+        workflow = register(engine, read_definition(path, engine))
+        announce(engine.store, workflow.prepared().functions)
         return workflow
 
     def get_workflow(self, name: str) -> Workflow | None:
         """Return a workflow that was created in this process or is on record; None if there is none."""
-        return _find_workflow(self.engine, check_name("name", name))
+        return find_workflow(self.engine, check_name("name", name))
 
     def list_workflows(self) -> list[str]:
         """Return the names of the workflows on record and of those created in this process, sorted."""
@@ -159,19 +142,6 @@ class WorkflowManager:
         return islice(runs, limit)
 
 
-def _register(engine: OrchestrationEngine, definition: Definition) -> Workflow:
-    workflow = engine.store.workflows[definition.name] = Workflow(engine.store, definition)
-    return workflow
-
-
-def _find_workflow(engine: OrchestrationEngine, name: str) -> Workflow | None:
-    workflow: Workflow | None = engine.store.workflows.get(name)
-    if workflow is not None:
-        return workflow
-    data = engine.ask("supervisor", GetWorkflows()).get(name)
-    return None if data is None else _register(engine, decode_definition(data))
-
-
 def _status(status: str) -> RunStatus:
     try:
         return RunStatus(status)
@@ -200,134 +170,3 @@ def _entities(engine: OrchestrationEngine, before: str | None, size: int) -> lis
 def _find_run(engine: OrchestrationEngine, run_id: str) -> WorkflowRun | None:
     created = first(engine, f"run:{run_id}")
     return WorkflowRun(engine, run_id, created.workflow) if isinstance(created, RunCreated) else None
-
-
-# -- running, for every class that does ------------------------------------------------------------
-
-
-def run_workflow(
-    engine: OrchestrationEngine,
-    name: str,
-    params: Mapping[str, Any],
-    *,
-    session_id: str = "",
-    project: str = "",
-) -> WorkflowResult:
-    """Do what `WorkflowManager.run` says, in a session or a project."""
-    with waiting(engine):
-        run = begin_run(engine, name, params, blocking=True, session_id=session_id, project=project)
-        run.wait(None)
-    return run.read()
-
-
-def begin_run(
-    engine: OrchestrationEngine,
-    name: str,
-    params: Mapping[str, Any],
-    *,
-    blocking: bool,
-    session_id: str = "",
-    project: str = "",
-) -> WorkflowRun:
-    """Start a run; with `blocking`, for a caller who waits for its end, rather adopt one that was cut off."""
-    prepared = _prepared(engine, name)
-    values = checked_params(prepared.definition, params)
-    encoded = encode_params(values, limit=engine.max_payload)
-    planned = prepared.plan(frozenset(values))
-    if blocking:
-        _define(engine, prepared)
-        adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=encoded))
-        if adopted is not None:
-            return _adopt(engine, adopted, name)
-    command = StartRun(
-        run_id=new_id(),
-        plan=planned.plan,
-        plan_id=planned.plan_id,
-        params=encoded,
-        blocking=blocking,
-        session_id=session_id,
-        project=project,
-    )
-    _start(engine, prepared, command)
-    return WorkflowRun(engine, command.run_id, name)
-
-
-def _define(engine: OrchestrationEngine, prepared: Prepared) -> None:
-    """Send the definition ahead of a run, unless it is on record."""
-    if not prepared.recorded:
-        announce(engine, prepared.functions)
-        definition = DefineWorkflow(name=prepared.definition.name, definition=prepared.encoded)
-        # Not waited for: the supervisor takes it before what follows, which is durable only with it.
-        engine.store.runtime.send("supervisor", definition)
-
-
-def _start(engine: OrchestrationEngine, prepared: Prepared, command: StartRun) -> None:
-    """Start a run; say it again if a failed commit leaves the outcome open: only we know the id."""
-    unknown: OutcomeUnknownError | None = None
-    for pause_s in PAUSES_S:
-        try:
-            _define(engine, prepared)
-            engine.ask("supervisor", command)
-        except OutcomeUnknownError as error:
-            unknown = error
-        except StoreError:
-            if unknown is None:
-                raise  # it was not taken
-        else:
-            prepared.recorded = True
-            return
-        threading.Event().wait(pause_s)
-    msg = f"whether run {command.run_id} was begun is not known, the store cannot be written"
-    raise OutcomeUnknownError(msg) from unknown
-
-
-def _prepared(engine: OrchestrationEngine, name: str) -> Prepared:
-    workflow = _find_workflow(engine, check_name("name", name))
-    if workflow is None:
-        msg = f"no workflow {name!r}: create it, or load it from a file"
-        raise WorkflowNotFoundError(msg)
-    return workflow.prepared()
-
-
-def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:
-    """Return a run's parameters as bytes: the same whatever the order they are given in."""
-    try:
-        return encode_result(dict(sorted(params.items())), limit=limit)
-    except PayloadError as error:
-        text = str(error).replace("result", "params", 1)
-        path = error.path.replace("result", "params", 1)
-        raise PayloadError(text, path=path, size=error.size, limit=error.limit) from error
-
-
-def _adopt(engine: OrchestrationEngine, run_id: str, name: str) -> WorkflowRun:
-    record = RunRecord(engine, run_id)
-    ids = {"run_id": run_id, "workflow": name}
-    logger.warning(
-        "run %s of workflow %r, begun %s, was cut off by the end of its process; waiting for it instead of "
-        "beginning another one",
-        run_id,
-        name,
-        record.started_at.isoformat(timespec="seconds"),
-        extra=ids,
-    )
-    for step in record.plan.steps:
-        try:
-            engine.functions.resolve(step.function)
-        except UnresolvedFunctionError as error:
-            logger.warning("step %r of run %s waits: %s", step.name, run_id, error, extra=ids)
-    return WorkflowRun(engine, run_id, name, adopted=True)
-
-
-def execute_workflow(
-    engine: OrchestrationEngine, name: str, session_id: str | None, params: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict."""
-    begun_s = time.monotonic()
-    session = "" if session_id is None else check_id("session_id", session_id)
-    result = run_workflow(engine, name, params, session_id=session)
-    return {
-        "success": result.success,
-        "result": result.output,
-        "error": result.error,
-        "execution_time": time.monotonic() - begun_s,
-    }

@@ -12,7 +12,7 @@ from eventstore.faulty_log import Fault, FaultyLog
 from eventstore.memory_log import MemoryLog
 from eventstore.records import Head, Record
 from logistics.orchestration import run as run_module
-from logistics.orchestration import stores, workflow_manager
+from logistics.orchestration import running, stores
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.reading import first
 from logistics.orchestration.workflow_manager import WorkflowManager
@@ -61,7 +61,7 @@ def test_a_run_that_cannot_be_recorded_is_refused_with_what_is_known(
 ) -> None:
     log = FailsOnce("run.created", Fault.BEFORE)
     monkeypatch.setattr(stores, "MemoryLog", lambda: log)
-    monkeypatch.setattr(workflow_manager, "PAUSES_S", (0.0,))
+    monkeypatch.setattr(running, "PAUSES_S", (0.0,))
     with OrchestrationEngine(":memory:") as engine:
         manager = WorkflowManager(engine)
         manager.create("w").add_step("one", steps.one)

@@ -21,7 +21,8 @@ from logistics.errors import (
     WorkflowNotFoundError,
 )
 from logistics.orchestration.engine import OrchestrationEngine
-from logistics.orchestration.workflow_manager import WorkflowManager, execute_workflow
+from logistics.orchestration.running import execute_workflow
+from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.logistics.orchestration import steps
 from tests.logistics.orchestration.steps import WAIT_S, Signals
 

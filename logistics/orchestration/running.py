@@ -1,0 +1,174 @@
+"""Running workflows, for every class that does: adopting or starting a run, and waiting for its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.values import PayloadError, encode_result
+from actors.workflow.messages import AdoptRun, DefineWorkflow, GetWorkflows, StartRun
+from eventstore.errors import OutcomeUnknownError, StoreError
+from logistics.errors import WorkflowNotFoundError
+from logistics.ids import new_id
+from logistics.inputs import check_id, check_name
+from logistics.orchestration.definition import Definition, decode_definition
+from logistics.orchestration.files import checked_params
+from logistics.orchestration.reading import PAUSES_S
+from logistics.orchestration.result import RunRecord
+from logistics.orchestration.run import WorkflowRun, waiting
+from logistics.orchestration.workflow import Workflow, announce
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logistics.orchestration.engine import OrchestrationEngine
+    from logistics.orchestration.plan import Prepared
+    from logistics.orchestration.result import WorkflowResult
+
+logger = logging.getLogger("logistics.workflows")
+
+
+def register(engine: OrchestrationEngine, definition: Definition) -> Workflow:
+    """Give a name a definition in this process; it is recorded when it is run or saved."""
+    workflow = engine.store.workflows[definition.name] = Workflow(engine.store, definition)
+    return workflow
+
+
+def find_workflow(engine: OrchestrationEngine, name: str) -> Workflow | None:
+    """Return a workflow that was created in this process or is on record."""
+    workflow: Workflow | None = engine.store.workflows.get(name)
+    if workflow is not None:
+        return workflow
+    data = engine.ask("supervisor", GetWorkflows()).get(name)
+    return None if data is None else register(engine, decode_definition(data))
+
+
+def run_workflow(
+    engine: OrchestrationEngine,
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    session_id: str = "",
+    project: str = "",
+) -> WorkflowResult:
+    """Do what `WorkflowManager.run` says, in a session or a project."""
+    with waiting(engine):
+        run = begin_run(engine, name, params, blocking=True, session_id=session_id, project=project)
+        run.wait(None)
+    return run.read()
+
+
+def begin_run(
+    engine: OrchestrationEngine,
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    blocking: bool,
+    session_id: str = "",
+    project: str = "",
+) -> WorkflowRun:
+    """Start a run; with `blocking`, for a caller who waits for its end, rather adopt one that was cut off."""
+    prepared = _prepared(engine, name)
+    values = checked_params(prepared.definition, params)
+    encoded = encode_params(values, limit=engine.max_payload)
+    planned = prepared.plan(frozenset(values))
+    if blocking:
+        _define(engine, prepared)
+        adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=encoded))
+        if adopted is not None:
+            return _adopt(engine, adopted, name)
+    command = StartRun(
+        run_id=new_id(),
+        plan=planned.plan,
+        plan_id=planned.plan_id,
+        params=encoded,
+        blocking=blocking,
+        session_id=session_id,
+        project=project,
+    )
+    _start(engine, prepared, command)
+    return WorkflowRun(engine, command.run_id, name)
+
+
+def _define(engine: OrchestrationEngine, prepared: Prepared) -> None:
+    """Send the definition ahead of a run, unless it is on record."""
+    if not prepared.recorded:
+        announce(engine.store, prepared.functions)
+        definition = DefineWorkflow(name=prepared.definition.name, definition=prepared.encoded)
+        # Not waited for: the supervisor takes it before what follows, which is durable only with it.
+        engine.store.runtime.send("supervisor", definition)
+
+
+def _start(engine: OrchestrationEngine, prepared: Prepared, command: StartRun) -> None:
+    """Start a run; say it again if a failed commit leaves the outcome open: only we know the id."""
+    unknown: OutcomeUnknownError | None = None
+    for pause_s in PAUSES_S:
+        try:
+            _define(engine, prepared)
+            engine.ask("supervisor", command)
+        except OutcomeUnknownError as error:
+            unknown = error
+        except StoreError:
+            if unknown is None:
+                raise  # it was not taken
+        else:
+            prepared.recorded = True
+            return
+        threading.Event().wait(pause_s)
+    msg = f"whether run {command.run_id} was begun is not known, the store cannot be written"
+    raise OutcomeUnknownError(msg) from unknown
+
+
+def _prepared(engine: OrchestrationEngine, name: str) -> Prepared:
+    workflow = find_workflow(engine, check_name("name", name))
+    if workflow is None:
+        msg = f"no workflow {name!r}: create it, or load it from a file"
+        raise WorkflowNotFoundError(msg)
+    return workflow.prepared()
+
+
+def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:
+    """Return a run's parameters as bytes: the same whatever the order they are given in."""
+    try:
+        return encode_result(dict(sorted(params.items())), limit=limit)
+    except PayloadError as error:
+        text = str(error).replace("result", "params", 1)
+        path = error.path.replace("result", "params", 1)
+        raise PayloadError(text, path=path, size=error.size, limit=error.limit) from error
+
+
+def _adopt(engine: OrchestrationEngine, run_id: str, name: str) -> WorkflowRun:
+    record = RunRecord(engine, run_id)
+    ids = {"run_id": run_id, "workflow": name}
+    logger.warning(
+        "run %s of workflow %r, begun %s, was cut off by the end of its process; waiting for it instead of "
+        "beginning another one",
+        run_id,
+        name,
+        record.started_at.isoformat(timespec="seconds"),
+        extra=ids,
+    )
+    for step in record.plan.steps:
+        try:
+            engine.functions.resolve(step.function)
+        except UnresolvedFunctionError as error:
+            logger.warning("step %r of run %s waits: %s", step.name, run_id, error, extra=ids)
+    return WorkflowRun(engine, run_id, name, adopted=True)
+
+
+def execute_workflow(
+    engine: OrchestrationEngine, name: str, session_id: str | None, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict."""
+    begun_s = time.monotonic()
+    session = "" if session_id is None else check_id("session_id", session_id)
+    result = run_workflow(engine, name, params, session_id=session)
+    return {
+        "success": result.success,
+        "result": result.output,
+        "error": result.error,
+        "execution_time": time.monotonic() - begun_s,
+    }
