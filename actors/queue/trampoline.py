@@ -9,8 +9,8 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import JobCompleted, JobEnqueued
-from actors.runtime.attempt import CURRENT, AttemptContext
-from actors.runtime.binding import substitute
+from actors.runtime.attempt import CURRENT, AttemptContext, context_place
+from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import convert_call, decode_call, decode_value, encode_result
@@ -113,7 +113,11 @@ class Trampoline:
 
     def _arguments(self, spec: JobSpec, function: Callable[..., Any], start: StartAttempt) -> tuple[Any, Any]:
         if not spec.inputs:
-            return decode_call(spec.payload, function)
+            args, kwargs = decode_call(spec.payload, function)
+            place = context_place(function)
+            if place is not None and len(args) <= place and CONTEXT_PARAMETER not in kwargs:
+                kwargs[CONTEXT_PARAMETER] = AttemptContext(start.key, spec.name, spec.owner)
+            return args, kwargs
         args, kwargs = decode_call(spec.payload)
         steps: dict[str, Any] = {}
         params: dict[str, Any] = {}

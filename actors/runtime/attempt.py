@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from actors.runtime.binding import CONTEXT_PARAMETER
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.runtime.effects import AttemptKey
 
 
@@ -36,6 +42,19 @@ class AttemptContext:
     def __repr__(self) -> str:
         """Show the ids."""
         return f"AttemptContext(job_id={self.job_id!r}, attempt={self.attempt}, name={self.name!r})"
+
+
+@lru_cache(maxsize=1024)
+def context_place(func: Callable[..., Any]) -> int | None:
+    """Return which parameter of a function is named `ctx` and can be passed by name; None if there is none."""
+    try:
+        parameters = inspect.signature(func).parameters
+    except (TypeError, ValueError):  # some functions written in C have no signature
+        return None
+    wanted = parameters.get(CONTEXT_PARAMETER)
+    if wanted is None or wanted.kind not in (wanted.POSITIONAL_OR_KEYWORD, wanted.KEYWORD_ONLY):
+        return None
+    return list(parameters).index(CONTEXT_PARAMETER)
 
 
 CURRENT: contextvars.ContextVar[Any] = contextvars.ContextVar("logistics_runtime")
