@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from actors.runtime.messages import Event
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.run import WorkflowRun
 
+PATTERNS = ("step.*", "job.retrying", "run.*")
+LAG_S = 1.0
+"""How long events that are behind the end of the run are waited for."""
 ROWS = 20
 """Workflows with more steps have one bar only."""
 STATUS_AFTER = (
@@ -57,11 +59,16 @@ def progress_of(
         disable=not console.is_terminal,
     )
     display = _Display(run, bars, None if console.is_terminal else console)
-    subscriptions = [engine.subscribe(pattern, display.take) for pattern in ("step.*", "job.retrying")]
+    begun, _ = engine.history(f"run:{run.run_id}")[0]
+    # Of a run that goes on, what was done before is shown as it stands and not told once more.
+    after = None if run.adopted else begun
+    subscriptions = [engine.subscribe(pattern, display.take, after=after) for pattern in PATTERNS]
     try:
         with bars:
-            display.catch_up()
+            if run.adopted:
+                display.catch_up()
             yield
+            display.ended.wait(LAG_S)
             display.catch_up()
     finally:
         for subscription in subscriptions:
@@ -75,6 +82,8 @@ class _Display:
         self._run = run
         self._bars = bars
         self._plain = plain
+        self.ended = threading.Event()
+        """Set when the end of the run was told."""
         self._lock = threading.Lock()
         self._names = list(run.steps)
         self._status: dict[str, StepStatus] = {}
@@ -89,22 +98,25 @@ class _Display:
         with self._lock:
             for name, step in self._run.steps.items():
                 self._show(name, step.status)
+        if all(self._status.get(name) not in (None, *OPEN) for name in self._names):
+            self.ended.set()
 
-    def take(self, event: Event, _position: int) -> None:
+    def take(self, event: Any, _position: int) -> None:
         """Show what an event says."""
-        step, status = self._meaning(event)
-        if status is not None:
-            with self._lock:
-                self._show(self._names[step], status)
-
-    def _meaning(self, event: Any) -> tuple[int, StepStatus | None]:
         if isinstance(event, JobRetrying):
             run_id, _, number = event.job_id.rpartition(".")
-            return (int(number), StepStatus.RETRYING) if run_id == self._run.run_id else (0, None)
-        if event.run_id != self._run.run_id:
-            return 0, None
-        known = next((status for kind, status in STATUS_AFTER if isinstance(event, kind)), None)
-        return (0, None) if known is None else (event.step, known)
+            if run_id == self._run.run_id:
+                self._tell(int(number), StepStatus.RETRYING)
+        elif event.run_id == self._run.run_id:
+            for kind, status in STATUS_AFTER:
+                if isinstance(event, kind):
+                    self._tell(event.step, status)
+            if event.final:
+                self.ended.set()
+
+    def _tell(self, step: int, status: StepStatus) -> None:
+        with self._lock:
+            self._show(self._names[step], status)
 
     def _show(self, name: str, status: StepStatus) -> None:
         before = self._status.get(name, StepStatus.PENDING)
