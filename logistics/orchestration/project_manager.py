@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MARKER = ".logistics-project"
 """The file that makes a folder one of ours; it names the project."""
+NEW_MARKER = f"{MARKER}.new"
 FOLDER = "projects"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
@@ -119,7 +120,7 @@ def _check_free(folder: Path, name: str, *, ours: bool) -> None:
     """Refuse a folder that somebody else made. One on record may be empty: its making was cut off."""
     if not folder.exists() or _marked(folder) == name:
         return
-    if ours and folder.is_dir() and all(each.name == _temporary() for each in folder.iterdir()):
+    if ours and folder.is_dir() and all(each.name == NEW_MARKER for each in folder.iterdir()):
         return
     msg = f"project {name!r}: {folder} is there already and is not this project's; nothing in it was touched"
     raise InputError(msg)
@@ -142,13 +143,11 @@ def _mark(folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if _marked(folder) == name:
         return
-    temporary = folder / _temporary()
-    temporary.write_text(json.dumps({"project": name}) + "\n", encoding="utf-8")
-    temporary.replace(folder / MARKER)
-
-
-def _temporary() -> str:
-    return f"{MARKER}.new"
+    new = folder / NEW_MARKER
+    new.unlink(missing_ok=True)  # of a making that was cut off; never followed, should it be a link
+    with new.open("x", encoding="utf-8") as file:
+        file.write(json.dumps({"project": name}) + "\n")
+    new.replace(folder / MARKER)
 
 
 def _read(view: ProjectView) -> Project:
