@@ -70,8 +70,12 @@ class Mailbox:
             return Delivery([Letter(Nudge())])
 
     def empty(self) -> bool:
-        """Whether nothing waits (asked by Pykka when the actor ends)."""
-        return self._held is None and self._queue.empty()
+        """Whether nothing waits for the actor.
+
+        Pykka asks when the actor has ended, and drops what it then takes: so nothing waits in a closed
+        mailbox, and whoever put it there answers for it.
+        """
+        return self._closed or (self._held is None and self._queue.empty())
 
     def close(self) -> None:
         """Refuse what waits and whatever still comes: the actor behind this mailbox is gone."""
