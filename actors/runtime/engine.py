@@ -233,6 +233,9 @@ class Runtime:
                 self._give_up(hopeless)
                 return
             except Exception as again:  # noqa: BLE001 -- the disk is not back yet
+                if not isinstance(again, (StoreError, OSError)) and self._too_many_rebuilds():
+                    self._give_up(again)  # the replay fails: nothing will change that
+                    return
                 logger.warning("the store cannot be written yet: %s", again)
                 yield "waiting"
                 self.pause(wait_s)
