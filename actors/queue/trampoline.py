@@ -174,7 +174,7 @@ def _filled(
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 -- an exception's own __str__ is user code too
+    except BaseException:  # noqa: BLE001 -- an exception's own __str__ is user code too
         return "(its text cannot be made)"
 
 
