@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 from collections import deque
@@ -13,6 +14,8 @@ from actors.runtime.errors import WouldDeadlockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+logger = logging.getLogger("logistics.executor")
 
 
 class Executor(Protocol):
@@ -78,13 +81,20 @@ class ThreadExecutor:
             if self._closing or attempt.key in self._known:
                 return
             self._known[attempt.key] = None
+            self._waiting.put(attempt)
             if len(self._threads) < self.capacity:
-                thread = threading.Thread(
-                    target=self._work, name=f"logistics-worker-{len(self._threads)}", daemon=True
-                )
-                self._threads.append(thread)
-                thread.start()
-        self._waiting.put(attempt)
+                self._hire()
+
+    def _hire(self) -> None:
+        thread = threading.Thread(
+            target=self._work, name=f"logistics-worker-{len(self._threads)}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: those there are take what waits, the next start tries again
+            logger.warning("no thread for worker %d of %d", len(self._threads), self.capacity, exc_info=True)
+        else:
+            self._threads.append(thread)
 
     def cancel(self, key: AttemptKey) -> None:
         """Mark an attempt that waits for a worker; it comes back as `returned`."""
@@ -149,6 +159,9 @@ class ThreadExecutor:
             with self._lock:
                 self._known[key] = end
                 self._cancelled.discard(key)
-                self._running -= 1
-                self._idle.notify_all()
-            self._report(end)
+            try:
+                self._report(end)
+            finally:  # only now: who closes says next that whatever has not been reported is interrupted
+                with self._lock:
+                    self._running -= 1
+                    self._idle.notify_all()

@@ -174,3 +174,38 @@ def test_the_last_worker_may_not_wait_for_others() -> None:
         executor.blocking().__enter__()
     with executor.blocking():
         pass
+
+
+def test_closing_waits_until_an_end_is_reported_too() -> None:
+    """Else who closes would say first that the attempt was interrupted, and its work would be done again."""
+    reporting, go_on = threading.Event(), threading.Event()
+
+    def report(_end: AttemptFinished) -> None:
+        reporting.set()
+        assert go_on.wait(10)
+
+    executor = ThreadExecutor(
+        1, run=lambda start: AttemptFinished(key=start.key, outcome="ok"), report=report
+    )
+    executor.start(StartAttempt(key=key("a")))
+    assert reporting.wait(10)
+    assert not executor.close(0.01)
+    go_on.set()
+    assert executor.close(10)
+
+
+def test_a_thread_that_cannot_be_had_loses_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = ThreadRig()
+    rig.executor.start(StartAttempt(key=key("a")))
+
+    def refuse(_thread: threading.Thread) -> None:
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        rig.executor.start(StartAttempt(key=key("b")))
+    rig.let_finish(key("a"))
+    rig.let_finish(key("b"))
+    rig.until(lambda: rig.reports == [key("a"), key("b")])
+    assert rig.executor.close(10)
