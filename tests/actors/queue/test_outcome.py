@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.queue.messages import JobCompleted, JobEnqueued, JobFailed, JobRetried, JobStatus, RetryPolicy
+from actors.queue.messages import (
+    JobCompleted,
+    JobEnqueued,
+    JobFailed,
+    JobRetried,
+    JobStatus,
+    RetryJob,
+    RetryPolicy,
+)
 from actors.queue.outcome import retired_of, retry_delay_us
 from actors.runtime.messages import Known
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, Bench, spec
@@ -91,6 +99,21 @@ def test_a_job_taken_up_again_has_not_ended() -> None:
     assert isinstance(failed, JobFailed)
     retried = JobRetried(enqueued.spec, enqueued.digest, 1, "FAILED", bench.now_us)
     assert retired_of(Known((*known(bench).history, retried))) is None
+
+
+def test_only_attempts_since_it_was_taken_up_again_count() -> None:
+    bench = Bench()
+    bench.enqueue(spec(retry=RetryPolicy(2, 0, 0)))
+    for _ in range(3):
+        bench.finish(outcome="error", error="E")
+    bench.when(RetryJob("j"))
+    bench.restart()
+    bench.finish(outcome="returned")
+    bench.finish(result=b"x")
+    ended = retired_of(known(bench))
+    assert ended == bench.state.retired["j"]
+    assert ended is not None
+    assert (ended.attempt, ended.charged) == (6, 2)
 
 
 def test_a_past_that_does_not_begin_with_the_job_tells_nothing() -> None:
