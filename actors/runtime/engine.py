@@ -87,6 +87,9 @@ class Runtime:
         self._intake_open = False
         self._rebuilds: deque[float] = deque(maxlen=MAX_REBUILDS)
         self._capacity: int | None = None
+        """None: the executor's; 0 once `close` has begun."""
+        self._turning = threading.Lock()
+        """Held while actors are published by a rebuild, or stopped for good."""
 
     # -- what actors see -----------------------------------------------------------------------------------
 
@@ -243,9 +246,19 @@ class Runtime:
                 self.journal.close_gate()
                 continue
             yield "folded"
-            self.publish(refs)
+            self._come_back(refs)
             yield "published"
             return
+
+    def _come_back(self, refs: dict[str, ActorRef[EventSourcedActor]]) -> None:
+        """Publish rebuilt actors, unless the engine closed meanwhile: nobody else would stop them."""
+        with self._turning:
+            if self._closing.is_set():
+                self._refs = refs
+                self._stop_actors()
+            else:
+                self.publish(refs)
+                self._intake_open = self._capacity is None
 
     def _tell_survivors(self, after: int) -> None:
         """Tell whoever waits of what a failed commit had written all the same: nobody else will (R13)."""
@@ -280,9 +293,10 @@ class Runtime:
         reply = Reply()
         self.directory.post("queue", Letter(Shutdown(), reply=reply))
         self._wait_for(reply)
-        self._closing.set()
-        self.directory.withdraw()
-        self._stop_actors()
+        with self._turning:
+            self._closing.set()
+            self.directory.withdraw()
+            self._stop_actors()
         for ref in self._refs.values():
             ref.actor_stopped.wait(JOIN_S)  # set behind the last turn: no handler is in progress after it
         self.journal.stop()
