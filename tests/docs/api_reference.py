@@ -108,10 +108,9 @@ def resolve(module: ModuleType, name: str) -> object:
     """The object of a dotted name: raw, so that a property is a property; `MISSING` if there is none."""
     subject: object = module
     for part in name.split("."):
-        if inspect.isclass(subject):
-            subject = _class_member(subject, part)
-        else:
-            subject = getattr(subject, part, MISSING)
+        subject = (
+            _class_member(subject, part) if inspect.isclass(subject) else getattr(subject, part, MISSING)
+        )
         if subject is MISSING:
             return MISSING
     return subject

@@ -20,6 +20,20 @@ GONE_S: Final = 1.0
 """How long a script may take to leave after SIGINT (the contract of `start()`)."""
 
 UP: Final = "the script is up"
+# `start()` returns at once and keeps the process alive when the program has ended. A signal that comes before that
+# ends the program with a traceback, as it should; so this says "up" once the main thread has ended and stands still.
+SAY_WHEN_UP: Final = f"""
+import sys as _sys, threading as _threading, time as _time
+def _say_when_up():
+    main, place, looks = _threading.main_thread(), None, 0
+    while looks < 20:
+        frame = _sys._current_frames()[main.ident]
+        looks = looks + 1 if place == (frame, frame.f_lasti) and not main.is_alive() else 0
+        place = frame, frame.f_lasti
+        _time.sleep(0.002)
+    print({UP!r}, flush=True)
+_threading.Thread(target=_say_when_up, daemon=True).start()
+"""
 STARTS = re.compile(r"^\s*\w*(?:cheduler|anager|chedules?|s)\.(?:start|run_forever)\(\s*\)", re.MULTILINE)
 
 
@@ -59,8 +73,7 @@ def _run_to_the_end(script: Path) -> None:
 
 
 def _run_until_up(script: Path, text: str) -> None:
-    # `start()` returns at once and keeps the process alive, so a line after the last one says when it is up.
-    script.write_text(f"{text}\nprint({UP!r}, flush=True)\n", encoding="utf-8")
+    script.write_text(f"{text}\n{SAY_WHEN_UP}", encoding="utf-8")
     try:
         with _interruptible(), _process(script) as process:
             seen = _read_until_up(process)
