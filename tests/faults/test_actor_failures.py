@@ -70,6 +70,7 @@ def test_a_rule_that_raises_is_answered_and_changes_nothing(
 )
 @pytest.mark.parametrize(("owner", "name"), [(QueueState, "evolve"), (QueueRules, "decide")])
 def test_an_actor_that_cannot_go_on_is_rebuilt_and_no_other_stops(
+    *,
     engine: OrchestrationEngine,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
