@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.assembly import open_runtime
-from actors.runtime.errors import InputError
+from actors.runtime.attempt import CURRENT
+from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
@@ -43,6 +44,9 @@ class Store:
         self.workflows: dict[str, Any] = {}
         """Workflows created in this process by name, whether they are on record or not."""
         self.stopped = threading.Event()
+        self.closing = False
+        """Whether its last handle was given back."""
+        self.closed = threading.Event()
         self._lock = threading.RLock()
         self.functions = FunctionRegistry(options["modules"])
         log: Log
@@ -121,6 +125,7 @@ class Stores:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self._making = threading.RLock()
         self._open: dict[str, Store] = {}
         self._private: list[Store] = []
         self._exit_hooked = False
@@ -132,6 +137,14 @@ class Stores:
     ) -> Store:
         """Return the store at `path`, opened if it is not; its handles must agree on what they say."""
         where = resolve(path)
+        while True:
+            with self._lock:
+                store = self._open.get(where)
+                if store is None or not store.closing:
+                    return self._share(where, options, clock)
+            self._outlast(store)
+
+    def _share(self, where: str, options: dict[str, Any], clock: Clock | None) -> Store:
         with self._lock:
             store = self._open.get(where)
             if store is None:
@@ -147,33 +160,57 @@ class Stores:
             store.handles += 1
             return store
 
+    @staticmethod
+    def _outlast(store: Store) -> None:
+        """Wait for a store that is being closed: to share it would be to share a closed one."""
+        if CURRENT.get(None) is store.runtime:
+            msg = f"the engine that runs this job is being closed, and {store.path} with it"
+            raise EngineClosedError(msg)
+        store.closed.wait()
+
     def release(self, store: Store, grace_s: float) -> None:
         """Give a handle back; the last one closes the store."""
         with self._lock:
             store.handles -= 1
             if store.handles > 0:
                 return
+            store.closing = True
         self._close(store, grace_s)
 
     def _close(self, store: Store, grace_s: float) -> None:
         store.schedulers.clear()
         store.servers.clear()
         store.stopped.set()
-        store.runtime.close(grace_s)
-        with self._lock:
-            if self._open.get(store.path) is store:
-                del self._open[store.path]
-            if store in self._private:
-                self._private.remove(store)
+        try:
+            store.runtime.close(grace_s)
+        except KeyboardInterrupt:  # enough waited: half closed, it could neither be used nor opened again
+            store.runtime.close(0.0)
+            raise
+        finally:
+            with self._lock:
+                if self._open.get(store.path) is store:
+                    del self._open[store.path]
+                if store in self._private:
+                    self._private.remove(store)
+            store.closed.set()
 
     def of_runtime(self, runtime: Runtime | None) -> Store | None:
-        """Return the store that a runtime belongs to."""
-        stores = () if runtime is None else (*self._open.values(), *self._private)
-        return next((store for store in stores if store.runtime is runtime), None)
+        """Return the store that a runtime belongs to; None for no runtime.
+
+        `EngineClosedError` on a worker whose engine was closed under it: any other store would be the wrong one.
+        """
+        if runtime is None:
+            return None
+        with self._lock:
+            for store in (*self._open.values(), *self._private):
+                if store.runtime is runtime:
+                    return store
+        msg = "the engine that runs this job was closed; give another one as engine= to use that"
+        raise EngineClosedError(msg)
 
     def default(self, make: Callable[[], Any]) -> Any:
         """Return the default engine of the present default store, made if there is none or it was closed."""
-        with self._lock:
+        with self._making:  # not the lock of the rest: whoever closes needs that, and may be waited for here
             where = resolve(None)
             engine = self.defaults.get(where)
             if engine is None or engine.closed:

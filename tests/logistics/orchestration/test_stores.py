@@ -1,0 +1,80 @@
+"""Stores that are closed while somebody uses them, or opens them again."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.runtime.attempt import CURRENT
+from actors.runtime.errors import EngineClosedError
+from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.task.queue import Queue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_store_that_is_opened_while_it_is_being_closed_is_a_working_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = OrchestrationEngine(tmp_path / "store")
+    runtime = first.store.runtime
+    closing, go_on, opening = threading.Event(), threading.Event(), threading.Event()
+
+    def slow_close(_grace_s: float) -> bool:
+        closing.set()
+        return go_on.wait(10)
+
+    monkeypatch.setattr(runtime.executor, "close", slow_close)
+    sizes: list[int] = []
+
+    def use_again() -> None:
+        opening.set()
+        with OrchestrationEngine(tmp_path / "store") as second:
+            sizes.append(Queue("q", engine=second).size())
+
+    closer, user = threading.Thread(target=first.close), threading.Thread(target=use_again)
+    closer.start()
+    assert closing.wait(10)
+    user.start()
+    assert opening.wait(10)
+    go_on.set()
+    for thread in (closer, user):
+        thread.join(10)
+    assert sizes == [0]
+
+
+def test_whoever_interrupts_a_close_can_open_the_store_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = OrchestrationEngine(tmp_path / "store")
+    executor = engine.store.runtime.executor
+    close = executor.close
+
+    def interrupted(grace_s: float) -> bool:
+        if grace_s:
+            raise KeyboardInterrupt
+        return close(grace_s)
+
+    monkeypatch.setattr(executor, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.close()
+    with OrchestrationEngine(tmp_path / "store") as again:
+        assert Queue("q", engine=again).size() == 0
+
+
+def test_a_job_that_outlives_its_engine_is_not_given_the_default_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGISTICS_HOME", str(tmp_path / "default"))
+    with OrchestrationEngine(":memory:") as engine:
+        runtime = engine.store.runtime
+    token = CURRENT.set(runtime)
+    try:
+        with pytest.raises(EngineClosedError, match="the engine that runs this job was closed"):
+            engine_or_default(None)
+    finally:
+        CURRENT.reset(token)
+    assert not (tmp_path / "default").exists()
