@@ -197,7 +197,7 @@ class Runtime:
         if self.failed is not None:
             msg = f"the engine gave up: {self.failed!r}"
             raise EngineClosedError(msg) from self.failed
-        if self._closing.is_set():
+        if self._capacity is not None:
             msg = "the engine is closed"
             raise EngineClosedError(msg)
         msg = "the store cannot be written just now; nothing was changed, the engine comes back by itself"
@@ -285,10 +285,11 @@ class Runtime:
 
     def close(self, grace_s: float = 10.0) -> None:
         """Stop in the one right order (R23). A second call does nothing."""
-        if self._closing.is_set():
-            return
-        self._intake_open = False
-        self._capacity = 0  # decide no more starts
+        with self._turning:
+            if self._capacity is not None:
+                return
+            self._capacity = 0  # decide no more starts
+            self._intake_open = False
         self.executor.close(grace_s)
         reply = Reply()
         self.directory.post("queue", Letter(Shutdown(), reply=reply))
