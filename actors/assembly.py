@@ -23,6 +23,7 @@ from eventstore.codec import EventCodec
 if TYPE_CHECKING:
     from actors.runtime.actor import EventSourcedActor
     from actors.runtime.clock import Clock
+    from actors.runtime.effects import AttemptFinished
     from actors.runtime.functions import FunctionRegistry
     from eventstore.log import Log
 
@@ -49,11 +50,15 @@ def open_runtime(
     """Open an engine on a log: recover, start the actors, take commands."""
 
     def executor(runtime: Runtime) -> ThreadExecutor:
-        return ThreadExecutor(
-            workers,
-            run=Trampoline(runtime, functions, max_payload=max_payload),
-            report=lambda end: runtime.report(end, f"attempt:{end.key.job_id}/{end.key.attempt}"),
-        )
+        run = Trampoline(runtime, functions, max_payload=max_payload)
+
+        def report(end: AttemptFinished) -> None:
+            cause = f"attempt:{end.key.job_id}/{end.key.attempt}"
+            runtime.report(end, cause)
+            if end.outcome == "unresolved" and (known := run.found_meanwhile(end)) is not None:
+                runtime.report(known, cause)
+
+        return ThreadExecutor(workers, run=run, report=report)
 
     runtime = Runtime(
         log,

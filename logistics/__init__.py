@@ -43,7 +43,7 @@ from logistics.orchestration.project_manager import Project, ProjectManager
 from logistics.orchestration.resource_manager import Allocation, ResourceManager, ResourceUsage
 from logistics.orchestration.result import StepResult, WorkflowResult
 from logistics.orchestration.run import WorkflowRun
-from logistics.orchestration.session import OrchestrationSession
+from logistics.orchestration.session import OrchestrationSession, SessionMode
 from logistics.orchestration.subscriptions import Subscription
 from logistics.orchestration.task_orchestrator import TaskOrchestrator, TaskResult
 from logistics.orchestration.workflow import Workflow
@@ -105,6 +105,7 @@ __all__ = [
     "ScheduleError",
     "ScheduleManager",
     "ScheduledTask",
+    "SessionMode",
     "SessionStatus",
     "StepResult",
     "StepStatus",

@@ -152,9 +152,8 @@ class QueueRules:
             if job.epoch != context.epoch:
                 interrupt(state, job, context, decision, charged=True, reason=CUT_BY_HAND, gone=gone)
         for jobs in state.unresolved.values():
-            for job_id in jobs:
-                if state.jobs[job_id].epoch != context.epoch:
-                    decision.emit(JobReady(job_id, context.now_us, "reopened"), state.jobs[job_id].owner)
+            for job_id in jobs:  # word that the function is known may have been lost, so each looks once more
+                decision.emit(JobReady(job_id, context.now_us, "reopened"), state.jobs[job_id].owner)
         allocation.free_the_dead(state, context, decision)
         decision.do(ReportUnacknowledged())
         return decision

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import JobCompleted, JobEnqueued
+from actors.queue.messages import FunctionsKnown, JobCompleted, JobEnqueued
 from actors.runtime.attempt import CURRENT, AttemptContext, context_place
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import AttemptFinished
@@ -61,6 +61,18 @@ class Trampoline:
         except BaseException as error:  # noqa: BLE001 -- an import may run any code, and raise anything
             return self._failed(start, error, started_us, 0)
         return self._call(start, function, args, kwargs, started_us)
+
+    def found_meanwhile(self, end: AttemptFinished) -> FunctionsKnown | None:
+        """Say so if a function was registered while word that it cannot be found was on its way.
+
+        `FunctionsKnown` of whoever registered it may have reached the queue first, and woken nobody. To be
+        asked once that word has been sent: then either this, or that, comes after it.
+        """
+        try:
+            function = self._spec(end.key.job_id).function
+        except StoreError:
+            return None  # the log is being reopened: the end is reported again, and this is asked again
+        return FunctionsKnown(functions=(function,)) if self._functions.knows(function) else None
 
     def _call(
         self, start: StartAttempt, function: Callable[..., Any], args: Any, kwargs: Any, started_us: int

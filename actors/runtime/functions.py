@@ -362,6 +362,17 @@ class FunctionRegistry:
             func = self._found[ref] = self._look_up(ref)
         return func
 
+    def has(self, func: UserFunction) -> bool:
+        """Whether a function was registered before."""
+        try:
+            return func in self._refs
+        except TypeError:  # unhashable, so no function
+            return False
+
+    def knows(self, ref: str) -> bool:
+        """Whether a reference was registered or found before: looks up nothing, imports nothing."""
+        return ref in self._found
+
     def _register_named(self, func: UserFunction, name: str) -> str:
         _check_task_name(name)
         _check_kind(func)

@@ -269,6 +269,11 @@ class SupervisorState(FoldedState[RunStatus]):
         self._end_run(event.run_id, RunStatus.FAILED, event.epoch)
 
     def _on_run_cancelled(self, event: RunCancelled) -> None:
+        run = self.runs[event.run_id]
+        if event.run_id in self.adoptable.get((run.workflow, run.params), {}):
+            self._unadoptable(
+                (run.workflow, run.params), event.run_id
+            )  # nobody asks for a cancelled run again
         self._end_run(event.run_id, RunStatus.CANCELLED, event.epoch)
 
     def _on_cancel_settled(self, event: CancelSettled) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from actors.clock.zones import zone as find_zone
-from actors.queue.messages import GetResources, GetStats
+from actors.queue.messages import FunctionsKnown, GetResources, GetStats
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.workflow.messages import GetTotals
@@ -17,6 +17,7 @@ from logistics.ids import new_id
 from logistics.inputs import check_int, duration_us
 from logistics.messages import COMMANDS
 from logistics.orchestration import session as sessions
+from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.stores import STORES
 from logistics.orchestration.subscriptions import Subscription, Subscriptions
 
@@ -195,6 +196,14 @@ class OrchestrationEngine:
         """End a session, give back all resources held under its id; whether it was open."""
         return sessions.close_session(self, session_id)
 
+    def execute_workflow(self, name: str, session_id: str | None = None, **params: Any) -> dict[str, Any]:
+        """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict.
+
+        In a session it takes one of the session's places for workflows, and waits for one if need be.
+        `WorkflowNotFoundError`, `UnknownIdError` for the session, and what `WorkflowManager.run` raises.
+        """
+        return execute_workflow(self, name, session_id, params)
+
     # -- seeing ----------------------------------------------------------------------------------------------
 
     def health_check(self) -> dict[str, Any]:
@@ -254,6 +263,19 @@ class OrchestrationEngine:
     def functions(self) -> FunctionRegistry:
         """Where functions are registered and found."""
         return self._store.functions
+
+    def register(self, func: Callable[..., Any]) -> str:
+        """Return the reference by which a function is stored; `FunctionError` if it cannot be.
+
+        Jobs that wait for this function go on: one of an earlier process may be due before its script has
+        defined the function again.
+        """
+        functions = self.functions
+        is_new = not functions.has(func)
+        ref = functions.register(func)
+        if is_new:
+            self.store.runtime.send("queue", FunctionsKnown(functions=(ref,)))
+        return ref
 
     @property
     def max_payload(self) -> int:

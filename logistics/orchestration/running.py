@@ -19,6 +19,7 @@ from logistics.orchestration.files import checked_params
 from logistics.orchestration.reading import PAUSES_S
 from logistics.orchestration.result import RunRecord
 from logistics.orchestration.run import WorkflowRun, waiting
+from logistics.orchestration.session import session_turn
 from logistics.orchestration.workflow import Workflow, announce
 
 if TYPE_CHECKING:
@@ -162,10 +163,16 @@ def _adopt(engine: OrchestrationEngine, run_id: str, name: str) -> WorkflowRun:
 def execute_workflow(
     engine: OrchestrationEngine, name: str, session_id: str | None, params: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict."""
+    """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict.
+
+    In a session it takes one of the session's places for workflows, and waits for one if need be.
+    """
     begun_s = time.monotonic()
-    session = "" if session_id is None else check_id("session_id", session_id)
-    result = run_workflow(engine, name, params, session_id=session)
+    if session_id is None:
+        result = run_workflow(engine, name, params)
+    else:
+        with session_turn(engine, check_id("session_id", session_id)):
+            result = run_workflow(engine, name, params, session_id=session_id)
     return {
         "success": result.success,
         "result": result.output,

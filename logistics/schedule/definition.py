@@ -125,7 +125,7 @@ def define(
         max_runs=None if max_runs is None else check_int("max_runs", max_runs, least=1, most=MAX_RUNS),
     )
     target = JobTemplate(
-        engine.functions.register(job.func),
+        engine.register(job.func),
         encode_call(job.args, job.kwargs, limit=engine.max_payload),
         "" if queue is None else check_name("queue", queue),
         job.priority,

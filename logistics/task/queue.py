@@ -292,7 +292,7 @@ def job_spec(
         job.job_id or new_id(),
         queue,
         job.name,
-        engine.functions.register(job.func),
+        engine.register(job.func),
         encode_call(job.args, job.kwargs, limit=engine.max_payload),
         priority,
         job.retry_policy,

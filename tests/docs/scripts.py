@@ -23,14 +23,14 @@ UP: Final = "the script is up"
 # `start()` returns at once and keeps the process alive when the program has ended. A signal that comes before that
 # ends the program with a traceback, as it should; so this says "up" once the main thread has ended and stands still.
 SAY_WHEN_UP: Final = f"""
-import sys as _sys, threading as _threading, time as _time
+import sys as _sys, threading as _threading
 def _say_when_up():
     main, place, looks = _threading.main_thread(), None, 0
     while looks < 20:
         frame = _sys._current_frames()[main.ident]
         looks = looks + 1 if place == (frame, frame.f_lasti) and not main.is_alive() else 0
         place = frame, frame.f_lasti
-        _time.sleep(0.002)
+        _threading.Event().wait(0.002)
     print({UP!r}, flush=True)
 _threading.Thread(target=_say_when_up, daemon=True).start()
 """

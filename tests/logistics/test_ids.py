@@ -21,7 +21,9 @@ def test_ids_increase_and_are_ids() -> None:
 def test_ids_of_many_threads_are_all_different() -> None:
     source = IdSource()
     ids: list[str] = []
-    threads = [threading.Thread(target=lambda: ids.extend([source() for _ in range(2_000)])) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: ids.extend([source() for _ in range(2_000)])) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

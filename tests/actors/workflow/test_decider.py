@@ -370,3 +370,11 @@ def test_a_job_that_was_cancelled_fails_its_step() -> None:
     assert events(say(state, ended(0, JobStatus.CANCELLED)))[0] == StepFailed(
         "r", 0, 1, "its job was CANCELLED", 5
     )
+
+
+def test_a_cancelled_run_is_adopted_by_nobody() -> None:
+    state = SupervisorState()
+    say(state, start(plan(())))
+    say(state, CancelRun(run_id="r"), context(epoch=2))
+    assert say(state, AdoptRun(workflow="w", params=b"\x80"), context(epoch=2)).reply is None
+    assert not state.adoptable

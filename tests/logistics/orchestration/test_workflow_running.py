@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.runtime.binding import BindingError
-from actors.runtime.errors import EngineClosedError, InputError, WouldDeadlockError
+from actors.runtime.errors import EngineClosedError, InputError, UnknownIdError, WouldDeadlockError
 from actors.runtime.values import PayloadError
 from actors.workflow.messages import RunStatus, StepStatus
 from logistics.errors import (
@@ -462,5 +462,5 @@ def test_execute_workflow_gives_a_plain_dict(engine: OrchestrationEngine, manage
     done = execute_workflow(engine, "bad", None, {})
     assert (done["success"], done["result"]) == (False, None)
     assert done["error"].startswith("step 'fail' failed: ValueError")
-    with pytest.raises(InputError, match="session 'nobody' is not on record"):
+    with pytest.raises(UnknownIdError, match="no session 'nobody' on record"):
         execute_workflow(engine, "w", "nobody", {"year": 2027})
