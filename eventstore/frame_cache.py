@@ -16,12 +16,18 @@ class FrameCache:
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._lock = Lock()
-        # Newest first; replaced as a whole, so that a search needs no lock.
+        # Newest first, or last used; replaced as a whole, so that a search needs no lock.
         self._entries: tuple[tuple[int, int, Frame], ...] = ()
 
     def get(self, position: int, load: Callable[[int], tuple[Frame, int]]) -> Frame:
         """Return the frame that holds a position, loaded once however many threads ask."""
-        return self._search(position) or self._load(position, load)
+        entries = self._entries
+        for place, entry in enumerate(entries):
+            if entry[0] <= position <= entry[1]:
+                if 2 * place >= self._max_frames:
+                    self._refresh(entry)
+                return entry[2]
+        return self._load(position, load)
 
     def add(self, frame: Frame, size: int) -> None:
         """Keep a frame of so many stored bytes."""
@@ -33,6 +39,16 @@ class FrameCache:
             if first <= position <= last:
                 return frame
         return None
+
+    def _refresh(self, entry: tuple[int, int, Frame]) -> None:
+        """Put a frame that is in use first again, when it has gone down half of the way out.
+
+        Else the one frame of a great batch would be decoded again for every few frames written meanwhile.
+        """
+        with self._lock:
+            self._entries = (entry, *(other for other in self._entries if other is not entry))[
+                : self._max_frames
+            ]
 
     def _load(self, position: int, load: Callable[[int], tuple[Frame, int]]) -> Frame:
         with self._lock:

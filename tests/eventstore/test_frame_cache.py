@@ -77,3 +77,11 @@ def test_large_frames_push_out_others_but_the_newest_is_kept() -> None:
     assert cache.get(1, never).first == 1
     cache.get(11, load)
     assert reloads == [1, 11]
+
+
+def test_a_frame_in_use_is_not_pushed_out_by_those_written_meanwhile() -> None:
+    cache, kept = FrameCache(max_frames=4), frame(1)
+    cache.add(kept, 100)
+    for number in range(1, 20):
+        cache.add(frame(1 + 10 * number), 100)
+        assert cache.get(1, never) is kept
