@@ -85,6 +85,8 @@ class Runtime:
         self._stamp = (version, tzdata)
         self._closing = threading.Event()
         self._intake_open = False
+        self._close_once = threading.RLock()
+        self._closed = False
         self._rebuilds: deque[float] = deque(maxlen=MAX_REBUILDS)
         self._capacity: int | None = None
         """None: the executor's; 0 once `close` has begun."""
@@ -284,10 +286,15 @@ class Runtime:
     # -- closing -----------------------------------------------------------------------------------------------
 
     def close(self, grace_s: float = 10.0) -> None:
-        """Stop in the one right order (R23). A second call does nothing."""
+        """Stop in the one right order (R23). A second call waits for the first, and does nothing."""
+        with self._close_once:
+            if not self._closed:
+                self._close(grace_s)
+                self._closed = True
+
+    def _close(self, grace_s: float) -> None:
+        """Do what `close` says; done again from the beginning if it was interrupted."""
         with self._turning:
-            if self._capacity is not None:
-                return
             self._capacity = 0  # decide no more starts
             self._intake_open = False
         self.executor.close(grace_s)

@@ -39,10 +39,7 @@ def test_a_session_lends_a_place_and_has_it_back() -> None:
         session = engine.create_session(max_parallel_workflows=1)
         for number in range(3):
             assert engine.execute_workflow("w", session, number=number)["result"] == 2 * number
-        [places] = [
-            usage for usage in ResourceManager(engine=engine).list_resources() if session in usage.name
-        ]
-        assert places.used == 0
+        assert [view.used for view in engine.send(GetResources()) if session in view.name] == [0]
 
 
 def test_what_is_not_there_is_an_error() -> None:
