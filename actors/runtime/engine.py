@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -20,7 +21,7 @@ from actors.runtime.journal import HOLD_S, Journal
 from actors.runtime.messages import Context, Letter, Message, Nudge, Shutdown
 from actors.runtime.reply import Reply
 from actors.runtime.watch import Watch
-from eventstore.errors import CodecError, CorruptStoreError, FencedError, StoreError
+from eventstore.errors import CodecError, CorruptStoreError, FencedError, ForkedError, StoreError
 from eventstore.records import Record
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Runtime:
         self._close_once = threading.RLock()
         self._closed = False
         self._rebuilds: deque[float] = deque(maxlen=MAX_REBUILDS)
+        self._pid = os.getpid()
         self._capacity: int | None = None
         """None: the executor's; 0 once `close` has begun."""
         self._turning = threading.Lock()
@@ -177,6 +179,11 @@ class Runtime:
         """Whether commands are taken."""
         return self._intake_open
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process that opened it; in a forked one its threads are missing (F18)."""
+        return os.getpid() == self._pid
+
     # -- commands ------------------------------------------------------------------------------------------
 
     def send(self, actor: str, message: Message, *, cause: str = "") -> Reply:
@@ -184,7 +191,7 @@ class Runtime:
 
         Raises `EngineClosedError`, `BusyError` or `StoreError` when the command was certainly not taken.
         """
-        if not self._intake_open:
+        if not self._intake_open or not self.is_here:
             self._refuse()
         if self.journal.backlog > BACKLOG_LIMIT:
             msg = (
@@ -196,6 +203,9 @@ class Runtime:
         return reply
 
     def _refuse(self) -> None:
+        if not self.is_here:
+            msg = f"this engine was opened by process {self._pid}, not by this one, which was forked from it"
+            raise ForkedError(msg)
         if self.failed is not None:
             msg = f"the engine gave up: {self.failed!r}"
             raise EngineClosedError(msg) from self.failed
@@ -207,6 +217,8 @@ class Runtime:
 
     def nudge(self, *actors: str) -> None:
         """Have actors look again: something outside their state changed."""
+        if not self.is_here:
+            self._refuse()
         for actor in actors:
             self.directory.post(actor, Letter(Nudge()))
 
@@ -287,6 +299,8 @@ class Runtime:
 
     def close(self, grace_s: float = 10.0) -> None:
         """Stop in the one right order (R23). A second call waits for the first, and does nothing."""
+        if not self.is_here:
+            return
         with self._close_once:
             if not self._closed:
                 self._close(grace_s)
