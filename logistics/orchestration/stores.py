@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -224,16 +225,17 @@ class Stores:
 
     def _at_exit(self) -> None:
         """Stay while a scheduler is started; then close everything. Runs when the main program has ended."""
-        stores = [*self._open.values(), *self._private]
-        grace_s = 10.0
+        stores = [store for store in (*self._open.values(), *self._private) if store.runtime.is_here]
+        interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt  # what ended the main program
         try:
             for store in stores:
-                if store.busy:
+                if store.busy and not interrupted:
                     store.stopped.wait()
         except KeyboardInterrupt:
-            grace_s = 0.2  # whoever presses Ctrl-C wants to be out within a second
+            interrupted = True
         for store in stores:
-            self._close(store, grace_s)
+            # Whoever presses Ctrl-C wants to be out within a second.
+            self._close(store, 0.2 if interrupted else 10.0)
 
 
 def resolve(path: str | os.PathLike[str] | None) -> str:
