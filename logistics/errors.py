@@ -15,7 +15,7 @@ from actors.runtime.errors import (
 )
 from actors.runtime.functions import FunctionError, UnresolvedFunctionError
 from actors.runtime.values import PayloadError
-from actors.schedule.errors import CronError, ScheduleError
+from actors.schedule.errors import CronError, CronWarning, ScheduleError
 from eventstore.errors import (
     CorruptStoreError,
     LogisticsError,
@@ -77,6 +77,7 @@ __all__ = [
     "ConflictingIdError",
     "CorruptStoreError",
     "CronError",
+    "CronWarning",
     "EngineClosedError",
     "FunctionError",
     "GraphError",

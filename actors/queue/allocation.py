@@ -65,7 +65,8 @@ def allocate(state: QueueState, message: Allocate, context: Context, decision: D
             return
     for name, amount in message.amounts:
         if name not in resources.capacity:
-            msg = f"no resource {name!r}; there are {sorted(resources.capacity)}"
+            known = ", ".join(repr(each) for each in sorted(resources.capacity) if not each.startswith("@"))
+            msg = f"no resource {name!r}; there is {known or 'none'}"
             raise UnknownIdError(msg)
         if amount > resources.capacity[name][1]:
             msg = f"{amount} of {name!r} can never be granted: its capacity is {resources.capacity[name][1]}"

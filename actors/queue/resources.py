@@ -36,9 +36,8 @@ class Resources:
 
     def used(self, name: str) -> float:
         """Return how much of a resource is held."""
-        return sum(
-            amount for holding in self.held.values() for held, amount in holding.amounts if held == name
-        )
+        amounts = (holding.amounts for holding in self.held.values())
+        return sum((amount for each in amounts for held, amount in each if held == name), 0.0)
 
     def fits(
         self,

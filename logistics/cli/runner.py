@@ -48,6 +48,7 @@ def run_file(request: Request, interrupts: Interrupts) -> int:
     import_functions(file)  # before the store is opened: steps that were cut off go on at once
     with interrupts.held_back(), _opened(request.store) as engine:
         workflow = WorkflowManager(engine).load(request.file)
+        engine.store.serve(run_file, frozenset(step.queue for step in file.steps if step.queue))
         run = begin_run(engine, workflow.name, given, blocking=True)
         if run.adopted:
             errors.print(

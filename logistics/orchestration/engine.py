@@ -229,6 +229,7 @@ class OrchestrationEngine:
             "resources": [
                 {"name": view.name, "kind": view.kind, "capacity": view.capacity, "used": view.used}
                 for view in self.ask("queue", GetResources())
+                if not view.name.startswith("@")
             ],
         }
 

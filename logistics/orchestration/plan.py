@@ -128,6 +128,8 @@ class _Planner:
         self._numbers = {step.name: number for number, step in enumerate(definition.steps)}
         self._params = frozenset(params)
         self._taken: set[str] = set()
+        self._open: set[str] = set()
+        """Parameters of functions that no constant and no dependency fills: a run parameter could."""
         self._functions = functions
 
     def step(self, step: StepDefinition, arguments: _Arguments) -> PlanStep:
@@ -149,14 +151,17 @@ class _Planner:
         )
 
     def _bindings(self, step: StepDefinition, arguments: _Arguments) -> list[Input]:
+        signature = self._signature(step.function)
         bindings = plan_bindings(
-            self._signature(step.function),
+            signature,
             dependencies=self._edges[step.name],
             params=self._params,
             args=arguments.args,
             kwargs=arguments.kwargs,
             used=arguments.steps,
         )
+        filled = {each.parameter for each in bindings if each.kind != "param"}
+        self._open.update(name for name in signature.parameters if name not in filled)
         return [
             Input(
                 each.parameter,
@@ -195,5 +200,5 @@ class _Planner:
             return  # declared: they were checked against the declaration
         left = sorted(self._params - self._taken)
         if left and not self.problems:
-            takes = ", ".join(sorted(self._taken)) or "none"
-            self.problems += [f"run: no step takes a parameter {name!r}; taken are: {takes}" for name in left]
+            takes = ", ".join(sorted(self._open)) or "none"
+            self.problems += [f"run: no step takes a parameter {name!r}; they take: {takes}" for name in left]

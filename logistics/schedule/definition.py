@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import msgspec
 
@@ -94,6 +94,24 @@ def define(
     call: Call,
     *,
     default_timezone: str | None = None,
+    **options: Unpack[ScheduleOptions],
+) -> PutSchedule:
+    """Return the command that gives a name this schedule; raises what is wrong with what was said."""
+    unknown = sorted(set(options) - set(ScheduleOptions.__annotations__))
+    if unknown:
+        known = ", ".join(ScheduleOptions.__annotations__)
+        msg = f"schedule {name!r}: unknown option {', '.join(unknown)}; there are {known}"
+        raise InputError(msg)
+    return _defined(engine, name, schedule, call, default_timezone=default_timezone, **options)
+
+
+def _defined(
+    engine: OrchestrationEngine,
+    name: str,
+    schedule: Occurrences[Any],
+    call: Call,
+    *,
+    default_timezone: str | None,
     timezone: str | None = None,
     queue: str | None = None,
     priority: int = 0,
@@ -107,7 +125,6 @@ def define(
     end: datetime | None = None,
     max_runs: int | None = None,
 ) -> PutSchedule:
-    """Return the command that gives a name this schedule; raises what is wrong with what was said."""
     job = Job(
         check_name("name", name),
         *call,

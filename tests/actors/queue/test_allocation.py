@@ -217,7 +217,7 @@ def test_what_can_never_be_granted_is_refused() -> None:
     bench = stocked()
     unknown = bench.refusal(take("a", cpu=1))
     assert isinstance(unknown, UnknownIdError)
-    assert str(unknown) == "no resource 'cpu'; there are ['gpu']"
+    assert str(unknown) == "no resource 'cpu'; there is 'gpu'"
     too_much = bench.refusal(take("a", gpu=2.5))
     assert isinstance(too_much, InputError)
     assert str(too_much) == "2.5 of 'gpu' can never be granted: its capacity is 2.0"

@@ -259,7 +259,7 @@ def test_names_ids_and_timeouts_are_checked(resources: ResourceManager) -> None:
         resources.allocate("gpu", "me", timeout=-1)
     with pytest.raises(InputError, match=r"^allocation_id: expected "):
         resources.release(None)  # type: ignore[arg-type]
-    with pytest.raises(UnknownIdError, match="no resource 'tpu'; there are "):
+    with pytest.raises(UnknownIdError, match="no resource 'tpu'; there is "):
         resources.allocate("tpu", "me")
     with pytest.raises(InputError, match=r"3.0 of 'gpu' can never be granted: its capacity is 2.0"):
         resources.allocate("gpu", "me", 3, timeout=None)

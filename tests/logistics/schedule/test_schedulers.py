@@ -316,7 +316,7 @@ def test_a_name_that_is_not_on_record_is_an_error_but_for_cancel_and_get(place: 
         ({"start": START, "end": START - HOUR}, InputError),
         ({"priority": "high"}, InputError),
         ({"max_retries": -1}, InputError),
-        ({"colour": "red"}, TypeError),
+        ({"colour": "red"}, InputError),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_recorded(
