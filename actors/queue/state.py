@@ -421,6 +421,8 @@ class QueueState(FoldedState[Retired]):
         job.attempt = event.attempt
         job.epoch = event.epoch
         job.counted = not event.behind
+        if self.zombies:  # those of a process that has ended hold no worker of this one
+            self.zombies = {key: owner for key, owner in self.zombies.items() if key.epoch >= event.epoch}
         self.running[job.job_id] = job
         self.suspects += job.suspect
 

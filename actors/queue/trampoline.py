@@ -9,7 +9,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import FunctionsKnown, JobCompleted, JobEnqueued
-from actors.runtime.attempt import CURRENT, AttemptContext, context_place
+from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.functions import UnresolvedFunctionError
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 TRACEBACK_LIMIT = 20
 """Frames of a traceback that are kept, the innermost ones."""
-ERROR_LENGTH = 10_000
-"""Characters of an error's text, and of a traceback, that are kept."""
 
 
 class Trampoline:
@@ -50,7 +48,7 @@ class Trampoline:
             return AttemptFinished(
                 key=start.key,
                 outcome="unresolved",
-                error=str(error),
+                error=printable(str(error)),
                 started_us=started_us,
                 correlation=start.correlation,
             )
@@ -60,7 +58,11 @@ class Trampoline:
             return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
         except BaseException as error:  # noqa: BLE001 -- an import may run any code, and raise anything
             return self._failed(start, error, started_us, 0)
-        return self._call(start, function, args, kwargs, started_us)
+        running = RUNNING.set((spec.job_id, spec.queue))
+        try:
+            return self._call(start, function, args, kwargs, started_us)
+        finally:
+            RUNNING.reset(running)
 
     def found_meanwhile(self, end: AttemptFinished) -> FunctionsKnown | None:
         """Say so if a function was registered while word that it cannot be found was on its way.
@@ -102,8 +104,8 @@ class Trampoline:
         return AttemptFinished(
             key=start.key,
             outcome="error",
-            error=_printable(f"{type(error).__name__}: {_text(error)}"),
-            traceback=_printable("".join(traceback.format_exception(error, limit=-TRACEBACK_LIMIT))),
+            error=printable(f"{type(error).__name__}: {_text(error)}"),
+            traceback=printable("".join(traceback.format_exception(error, limit=-TRACEBACK_LIMIT))),
             started_us=started_us,
             run_us=run_us,
             correlation=start.correlation,
@@ -188,10 +190,3 @@ def _text(error: BaseException) -> str:
         return str(error)
     except BaseException:  # noqa: BLE001 -- an exception's own __str__ is user code too
         return "(its text cannot be made)"
-
-
-def _printable(text: str) -> str:
-    """Cut a text to size and make sure that it can be encoded (a lone surrogate cannot)."""
-    if len(text) > ERROR_LENGTH:
-        text = text[: ERROR_LENGTH // 2] + " … " + text[-ERROR_LENGTH // 2 :]
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

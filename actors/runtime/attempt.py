@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.binding import CONTEXT_PARAMETER
+from actors.runtime.errors import WouldDeadlockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,3 +60,29 @@ def context_place(func: Callable[..., Any]) -> int | None:
 
 CURRENT: contextvars.ContextVar[Any] = contextvars.ContextVar("logistics_runtime")
 """The runtime on whose worker the present code runs; unset elsewhere."""
+
+RUNNING: contextvars.ContextVar[tuple[str, str]] = contextvars.ContextVar("logistics_running")
+"""The id and the queue of the job that the present code belongs to; unset elsewhere."""
+TEXT_LENGTH = 10_000
+"""Characters of an error's text, and of a traceback, that are kept."""
+
+
+def refuse_own_job(runtime: Any, job_id: str) -> None:
+    """Refuse to have a job wait for its own end: `WouldDeadlockError`."""
+    if CURRENT.get(None) is runtime and RUNNING.get(("", ""))[0] == job_id:
+        msg = f"job {job_id} would wait for its own end"
+        raise WouldDeadlockError(msg)
+
+
+def refuse_own_queue(runtime: Any, queue: str) -> None:
+    """Refuse to have a job wait until its own queue has nothing left to do: `WouldDeadlockError`."""
+    if CURRENT.get(None) is runtime and RUNNING.get(("", ""))[1] == queue:
+        msg = f"a job of queue {queue!r} would wait until that queue is idle, which it is not before the job has ended"
+        raise WouldDeadlockError(msg)
+
+
+def printable(text: str) -> str:
+    """Cut a text to size and make sure that it can be encoded (a lone surrogate cannot)."""
+    if len(text) > TEXT_LENGTH:
+        text = text[: TEXT_LENGTH // 2] + " … " + text[-TEXT_LENGTH // 2 :]
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+logger = logging.getLogger("logistics.reply")
 
 _UNSET: Final = object()
 
@@ -80,4 +83,7 @@ class Reply:
                 callback = callbacks.pop(0)
             except IndexError:  # the other thread took the last one
                 return
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # whoever answers must not suffer: it may be the journal
+                logger.exception("a callback of a reply failed")

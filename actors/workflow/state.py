@@ -177,6 +177,9 @@ class SupervisorState(FoldedState[RunStatus]):
 
     def _on_deleted(self, event: WorkflowDeleted) -> None:
         self.definitions.pop(event.name, None)
+        newest = self.newest.pop(event.name, None)
+        if newest is not None:
+            self._drop_unused(newest)
 
     def _on_plan(self, event: PlanRecorded) -> None:
         workflow = event.plan.workflow

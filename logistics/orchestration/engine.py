@@ -13,10 +13,12 @@ from actors.queue.messages import FunctionsKnown, GetResources, GetStats
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.workflow.messages import GetTotals
+from eventstore.errors import StoreError
 from logistics.ids import new_id
 from logistics.inputs import check_int, duration_us
 from logistics.messages import COMMANDS
 from logistics.orchestration import session as sessions
+from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.stores import STORES
 from logistics.orchestration.subscriptions import Subscription, Subscriptions
@@ -209,7 +211,9 @@ class OrchestrationEngine:
     def health_check(self) -> dict[str, Any]:
         """Return plain data: `healthy`, and why not."""
         runtime = self._store.runtime
-        problem = "closed" if self._closed else repr(runtime.failed) if runtime.failed else ""
+        problem = "closed" if self._closed else ""
+        if not problem and not runtime.accepting:
+            problem = repr(runtime.failed or runtime.trouble or "closing")
         return {
             "healthy": not problem,
             "problem": problem,
@@ -219,7 +223,7 @@ class OrchestrationEngine:
 
     def get_system_status(self) -> dict[str, Any]:
         """Return plain data: jobs and runs by status, resources, and the head of the log."""
-        stats = self.ask("queue", GetStats(queue=""))
+        stats = self.query("queue", GetStats(queue=""))
         return {
             "path": self.path,
             "position": self._store.runtime.journal.watermark,
@@ -236,7 +240,7 @@ class OrchestrationEngine:
     def get_metrics(self) -> dict[str, Any]:
         """Return plain data: counters that only grow while the store is open, and gauges."""
         journal = self._store.runtime.journal
-        stats = self.ask("queue", GetStats(queue=""))
+        stats = self.query("queue", GetStats(queue=""))
         return {
             "events_total": journal.watermark,
             "commits_total": journal.commits,
@@ -293,6 +297,10 @@ class OrchestrationEngine:
                 msg = f"no answer in {COMMAND_TIMEOUT_S:.0f} s; the command may still be carried out"
                 raise TimeoutError(msg) from error
             raise
+
+    def query(self, actor: str, message: Message) -> Any:
+        """Ask what changes nothing; asked again while the store cannot be written."""
+        return patiently(lambda: self.ask(actor, message), StoreError)
 
     def history(self, entity: str) -> list[tuple[int, Event]]:
         """Return positions and events of one entity, oldest first, as far as they are durable."""

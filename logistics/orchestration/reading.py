@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from eventstore.errors import ReopenNeededError
+from eventstore.errors import ReopenNeededError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +19,15 @@ PAUSES_S = (0.001, 0.01, 0.1, 0.5, 1.0, 2.0)
 """How long the engine is given to come back from a failed commit, try by try."""
 
 
-def patiently(look: Callable[[], T]) -> T:
-    """Return what `look` reads; after a failed commit the log is reopened, which is waited for."""
+def patiently(look: Callable[[], T], passing: type[StoreError] = ReopenNeededError) -> T:
+    """Return what `look` reads; after a failed commit the log is reopened, which is waited for.
+
+    `passing` is the error that says so.
+    """
     for pause_s in PAUSES_S:
         try:
             return look()
-        except ReopenNeededError:
+        except passing:
             threading.Event().wait(pause_s)
     return look()
 

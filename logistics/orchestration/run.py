@@ -11,6 +11,7 @@ from actors.runtime.attempt import CURRENT
 from actors.workflow.messages import CancelRun, CancelSettled, RunAdopted, RunStatus
 from eventstore.errors import ReopenNeededError
 from logistics.inputs import timeout_s
+from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.reading import history, last
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, status_after
 
@@ -79,7 +80,11 @@ class WorkflowRun:
 
     def __await__(self) -> Generator[Any, None, WorkflowResult]:
         """Wait for the end in asyncio; like `result()`."""
-        return asyncio.to_thread(self.result).__await__()
+        return self._ended().__await__()
+
+    async def _ended(self) -> WorkflowResult:
+        await until_ended(self._engine, f"run:{self.run_id}", self._has_ended)
+        return await asyncio.to_thread(self.read)
 
     def cancel(self) -> bool:
         """Cancel it if it has not ended; whether that was so. A function that already runs is not stopped."""

@@ -55,14 +55,14 @@ class JobScheduler:
             raise InputError(msg)
         engine = queue.engine
         store = engine.store
-        before: QueueStats = engine.ask("queue", GetStats(queue=queue.name))
+        before: QueueStats = engine.query("queue", GetStats(queue=queue.name))
         key = object()
         store.serve(key, frozenset((queue.name,)))
         try:
             wait_until_idle(engine, queue.name)
         finally:
             store.unserve(key)
-        after: QueueStats = engine.ask("queue", GetStats(queue=queue.name))
+        after: QueueStats = engine.query("queue", GetStats(queue=queue.name))
         return ProcessSummary(
             completed=after.by_status["COMPLETED"] - before.by_status["COMPLETED"],
             failed=after.by_status["FAILED"] - before.by_status["FAILED"],

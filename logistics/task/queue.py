@@ -25,6 +25,7 @@ from actors.queue.messages import (
     RetryJob,
     SettleLease,
 )
+from actors.runtime.attempt import printable, refuse_own_job
 from actors.runtime.errors import InputError
 from actors.runtime.values import decode_value, encode_call, encode_result
 from logistics.errors import (
@@ -36,6 +37,7 @@ from logistics.errors import (
 )
 from logistics.ids import new_id
 from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us, instant_us, timeout_s
+from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import MEMORY
 from logistics.task.job import Job, check_job
@@ -153,7 +155,9 @@ class Queue:
 
     def fail(self, job: Job, error: object = "") -> None:
         """Record that a job taken by hand failed; it is retried like any other. `LeaseLostError` likewise."""
-        text = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
+        text = printable(
+            f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
+        )
         self._settle(job, "error", error=text)
 
     def _settle(self, job: Job, outcome: str, *, result: bytes = b"", error: str = "") -> None:
@@ -186,7 +190,7 @@ class Queue:
 
     def _history(self, job_id: str) -> list[Event]:
         _check_text(job_id)
-        self._engine.ask("queue", GetJob(job_id=job_id))  # waits until what the queue knows is durable
+        self._engine.query("queue", GetJob(job_id=job_id))  # waits until what the queue knows is durable
         return [event for _, event in self._engine.history(f"job:{job_id}")]
 
     def result(self, job_id: str, timeout: Duration | None = None) -> Any:
@@ -197,6 +201,7 @@ class Queue:
         job if no worker would be left to do it.
         """
         limit = timeout_s("timeout", timeout)
+        refuse_own_job(self._engine.store.runtime, job_id)
         entity = f"job:{job_id}"
         watched = self._engine.watch(entity)
         try:
@@ -211,6 +216,7 @@ class Queue:
 
     async def future(self, job_id: str) -> Any:
         """Wait for a job in asyncio; like `result`."""
+        await until_ended(self._engine, f"job:{job_id}", lambda: self.get_status(job_id) in FINAL)
         return await asyncio.to_thread(self.result, job_id)
 
     def cancel(self, job_id: str) -> bool:
@@ -219,7 +225,7 @@ class Queue:
         A function that already runs is not stopped, but what it returns is refused.
         """
         _check_text(job_id)
-        view: JobView | None = self._engine.ask("queue", GetJob(job_id=job_id))
+        view: JobView | None = self._engine.query("queue", GetJob(job_id=job_id))
         if view is None or view.queue != self.name:
             return False
         return bool(self._engine.ask("queue", CancelJob(job_id=job_id)))
@@ -234,7 +240,7 @@ class Queue:
 
     def peek(self) -> Job | None:
         """Return the job that would start next, or None."""
-        job_id = self._engine.ask("queue", PeekQueue(queue=self.name))
+        job_id = self._engine.query("queue", PeekQueue(queue=self.name))
         return None if job_id is None else self.get_job(job_id)
 
     def size(self) -> int:
@@ -269,7 +275,7 @@ class Queue:
         }
 
     def _stats(self) -> QueueStats:
-        stats: QueueStats = self._engine.ask("queue", GetStats(queue=self.name))
+        stats: QueueStats = self._engine.query("queue", GetStats(queue=self.name))
         return stats
 
 

@@ -56,7 +56,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
     function = _Stored(spec.function, functions)
     args, kwargs = decode_call(spec.payload)
     job = Job(
-        spec.name,
+        "job",
         function,
         args,
         kwargs,
@@ -64,6 +64,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
         max_retries=spec.retry.max_retries,
         retry_delay=spec.retry.base_us / 1e6,
     )
+    job.name = spec.name  # a step's is made of two names, and may be longer than one may be
     job.func = function.resolved()
     job.job_id = spec.job_id
     job.queue = spec.queue

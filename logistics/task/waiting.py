@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import Unfinished
-from actors.runtime.attempt import CURRENT
+from actors.runtime.attempt import CURRENT, refuse_own_queue
 
 if TYPE_CHECKING:
     from logistics.orchestration.engine import OrchestrationEngine
@@ -26,13 +26,14 @@ def wait_until_idle(engine: OrchestrationEngine, queue: str, *, timeout_s: float
     `WouldDeadlockError` inside a job if no worker would be left to do the work.
     """
     runtime = engine.store.runtime
+    refuse_own_queue(runtime, queue)
     deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
     changed = threading.Event()
     pause_s = FIRST_PAUSE_S
     runtime.watch.listen(changed)
     try:
         with runtime.executor.blocking() if CURRENT.get(None) is runtime else nullcontext():
-            while engine.ask("queue", Unfinished(queue=queue)):
+            while engine.query("queue", Unfinished(queue=queue)):
                 left_s = LONGEST_PAUSE_S if deadline_s is None else deadline_s - time.monotonic()
                 if left_s <= 0:
                     return False

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.runtime.binding import BindingError
-from actors.runtime.errors import EngineClosedError, InputError, UnknownIdError, WouldDeadlockError
+from actors.runtime.errors import EngineClosedError, InputError, WouldDeadlockError
 from actors.runtime.values import PayloadError
 from actors.workflow.messages import RunStatus, StepStatus
 from logistics.errors import (

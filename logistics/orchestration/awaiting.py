@@ -1,0 +1,42 @@
+"""Waiting in asyncio for the end of something, without a thread that waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.reply import Reply
+    from logistics.orchestration.engine import OrchestrationEngine
+
+LOOK_S = 5.0
+"""How often the log is looked at again: it may have been looked at while it was reopened."""
+
+
+async def until_ended(engine: OrchestrationEngine, entity: str, has_ended: Callable[[], bool]) -> None:
+    """Return once an entity has ended; can be cancelled at any time.
+
+    `has_ended` looks at the log, on a thread, briefly; what it raises is raised here.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        ended = asyncio.Event()
+
+        def wake(_reply: Reply, ended: asyncio.Event = ended) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(ended.set)
+
+        watched = engine.watch(entity)
+        watched.when_done(wake)
+        try:
+            if await asyncio.to_thread(has_ended):
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), LOOK_S)
+            if watched.done:
+                watched.get()  # raises if the engine ends
+        finally:
+            engine.unwatch(entity, watched)
