@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +21,7 @@ from eventstore.memory_log import MemoryLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import FrameType
 
     from actors.runtime.clock import Clock
     from actors.runtime.engine import Runtime
@@ -76,6 +78,8 @@ class Store:
 
     def serve(self, server: object, queues: frozenset[str] | None) -> None:
         """Have queues served (None: all) until `unserve(server)`."""
+        if isinstance(server, _Started):
+            STORES.heed_interrupts()
         with self._lock:
             self.servers[server] = queues
             self._apply()
@@ -88,6 +92,7 @@ class Store:
 
     def start_schedules(self, scheduler: object) -> None:
         """Have schedules fire until `stop_schedules(scheduler)`."""
+        STORES.heed_interrupts()
         with self._lock:
             self.schedulers.add(scheduler)
             self._apply()
@@ -130,6 +135,7 @@ class Stores:
         self._open: dict[str, Store] = {}
         self._private: list[Store] = []
         self._exit_hooked = False
+        self._interrupted = False
         self.defaults: dict[str, Any] = {}
         """Default engines by the path of their store."""
 
@@ -218,6 +224,19 @@ class Stores:
                 engine = self.defaults[where] = make()
             return engine
 
+    def heed_interrupts(self) -> None:
+        """Remember a Ctrl-C that the main program takes in: its end is then no wish to stay.
+
+        Done when something is started that keeps the process alive; a handler of somebody else's is left alone.
+        """
+        if threading.current_thread() is threading.main_thread():
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+        signal.default_int_handler(number, frame)
+
     def _hook_exit(self) -> None:
         if not self._exit_hooked:
             self._exit_hooked = True
@@ -226,7 +245,8 @@ class Stores:
     def _at_exit(self) -> None:
         """Stay while a scheduler is started; then close everything. Runs when the main program has ended."""
         stores = [store for store in (*self._open.values(), *self._private) if store.runtime.is_here]
-        interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt  # what ended the main program
+        # What ended the main program, or what it took in before it ended.
+        interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt or self._interrupted
         try:
             for store in stores:
                 if store.busy and not interrupted:
