@@ -81,6 +81,8 @@ class Runtime:
         self.scheduling = False
         self.failed: BaseException | None = None
         """Why the engine gave up, if it did: every command is refused with this as the cause."""
+        self.trouble: BaseException | None = None
+        """Why commands are refused for now, while the engine comes back."""
         self._actor_types = tuple(actors)
         self._refs: dict[str, ActorRef[EventSourcedActor]] = {}
         self._stamp = (version, tzdata)
@@ -212,8 +214,11 @@ class Runtime:
         if self._capacity is not None:
             msg = "the engine is closed"
             raise EngineClosedError(msg)
-        msg = "the store cannot be written just now; nothing was changed, the engine comes back by itself"
-        raise StoreError(msg)
+        msg = (
+            f"the store cannot be written just now ({self.trouble}); nothing was changed, "
+            "the engine comes back by itself"
+        )
+        raise StoreError(msg, remedy="Try again in a moment.") from self.trouble
 
     def nudge(self, *actors: str) -> None:
         """Have actors look again: something outside their state changed."""
@@ -231,6 +236,7 @@ class Runtime:
 
     def recovery(self, error: BaseException) -> Iterator[str]:
         """Drop the actors, reopen the log until a barrier is synced, fold and publish (R11, R12, R17)."""
+        self.trouble = error
         self._intake_open = False
         self.directory.withdraw()
         self._stop_actors()
@@ -253,6 +259,7 @@ class Runtime:
                 if not isinstance(again, (StoreError, OSError)) and self._too_many_rebuilds():
                     self._give_up(again)  # the replay fails: nothing will change that
                     return
+                self.trouble = again
                 logger.warning("the store cannot be written yet: %s", again)
                 yield "waiting"
                 self.pause(wait_s)
@@ -273,6 +280,7 @@ class Runtime:
             else:
                 self.publish(refs)
                 self._intake_open = self._capacity is None
+                self.trouble = None
 
     def _tell_survivors(self, after: int) -> None:
         """Tell whoever waits of what a failed commit had written all the same: nobody else will (R13)."""

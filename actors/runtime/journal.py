@@ -157,9 +157,10 @@ class Journal:
     @staticmethod
     def refuse(item: Item, error: BaseException | None = None) -> None:
         """Answer everybody who waits for an item that will not be written (R13)."""
+        why = "" if error is None else f" ({error})"
         for reply, _ in item.replies:
             refusal = OutcomeUnknownError(
-                "the engine was rebuilt before this was durable; repeat with the same id"
+                f"the engine was rebuilt before this was durable{why}; repeat with the same id"
             )
             refusal.__cause__ = error
             reply.fail(refusal)
