@@ -142,6 +142,22 @@ def test_a_job_that_ends_while_nothing_can_be_written_is_recorded_when_it_can(fa
     assert len([event for event in failing.settle().all(JobStarted) if event.job_id == "waiting"]) == 1
 
 
+def test_an_error_names_what_is_wrong_with_the_disk(failing: Failing) -> None:
+    failing.sabotage.reopening.clear()
+    failing.sabotage.fail("job.enqueued", failing.fault)
+    with pytest.raises(OutcomeUnknownError, match=r"as planned.*repeat with the same id"):
+        failing.engine.send(failing.job("one"))
+    with pytest.raises(StoreError, match=r"as planned.*nothing was changed") as refusal:
+        failing.engine.send(GetStats(queue="load"))
+    assert refusal.value.__cause__ is not None
+    health = failing.engine.health_check()
+    assert not health["healthy"]
+    assert "as planned" in health["problem"]
+    failing.sabotage.reopening.set()
+    insist(failing.engine, failing.job("one"))
+    assert failing.engine.health_check()["healthy"]
+
+
 @pytest.mark.parametrize("tag", ["job.started", "job.retrying", "job.completed"])
 def test_a_waiter_gets_its_result_though_a_commit_on_the_way_failed(failing: Failing, tag: str) -> None:
     result = failing.engine.watch("job:one")
@@ -224,6 +240,34 @@ def test_an_engine_that_is_closed_while_it_waits_for_its_disk_closes_at_once(fai
     failing.engine.close(0.1)
     assert time.monotonic() - begun_s < QUICKLY_S
     assert result.done
+
+
+def test_a_store_at_its_largest_size_says_so_and_goes_on_when_it_may_grow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing was written, certainly; only a larger bound helps, here without opening it anew."""
+    with sabotaged_engine(monkeypatch, SabotagedLmdb, tmp_path) as (engine, _):
+        log = engine.store.runtime.log
+        assert isinstance(log, SabotagedLmdb)
+        log._max_map_size = log._map_size = 256 * 1024
+        log._databases.environment.set_mapsize(log._map_size)
+        failing = Failing(engine, log.sabotage, Fault.OK, tmp_path / "lines")
+        number, told = 0, ""
+        while not told:
+            number += 1
+            try:
+                engine.send(failing.job(f"job-{number}"))
+            except StoreError as error:
+                told = str(error)
+        assert "largest size, 262144 bytes" in told
+        eventually(lambda: not engine.health_check()["healthy"])
+        with pytest.raises(StoreError, match="largest size"):
+            engine.send(failing.job("refused"))
+        log._max_map_size *= 8
+        assert insist(engine, failing.job(f"job-{number}")) == (f"job-{number}",)
+        evidence = failing.settle()
+        assert len(evidence.all(JobCompleted)) == number
+        assert "refused" not in evidence.history.jobs
 
 
 # -- storms --------------------------------------------------------------------------------------------------

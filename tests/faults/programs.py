@@ -1,0 +1,242 @@
+"""Programs as users write them, each ending in its own way. Run as `python -m tests.faults.programs NAME STORE LINES`.
+
+Each says `job ID` for what was acknowledged, and what else its test waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from actors.queue.messages import EnqueueJobs, JobSpec
+from actors.runtime.attempt import AttemptContext
+from actors.runtime.values import encode_call
+from eventstore.errors import StoreError
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.task.job_scheduler import JobScheduler
+from logistics.task.queue import Queue
+from tests.faults import tasks
+from tests.faults.children import say
+
+FOR_EVER = threading.Event()
+
+
+def enqueue(engine: OrchestrationEngine, spec: JobSpec) -> None:
+    """Put a job on its queue and say so."""
+    engine.send(EnqueueJobs(jobs=(spec,)))
+    say(f"job {spec.job_id}")
+
+
+def at_work(store: str, lines: str) -> OrchestrationEngine:
+    """Open an engine with jobs that run, and some that wait."""
+    engine = OrchestrationEngine(store, workers=2)
+    scheduler = JobScheduler(engine=engine)
+    scheduler.start("load")
+    for number in range(6):
+        enqueue(engine, tasks.job(f"job-{number}", lines, pause_ms=200))
+    scheduler.stop()  # else the program stays for them
+    return engine
+
+
+def falls_off_the_end(store: str, lines: str) -> None:
+    """Just end."""
+    at_work(store, lines)
+
+
+def exits(store: str, lines: str) -> None:
+    """End with a code of its own."""
+    at_work(store, lines)
+    sys.exit(3)
+
+
+def raises(store: str, lines: str) -> None:
+    """End with an error."""
+    at_work(store, lines)
+    raise tasks.PlannedFailureError
+
+
+def exits_while_the_disk_is_away(store: str, lines: str) -> None:
+    """End while nothing can be written."""
+    engine = at_work(store, lines)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    try:
+        engine.send(EnqueueJobs(jobs=(tasks.job("lost", lines),)))
+    except StoreError:
+        say("failed")
+
+
+def is_left_by_a_thread(store: str, lines: str) -> None:
+    """End while a thread of its own waits for a result that never comes."""
+    engine = at_work(store, lines)
+    enqueue(engine, tasks.job("never", lines, queue="unserved"))
+
+    def wait() -> None:
+        try:
+            Queue("unserved", engine=engine).result("never")
+        except BaseException as error:  # noqa: BLE001 -- told
+            say(f"thread {type(error).__name__}")
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def stays(store: str, lines: str) -> None:
+    """Stay alive for a scheduler that was started, with the main program at its end."""
+    engine = OrchestrationEngine(store, workers=2)
+    JobScheduler(engine=engine).start("load")
+    enqueue(engine, tasks.job("job-0", lines))
+    Queue("load", engine=engine).result("job-0")
+    say("ready")
+
+
+def sleeps(store: str, lines: str) -> None:
+    """Start a scheduler and sleep in the main program."""
+    stays(store, lines)
+    FOR_EVER.wait()
+
+
+def waits(store: str, lines: str) -> None:
+    """Wait for a result that does not come."""
+    with OrchestrationEngine(store, workers=2) as engine:
+        enqueue(engine, tasks.job("never", lines, queue="unserved"))
+        say("ready")
+        Queue("unserved", engine=engine).result("never")
+
+
+def processes(store: str, lines: str, *, pause_ms: int = 500) -> None:
+    """Process a queue with a job that takes a while."""
+    with OrchestrationEngine(store, workers=2) as engine:
+        enqueue(engine, tasks.job("long", lines, pause_ms=pause_ms))
+        engine.subscribe("job.started", lambda _event, _position: say("ready"), after=0)
+        try:
+            JobScheduler(engine=engine).process(Queue("load", engine=engine))
+        except KeyboardInterrupt:
+            say("interrupted")
+            raise
+
+
+def processes_for_ever(store: str, lines: str) -> None:
+    """Process a queue with a job that takes too long."""
+    processes(store, lines, pause_ms=120_000)
+
+
+def is_interrupted_often(store: str, lines: str) -> None:
+    """Enqueue until told to stop, whatever Ctrl-C interrupts."""
+    engine = OrchestrationEngine(store, workers=2)
+    JobScheduler(engine=engine).start("load")
+    stop = threading.Event()
+
+    def obey() -> None:
+        sys.stdin.readline()
+        stop.set()
+
+    threading.Thread(target=obey, daemon=True).start()
+    say("ready")
+    number = interrupts = 0
+    while not stop.is_set():
+        try:
+            number += 1
+            enqueue(engine, tasks.job(f"job-{number}", lines))
+        except KeyboardInterrupt:
+            interrupts += 1
+            say("interrupted")
+    engine.close(1)
+    say("closed")
+
+
+def forks(store: str, lines: str) -> None:
+    """Fork with the engine open: the child is refused at once and leaves at once, the parent goes on."""
+    engine = OrchestrationEngine(store, workers=2)
+    scheduler = JobScheduler(engine=engine)
+    scheduler.start("load")
+    enqueue(engine, tasks.job("before", lines))
+    child = os.fork()
+    if not child:
+        begun_s = time.monotonic()
+        try:
+            engine.send(EnqueueJobs(jobs=(tasks.job("child", lines),)))
+        except StoreError as error:
+            say(f"child {type(error).__name__}")
+        try:
+            Queue("load", engine=OrchestrationEngine(store)).size()
+        except StoreError as error:
+            say(f"child {type(error).__name__}")
+        engine.close()
+        say(f"child took {time.monotonic() - begun_s < 1}")
+        sys.exit(0)  # with everything that an interpreter does at its end
+    _, status = os.waitpid(child, 0)
+    say(f"child ended {os.waitstatus_to_exitcode(status)}")
+    enqueue(engine, tasks.job("after", lines))
+    say(f"result {Queue('load', engine=engine).result('after', 10)}")
+    scheduler.stop()
+
+
+def leaves_an_orphan(store: str, lines: str) -> None:
+    """Own a store and have a child, made by a fork, that outlives it."""
+    engine = OrchestrationEngine(store, workers=2)
+    child = os.fork()
+    if not child:
+        sys.stdin.read()  # until the test is over
+        os._exit(0)
+    enqueue(engine, tasks.job("one", lines))
+    say(f"orphan {child}")
+    FOR_EVER.wait()
+
+
+def runs_out_of_disk(store: str, lines: str) -> None:
+    """Reach a limit of the file's size, be told, and go on when there is room."""
+    with OrchestrationEngine(store, workers=2) as engine:
+        JobScheduler(engine=engine).start("load")
+        enqueue(engine, tasks.job("before", lines))
+        size = Path(store, "data.mdb").stat().st_size + 65_536
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        number, error = 0, None
+        while error is None:
+            number += 1
+            try:
+                enqueue(engine, _large(f"large-{number}", lines))
+            except StoreError as problem:
+                error = problem
+        say(f"error {type(error).__name__} {error.__cause__!r} {error}".replace("\n", " "))
+        try:
+            engine.send(EnqueueJobs(jobs=(_large("refused", lines),)))
+        except StoreError as problem:
+            say(f"then {problem}".replace("\n", " "))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        _insist(lambda: enqueue(engine, _large(f"large-{number}", lines)))
+        say(f"result {Queue('load', engine=engine).result(f'large-{number}', 10)}")
+
+
+def _large(job_id: str, lines: str) -> JobSpec:
+    payload = encode_call((lines,), {"pause_ms": 0, "failures": 0, "ballast": "x" * 30_000})
+    return JobSpec(job_id, "load", "large", f"{__spec__.name}:carry", payload, inputs=tasks.CONTEXT)
+
+
+def carry(path: str, ctx: AttemptContext, **_ballast: object) -> int:
+    """Leave a line."""
+    tasks.note(path, ctx)
+    return ctx.attempt
+
+
+def _insist(call: Callable[[], None]) -> None:
+    while True:
+        try:
+            return call()
+        except StoreError:
+            threading.Event().wait(0.005)
+
+
+PROGRAMS: dict[str, Callable[[str, str], None]] = {
+    program.__name__: program
+    for program in (
+        falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays, sleeps, waits,
+        processes, processes_for_ever, is_interrupted_often, forks, leaves_an_orphan, runs_out_of_disk,
+    )
+}  # fmt: skip
+
+if __name__ == "__main__":
+    PROGRAMS[sys.argv[1]](sys.argv[2], sys.argv[3])
