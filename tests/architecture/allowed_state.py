@@ -16,9 +16,7 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "actors.runtime.attempt:CURRENT": (
             "a context variable: inside a job the default engine is the one that runs the job"
         ),
-        "actors.runtime.attempt:RUNNING": (
-            "a context variable: a job that would wait for itself is refused"
-        ),
+        "actors.runtime.attempt:RUNNING": ("a context variable: a job that would wait for itself is refused"),
         "logistics.orchestration.stores:STORES": (
             "the default engine and the stores that are open: handles on one path share one runtime"
         ),
