@@ -109,7 +109,7 @@ def _write_runs(count: int, store: Path) -> None:
     workflow.add_step("hold", tasks.hold)
     workflow.add_step("step", tasks.step)
     for _ in range(count):
-        workflows.start("interrupted")
+        _ = workflows.start("interrupted")
     measure.say_ready_and_wait()
 
 

@@ -21,7 +21,7 @@ def test_a_function_registered_while_its_absence_is_reported_is_found(
     manager.create("w").add_step("hold", steps.hold).add_step("one", steps.one)
     run = manager.start("w")
     assert signals.begun.wait(WAIT_S)
-    missed = []
+    missed: list[str] = []
 
     def resolve(self: FunctionRegistry, ref: str) -> Any:
         if not missed:
