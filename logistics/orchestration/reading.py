@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from eventstore.errors import ReopenNeededError, StoreError
+from eventstore.errors import ForkedError, ReopenNeededError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,8 @@ def patiently(look: Callable[[], T], passing: type[StoreError] = ReopenNeededErr
     for pause_s in PAUSES_S:
         try:
             return look()
+        except ForkedError:  # that does not pass
+            raise
         except passing:
             threading.Event().wait(pause_s)
     return look()
