@@ -38,6 +38,7 @@ class Child:
         self._rest = b""
         self._lines: list[str] = []
         self._code: int | None = None
+        self._explained: str | None = None
         with tempfile.TemporaryFile() as errors:
             self._errors = os.dup(errors.fileno())
         there, self._in = os.pipe()
@@ -53,6 +54,7 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._explained = self.errors
         for descriptor in (self._in, self._out, self._errors):
             os.close(descriptor)
 
@@ -100,6 +102,8 @@ class Child:
     @property
     def errors(self) -> str:
         """What it wrote to its standard error so far."""
+        if self._explained is not None:
+            return self._explained
         return os.pread(self._errors, 1 << 20, 0).decode(errors="replace")
 
     # -- ending ----------------------------------------------------------------------------------------------

@@ -112,11 +112,15 @@ def processes(store: str, lines: str, *, pause_ms: int = 500) -> None:
     with OrchestrationEngine(store, workers=2) as engine:
         enqueue(engine, tasks.job("long", lines, pause_ms=pause_ms))
         engine.subscribe("job.started", lambda _event, _position: say("ready"), after=0)
-        try:
-            JobScheduler(engine=engine).process(Queue("load", engine=engine))
-        except KeyboardInterrupt:
-            say("interrupted")
-            raise
+        runtime = engine.store.runtime
+
+        def tell_of_closing() -> None:
+            while runtime.accepting:
+                threading.Event().wait(0.005)
+            say("closing")
+
+        threading.Thread(target=tell_of_closing, daemon=True).start()
+        JobScheduler(engine=engine).process(Queue("load", engine=engine))
 
 
 def processes_for_ever(store: str, lines: str) -> None:

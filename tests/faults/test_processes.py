@@ -102,7 +102,7 @@ def test_ctrl_c_for_the_second_time_is_no_worse_than_a_kill(store: Path) -> None
     with run("processes_for_ever", store) as child:
         said = child.expect("ready")
         child.send(signal.SIGINT)
-        said += child.expect("interrupted")
+        said += child.expect("closing")
         begun_s = time.monotonic()
         child.send(signal.SIGINT)
         child.end()
