@@ -24,6 +24,10 @@ class Executor(Protocol):
     capacity: int
     """User functions that run at one time, at most."""
 
+    def hire(self) -> None:
+        """Have all workers there: once the main program has ended, Python may make no more threads."""
+        ...
+
     def blocking(self) -> contextlib.AbstractContextManager[None]:
         """Mark the calling worker as waiting for other work; `WouldDeadlockError` if none would be left."""
         ...
@@ -83,6 +87,12 @@ class ThreadExecutor:
             self._known[attempt.key] = None
             self._waiting.put(attempt)
             if len(self._threads) < self.capacity:
+                self._hire()
+
+    def hire(self) -> None:
+        """Make all threads now; later ones are made as they are needed."""
+        with self._lock:
+            for _ in range(self.capacity - len(self._threads)):
                 self._hire()
 
     def _hire(self) -> None:

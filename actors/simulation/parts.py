@@ -162,6 +162,9 @@ class SimExecutor:
         for end in list(self.finished.values()):
             self.report(end)
 
+    def hire(self) -> None:
+        """There is nobody to hire."""
+
     def blocking(self) -> contextlib.AbstractContextManager[None]:
         """No user code runs here that could wait."""
         return contextlib.nullcontext()

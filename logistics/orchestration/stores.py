@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MEMORY = ":memory:"
 DEFAULT_FOLDER = ".logistics"
+LOOK_S = 1.0
+"""How soon the end of a program notices that its engine has given up."""
 DEFAULT_WORKERS = max(4, os.cpu_count() or 1)
 DEFAULT_MAX_PAYLOAD = 1 << 20
 
@@ -79,7 +81,7 @@ class Store:
     def serve(self, server: object, queues: frozenset[str] | None) -> None:
         """Have queues served (None: all) until `unserve(server)`."""
         if isinstance(server, _Started):
-            STORES.heed_interrupts()
+            self._prepare_to_stay()
         with self._lock:
             self.servers[server] = queues
             self._apply()
@@ -92,7 +94,7 @@ class Store:
 
     def start_schedules(self, scheduler: object) -> None:
         """Have schedules fire until `stop_schedules(scheduler)`."""
-        STORES.heed_interrupts()
+        self._prepare_to_stay()
         with self._lock:
             self.schedulers.add(scheduler)
             self._apply()
@@ -102,6 +104,10 @@ class Store:
         with self._lock:
             self.schedulers.discard(scheduler)
             self._apply()
+
+    def _prepare_to_stay(self) -> None:
+        STORES.heed_interrupts()
+        self.runtime.executor.hire()
 
     def _apply(self) -> None:
         runtime = self.runtime
@@ -249,8 +255,8 @@ class Stores:
         interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt or self._interrupted
         try:
             for store in stores:
-                if store.busy and not interrupted:
-                    store.stopped.wait()
+                while store.busy and not interrupted and store.runtime.failed is None:
+                    store.stopped.wait(LOOK_S)
         except KeyboardInterrupt:
             interrupted = True
         for store in stores:

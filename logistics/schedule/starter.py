@@ -42,7 +42,7 @@ class Starter:
     def running(self) -> bool:
         """Whether it is started."""
         started = self._started
-        return started is not None and self in started[1].schedulers
+        return started is not None and self in started[1].schedulers and started[1].runtime.failed is None
 
     # -- starting ------------------------------------------------------------------------------------------
 

@@ -163,6 +163,16 @@ def test_closing_waits_for_what_runs_only_as_long_as_it_is_told() -> None:
     assert rig.executor.close(10)
 
 
+def test_workers_can_be_there_before_there_is_work() -> None:
+    executor = ThreadExecutor(
+        3, run=lambda _start: AttemptFinished(key=key("a"), outcome="ok"), report=lambda _end: None
+    )
+    executor.hire()
+    executor.hire()
+    assert len(executor._threads) == 3
+    executor.close(0)
+
+
 def test_the_last_worker_may_not_wait_for_others() -> None:
     executor = ThreadExecutor(
         2, run=lambda _start: AttemptFinished(key=key("a"), outcome="ok"), report=lambda _end: None
