@@ -407,7 +407,7 @@ class QueueState(FoldedState[Retired]):
         job = self.jobs[event.job_id]
         if job.missing and job.status is _PENDING:
             job.missing = 0
-            self.lines[job.queue].push(job)
+            self._stand_in_line(job)
             return
         self._leave(job, _PENDING)
         self._stand_in_line(job)

@@ -106,3 +106,15 @@ def test_a_queue_of_many_shares_what_its_jobs_have_in_common() -> None:
     assert a.queue is b.queue
     assert a.function is b.function
     assert a.retry is b.retry
+
+
+def test_a_restored_queue_starts_its_jobs_in_the_order_of_the_living_one() -> None:
+    bench = Bench()
+    bench.enqueue(spec("first"))
+    bench.enqueue(spec("waits", after=("first",)))
+    for name in ("next", "other"):
+        bench.enqueue(spec(name))
+    bench.finish("first")
+    living = [job.job_id for line in bench.state.lines.values() for job in line.ready()]
+    restored = QueueState.restore(bench.state.dump())
+    assert [job.job_id for line in restored.lines.values() for job in line.ready()] == living
