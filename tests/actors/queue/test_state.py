@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.queue.messages import CancelJob, JobStarted, JobStatus
+from actors.queue.state import QueueState
 from actors.simulation.checks import History
 from tests.actors.queue.bench import SECOND, START, Bench, folded, spec, through_image
 from tests.actors.queue.lives import STEPS, Life
