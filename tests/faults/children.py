@@ -20,6 +20,11 @@ LIMIT_S = 30.0
 """Longest life of a child; one that is still there then has failed."""
 
 
+def plain_environment() -> dict[str, str]:
+    """Return an environment in which no coverage is measured: that would handle signals and write files, too."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 class Process(Protocol):
     """What a child needs of whoever started it."""
 
@@ -156,6 +161,7 @@ class Interpreters:
             subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 cwd=ROOT,
+                env=plain_environment(),
                 stdin=there,
                 stdout=back,
                 stderr=errors,
@@ -185,6 +191,7 @@ class Nursery:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.nursery", str(theirs.fileno())],
                 cwd=ROOT,
+                env=plain_environment(),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

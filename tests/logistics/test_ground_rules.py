@@ -90,7 +90,7 @@ def run_child(script: str, *arguments: object, **environment: str) -> subprocess
 def test_every_error_is_one_of_ours_and_exported() -> None:
     for name in errors.__all__:
         error = getattr(errors, name)
-        assert issubclass(error, LogisticsError), name
+        assert issubclass(error, LogisticsError | Warning), name
         assert getattr(logistics, name) is error, name
 
 
