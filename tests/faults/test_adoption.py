@@ -40,7 +40,9 @@ def test_a_run_that_was_cut_off_is_gone_on_with_by_the_same_call(
     evidence = Evidence.of(store)
     evidence.check_executions(lines)
     (created,) = evidence.all(RunCreated)
-    assert [line for line in said if line.startswith("run ")] == [f"run {created.run_id} COMPLETED {lives > 1}"]
+    assert [line for line in said if line.startswith("run ")] == [
+        f"run {created.run_id} COMPLETED {lives > 1}"
+    ]
     assert len(evidence.all(RunCompleted)) == 1
     assert len(evidence.all(StepCompleted)) == STEPS
     assert min(1, lives - 1) <= len(evidence.all(RunAdopted)) <= lives - 1
