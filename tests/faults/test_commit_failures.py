@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from actors.queue.messages import (
     RetryPolicy,
     Unfinished,
 )
+from actors.runtime.errors import EngineClosedError
 from actors.runtime.events import EngineOpened
 from actors.runtime.messages import Event
 from actors.runtime.values import encode_call
@@ -355,6 +357,47 @@ def test_a_storm_of_failing_commits_loses_nothing_and_repeats_nothing(
 ) -> None:
     with sabotaged_engine(monkeypatch, log_type, tmp_path) as (engine, sabotage):
         storm(Failing(engine, sabotage, Fault.OK, tmp_path / "lines"), seed)
+
+
+@pytest.mark.parametrize("seed", range(scaled("STORMS", 4)))
+def test_closing_in_a_storm_and_opening_again_loses_nothing_and_repeats_nothing(
+    seed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    random = Random(seed)
+    lines = tmp_path / "lines"
+    acknowledged: set[str] = set()
+
+    def call(engine: OrchestrationEngine, name: str, enough: threading.Semaphore) -> None:
+        for number in count():
+            job_id = f"{name}-{number}"
+            try:
+                acknowledged.update(engine.send(EnqueueJobs(jobs=(tasks.job(job_id, lines, pause_ms=1),))))
+            except EngineClosedError:
+                return
+            except StoreError:
+                continue
+            enough.release()
+
+    for life in range(8):
+        with (
+            ThreadPoolExecutor(4) as pool,
+            sabotaged_engine(monkeypatch, SabotagedLmdb, tmp_path, workers=2) as (engine, sabotage),
+        ):
+            sabotage.plan = random_plan(Random(random.random()), before=0.05, after=0.05)
+            enough = threading.Semaphore(0)
+            callers = [pool.submit(call, engine, f"job-{life}-{index}", enough) for index in range(4)]
+            for _ in range(random.randrange(40)):
+                assert enough.acquire(timeout=PATIENCE_S)
+            engine.close(random.choice((0, 0.01, 1)))
+            for done in callers:
+                done.result(PATIENCE_S)
+        evidence = Evidence.of(tmp_path / "store")
+        evidence.check_executions(lines)
+        assert acknowledged <= evidence.history.jobs.keys(), "acknowledged and lost"
+    with sabotaged_engine(monkeypatch, SabotagedLmdb, tmp_path) as (engine, sabotage):
+        evidence = Failing(engine, sabotage, Fault.OK, lines).settle()
+        assert all(job.status in FINAL for job in evidence.history.jobs.values())
+        assert not any(error.startswith("Interrupted") for error in evidence.failed().values())
 
 
 def test_a_failure_in_one_engine_is_no_matter_of_another(
