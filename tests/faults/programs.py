@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -160,6 +161,7 @@ def forks(store: str, lines: str) -> None:
     enqueue(engine, tasks.job("before", lines))
     child = os.fork()
     if not child:
+        signal.alarm(20)  # it is nobody's child whom a test could end
         begun_s = time.monotonic()
         try:
             engine.send(EnqueueJobs(jobs=(tasks.job("child", lines),)))
