@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -271,43 +270,6 @@ def test_a_store_at_its_largest_size_says_so_and_goes_on_when_it_may_grow(
         assert insist(engine, failing.job(f"job-{number}")) == (f"job-{number}",)
         evidence = failing.settle()
         assert len(evidence.all(JobCompleted)) == number
-        assert "refused" not in evidence.history.jobs
-
-
-@pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
-def test_a_store_whose_files_are_taken_away_says_so_and_goes_on_when_they_are_back(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """F33: what is written into a deleted file is gone, so nothing is acknowledged from then on."""
-    with sabotaged_engine(monkeypatch, SabotagedLmdb, tmp_path) as (engine, sabotage):
-        failing = Failing(engine, sabotage, Fault.OK, tmp_path / "lines")
-        engine.send(failing.job("before"))
-        failing.settle()
-        file, elsewhere = tmp_path / "store" / name, tmp_path / name
-        shutil.move(file, elsewhere)
-        if name == "lock.mdb":
-            sabotage.reopening.clear()  # else a missing one is made anew at once, and rightly so
-        told: list[str] = []
-        numbers = count()
-
-        def refused() -> bool:
-            try:
-                engine.send(failing.job(f"job-{next(numbers)}"))  # it looks twice a second
-            except StoreError as error:
-                told.append(str(error))
-            return bool(told)
-
-        eventually(refused)
-        assert "deleted or replaced" in told[0]
-        if name == "data.mdb":
-            eventually(lambda: "missing or empty" in engine.health_check()["problem"])
-            with pytest.raises(StoreError, match="missing or empty"):
-                engine.send(failing.job("refused"))
-        shutil.move(elsewhere, file)
-        sabotage.reopening.set()
-        assert insist(engine, failing.job("after")) == ("after",)
-        evidence = failing.settle()
-        assert {"before", "after"} <= evidence.history.jobs.keys()
         assert "refused" not in evidence.history.jobs
 
 
