@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import Unfinished
-from actors.runtime.attempt import CURRENT, refuse_own_queue
+from actors.runtime.attempt import refuse_own_queue
+from logistics.orchestration.run import waiting
 
 if TYPE_CHECKING:
     from logistics.orchestration.engine import OrchestrationEngine
@@ -32,7 +32,7 @@ def wait_until_idle(engine: OrchestrationEngine, queue: str, *, timeout_s: float
     pause_s = FIRST_PAUSE_S
     runtime.watch.listen(changed)
     try:
-        with runtime.executor.blocking() if CURRENT.get(None) is runtime else nullcontext():
+        with waiting(engine):
             while engine.query("queue", Unfinished(queue=queue)):
                 left_s = LONGEST_PAUSE_S if deadline_s is None else deadline_s - time.monotonic()
                 if left_s <= 0:
