@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 import pykka
 
-from actors.runtime.errors import InternalError
+from actors.runtime.errors import InternalError, not_now
 from actors.runtime.journal import Item
 from actors.runtime.mailbox import Mailbox, refuse
 from actors.runtime.messages import (
@@ -24,7 +24,7 @@ from actors.runtime.messages import (
     TakeSnapshot,
 )
 from actors.runtime.wake import WakeAt
-from eventstore.errors import LogisticsError
+from eventstore.errors import LogisticsError, ReopenNeededError
 from eventstore.records import Record
 
 if TYPE_CHECKING:
@@ -179,7 +179,10 @@ class EventSourcedActor(pykka.ThreadingActor):
             return Decision()
         wanted = self.rules.lookups(self.state, message)
         if wanted:
-            context = context._replace(known=self._look_up(wanted))
+            try:
+                context = context._replace(known=self._look_up(wanted))
+            except ReopenNeededError as error:  # a commit has failed, and the journal is about to say so
+                raise not_now(error) from error
         return self.rules.decide(self.state, message, context)
 
     def pending(self, context: Context) -> Decision:

@@ -14,7 +14,7 @@ from pykka import ActorDeadError
 
 from actors.runtime.directory import Directory
 from actors.runtime.effects import Acknowledge, CancelAttempt, ReportUnacknowledged, StartAttempt
-from actors.runtime.errors import BusyError, EngineClosedError
+from actors.runtime.errors import BusyError, EngineClosedError, not_now
 from actors.runtime.events import EngineClosed, EngineOpened
 from actors.runtime.fold import fold
 from actors.runtime.journal import HOLD_S, Journal
@@ -214,11 +214,7 @@ class Runtime:
         if self._capacity is not None:
             msg = "the engine is closed"
             raise EngineClosedError(msg)
-        msg = (
-            f"the store cannot be written just now ({self.trouble}); nothing was changed, "
-            "the engine comes back by itself"
-        )
-        raise StoreError(msg, remedy="Try again in a moment.") from self.trouble
+        raise not_now(self.trouble) from self.trouble
 
     def nudge(self, *actors: str) -> None:
         """Have actors look again: something outside their state changed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventstore.errors import LogisticsError
+from eventstore.errors import LogisticsError, StoreError
 
 
 class EngineClosedError(LogisticsError):
@@ -31,3 +31,11 @@ class ConflictingIdError(LogisticsError, ValueError):
 
 class WouldDeadlockError(LogisticsError, RuntimeError):
     """Waiting here would never end: every worker would be waiting and none left to do the work."""
+
+
+def not_now(why: object) -> StoreError:
+    """Return what to say while the engine comes back from a failed commit."""
+    return StoreError(
+        f"the store cannot be used just now ({why}); nothing was changed, the engine comes back by itself",
+        remedy="Try again in a moment.",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from actors.runtime.errors import not_now
 from eventstore.errors import ForkedError, ReopenNeededError, StoreError
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def patiently(look: Callable[[], T], passing: type[StoreError] = ReopenNeededErr
             raise
         except passing:
             threading.Event().wait(pause_s)
-    return look()
+    try:
+        return look()
+    except ReopenNeededError as error:
+        raise not_now(error) from error
 
 
 def history(engine: OrchestrationEngine, entity: str) -> list[Event]:

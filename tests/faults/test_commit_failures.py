@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +31,7 @@ from actors.runtime.events import EngineOpened
 from actors.runtime.messages import Event
 from actors.runtime.values import encode_call
 from actors.workflow.messages import GetTotals, Plan, PlanStep, RunStatus, StartRun
-from eventstore.errors import OutcomeUnknownError, StoreError
+from eventstore.errors import OutcomeUnknownError, ReopenNeededError, StoreError
 from eventstore.faulty_log import Fault, random_plan
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.queue import Queue
@@ -224,6 +226,47 @@ def test_an_engine_comes_back_however_often_commits_fail(failing: Failing) -> No
     assert failing.engine.store.runtime.failed is None
 
 
+def test_a_command_between_a_failed_commit_and_the_rebuild_is_told_to_try_again(failing: Failing) -> None:
+    """The log refuses reads by then, and an actor that reads in it has not been dropped yet.
+
+    If what failed was another actor's, nothing of its own is in flight, and its answer leaves at once (F33).
+    """
+    failing.engine.send(failing.job("before"))
+    failing.settle()
+    told: list[BaseException] = []
+    noticed, asked = threading.Event(), threading.Event()
+
+    class Hold(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "a commit failed" in record.getMessage():
+                noticed.set()
+                assert asked.wait(PATIENCE_S)
+
+    def ask() -> None:
+        assert noticed.wait(PATIENCE_S)
+        try:
+            failing.engine.send(failing.job("late"))
+        except StoreError as error:
+            told.append(error)
+        asked.set()
+
+    hold, asking = Hold(), threading.Thread(target=ask)
+    logging.getLogger("logistics.journal").addHandler(hold)
+    try:
+        asking.start()
+        failing.sabotage.fail("session.created", failing.fault)
+        with pytest.raises(OutcomeUnknownError):
+            failing.engine.create_session()
+        asking.join(PATIENCE_S)
+    finally:
+        logging.getLogger("logistics.journal").removeHandler(hold)
+    assert [type(error) for error in told] == [StoreError], told
+    assert "nothing was changed" in str(told[0])
+    assert "try again" in told[0].remedy.lower()
+    assert insist(failing.engine, failing.job("late")) == ("late",)
+    failing.settle()
+
+
 def test_the_barrier_may_fail_too(failing: Failing) -> None:
     failing.sabotage.fail("engine.opened", failing.fault, times=3)
     failing.sabotage.fail("job.enqueued", failing.fault)
@@ -270,6 +313,45 @@ def test_a_store_at_its_largest_size_says_so_and_goes_on_when_it_may_grow(
         assert insist(engine, failing.job(f"job-{number}")) == (f"job-{number}",)
         evidence = failing.settle()
         assert len(evidence.all(JobCompleted)) == number
+        assert "refused" not in evidence.history.jobs
+
+
+@pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
+def test_a_store_whose_files_are_taken_away_says_so_and_goes_on_when_they_are_back(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F33: what is written into a deleted file is gone, so nothing is acknowledged from then on."""
+    with sabotaged_engine(monkeypatch, SabotagedLmdb, tmp_path) as (engine, sabotage):
+        failing = Failing(engine, sabotage, Fault.OK, tmp_path / "lines")
+        engine.send(failing.job("before"))
+        failing.settle()
+        file, elsewhere = tmp_path / "store" / name, tmp_path / name
+        shutil.move(file, elsewhere)
+        if name == "lock.mdb":
+            sabotage.reopening.clear()  # else a missing one is made anew at once, and rightly so
+        told: list[StoreError] = []
+        numbers = count()
+
+        def refused() -> bool:
+            try:
+                engine.send(failing.job(f"job-{next(numbers)}"))  # it looks twice a second
+            except StoreError as error:
+                told.append(error)
+            return bool(told)
+
+        eventually(refused)
+        assert not isinstance(told[0], ReopenNeededError)
+        # It may have been a job's end, not this command, that was to be written into the void.
+        assert "deleted or replaced" in caplog.text
+        if name == "data.mdb":
+            eventually(lambda: "missing or empty" in engine.health_check()["problem"])
+            with pytest.raises(StoreError, match="missing or empty"):
+                engine.send(failing.job("refused"))
+        shutil.move(elsewhere, file)
+        sabotage.reopening.set()
+        assert insist(engine, failing.job("after")) == ("after",)
+        evidence = failing.settle()
+        assert {"before", "after"} <= evidence.history.jobs.keys()
         assert "refused" not in evidence.history.jobs
 
 
