@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
 
@@ -42,6 +42,13 @@ COMMAND_TIMEOUT_S = 300.0
 """How long a command waits for its answer before it gives up; it may still be carried out."""
 MAX_WORKERS = 10_000
 MAX_PAYLOAD = 1 << 30
+
+
+class Stoppable(Protocol):
+    """A scheduler that can be started and stopped."""
+
+    def stop(self) -> None:
+        """Stop it; stopping twice is fine."""
 
 
 class OrchestrationEngine:
@@ -94,6 +101,8 @@ class OrchestrationEngine:
         self._owns = owns
         self._closed = False
         self._subscriptions = Subscriptions(store.runtime)
+        self.started: set[Stoppable] = set()
+        """Schedulers that were started through this handle: they stop with it."""
 
     @classmethod
     def borrow(cls, store: Store) -> OrchestrationEngine:
@@ -131,13 +140,16 @@ class OrchestrationEngine:
     def close(self, grace: Duration = 10) -> None:
         """Give the handle back; a second call does nothing.
 
-        The last handle stops taking work, waits `grace` seconds for running functions, interrupts the rest at
-        nobody's charge, and closes the store.
+        Schedulers that were started through it are stopped. The last handle stops taking work, waits `grace`
+        seconds for running functions, interrupts the rest at nobody's charge, and closes the store.
         """
         grace_s = duration_us("grace", grace) / 1e6
         if not self._closed:
             self._closed = True
             self._subscriptions.close()
+            if self._store.runtime.is_here:
+                for scheduler in tuple(self.started):
+                    scheduler.stop()
             if self._owns:
                 STORES.release(self._store, grace_s)
 

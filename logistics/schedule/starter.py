@@ -57,6 +57,7 @@ class Starter:
             if self._started is not None and self._started[1] is not store:
                 self._started[1].stop_schedules(self)
             self._started = engine, store
+            engine.started.add(self)
             self._stopped.clear()
             store.start_schedules(self)
 
@@ -65,8 +66,10 @@ class Starter:
         with self._lock:
             started, self._started = self._started, None
             self._stopped.set()
-        if started is not None and self in started[1].schedulers:
-            started[1].stop_schedules(self)
+        if started is not None:
+            started[0].started.discard(self)
+            if self in started[1].schedulers:
+                started[1].stop_schedules(self)
 
     def run_forever(self) -> None:
         """Start, and return when somebody calls `stop()`, presses Ctrl-C, or sends SIGTERM.

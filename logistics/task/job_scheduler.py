@@ -34,7 +34,7 @@ class JobScheduler:
         """Use `engine`, or the default engine."""
         self._given = engine
         self._key: object | None = None
-        self._store: Store | None = None
+        self._at: tuple[OrchestrationEngine, Store] | None = None
         """Where this was started: stopping must not open an engine."""
         self._lock = threading.Lock()
 
@@ -77,23 +77,26 @@ class JobScheduler:
         names = frozenset(
             queue.name if isinstance(queue, Queue) else check_name("queue", queue) for queue in queues
         )
-        store = self.engine.store
+        engine = self.engine
+        store = engine.store
         with self._lock:
             if self._key is None:
                 self._key = started()
                 self._served: frozenset[str] | None = frozenset()
             everything = not names or self._served is None
             self._served = None if everything else (self._served or frozenset()) | names
-            self._store = store
+            self._at = engine, store
+            engine.started.add(self)
             store.serve(self._key, self._served)
 
     def stop(self) -> None:
         """Serve no more; what runs goes on to its end. Stopping twice is fine."""
         with self._lock:
             key, self._key = self._key, None
-            store, self._store = self._store, None
-        if key is not None and store is not None:
-            store.unserve(key)
+            at, self._at = self._at, None
+        if key is not None and at is not None:
+            at[0].started.discard(self)
+            at[1].unserve(key)
 
     def add_job(self, job: Job) -> str:
         """Put a job on the queue named "default"; return its id."""

@@ -233,7 +233,7 @@ def test_a_command_between_a_failed_commit_and_the_rebuild_is_told_to_try_again(
     """
     failing.engine.send(failing.job("before"))
     failing.settle()
-    told: list[BaseException] = []
+    told: list[StoreError] = []
     noticed, asked = threading.Event(), threading.Event()
 
     class Hold(logging.Handler):

@@ -10,6 +10,8 @@ import pytest
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 
 if TYPE_CHECKING:
@@ -78,3 +80,21 @@ def test_a_job_that_outlives_its_engine_is_not_given_the_default_engine(
     finally:
         CURRENT.reset(token)
     assert not (tmp_path / "default").exists()
+
+
+@pytest.mark.parametrize("make", [JobScheduler, CronScheduler])
+def test_closing_a_handle_stops_what_was_started_through_it_and_nothing_else(
+    make: type[JobScheduler | CronScheduler], tmp_path: Path
+) -> None:
+    with OrchestrationEngine(tmp_path / "store") as first:
+        second = OrchestrationEngine(tmp_path / "store")
+        theirs, ours = make(engine=second), make(engine=first)
+        theirs.start()
+        ours.start()
+        store = first.store
+        second.close()
+        assert len(store.servers) + len(store.schedulers) == 1
+        assert store.busy
+        ours.stop()
+        assert not store.busy
+        assert not first.started
