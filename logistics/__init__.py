@@ -6,6 +6,7 @@ import logging
 
 from actors.queue.messages import JobStatus
 from actors.runtime.attempt import AttemptContext
+from actors.workflow.condition import ConditionError
 from actors.workflow.messages import RunStatus, SessionStatus, StepStatus
 from logistics.errors import (
     BindingError,
@@ -67,6 +68,7 @@ __all__ = [
     "AttemptContext",
     "BindingError",
     "BusyError",
+    "ConditionError",
     "ConfigError",
     "ConflictingIdError",
     "CorruptStoreError",

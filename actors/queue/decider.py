@@ -325,7 +325,15 @@ def _finished(state: QueueState, message: AttemptFinished, context: Context, dec
         _stale(state, message, context, decision)
         return
     if message.outcome == "ok":
-        complete(state, job, context, decision, result=message.result, run_us=message.run_us)
+        complete(
+            state,
+            job,
+            context,
+            decision,
+            result=message.result,
+            run_us=message.run_us,
+            note=message.note,
+        )
     elif message.outcome == "error":
         fail(state, job, context, decision, error=message.error, traceback=message.traceback)
     elif message.outcome == "unresolved":

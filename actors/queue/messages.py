@@ -65,10 +65,26 @@ class Input(Data, frozen=True):
     kind: str
     """`step`: the result of the job `source`; `param`: the run's parameter `source`; `ctx`: the attempt's
     context; `ref-step` and `ref-param`: named in a `{{…}}` reference as `parameter`, not passed themselves;
-    `ref`: nothing is named, but the arguments have doubled braces to undo."""
+    `ref`: nothing is named, but the arguments have doubled braces to undo; `none` and `ref-none`: the step
+    that it came from has no output, so it is None."""
     source: str
     positional: bool = False
     """Passed by position, behind the constants."""
+
+
+NOTE_SKIP = b"-"
+"""A worker's note to the owner of a step: its condition does not hold."""
+
+
+class StepWork(Data, frozen=True):
+    """What a worker does for a step beside calling its function."""
+
+    when: str = ""
+    """An expression (`actors.workflow.condition`): unless it is true, the function is not called."""
+    when_function: str = ""
+    """A function instead of an expression."""
+    when_inputs: tuple[Input, ...] = ()
+    """What the expression refers to, or what the function gets."""
 
 
 class JobSpec(Data, frozen=True):
@@ -89,6 +105,8 @@ class JobSpec(Data, frozen=True):
     inputs: tuple[Input, ...] = ()
     after: tuple[str, ...] = ()
     """Jobs that must have completed before this one starts."""
+    work: StepWork | None = None
+    """What is out of the ordinary about a step; None for nothing."""
 
 
 class JobView(Data, frozen=True):
@@ -278,6 +296,8 @@ class JobEnded(Message, frozen=True, tag="job.ended"):
     error: str
     attempts: int
     ended_us: int
+    note: bytes = b""
+    """What the worker tells the owner beside the result; empty for nothing."""
 
 
 # -- events --------------------------------------------------------------------------------------------
@@ -351,6 +371,8 @@ class JobCompleted(JobEvent, frozen=True, tag="job.completed"):
     result: bytes
     at_us: int
     run_us: int
+    note: bytes = b""
+    """For the job's owner: what it has to know of the result without reading it."""
 
 
 class JobRetrying(JobEvent, frozen=True, tag="job.retrying"):

@@ -37,11 +37,18 @@ ENDINGS: Mapping[type[Event], JobStatus] = MappingProxyType(
 
 
 def complete(
-    state: QueueState, job: Job, context: Context, decision: Decision, *, result: bytes, run_us: int
+    state: QueueState,
+    job: Job,
+    context: Context,
+    decision: Decision,
+    *,
+    result: bytes,
+    run_us: int,
+    note: bytes = b"",
 ) -> None:
     """Record a success, tell the owner, and let go what waited for this job."""
-    decision.emit(JobCompleted(job.job_id, job.attempt, result, context.now_us, run_us), job.owner)
-    tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.charged + 1)
+    decision.emit(JobCompleted(job.job_id, job.attempt, result, context.now_us, run_us, note), job.owner)
+    tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.charged + 1, note=note)
     for other in state.dependents.get(job.job_id, ()):
         waiting = state.jobs.get(other)
         if waiting is None or not waiting.missing:
@@ -131,11 +138,18 @@ def interrupt(
 
 
 def tell_end(
-    job: Job, status: JobStatus, error: str, context: Context, decision: Decision, *, charged: int
+    job: Job,
+    status: JobStatus,
+    error: str,
+    context: Context,
+    decision: Decision,
+    *,
+    charged: int,
+    note: bytes = b"",
 ) -> None:
     """Tell the owner of a job, if it has one, that it has ended."""
     if job.owner:
-        retired = Retired(job.digest, status, job.attempt, charged, error, context.now_us)
+        retired = Retired(job.digest, status, job.attempt, charged, error, context.now_us, note)
         tell_owner(job.owner, job.job_id, retired, decision)
 
 
@@ -150,6 +164,7 @@ def tell_owner(owner: str, job_id: str, retired: Retired, decision: Decision) ->
             error=retired.error,
             attempts=retired.charged,
             ended_us=retired.ended_us,
+            note=retired.note,
         ),
     )
 
@@ -171,4 +186,5 @@ def retired_of(known: Known) -> Retired | None:
     error = (
         "" if isinstance(end, JobCompleted) else end.reason if isinstance(end, JobCancelled) else end.error
     )
-    return Retired(first.digest, ENDINGS[type(end)], end.attempt, charged, error, end.at_us)
+    note = end.note if isinstance(end, JobCompleted) else b""
+    return Retired(first.digest, ENDINGS[type(end)], end.attempt, charged, error, end.at_us, note)

@@ -175,6 +175,7 @@ class Retired(msgspec.Struct, frozen=True, gc=False):
     charged: int
     error: str
     ended_us: int
+    note: bytes = b""
 
 
 class QueueState(FoldedState[Retired]):
@@ -397,11 +398,11 @@ class QueueState(FoldedState[Retired]):
             if not waiting:
                 del self.unresolved[job.function]
 
-    def _end(self, job: Job, status: JobStatus, at_us: int, error: str = "") -> None:
+    def _end(self, job: Job, status: JobStatus, at_us: int, error: str = "", note: bytes = b"") -> None:
         self._leave(job, status)
         del self.jobs[job.job_id]
         self.dependents.pop(job.job_id, None)
-        self.retire(job.job_id, Retired(job.digest, status, job.attempt, job.charged, error, at_us))
+        self.retire(job.job_id, Retired(job.digest, status, job.attempt, job.charged, error, at_us, note))
 
     def _on_ready(self, event: JobReady) -> None:
         job = self.jobs[event.job_id]
@@ -439,7 +440,7 @@ class QueueState(FoldedState[Retired]):
         if job.job_id in self.running:
             known = self.run_us.get(job.function, event.run_us)
             self.run_us[job.function] = max(event.run_us, (known * 7 + event.run_us) // 8)
-        self._end(job, JobStatus.COMPLETED, event.at_us)
+        self._end(job, JobStatus.COMPLETED, event.at_us, note=event.note)
 
     def _on_retrying(self, event: JobRetrying) -> None:
         job = self.jobs[event.job_id]

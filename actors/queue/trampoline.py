@@ -6,27 +6,34 @@ import asyncio
 import inspect
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from actors.queue.messages import FunctionsKnown, JobCompleted, JobEnqueued
+import msgspec
+
+from actors.queue.messages import NOTE_SKIP, FunctionsKnown, JobCompleted, JobEnqueued
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.functions import UnresolvedFunctionError
-from actors.runtime.values import convert_call, decode_call, decode_value, encode_result
+from actors.runtime.values import convert_call, decode_call, decode_value, encode_call, encode_result
+from actors.workflow.condition import parse
 from actors.workflow.messages import RunCreated
 from eventstore.errors import CorruptStoreError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.queue.messages import Input, JobSpec
+    from actors.queue.messages import Input, JobSpec, StepWork
     from actors.runtime.effects import StartAttempt
     from actors.runtime.engine import Runtime
     from actors.runtime.functions import FunctionRegistry
 
 TRACEBACK_LIMIT = 20
 """Frames of a traceback that are kept, the innermost ones."""
+NO_RESULT = encode_result(None)
+NO_ARGUMENTS = encode_call((), {})
+
+_Values: TypeAlias = "tuple[dict[str, Any], dict[str, Any], list[tuple[Input, Any]]]"
 
 
 class Trampoline:
@@ -42,6 +49,15 @@ class Trampoline:
         started_us = self._runtime.clock.now_us()
         try:
             spec = self._spec(start.key.job_id)
+            if spec.work is not None and not self._is_to_run(spec.work, spec, start):
+                return AttemptFinished(
+                    key=start.key,
+                    outcome="ok",
+                    result=NO_RESULT,
+                    started_us=started_us,
+                    correlation=start.correlation,
+                    note=NOTE_SKIP,
+                )
             function = self._functions.resolve(spec.function)
             args, kwargs = self._arguments(spec, function, start)
         except UnresolvedFunctionError as error:
@@ -125,6 +141,16 @@ class Trampoline:
             raise CorruptStoreError(msg)
         return self._runtime.codec.decode(stored.record)
 
+    def _is_to_run(self, work: StepWork, spec: JobSpec, start: StartAttempt) -> bool:
+        """Whether the condition of a step holds."""
+        given = msgspec.structs.replace(spec, inputs=work.when_inputs, payload=NO_ARGUMENTS)
+        if work.when:
+            steps, params, _ = self._values(given, start)
+            return parse(work.when).holds(steps, params)
+        function = self._functions.resolve(work.when_function)
+        args, kwargs = self._arguments(given, function, start)
+        return bool(function(*args, **kwargs))
+
     def _arguments(self, spec: JobSpec, function: Callable[..., Any], start: StartAttempt) -> tuple[Any, Any]:
         if not spec.inputs:
             args, kwargs = decode_call(spec.payload, function)
@@ -133,23 +159,32 @@ class Trampoline:
                 kwargs[CONTEXT_PARAMETER] = AttemptContext(start.key, spec.name, spec.owner)
             return args, kwargs
         args, kwargs = decode_call(spec.payload)
+        steps, params, values = self._values(spec, start)
+        if any(given.kind.startswith("ref") for given in spec.inputs):
+            args, kwargs = substitute(args, steps, params), substitute(kwargs, steps, params)
+        return _filled(function, args, kwargs, values)
+
+    def _values(self, spec: JobSpec, start: StartAttempt) -> _Values:
+        """Return what references mean, outputs and run parameters, and what is passed itself."""
         steps: dict[str, Any] = {}
         params: dict[str, Any] = {}
         values: list[tuple[Input, Any]] = []
         for given in spec.inputs:
             if given.kind == "step":
                 values.append((given, self._output(given.source)))
+            elif given.kind == "none":
+                values.append((given, None))
             elif given.kind == "param":
                 values.append((given, self._params(spec)[given.source]))
             elif given.kind == "ref-step":
                 steps[given.parameter] = self._output(given.source)
+            elif given.kind == "ref-none":
+                steps[given.parameter] = None
             elif given.kind == "ref-param":
                 params[given.parameter] = self._params(spec)[given.source]
             elif given.kind == "ctx":
                 values.append((given, AttemptContext(start.key, spec.name, spec.owner)))
-        if any(given.kind.startswith("ref") for given in spec.inputs):
-            args, kwargs = substitute(args, steps, params), substitute(kwargs, steps, params)
-        return _filled(function, args, kwargs, values)
+        return steps, params, values
 
     def _output(self, job_id: str) -> Any:
         history = self._runtime.log.history(f"job:{job_id}", upto=self._runtime.journal.watermark)

@@ -225,6 +225,7 @@ class Reference(NamedTuple):
     name: str
 
 
+_FORMS: Final = "{{step.output}} or {{params.name}}"
 # Doubled braces first, so that they are never the beginning of a reference.
 _TOKENS: Final = re.compile(r"\{\{\{\{|\}\}\}\}|\{\{([^{}]*)\}\}|\{\{")
 
@@ -255,6 +256,14 @@ def substitute(value: Any, outputs: Mapping[str, Any], params: Mapping[str, Any]
         return source[reference.name]
 
     return _replaced(value, look_up)
+
+
+def parse_reference(text: str) -> Reference:
+    """What a text that is nothing but one reference refers to; raises `BindingError`."""
+    token = _TOKENS.fullmatch(text)
+    if token is None or token[1] is None:
+        raise BindingError([f"{text!r} is no reference: expected {_FORMS}"])
+    return _reference(token)
 
 
 def _names(value: Any, kind: str) -> frozenset[str]:
@@ -295,8 +304,7 @@ def _reference(token: re.Match[str]) -> Reference:
     if dot and name and attribute == "output":
         return Reference("step", name)
     found = f"{token.group()!r} in {token.string!r} is no reference"
-    forms = "{{step.output}} or {{params.name}}"
-    raise BindingError([f"{found}: expected {forms}; double the braces to mean them"])
+    raise BindingError([f"{found}: expected {_FORMS}; double the braces to mean them"])
 
 
 def _replaced(value: Any, look_up: Callable[[Reference], Any]) -> Any:

@@ -54,3 +54,5 @@ class AttemptFinished(Message, frozen=True, tag="attempt.finished"):
     run_us: int = 0
     """How long the function ran, microseconds of the monotonic clock."""
     correlation: str = ""
+    note: bytes = b""
+    """Passed on to the job's owner, recorded with the result; empty for nothing."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
-
-from actors.queue.messages import STEPS, CancelOwned, EnqueueJobs, JobEnded, JobSpec, JobStatus
+from actors.queue.messages import NOTE_SKIP, CancelOwned, EnqueueJobs, JobEnded, JobStatus
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Message
+from actors.workflow.checks import check_plan, is_index
 from actors.workflow.messages import (
     WORKFLOW_EVENTS,
     AdoptRun,
@@ -31,37 +30,25 @@ from actors.workflow.messages import (
     ProjectUpdated,
     ProjectView,
     RunAdopted,
-    RunCancelled,
-    RunCompleted,
     RunCreated,
-    RunFailed,
     RunStatus,
     RunView,
     SessionClosed,
     SessionCreated,
     SessionStatus,
     StartRun,
-    StepCancelled,
-    StepCompleted,
-    StepFailed,
-    StepScheduled,
-    StepSkipped,
     StepStatus,
     UpdateProject,
     WorkflowDefined,
     WorkflowDeleted,
 )
+from actors.workflow.progress import Advance, step_job
 from actors.workflow.state import Graph, Run, SupervisorState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from actors.runtime.messages import Event
-    from actors.workflow.messages import Plan, PlanStep
-
-
-INDEX_LENGTH = 9
-"""Digits of a step's index."""
 
 
 class SupervisorRules:
@@ -117,65 +104,6 @@ class SupervisorRules:
 # -- runs ------------------------------------------------------------------------------------------------------
 
 
-def step_job(run: Run, index: int) -> JobSpec:
-    """Return the job of a step: the same one however often it is asked for (R9)."""
-    step = run.graph.plan.steps[index]
-    inputs = tuple(
-        msgspec.structs.replace(given, source=run.job_id(int(given.source)))
-        if "step" in given.kind
-        else given
-        for given in step.inputs
-    )
-    return JobSpec(
-        job_id=run.job_id(index),
-        queue=step.queue or STEPS,
-        name=f"{run.workflow}.{step.name}",
-        function=step.function,
-        payload=step.payload,
-        priority=step.priority,
-        retry=step.retry,
-        owner=f"run:{run.run_id}",
-        inputs=inputs,
-    )
-
-
-def check_plan(plan: Plan) -> None:
-    """Refuse a plan that is no graph. The façade names cycles to its users; this is the last line."""
-    missing = [len(step.depends_on) for step in plan.steps]
-    dependents: list[list[int]] = [[] for _ in plan.steps]
-    for index, step in enumerate(plan.steps):
-        for other in step.depends_on:
-            if not 0 <= other < len(plan.steps):
-                msg = f"step {step.name!r} depends on step {other}, of {len(plan.steps)}"
-                raise InputError(msg)
-            dependents[other].append(index)
-        _check_inputs(step, len(plan.steps))
-    ready = [index for index, count in enumerate(missing) if not count]
-    done = 0
-    while ready:
-        done += 1
-        for dependent in dependents[ready.pop()]:
-            missing[dependent] -= 1
-            if not missing[dependent]:
-                ready.append(dependent)
-    if done < len(plan.steps):
-        stuck = sorted(step.name for step, count in zip(plan.steps, missing, strict=True) if count)
-        msg = f"the steps {stuck} depend on each other in a circle"
-        raise InputError(msg)
-
-
-def _check_inputs(step: PlanStep, count: int) -> None:
-    for given in step.inputs:
-        source = given.source
-        if "step" in given.kind and not (_is_index(source) and int(source) < count):
-            msg = f"step {step.name!r} takes {given.parameter!r} from step {source!r}, of {count}"
-            raise InputError(msg)
-
-
-def _is_index(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= INDEX_LENGTH
-
-
 def _start(state: SupervisorState, message: StartRun, context: Context, decision: Decision) -> None:
     decision.answer(message.run_id)
     if _is_repeated(state, message, context):
@@ -207,11 +135,7 @@ def _start(state: SupervisorState, message: StartRun, context: Context, decision
             message.project,
         )
     )
-    if plan.steps:
-        roots = [index for index, step in enumerate(plan.steps) if not step.depends_on]
-        _schedule(Run(run_id, graph, message.params), roots, context, decision)
-    else:
-        decision.emit(RunCompleted(run_id, context.epoch, now_us))
+    Advance(Run(run_id, graph, message.params), context, decision).begin()
 
 
 def _is_repeated(state: SupervisorState, message: StartRun, context: Context) -> bool:
@@ -235,15 +159,6 @@ def _is_repeated(state: SupervisorState, message: StartRun, context: Context) ->
     return True
 
 
-def _schedule(run: Run, steps: Iterable[int], context: Context, decision: Decision) -> None:
-    specs = []
-    for index in steps:
-        decision.emit(StepScheduled(run.run_id, index, context.now_us))
-        specs.append(step_job(run, index))
-    if specs:
-        decision.tell("queue", EnqueueJobs(jobs=tuple(specs), fresh=True))
-
-
 def _adopt(state: SupervisorState, message: AdoptRun, context: Context, decision: Decision) -> None:
     for run_id, epoch in state.adoptable.get((message.workflow, message.params), {}).items():
         if epoch != context.epoch:
@@ -254,7 +169,7 @@ def _adopt(state: SupervisorState, message: AdoptRun, context: Context, decision
 
 def _job_ended(state: SupervisorState, message: JobEnded, context: Context, decision: Decision) -> None:
     run_id, _, text = message.job_id.rpartition(".")
-    if not _is_index(text):
+    if not is_index(text):
         return  # no step has such a job: whoever enqueued it made up an owner
     step = int(text)
     if message.job_id in state.cancelling:
@@ -263,59 +178,22 @@ def _job_ended(state: SupervisorState, message: JobEnded, context: Context, deci
     run = state.runs.get(run_id)
     if run is None or step >= len(run.steps) or run.steps[step] is not StepStatus.RUNNING:
         return  # said again: known
-    if message.status == JobStatus.COMPLETED:
-        _step_succeeded(run, step, message, context, decision)
+    advance = Advance(run, context, decision)
+    if message.status != JobStatus.COMPLETED:
+        error = message.error or f"its job was {message.status}"
+        advance.failed(step, message.attempts, error, message.ended_us)
+    elif message.note == NOTE_SKIP:
+        advance.skipped(step, because=step)
     else:
-        _step_failed(run, step, message, context, decision)
-
-
-def _step_succeeded(run: Run, step: int, message: JobEnded, context: Context, decision: Decision) -> None:
-    decision.emit(StepCompleted(run.run_id, step, message.attempts, message.ended_us))
-    ready = [
-        index
-        for index in run.graph.dependents[step]
-        if run.missing[index] == 1 and run.steps[index] is StepStatus.PENDING
-    ]
-    _schedule(run, ready, context, decision)
-    if run.left == 1:
-        _end(run, run.error, context, decision)
-
-
-def _step_failed(run: Run, step: int, message: JobEnded, context: Context, decision: Decision) -> None:
-    """Record the failure and skip, without recursion, everything that needed this step."""
-    error = message.error or f"its job was {message.status}"
-    decision.emit(StepFailed(run.run_id, step, message.attempts, error, message.ended_us))
-    skipped: set[int] = set()
-    stack = [step]
-    while stack:
-        because = stack.pop()
-        for index in run.graph.dependents[because]:
-            if run.steps[index] is StepStatus.PENDING and index not in skipped:
-                skipped.add(index)
-                stack.append(index)
-                decision.emit(StepSkipped(run.run_id, index, because, context.now_us))
-    if run.left == 1 + len(skipped):
-        _end(run, run.error or f"step {run.graph.plan.steps[step].name!r} failed: {error}", context, decision)
-
-
-def _end(run: Run, error: str, context: Context, decision: Decision) -> None:
-    if error:
-        decision.emit(RunFailed(run.run_id, context.epoch, error, context.now_us))
-    else:
-        decision.emit(RunCompleted(run.run_id, context.epoch, context.now_us))
+        advance.completed(step, message.attempts, message.ended_us)
+    advance.conclude()
 
 
 def _cancel(state: SupervisorState, message: CancelRun, context: Context, decision: Decision) -> None:
     run = state.runs.get(message.run_id)
     decision.answer(run is not None)
-    if run is None:
-        return
-    for step, status in enumerate(run.steps):
-        if status in (StepStatus.PENDING, StepStatus.RUNNING):
-            decision.emit(StepCancelled(run.run_id, step, context.now_us))
-        if status is StepStatus.RUNNING:
-            decision.tell("queue", CancelOwned(job_id=run.job_id(step), owner=f"run:{run.run_id}"))
-    decision.emit(RunCancelled(run.run_id, context.epoch, context.now_us))
+    if run is not None:
+        Advance(run, context, decision).cancel()
 
 
 def _get_run(state: SupervisorState, message: GetRun, _context: Context, decision: Decision) -> None:

@@ -42,6 +42,22 @@ class SessionStatus(StrEnum):
     COMPLETED = "COMPLETED"
 
 
+class StepOptions(Data, frozen=True):
+    """What is out of the ordinary about a step."""
+
+    required: bool = True
+    """Whether the run has failed if it fails."""
+    on_failure: str = "skip"
+    """Without its output, what depends on it is skipped (`skip`) or goes on with None (`continue`); `stop`: its
+    failure also stops everything else."""
+    last: bool = False
+    """Begun when all others have ended, however that was."""
+    when: str = ""
+    """A condition; unless it holds, the step is skipped."""
+    when_function: str = ""
+    when_inputs: tuple[Input, ...] = ()
+
+
 class PlanStep(Data, frozen=True):
     """One step, ready to run: its function is named, its inputs are known."""
 
@@ -57,6 +73,8 @@ class PlanStep(Data, frozen=True):
     queue: str = ""
     """Empty: the engine's own queue for steps."""
     priority: int = 0
+    options: StepOptions | None = None
+    """None for an ordinary step."""
 
 
 class Plan(Data, frozen=True):
@@ -299,10 +317,11 @@ class StepFailed(RunEvent, frozen=True, tag="step.failed"):
 
 
 class StepSkipped(RunEvent, frozen=True, tag="step.skipped"):
-    """A step will not run, because one that it needs did not succeed."""
+    """A step will not run, because one that it needs did not succeed, or its own condition does not hold."""
 
     step: int
     because: int
+    """The other step, or the step itself if it was its condition."""
     at_us: int
 
 
@@ -310,6 +329,14 @@ class StepCancelled(RunEvent, frozen=True, tag="step.cancelled"):
     """A step will not run, or its result is not wanted any more."""
 
     step: int
+    at_us: int
+
+
+class RunEnding(RunEvent, frozen=True, tag="run.ending"):
+    """Its steps have ended, and so it will end like this, after what is to be done whatever happened."""
+
+    status: str
+    error: str
     at_us: int
 
 
@@ -411,6 +438,7 @@ WORKFLOW_EVENTS: tuple[type[Event], ...] = (
     StepFailed,
     StepSkipped,
     StepCancelled,
+    RunEnding,
     RunCompleted,
     RunFailed,
     RunCancelled,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +18,7 @@ from actors.workflow.messages import (
     RunCancelled,
     RunCompleted,
     RunCreated,
+    RunEnding,
     RunFailed,
     RunStatus,
     SessionClosed,
@@ -34,6 +35,9 @@ from actors.workflow.messages import (
     WorkflowDeleted,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Graph:
     """A plan, with its edges turned round: shared by all runs of it."""
@@ -41,19 +45,55 @@ class Graph:
     def __init__(self, plan_id: str, plan: Plan) -> None:
         self.plan_id = plan_id
         self.plan = plan
+        self.options = {
+            index: step.options for index, step in enumerate(plan.steps) if step.options is not None
+        }
+        """Of the steps that are out of the ordinary."""
+        self.last = tuple(index for index, options in self.options.items() if options.last)
+        """Steps that are begun when all others have ended."""
+        self.ordinary: Sequence[int] = range(len(plan.steps))
+        """All the others."""
+        if self.last:
+            last = frozenset(self.last)
+            self.ordinary = [index for index in self.ordinary if index not in last]
         self.dependents: list[list[int]] = [[] for _ in plan.steps]
+        self.missing = [len(step.depends_on) for step in plan.steps]
         for index, step in enumerate(plan.steps):
             for other in step.depends_on:
-                self.dependents[other].append(index)
-        self.missing = [len(step.depends_on) for step in plan.steps]
+                if self._is_last(index) and not self._is_last(other):
+                    self.missing[index] -= 1  # it has ended by then
+                else:
+                    self.dependents[other].append(index)
         self.runs = 0
         """Live runs of it."""
+
+    def _is_last(self, step: int) -> bool:
+        options = self.options.get(step)
+        return options is not None and options.last
+
+    def passes(self, step: int, status: StepStatus) -> bool:
+        """Whether a step that has ended so lets go what depends on it."""
+        if status is StepStatus.COMPLETED:
+            return True
+        options = self.options.get(step)
+        return options is not None and (options.on_failure == "continue" or options.last)
 
 
 class Run:
     """A live run."""
 
-    __slots__ = ("error", "graph", "left", "missing", "params", "project", "run_id", "session_id", "steps")
+    __slots__ = (
+        "ending",
+        "error",
+        "graph",
+        "left",
+        "missing",
+        "params",
+        "project",
+        "run_id",
+        "session_id",
+        "steps",
+    )
 
     def __init__(
         self, run_id: str, graph: Graph, params: bytes, session_id: str = "", project: str = ""
@@ -65,10 +105,12 @@ class Run:
         self.project = project
         self.steps = [StepStatus.PENDING] * len(graph.plan.steps)
         self.missing = list(graph.missing)
-        self.left = len(self.steps)
-        """Steps that have not ended."""
+        self.left = len(graph.ordinary)
+        """Steps of the present phase that have not ended."""
         self.error = ""
-        """Of the first step that failed."""
+        """Of the first step whose failure fails the run."""
+        self.ending = ""
+        """How it will end (`RunStatus`), once only its last steps are left."""
 
     @property
     def workflow(self) -> str:
@@ -78,6 +120,10 @@ class Run:
     def job_id(self, step: int) -> str:
         """Return the id of a step's job: the same however often it is said (R9)."""
         return f"{self.run_id}.{step}"
+
+    def failure(self, step: int, error: str) -> str:
+        """Return the error of the run that the failure of a step is."""
+        return f"step {self.graph.plan.steps[step].name!r} failed: {error}"
 
 
 class SupervisorState(FoldedState[RunStatus]):
@@ -110,6 +156,7 @@ class SupervisorState(FoldedState[RunStatus]):
             StepFailed: self._on_failed,
             StepSkipped: self._on_skipped,
             StepCancelled: self._on_step_cancelled,
+            RunEnding: self._on_ending,
             RunCompleted: self._on_run_completed,
             RunFailed: self._on_run_failed,
             RunCancelled: self._on_run_cancelled,
@@ -139,6 +186,7 @@ class SupervisorState(FoldedState[RunStatus]):
                     list(run.missing),
                     run.left,
                     run.error,
+                    run.ending,
                 )
                 for run in self.runs.values()
             ],
@@ -157,12 +205,14 @@ class SupervisorState(FoldedState[RunStatus]):
             state.graphs[plan_id] = Graph(plan_id, msgspec.convert(plan, Plan))
         state.newest = dict(image["newest"])
         state.definitions = dict(image["definitions"])
-        for run_id, plan_id, params, session_id, project, steps, missing, left, error in image["runs"]:
+        for run_id, plan_id, params, session_id, project, steps, missing, left, error, ending in image[
+            "runs"
+        ]:
             graph = state.graphs[plan_id]
             graph.runs += 1
             run = state.runs[run_id] = Run(run_id, graph, params, session_id, project)
             run.steps = [StepStatus(status) for status in steps]
-            run.missing, run.left, run.error = list(missing), left, error
+            run.missing, run.left, run.error, run.ending = list(missing), left, error, ending
         state.adoptable = {(workflow, params): dict(runs) for workflow, params, runs in image["adoptable"]}
         state.cancelling = dict.fromkeys(image["cancelling"])
         state.totals = {RunStatus(status): count for status, count in image["totals"]}
@@ -230,23 +280,30 @@ class SupervisorState(FoldedState[RunStatus]):
         self.runs[event.run_id].steps[event.step] = StepStatus.RUNNING
 
     def _on_completed(self, event: StepCompleted) -> None:
-        run = self._end_step(event.run_id, event.step, StepStatus.COMPLETED)
-        for dependent in run.graph.dependents[event.step]:
-            run.missing[dependent] -= 1
+        self._end_step(event.run_id, event.step, StepStatus.COMPLETED)
 
     def _end_step(self, run_id: str, step: int, status: StepStatus) -> Run:
         run = self.runs[run_id]
         run.steps[step] = status
         run.left -= 1
+        if run.graph.passes(step, status):
+            for dependent in run.graph.dependents[step]:
+                run.missing[dependent] -= 1
         return run
 
     def _on_failed(self, event: StepFailed) -> None:
         run = self._end_step(event.run_id, event.step, StepStatus.FAILED)
-        if not run.error:
-            run.error = f"step {run.graph.plan.steps[event.step].name!r} failed: {event.error}"
+        options = run.graph.options.get(event.step)
+        if not run.error and (options is None or options.required):
+            run.error = run.failure(event.step, event.error)
 
     def _on_skipped(self, event: StepSkipped) -> None:
         self._end_step(event.run_id, event.step, StepStatus.SKIPPED)
+
+    def _on_ending(self, event: RunEnding) -> None:
+        run = self.runs[event.run_id]
+        run.ending, run.error = event.status, event.error
+        run.left = len(run.graph.last)
 
     def _on_step_cancelled(self, event: StepCancelled) -> None:
         run = self.runs[event.run_id]

@@ -2,9 +2,10 @@
 
 A file has `name`, `description`, `params` (a table for each parameter: `type`, `default`, `required`,
 `description`) and `steps` in order (`name`, `function` as `module:function`, `dependencies`, `args`,
-`kwargs`, `max_retries`, `retry_delay`, `timeout`, `queue`, `priority`). A step without `dependencies`
-follows the one before it, `[]` makes it a root. Arguments may hold references, `{{step.output}}` and
-`{{params.name}}`; the first kind brings its dependency along.
+`kwargs`, `max_retries`, `retry_delay`, `when`, `required`, `on_failure`, `finally`, `timeout`, `queue`,
+`priority`). A step without `dependencies` follows the one before it, `[]` makes it a root. Arguments and
+conditions may hold references, `{{step.output}}` and `{{params.name}}`; the first kind brings its
+dependency along.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeVar
@@ -27,6 +29,7 @@ import msgspec
 from actors.runtime.binding import PARAMS, BindingError, find_parameters, find_references, is_templated
 from actors.runtime.errors import InputError
 from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError
+from actors.workflow.condition import parse
 from logistics.inputs import check_int, check_name, duration_us
 
 ParameterType = Literal["str", "int", "float", "bool", "path", "json"]
@@ -74,6 +77,10 @@ class StepDefinition:
     """Whether its arguments have to go through `substitute`: they have references, or doubled braces."""
     max_retries: int = 0
     retry_delay: float | None = None
+    when: str = ""
+    required: bool = True
+    on_failure: str | None = None
+    last: bool = False
     timeout: float | None = None
     queue: str | None = None
     priority: int = 0
@@ -104,7 +111,7 @@ class _Parameter(msgspec.Struct):
     description: str = ""
 
 
-class _Step(msgspec.Struct):
+class _Step(msgspec.Struct, rename={"last": "finally"}):
     name: str
     function: str
     dependencies: list[str] | None = None
@@ -112,6 +119,10 @@ class _Step(msgspec.Struct):
     kwargs: dict[str, Any] = {}
     max_retries: int = 0
     retry_delay: float | None = None
+    when: str = ""
+    required: bool = True
+    on_failure: Literal["skip", "stop", "continue"] | None = None
+    last: bool = False
     timeout: float | None = None
     queue: str | None = None
     priority: int = 0
@@ -208,7 +219,7 @@ def _tables(places: Mapping[str, Any], kind: type[_Table], problems: list[str]) 
 
 
 def _unknown_keys(table: Any, kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    known = kind.__struct_fields__
+    known = kind.__struct_encode_fields__
     for key in table if isinstance(table, dict) else ():
         if key not in known:
             close = get_close_matches(key, known, n=1)
@@ -277,6 +288,8 @@ class _Reader:
             found = self._try(f"{place}.{name}", partial(_asked_for, value))
             if found is not None:
                 references, parameters = references | found[0], parameters | found[1]
+        if raw.when and (condition := self._try(f"{place}.when", lambda: parse(raw.when))) is not None:
+            references, parameters = references | condition.steps, parameters | condition.params
         self._check_step(place, raw)
         return StepDefinition(
             name=raw.name,
@@ -289,6 +302,10 @@ class _Reader:
             templated=is_templated(raw.args) or is_templated(raw.kwargs),
             max_retries=raw.max_retries,
             retry_delay=raw.retry_delay,
+            when=raw.when,
+            required=raw.required,
+            on_failure=raw.on_failure,
+            last=raw.last,
             timeout=raw.timeout,
             queue=raw.queue,
             priority=raw.priority,
@@ -318,7 +335,8 @@ class _Reader:
     def _dependencies(self, index: int, raw: _Step, references: frozenset[str]) -> tuple[str, ...]:
         written = raw.dependencies
         if written is None:
-            written = [self._raw.steps[index - 1].name] if index else []
+            before = (each.name for each in reversed(self._raw.steps[:index]) if each.last is raw.last)
+            written = list(islice(before, 1))
         in_order = [each.name for each in self._raw.steps if each.name in references]
         return tuple(dict.fromkeys([*written, *in_order]))
 

@@ -8,6 +8,8 @@ import msgspec
 
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
+from actors.workflow.checks import ON_FAILURE
+from actors.workflow.condition import parse
 from eventstore.errors import CorruptStoreError
 from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us
 from logistics.task.job import DEFAULT_RETRY_DELAY, MAX_RETRIES
@@ -38,6 +40,20 @@ class StepDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
     priority: int = 0
     templated: bool = False
     """Whether texts in the arguments may hold `{{…}}` references, as those of files do."""
+    when: str = ""
+    """A condition (`actors.workflow.condition`)."""
+    when_function: str = ""
+    """The reference of a function instead."""
+    required: bool = True
+    on_failure: str = ""
+    """Empty: `skip`, or `continue` if it is not required."""
+    last: bool = False
+    """Begun when all others have ended."""
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """References of all that it calls."""
+        return tuple(filter(None, (self.function, self.when_function)))
 
 
 class ParameterDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -88,6 +104,11 @@ def define_step(
     priority: int,
     max_payload: int,
     templated: bool = False,
+    when: str = "",
+    when_function: str = "",
+    required: bool = True,
+    on_failure: str | None = None,
+    last: bool = False,
 ) -> StepDefinition:
     """Return a step made of a user's input, all of it checked; `InputError`, `PayloadError`."""
     if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
@@ -103,7 +124,30 @@ def define_step(
         queue="" if queue is None else check_name("queue", queue),
         priority=check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY),
         templated=templated,
+        when=when and parse(when).text,
+        when_function=when_function,
+        required=check_bool("required", required),
+        on_failure=check_on_failure(on_failure),
+        last=last,
     )
+
+
+def check_on_failure(value: object) -> str:
+    """Return what the failure of a step means for others; None is left to the rule."""
+    if value is None:
+        return ""
+    if value not in ON_FAILURE:
+        msg = f"on_failure: expected one of {', '.join(ON_FAILURE)}, got {value!r}"
+        raise InputError(msg)
+    return str(value)
+
+
+def check_bool(what: str, value: object) -> bool:
+    """Return a truth value; nothing else is taken for one."""
+    if not isinstance(value, bool):
+        msg = f"{what}: expected True or False, got {value!r}"
+        raise InputError(msg)
+    return value
 
 
 def check_text(what: str, value: object) -> str:

@@ -34,6 +34,10 @@ def read_definition(path: str | os.PathLike[str], engine: OrchestrationEngine) -
             priority=step.priority,
             max_payload=engine.max_payload,
             templated=step.templated,
+            when=step.when,
+            required=step.required,
+            on_failure=step.on_failure,
+            last=step.last,
         )
         for step in file.steps
     )

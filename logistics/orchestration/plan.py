@@ -18,18 +18,20 @@ from actors.runtime.binding import (
 )
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import decode_call
-from actors.workflow.messages import Plan, PlanStep
+from actors.workflow.condition import parse
+from actors.workflow.messages import Plan, PlanStep, StepOptions
 from logistics.errors import GraphError
 from logistics.orchestration.definition import encode_definition
 from logistics.orchestration.graph import graph_problems
 from logistics.task.job import RETRY_CAP_US
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from actors.runtime.functions import FunctionRegistry
     from logistics.orchestration.definition import Definition, StepDefinition
 
+ORDINARY = StepOptions()
 ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -50,13 +52,16 @@ class _Arguments(NamedTuple):
     templated: bool
 
 
+_NO_ARGUMENTS = _Arguments((), {}, frozenset(), frozenset(), templated=False)
+
+
 class Prepared:
     """A definition that does not change any more, with its bytes and the plans made of it."""
 
     def __init__(self, definition: Definition, functions: FunctionRegistry) -> None:
         self.definition = definition
         self.encoded = encode_definition(definition)
-        self.functions = tuple(dict.fromkeys(step.function for step in definition.steps))
+        self.functions = tuple(dict.fromkeys(each for step in definition.steps for each in step.functions))
         """References of everything that it calls."""
         self.recorded = False
         """Whether it is durable, and whoever waits for its functions knows of them."""
@@ -80,7 +85,7 @@ def make_plan(definition: Definition, *, params: Collection[str], functions: Fun
     """
     arguments = {step.name: _arguments(step) for step in definition.steps}
     edges = {step.name: _edges(step, definition, arguments[step.name]) for step in definition.steps}
-    problems = graph_problems(edges)
+    problems = (*graph_problems(edges), *_late(definition, edges))
     if problems:
         raise GraphError(definition.name, problems)
     planner = _Planner(definition, edges, params=params, functions=functions)
@@ -90,6 +95,28 @@ def make_plan(definition: Definition, *, params: Collection[str], functions: Fun
         raise BindingError(f"workflow {definition.name!r}, {problem}" for problem in planner.problems)
     plan = Plan(definition.name, steps)
     return PlannedRun(blake2b(ENCODE(plan), digest_size=16).hexdigest(), plan)
+
+
+def _late(definition: Definition, edges: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield a sentence for each step that waits for one which is begun when all others have ended."""
+    last = {step.name for step in definition.steps if step.last}
+    for step in definition.steps if last else ():
+        for other in edges[step.name]:
+            if other in last and not step.last:
+                yield f"step {step.name!r} depends on {other!r}, a finally step, which is begun after it"
+
+
+def _options(step: StepDefinition, when_inputs: tuple[Input, ...]) -> StepOptions | None:
+    """Return what is out of the ordinary about a step; None if nothing is."""
+    options = StepOptions(
+        required=step.required,
+        on_failure=step.on_failure or ("skip" if step.required else "continue"),
+        last=step.last,
+        when=step.when,
+        when_function=step.when_function,
+        when_inputs=when_inputs,
+    )
+    return None if options == ORDINARY else options
 
 
 def _arguments(step: StepDefinition) -> _Arguments:
@@ -104,10 +131,11 @@ def _arguments(step: StepDefinition) -> _Arguments:
 
 def _edges(step: StepDefinition, definition: Definition, arguments: _Arguments) -> tuple[str, ...]:
     """Return what a step waits for: as declared, then what it refers to, in the workflow's order."""
-    if not arguments.steps:
+    referred = arguments.steps | parse(step.when).steps if step.when else arguments.steps
+    if not referred:
         return step.depends_on
-    known = [each.name for each in definition.steps if each.name in arguments.steps]
-    unknown = sorted(arguments.steps.difference(known))
+    known = [each.name for each in definition.steps if each.name in referred]
+    unknown = sorted(referred.difference(known))
     return tuple(dict.fromkeys((*step.depends_on, *known, *unknown)))
 
 
@@ -134,11 +162,14 @@ class _Planner:
 
     def step(self, step: StepDefinition, arguments: _Arguments) -> PlanStep:
         inputs: list[Input] = []
+        when_inputs: list[Input] = []
         try:
             inputs = [*self._bindings(step, arguments), *self._references(arguments)]
+            when_inputs = self._when(step)
         except BindingError as error:
             self.problems += [f"step {step.name!r}: {problem}" for problem in error.problems]
-        self._taken.update(each.source for each in inputs if each.kind.endswith("param"))
+        taken = (each.source for each in (*inputs, *when_inputs) if each.kind.endswith("param"))
+        self._taken.update(taken)
         return PlanStep(
             name=step.name,
             function=step.function,
@@ -148,7 +179,22 @@ class _Planner:
             retry=RetryPolicy(step.max_retries, step.retry_us, max(step.retry_us, RETRY_CAP_US)),
             queue=step.queue,
             priority=step.priority,
+            options=_options(step, tuple(when_inputs)),
         )
+
+    def _when(self, step: StepDefinition) -> list[Input]:
+        """Return what the condition of a step refers to, or what its function gets."""
+        if step.when_function:
+            try:
+                return self._bindings(
+                    msgspec.structs.replace(step, function=step.when_function), _NO_ARGUMENTS
+                )
+            except BindingError as error:
+                raise BindingError(f"when: {problem}" for problem in error.problems) from error
+        if not step.when:
+            return []
+        condition = parse(step.when)
+        return self._references(_Arguments((), {}, condition.steps, condition.params, templated=False))
 
     def _bindings(self, step: StepDefinition, arguments: _Arguments) -> list[Input]:
         signature = self._signature(step.function)

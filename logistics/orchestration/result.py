@@ -230,7 +230,12 @@ def _take(results: list[StepResult], event: Event, plan: Plan) -> None:
         result.status, result.attempts, result.error = StepStatus.FAILED, event.attempts, event.error
     elif isinstance(event, StepSkipped):
         result.status = StepStatus.SKIPPED
-        result.error = f"skipped: step {plan.steps[event.because].name!r} did not complete"
+        because = plan.steps[event.because].name
+        result.error = (
+            "skipped: its condition does not hold"
+            if event.because == event.step
+            else f"skipped: step {because!r} did not complete"
+        )
     else:
         result.status, result.error = StepStatus.CANCELLED, "cancelled with its run"
 
@@ -266,8 +271,14 @@ def _take_present(result: StepResult, past: Sequence[Event], started: int) -> No
 
 
 def _output(plan: Plan, steps: Mapping[str, StepResult]) -> Any:
-    needed = {number for step in plan.steps for number in step.depends_on}
-    last = [step.name for number, step in enumerate(plan.steps) if number not in needed]
+    """Return the output of the steps that no other needs, finally steps aside."""
+    ordinary = {
+        number: step
+        for number, step in enumerate(plan.steps)
+        if step.options is None or not step.options.last
+    }
+    needed = {number for step in ordinary.values() for number in step.depends_on}
+    last = [step.name for number, step in ordinary.items() if number not in needed]
     if len(last) == 1:
         return steps[last[0]].output
     return {name: steps[name].output for name in last if steps[name].status is StepStatus.COMPLETED} or None

@@ -70,6 +70,9 @@ class Workflow:
         kwargs: Mapping[str, Any] | None = None,
         max_retries: int = 0,
         retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        when: str | Callable[..., Any] | None = None,
+        required: bool = True,
+        on_failure: str | None = None,
         queue: str | None = None,
         priority: int = 0,
     ) -> Workflow:
@@ -88,35 +91,107 @@ class Workflow:
             max_retries: tries after the first one; 0 for none.
             retry_delay: base of the delay in seconds, doubled each time up to 5 minutes, with full jitter;
                 0: at once.
+            when: a condition, unless which holds the step is skipped: an expression such as
+                `"{{total.output}} > 100 and {{params.mail}}"`, or a function whose parameters are filled as
+                those of `func`.
+            required: whether the run fails if the step does.
+            on_failure: what becomes of others if the step has no output, as it failed or was skipped: `skip`
+                those that depend on it, or `continue` with them, None in place of the output (what is said
+                by leaving it out if it is not required); `stop`: as `skip`, and its failure ends the run.
             queue: a queue that a `JobScheduler` serves; None: the engine's own, always served.
             priority: higher ones start first.
 
         `FunctionError` for a function that cannot be found again by name, `PayloadError` for arguments that
-        are no plain data or too large, `InputError` for anything else that makes no sense, and for a name
-        that another step has.
+        are no plain data or too large, `ConditionError` for a condition that cannot be read, `InputError` for
+        anything else that makes no sense, and for a name that another step has.
 
         """
+        return self._add(
+            name,
+            func,
+            depends_on,
+            when,
+            args=args,
+            kwargs=kwargs,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            required=required,
+            on_failure=on_failure,
+            queue=queue,
+            priority=priority,
+        )
+
+    def add_finally(
+        self,
+        name: str,
+        func: Callable[..., Any],
+        *,
+        depends_on: Collection[str] | None = None,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        max_retries: int = 0,
+        retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        when: str | Callable[..., Any] | None = None,
+        required: bool = True,
+        queue: str | None = None,
+        priority: int = 0,
+    ) -> Workflow:
+        """Add a step that is run when all others have ended, however they did; return the workflow.
+
+        It runs after a failure and after a cancellation, too. Of a step in `depends_on` that has no output
+        it gets None. Without `depends_on` it follows the one added by `add_finally` before it. If it fails
+        and is required, the run has failed. The rest is as for `add_step`.
+        """
+        return self._add(
+            name,
+            func,
+            depends_on,
+            when,
+            args=args,
+            kwargs=kwargs,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            required=required,
+            queue=queue,
+            priority=priority,
+            last=True,
+        )
+
+    def _add(
+        self,
+        name: str,
+        func: Callable[..., Any],
+        depends_on: Collection[str] | None,
+        when: str | Callable[..., Any] | None,
+        *,
+        last: bool = False,
+        **described: Any,
+    ) -> Workflow:
         check_name("name", name)
-        function = self._store.functions.register(func)
+        functions = self._store.functions
+        function = functions.register(func)
         given = None if depends_on is None else check_dependencies(depends_on)
+        expression, when_function = "", ""
+        if isinstance(when, str):
+            expression = when
+        elif when is not None:
+            when_function = functions.register(when)
         with self._lock:
             if name in self._steps:
                 msg = f"workflow {self.name!r} has a step {name!r} already"
                 raise InputError(msg)
-            chained = tuple(islice(reversed(self._steps), 1))
+            before = (each.name for each in reversed(self._steps.values()) if each.last is last)
             step = define_step(
                 name,
                 function,
-                depends_on=chained if given is None else given,
-                args=args,
-                kwargs=kwargs,
-                max_retries=max_retries,
-                retry_delay=retry_delay,
-                queue=queue,
-                priority=priority,
+                depends_on=tuple(islice(before, 1)) if given is None else given,
                 max_payload=int(self._store.options["max_payload"]),
+                when=expression,
+                when_function=when_function,
+                last=last,
+                **described,
             )
-            announce(self._store, (function,))
+            announce(self._store, step.functions)
             self._steps[name] = step
             self._prepared = None
         return self

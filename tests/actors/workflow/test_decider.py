@@ -13,7 +13,7 @@ from actors.assembly import event_codec
 from actors.queue.messages import CancelOwned, EnqueueJobs, Input, JobEnded, JobStatus
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Event, Known, Message
-from actors.workflow.decider import SupervisorRules, step_job
+from actors.workflow.decider import SupervisorRules
 from actors.workflow.messages import (
     AdoptRun,
     CancelRun,
@@ -40,6 +40,7 @@ from actors.workflow.messages import (
     StepStatus,
     UpdateProject,
 )
+from actors.workflow.progress import step_job
 from actors.workflow.state import SupervisorState
 from eventstore.records import Record
 

@@ -129,3 +129,19 @@ def run_inside() -> Any:
 
 def return_an_object() -> object:
     return object()
+
+
+def is_even(extract: list[int]) -> bool:
+    return sum(extract) % 2 == 0
+
+
+def got(**given: Any) -> dict[str, Any]:
+    return given
+
+
+def give_extract(extract: list[int] | None) -> Any:
+    return extract
+
+
+def give_all(left: Any, right: Any) -> list[Any]:
+    return [left, right]

@@ -1,0 +1,88 @@
+"""Whatever the graph, whoever fails, in whatever order: steps end as a ten-line oracle says."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.runtime.errors import InputError
+from actors.workflow.checks import check_plan
+from actors.workflow.messages import Plan, PlanStep, StepOptions, StepScheduled
+from tests.actors.workflow.lives import EMPTY_CALL, OUTCOMES, Life, expected, graphs, random_plan
+from tests.support.scale import scaled
+
+
+def order_is_topological(life: Life) -> bool:
+    """Whether every step was scheduled after the end of all that it needs."""
+    ended: set[int] = set()
+    for event in (event for events in life.log for event in events):
+        if isinstance(event, StepScheduled):
+            if not ended.issuperset(life.plan.steps[event.step].depends_on):
+                return False
+        elif type(event).__name__ in {"StepCompleted", "StepFailed", "StepSkipped"}:
+            ended.add(event.step)  # type: ignore[attr-defined]
+    return True
+
+
+@settings(max_examples=scaled("graphs", 150))
+@given(graphs(), st.lists(st.sampled_from(OUTCOMES), min_size=12, max_size=12), st.integers(0, 2**32))
+def test_steps_end_as_the_oracle_says_and_a_crash_between_any_two_decisions_changes_nothing(
+    plan: Plan, outcomes: list[str], seed: int
+) -> None:
+    life = Life(plan, outcomes, Random(seed))
+    life.start()
+    life.play()
+    assert life.ends() == expected(plan, outcomes)
+    assert order_is_topological(life)
+    assert not life.state.runs
+    for decisions in range(1, len(life.log) + 1):
+        again = life.crashed_after(decisions)
+        again.play()
+        assert again.ends() == life.ends()
+
+
+@pytest.mark.parametrize("seed", range(scaled("large_graphs", 5)))
+def test_graphs_of_two_hundred_steps_end_as_the_oracle_says(seed: int) -> None:
+    random = Random(seed)
+    plan = random_plan(random, 200)
+    life = Life(plan, random.choices(OUTCOMES, k=200), random)
+    life.start()
+    life.play()
+    assert life.ends() == expected(plan, life.outcomes)
+    assert order_is_topological(life)
+
+
+def options(*given: StepOptions | None) -> Plan:
+    """A plan of steps that need nothing."""
+    return Plan("w", tuple(PlanStep(f"s{i}", "m:f", EMPTY_CALL, (), options=o) for i, o in enumerate(given)))
+
+
+def test_a_failure_that_stops_ends_all_that_has_not_ended_but_what_is_done_at_the_end() -> None:
+    plan = Plan(
+        "w",
+        (
+            PlanStep("bad", "m:f", EMPTY_CALL, (), options=StepOptions(on_failure="stop")),
+            PlanStep("running", "m:f", EMPTY_CALL, ()),
+            PlanStep("waiting", "m:f", EMPTY_CALL, (1,)),
+            PlanStep("tidy", "m:f", EMPTY_CALL, (), options=StepOptions(last=True)),
+        ),
+    )
+    life = Life(plan, ["fail", "ok", "ok", "ok"], Random(0))
+    life.start()
+    del life.jobs["r.1"]
+    life.play()
+    assert life.ends() == ({0: "FAILED", 1: "CANCELLED", 2: "SKIPPED", 3: "COMPLETED"}, "FAILED")
+
+
+def test_a_plan_whose_ordinary_step_waits_for_a_last_one_is_refused() -> None:
+    last = PlanStep("tidy", "m:f", EMPTY_CALL, (), options=StepOptions(last=True))
+    with pytest.raises(InputError, match="depends on 'tidy', which is begun after"):
+        check_plan(Plan("w", (last, PlanStep("s", "m:f", EMPTY_CALL, (0,)))))
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(InputError, match="on_failure: expected one of skip, stop, continue, got 'explode'"):
+        check_plan(options(StepOptions(on_failure="explode")))
