@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 from hashlib import blake2b
-from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,9 +10,7 @@ import msgspec
 
 from actors.queue import allocation, hand
 from actors.queue.messages import (
-    FIRINGS,
     QUEUE_EVENTS,
-    STEPS,
     AddResource,
     Allocate,
     AttemptInterrupted,
@@ -62,7 +58,7 @@ from actors.queue.outcome import (
     tell_end,
     tell_owner,
 )
-from actors.queue.state import PROCESS_ENDED, Job, Line, QueueState, Retired
+from actors.queue.state import PROCESS_ENDED, QueueState, Retired
 from actors.runtime.effects import (
     Acknowledge,
     AttemptFinished,
@@ -77,6 +73,7 @@ from actors.runtime.messages import Context, Decision, Message, Shutdown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from actors.queue.lanes import Job
     from actors.queue.messages import JobSpec
     from actors.runtime.messages import Event, Known
 
@@ -110,14 +107,15 @@ class QueueRules:
         wanted: list[str] = []
         if type(message) is EnqueueJobs:
             for spec in message.jobs:
-                if not message.fresh:
+                if not message.fresh and spec.job_id not in state.recent:
                     wanted.append(spec.job_id)
-                wanted += spec.after
-        elif type(message) is AttemptFinished:
+                wanted += (other for other in spec.after if other not in state.jobs)
+            return [f"job:{job_id}" for job_id in wanted]
+        if type(message) is AttemptFinished:
             key = message.key
             job = state.running.get(key.job_id)
             return () if job is not None and job.key == key else (f"job:{key.job_id}",)
-        elif isinstance(message, RetryJob | CancelOwned):
+        if isinstance(message, RetryJob | CancelOwned):
             wanted.append(message.job_id)
         else:
             return ()
@@ -131,25 +129,25 @@ class QueueRules:
 
     def settle(self, state: QueueState, context: Context, /) -> Iterator[Decision]:
         """Let time pass, then start what a free worker can take."""
-        if any(line.next_due_us() is not None for line in state.lines.values()):
+        wake_us = state.next_wake_us()
+        if wake_us is not None and wake_us <= context.now_us:
             yield _make_due_ready(state, context)
-        if state.leases:
             yield hand.expire_leases(state, context)
-        yield _start_ready(state, context)
+        yield from _start_ready(state, context)
 
     def pending(self, state: QueueState, context: Context, /) -> Decision:
         """Say again every start of this incarnation; interrupt what an earlier one was running (R16)."""
         decision = Decision()
         gone: set[str] = set()
         for job in state.running.values():
-            if job.epoch == context.epoch:
+            if job.course.epoch == context.epoch:
                 decision.do(StartAttempt(key=job.key, correlation=job.owner))
             else:
-                charged = job.counted
+                charged = job.course.counted
                 interrupt(state, job, context, decision, charged=charged, reason=PROCESS_ENDED, gone=gone)
         for job_id in state.leases:
             job = state.jobs[job_id]
-            if job.epoch != context.epoch:
+            if job.course.epoch != context.epoch:
                 interrupt(state, job, context, decision, charged=True, reason=CUT_BY_HAND, gone=gone)
         for jobs in state.unresolved.values():
             for job_id in jobs:  # word that the function is known may have been lost, so each looks once more
@@ -160,9 +158,7 @@ class QueueRules:
 
     def next_wake_us(self, state: QueueState, _context: Context, /) -> int | None:
         """Return when the next job is due or the next lease ends."""
-        instants = [due for line in state.lines.values() if (due := line.next_due_us()) is not None]
-        instants += state.leases.values()
-        return min(instants, default=None)
+        return state.next_wake_us()
 
 
 # -- enqueueing ----------------------------------------------------------------------------------------
@@ -212,15 +208,15 @@ def _conflict(spec: JobSpec, context: Context, decision: Decision) -> None:
     error = f"job id {spec.job_id!r} is on record for another job"
     if not spec.owner:
         raise ConflictingIdError(error)
-    tell_owner(spec.owner, spec.job_id, Retired(b"", JobStatus.FAILED, 0, 0, error, context.now_us), decision)
+    tell_owner(spec.owner, spec.job_id, Retired(JobStatus.FAILED, 0, 0, error, context.now_us), decision)
 
 
 def _digest_on_record(
     state: QueueState, job_id: str, context: Context, seen: dict[str, bytes]
 ) -> bytes | None:
-    job = state.jobs.get(job_id) or state.retired.get(job_id)
-    if job is not None:
-        return job.digest
+    recent = state.recent.get(job_id)
+    if recent is not None:
+        return recent
     known = context.known.get(f"job:{job_id}")
     if known is not None and isinstance(first := known.history[0], JobEnqueued):
         return first.digest
@@ -259,59 +255,43 @@ def _missing(state: QueueState, spec: JobSpec, context: Context, seen: dict[str,
 
 def _make_due_ready(state: QueueState, context: Context) -> Decision:
     decision = Decision()
-    for line in state.lines.values():
-        due = line.next_due_us()
-        if due is not None and due <= context.now_us:
-            for job in line.due(context.now_us):
-                decision.emit(JobReady(job.job_id, context.now_us, "due"), job.owner)
+    for job in state.due(context.now_us):
+        decision.emit(JobReady(job.job_id, context.now_us, "due"), job.owner)
     return decision
 
 
-def _start_ready(state: QueueState, context: Context) -> Decision:
-    """Record a start for what free workers take next, and a little ahead if it is surely short."""
-    decision = Decision()
-    lines = [
-        line
-        for line in state.lines.values()
-        if line.ready_count and not line.paused and _is_served(line, context)
-    ]
-    if not lines:
-        return decision
+def _start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
+    """Record a start for what free workers take next, and a little ahead if it is surely short.
+
+    Each decision takes jobs of one lane, as far as no other lane can have the next one.
+    """
     inflight = len(state.running) + sum(key.epoch == context.epoch for key in state.zombies)
     free = context.capacity - inflight
-    if free <= -PREFETCH or context.capacity <= 0:
-        return decision
-    suspects = state.suspects
+    if context.capacity <= 0:
+        return
     queued_us = 0
-    for job in _in_order(lines):
-        if free <= 0:
-            run_us = state.run_us.get(job.function)
-            queued_us += run_us or 1
-            if run_us is None or suspects or job.suspect or queued_us > PREFETCH_US * context.capacity:
-                break
-            if free <= -PREFETCH:
-                break
-        attempt = job.attempt + 1
-        behind = max(0, 1 - free)
-        decision.emit(JobStarted(job.job_id, attempt, context.epoch, context.now_us, behind), job.owner)
-        decision.do(StartAttempt(key=AttemptKey(job.job_id, attempt, context.epoch), correlation=job.owner))
-        free -= 1
-        suspects += job.suspect
-    return decision
-
-
-def _is_served(line: Line, context: Context) -> bool:
-    if line.name == STEPS:
-        return True
-    if line.name == FIRINGS:
-        return context.scheduling
-    return context.served is None or line.name in context.served
-
-
-def _in_order(lines: list[Line]) -> Iterator[Job]:
-    if len(lines) == 1:
-        return lines[0].ready()
-    return heapq.merge(*(line.ready() for line in lines), key=lambda job: (-job.priority, job.order))
+    while free > -PREFETCH and (lane := state.first_lane(context)) is not None:
+        decision = Decision()
+        suspects = state.suspects
+        run_us = state.run_us.get(lane.kind.function)
+        for job in lane.first_run():
+            course = job.course
+            if free <= 0:
+                queued_us += run_us or 1
+                if run_us is None or suspects or course.suspect or queued_us > PREFETCH_US * context.capacity:
+                    free = -PREFETCH
+                if free <= -PREFETCH:
+                    break
+            attempt = course.attempt + 1
+            behind = max(0, 1 - free)
+            decision.emit(JobStarted(job.job_id, attempt, context.epoch, context.now_us, behind), job.owner)
+            decision.do(
+                StartAttempt(key=AttemptKey(job.job_id, attempt, context.epoch), correlation=job.owner)
+            )
+            free -= 1
+            suspects += course.suspect
+        if decision.events:
+            yield decision
 
 
 # -- the end of an attempt -----------------------------------------------------------------------------
@@ -321,7 +301,7 @@ def _finished(state: QueueState, message: AttemptFinished, context: Context, dec
     key = message.key
     decision.do(Acknowledge(key=key))
     job = state.running.get(key.job_id)
-    if job is None or job.attempt != key.attempt or job.epoch != key.epoch:
+    if job is None or job.course.attempt != key.attempt or job.course.epoch != key.epoch:
         _stale(state, message, context, decision)
         return
     if message.outcome == "ok":
@@ -337,7 +317,7 @@ def _finished(state: QueueState, message: AttemptFinished, context: Context, dec
     elif message.outcome == "error":
         fail(state, job, context, decision, error=message.error, traceback=message.traceback)
     elif message.outcome == "unresolved":
-        decision.emit(JobUnresolved(job.job_id, job.attempt, message.error, context.now_us), job.owner)
+        decision.emit(JobUnresolved(job.job_id, job.course.attempt, message.error, context.now_us), job.owner)
     else:
         interrupt(state, job, context, decision, charged=False, reason=RETURNED)
 
@@ -390,15 +370,15 @@ def _cancel_owned(state: QueueState, message: CancelOwned, context: Context, dec
         return
     known = context.known.get(f"job:{message.job_id}")
     retired = state.retired.get(message.job_id) or (known and retired_of(known))
-    never = Retired(b"", JobStatus.CANCELLED, 0, 0, "", context.now_us)
+    never = Retired(JobStatus.CANCELLED, 0, 0, "", context.now_us)
     tell_owner(message.owner, message.job_id, retired or never, decision)
 
 
 def _cancel_one(state: QueueState, job: Job, context: Context, decision: Decision, reason: str) -> None:
     if job.job_id in state.running:
         decision.do(CancelAttempt(key=job.key))
-    decision.emit(JobCancelled(job.job_id, job.attempt, context.now_us, reason), job.owner)
-    tell_end(job, JobStatus.CANCELLED, reason, context, decision, charged=job.charged)
+    decision.emit(JobCancelled(job.job_id, job.course.attempt, context.now_us, reason), job.owner)
+    tell_end(job, JobStatus.CANCELLED, reason, context, decision, charged=job.course.charged)
     cancel_dependents(state, job.job_id, f"job {job.job_id!r} was cancelled", context, decision)
 
 
@@ -422,9 +402,7 @@ def _retry(state: QueueState, message: RetryJob, context: Context, decision: Dec
         msg = f"job {message.job_id!r} belongs to {spec.owner!r}; retry that instead"
         raise InputError(msg)
     spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=())
-    decision.emit(
-        JobRetried(spec, retired.digest, retired.attempt, retired.status, context.now_us), spec.owner
-    )
+    decision.emit(JobRetried(spec, first.digest, retired.attempt, retired.status, context.now_us), spec.owner)
 
 
 def _functions_known(
@@ -451,14 +429,13 @@ def _resume(state: QueueState, message: ResumeQueue, context: Context, decision:
 
 
 def _clear(state: QueueState, message: ClearQueue, context: Context, decision: Decision) -> None:
-    waiting = [
-        job
-        for job in state.jobs.values()
-        if job.queue == message.queue and job.status is not JobStatus.RUNNING
-    ]
+    line = state.lines.get(message.queue)
+    waiting = [] if line is None else list(line.not_begun())
     for job in waiting:
-        decision.emit(JobCancelled(job.job_id, job.attempt, context.now_us, "queue cleared"), job.owner)
-        tell_end(job, JobStatus.CANCELLED, "queue cleared", context, decision, charged=job.charged)
+        decision.emit(
+            JobCancelled(job.job_id, job.course.attempt, context.now_us, "queue cleared"), job.owner
+        )
+        tell_end(job, JobStatus.CANCELLED, "queue cleared", context, decision, charged=job.course.charged)
     gone = {job.job_id for job in waiting}
     for job in waiting:
         why = f"job {job.job_id!r} was cancelled"
@@ -469,8 +446,8 @@ def _clear(state: QueueState, message: ClearQueue, context: Context, decision: D
 def _get_job(state: QueueState, message: GetJob, _context: Context, decision: Decision) -> None:
     job = state.jobs.get(message.job_id)
     if job is not None:
-        attempts = job.charged + (job.status is JobStatus.RUNNING)
-        decision.answer(JobView(job.job_id, job.queue, job.status, attempts, job.due_us))
+        attempts = job.course.charged + (job.status is JobStatus.RUNNING)
+        decision.answer(JobView(job.job_id, job.queue, job.status, attempts, job.course.due_us))
 
 
 def _get_stats(state: QueueState, message: GetStats, _context: Context, decision: Decision) -> None:
@@ -492,7 +469,7 @@ def _get_stats(state: QueueState, message: GetStats, _context: Context, decision
 def _peek(state: QueueState, message: PeekQueue, _context: Context, decision: Decision) -> None:
     line = state.lines.get(message.queue)
     if line is not None:
-        decision.answer(next((job.job_id for job in islice(line.ready(), 1)), None))
+        decision.answer(next((job.job_id for job in line.in_order()), None))
 
 
 def _unfinished(state: QueueState, message: Unfinished, _context: Context, decision: Decision) -> None:
@@ -501,9 +478,7 @@ def _unfinished(state: QueueState, message: Unfinished, _context: Context, decis
     if line is None:
         decision.answer(0)
         return
-    running = line.counts.get(JobStatus.RUNNING, 0)
-    if state.leases:
-        running -= sum(state.jobs[job_id].queue == message.queue for job_id in state.leases)
+    running = line.counts.get(JobStatus.RUNNING, 0) - line.leased
     waiting = 0 if line.paused else line.counts.get(JobStatus.RETRYING, 0) + line.ready_count
     decision.answer(running + waiting)
 

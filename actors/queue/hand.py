@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import JobLeased
@@ -25,11 +24,14 @@ def lease(state: QueueState, message: LeaseJob, context: Context, decision: Deci
     line = state.lines.get(message.queue)
     if line is None or line.paused:
         return
-    for job in islice(line.ready(), 1):
-        attempt = job.attempt + 1
-        until_us = context.now_us + message.lease_us
-        decision.emit(JobLeased(job.job_id, attempt, context.epoch, context.now_us, until_us), job.owner)
-        decision.answer(AttemptKey(job.job_id, attempt, context.epoch))
+    lane = line.lanes.first()
+    if lane is None:
+        return
+    job = lane.ready[0]
+    attempt = job.course.attempt + 1
+    until_us = context.now_us + message.lease_us
+    decision.emit(JobLeased(job.job_id, attempt, context.epoch, context.now_us, until_us), job.owner)
+    decision.answer(AttemptKey(job.job_id, attempt, context.epoch))
 
 
 def settle(state: QueueState, message: SettleLease, context: Context, decision: Decision) -> None:
@@ -53,8 +55,6 @@ def expire_leases(state: QueueState, context: Context) -> Decision:
     """Take back what was not settled in time; it counts as an attempt."""
     decision = Decision()
     gone: set[str] = set()
-    for job_id, until_us in state.leases.items():
-        if until_us <= context.now_us:
-            job = state.jobs[job_id]
-            interrupt(state, job, context, decision, charged=True, reason="lease expired", gone=gone)
+    for job in state.lease_ended(context.now_us):
+        interrupt(state, job, context, decision, charged=True, reason="lease expired", gone=gone)
     return decision

@@ -20,11 +20,12 @@ from actors.queue.messages import (
     JobStatus,
     JobUnblocked,
 )
-from actors.queue.state import Job, QueueState, Retired
+from actors.queue.state import QueueState, Retired
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.queue.lanes import Job
     from actors.queue.messages import RetryPolicy
     from actors.runtime.messages import Context, Decision, Event, Known
 
@@ -47,13 +48,15 @@ def complete(
     note: bytes = b"",
 ) -> None:
     """Record a success, tell the owner, and let go what waited for this job."""
-    decision.emit(JobCompleted(job.job_id, job.attempt, result, context.now_us, run_us, note), job.owner)
-    tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.charged + 1, note=note)
+    decision.emit(
+        JobCompleted(job.job_id, job.course.attempt, result, context.now_us, run_us, note), job.owner
+    )
+    tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.course.charged + 1, note=note)
     for other in state.dependents.get(job.job_id, ()):
         waiting = state.jobs.get(other)
-        if waiting is None or not waiting.missing:
+        if waiting is None or not waiting.course.missing:
             continue  # it was cancelled, and perhaps taken up again on its own
-        if waiting.missing == 1 and waiting.status is JobStatus.PENDING:
+        if waiting.course.missing == 1 and waiting.status is JobStatus.PENDING:
             decision.emit(JobReady(other, context.now_us, "dependencies"), waiting.owner)
         else:
             decision.emit(JobUnblocked(other, job.job_id), waiting.owner)
@@ -63,14 +66,14 @@ def fail(
     state: QueueState, job: Job, context: Context, decision: Decision, *, error: str, traceback: str = ""
 ) -> None:
     """Record a failure: another try later, or the end of the job and of what waits for it."""
-    charged = job.charged + 1
-    if charged <= job.retry.max_retries:
-        due_us = context.now_us + retry_delay_us(job.retry, charged, job.job_id)
+    charged = job.course.charged + 1
+    if charged <= job.kind.retry.max_retries:
+        due_us = context.now_us + retry_delay_us(job.kind.retry, charged, job.job_id)
         decision.emit(
-            JobRetrying(job.job_id, job.attempt, error, traceback, context.now_us, due_us), job.owner
+            JobRetrying(job.job_id, job.course.attempt, error, traceback, context.now_us, due_us), job.owner
         )
         return
-    decision.emit(JobFailed(job.job_id, job.attempt, error, traceback, context.now_us), job.owner)
+    decision.emit(JobFailed(job.job_id, job.course.attempt, error, traceback, context.now_us), job.owner)
     tell_end(job, JobStatus.FAILED, error, context, decision, charged=charged)
     cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision)
 
@@ -93,11 +96,11 @@ def cancel_dependents(
     while stack:
         for other in state.dependents.get(stack.pop(), ()):
             waiting = state.jobs.get(other)
-            if waiting is not None and waiting.missing and other not in gone:
+            if waiting is not None and waiting.course.missing and other not in gone:
                 gone.add(other)
                 stack.append(other)
-                decision.emit(JobCancelled(other, waiting.attempt, context.now_us, why), waiting.owner)
-                tell_end(waiting, JobStatus.CANCELLED, why, context, decision, charged=waiting.charged)
+                decision.emit(JobCancelled(other, waiting.course.attempt, context.now_us, why), waiting.owner)
+                tell_end(waiting, JobStatus.CANCELLED, why, context, decision, charged=waiting.course.charged)
 
 
 def retry_delay_us(policy: RetryPolicy, failures: int, job_id: str) -> int:
@@ -127,14 +130,16 @@ def interrupt(
 
     `gone`: see `cancel_dependents`.
     """
-    total = job.charged + charged
-    if charged and total >= max(job.retry.max_retries + 1, MIN_STARTS):
+    total = job.course.charged + charged
+    if charged and total >= max(job.kind.retry.max_retries + 1, MIN_STARTS):
         error = f"{INTERRUPTED}: the process or lease ended during each of {total} attempts"
-        decision.emit(JobFailed(job.job_id, job.attempt, error, "", context.now_us), job.owner)
+        decision.emit(JobFailed(job.job_id, job.course.attempt, error, "", context.now_us), job.owner)
         tell_end(job, JobStatus.FAILED, error, context, decision, charged=total)
         cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision, gone=gone)
     else:
-        decision.emit(AttemptInterrupted(job.job_id, job.attempt, context.now_us, charged, reason), job.owner)
+        decision.emit(
+            AttemptInterrupted(job.job_id, job.course.attempt, context.now_us, charged, reason), job.owner
+        )
 
 
 def tell_end(
@@ -149,7 +154,7 @@ def tell_end(
 ) -> None:
     """Tell the owner of a job, if it has one, that it has ended."""
     if job.owner:
-        retired = Retired(job.digest, status, job.attempt, charged, error, context.now_us, note)
+        retired = Retired(status, job.course.attempt, charged, error, context.now_us, note)
         tell_owner(job.owner, job.job_id, retired, decision)
 
 
@@ -187,4 +192,4 @@ def retired_of(known: Known) -> Retired | None:
         "" if isinstance(end, JobCompleted) else end.reason if isinstance(end, JobCancelled) else end.error
     )
     note = end.note if isinstance(end, JobCompleted) else b""
-    return Retired(first.digest, ENDINGS[type(end)], end.attempt, charged, error, end.at_us, note)
+    return Retired(ENDINGS[type(end)], end.attempt, charged, error, end.at_us, note)

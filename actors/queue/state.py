@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-from bisect import insort
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.queue.lanes import UNTOUCHED, WAITING, Course, Heads, Job, Kind, Lane, Line
 from actors.queue.messages import (
+    FIRINGS,
+    STEPS,
     AttemptInterrupted,
     AttemptRefused,
     JobCancelled,
@@ -30,20 +30,22 @@ from actors.queue.messages import (
     ResourceGranted,
     ResourceReleased,
     ResourceRequested,
-    RetryPolicy,
 )
 from actors.queue.resources import Resources
 from actors.runtime.effects import AttemptKey
 from actors.runtime.state import FoldedState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from actors.queue.messages import JobSpec
+    from actors.runtime.messages import Context
 
 
 PROCESS_ENDED = "process ended"
 """The reason of an interruption that makes a job suspect of having caused it."""
+SHARED_US = 10_000
+"""Jobs that come to one lane, one behind the other, within so long share a place: order is kept by the lane."""
 
 
 # Looking a member up in its class is slow, and this is done for every job.
@@ -52,124 +54,15 @@ _RUNNING = JobStatus.RUNNING
 _SCHEDULED = JobStatus.SCHEDULED
 _RETRYING = JobStatus.RETRYING
 _UNRESOLVED = JobStatus.UNRESOLVED
-_WAITING = frozenset({_SCHEDULED, _RETRYING})
 
 
-class Job(msgspec.Struct, gc=False):
-    """A live job: what deciding needs, nothing more. Its arguments stay on disk until it starts."""
-
-    job_id: str
-    queue: str
-    function: str
-    owner: str
-    retry: RetryPolicy
-    digest: bytes
-    priority: int
-    status: JobStatus = _PENDING
-    order: int = 0
-    """Place in the line: first in, first out among equals."""
-    attempt: int = 0
-    """Number of the newest attempt."""
-    charged: int = 0
-    """Attempts that count: those that failed, and interruptions that are charged."""
-    counted: bool = True
-    """Whether the running attempt surely reached a worker."""
-    suspect: bool = False
-    """An attempt was interrupted: perhaps the job kills its process, so it runs with nothing behind it."""
-    due_us: int = 0
-    epoch: int = 0
-    missing: int = 0
-    """Jobs it waits for."""
-
-    @property
-    def key(self) -> AttemptKey:
-        """The newest attempt."""
-        return AttemptKey(self.job_id, self.attempt, self.epoch)
-
-
-class Line:
-    """One queue: its ready jobs by priority, those that wait for a time, and its counts."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.paused = False
-        self.counts: dict[JobStatus, int] = {}
-        self.ready_count = 0
-        self.retried = 0
-        self._ready: dict[int, deque[Job]] = {}
-        self._priorities: list[int] = []
-        self._waiting: list[tuple[int, int, Job]] = []
-
-    def count(self, status: JobStatus, by: int = 1) -> None:
-        """Count a job in or out of a status."""
-        self.counts[status] = self.counts.get(status, 0) + by
-
-    def push(self, job: Job) -> None:
-        """Put a job at the end of the line of its priority."""
-        line = self._ready.get(job.priority)
-        if line is None:
-            line = self._ready[job.priority] = deque()
-            insort(self._priorities, job.priority, key=lambda priority: -priority)
-        line.append(job)
-        self.ready_count += 1
-
-    def leave(self, job: Job) -> None:
-        """Note that a ready job is ready no more; it leaves the line as soon as it is first."""
-        self.ready_count -= 1
-        line = self._ready[job.priority]
-        while line and not is_ready(line[0]):
-            line.popleft()
-        if not line:
-            del self._ready[job.priority]
-            self._priorities.remove(job.priority)
-
-    def ready(self) -> Iterator[Job]:
-        """Yield the ready jobs in the order in which they will start."""
-        for priority in self._priorities:
-            for job in self._ready[priority]:
-                if is_ready(job):
-                    yield job
-
-    def wait(self, job: Job) -> None:
-        """Keep a job until its time comes."""
-        heapq.heappush(self._waiting, (job.due_us, job.order, job))
-
-    def trim_waiting(self) -> None:
-        """Drop what waits no more from the head of those that wait."""
-        while self._waiting and not _is_waiting(self._waiting[0]):
-            heapq.heappop(self._waiting)
-
-    def next_due_us(self) -> int | None:
-        """Return the earliest instant for which a job waits."""
-        return self._waiting[0][0] if self._waiting else None
-
-    def due(self, now_us: int) -> list[Job]:
-        """Return the jobs whose time has come, earliest first; looks only at those (it is a heap)."""
-        found = []
-        stack = [0]
-        while stack:
-            index = stack.pop()
-            if index < len(self._waiting) and self._waiting[index][0] <= now_us:
-                if _is_waiting(self._waiting[index]):
-                    found.append(self._waiting[index])
-                stack += (2 * index + 1, 2 * index + 2)
-        return [job for _, _, job in sorted(found, key=lambda entry: entry[:2])]
-
-
-def is_ready(job: Job) -> bool:
-    """Whether a job could start now, if its queue is served and a worker free."""
-    return job.status is _PENDING and not job.missing
-
-
-def _is_waiting(entry: tuple[int, int, Job]) -> bool:
-    due_us, order, job = entry
-    return job.status in _WAITING and job.due_us == due_us and job.order == order
+FEW_KINDS = 256
+"""Kinds that are kept without looking whether they are still needed."""
 
 
 class Retired(msgspec.Struct, frozen=True, gc=False):
     """What memory keeps of an ended job until the end is durable."""
 
-    digest: bytes
     status: JobStatus
     attempt: int
     charged: int
@@ -184,13 +77,21 @@ class QueueState(FoldedState[Retired]):
     def __init__(self) -> None:
         super().__init__()
         self.jobs: dict[str, Job] = {}
+        self.recent: dict[str, bytes] = {}
+        """Fingerprints of jobs whose first event may not be durable: the others are looked up. Not in `dump`."""
         self.lines: dict[str, Line] = {}
+        self.lanes: dict[Kind, Lane] = {}
+        self.startable: Heads[Line] = Heads()
+        """Queues that are not paused and have ready jobs, by the first of these."""
+        self.due_lines: Heads[Line] = Heads()
+        """Queues with jobs that wait for an instant, by the first of these."""
         self.running: dict[str, Job] = {}
         """Given to the executor and not ended."""
         self.zombies: dict[AttemptKey, str] = {}
         """Attempts that still hold a worker though their job has been cancelled; with the job's owner."""
         self.leases: dict[str, int] = {}
         """Jobs taken by hand, and until when (µs UTC)."""
+        self.lease_ends: Heads[str] = Heads()
         self.suspects = 0
         """Running jobs that may kill the process."""
         self.unresolved: dict[str, dict[str, None]] = {}
@@ -200,9 +101,11 @@ class QueueState(FoldedState[Retired]):
         self.run_us: dict[str, int] = {}
         """How long each function takes: jumps up at once, comes down slowly."""
         self.resources = Resources()
-        self._orders = 0
-        self._policies: dict[RetryPolicy, RetryPolicy] = {}
-        self._names: dict[str, str] = {}
+        self._order = 0
+        self._last_kind: Kind | None = None
+        """Whose lane the newest place was given in."""
+        self._kinds: dict[tuple[Any, ...], Kind] = {}
+        self._sweep_at = FEW_KINDS
         self.handlers = {
             JobEnqueued: self._enqueued,
             JobReady: self._on_ready,
@@ -229,28 +132,23 @@ class QueueState(FoldedState[Retired]):
 
     def dump(self) -> Any:
         """Give the state as plain data."""
+        kinds: dict[Kind, int] = {}
+        jobs = [
+            (
+                job.job_id,
+                kinds.setdefault(job.kind, len(kinds)),
+                job.owner,
+                job.status.value,
+                job.order,
+                None if job.course is UNTOUCHED else msgspec.structs.astuple(job.course),
+            )
+            for job in self.jobs.values()
+        ]
+        last = self._last_kind and kinds.setdefault(self._last_kind, len(kinds))
         return {
-            "jobs": [
-                (
-                    job.job_id,
-                    job.queue,
-                    job.function,
-                    job.owner,
-                    msgspec.structs.astuple(job.retry),
-                    job.digest,
-                    job.priority,
-                    job.status.value,
-                    job.order,
-                    job.attempt,
-                    job.charged,
-                    job.counted,
-                    job.suspect,
-                    job.due_us,
-                    job.epoch,
-                    job.missing,
-                )
-                for job in self.jobs.values()
-            ],
+            "kinds": [msgspec.to_builtins(kind) for kind in kinds],
+            "last": last,
+            "jobs": jobs,
             "lines": [
                 (line.name, line.paused, line.retried, list(line.counts.items()))
                 for line in self.lines.values()
@@ -262,7 +160,7 @@ class QueueState(FoldedState[Retired]):
             "dependents": [(job_id, list(waiting)) for job_id, waiting in self.dependents.items()],
             "run_us": list(self.run_us.items()),
             "resources": self.resources.dump(),
-            "orders": self._orders,
+            "order": self._order,
         }
 
     @classmethod
@@ -274,43 +172,48 @@ class QueueState(FoldedState[Retired]):
             line.retried = retried
             line.paused = paused
             line.counts = {JobStatus(status): count for status, count in counts}
-        for (
-            *head,
-            retry,
-            digest,
-            priority,
-            status,
-            order,
-            attempt,
-            charged,
-            counted,
-            suspect,
-            due,
-            epoch,
-            missing,
-        ) in image["jobs"]:
-            policy = state.share_policy(RetryPolicy(*retry))
-            job_id, queue, function, owner = head
-            job = Job(
-                job_id, state.share(queue), state.share(function), owner, policy, digest, priority,
-                JobStatus(status), order, attempt, charged, counted, suspect, due, epoch, missing,
-            )  # fmt: skip
+        kinds = [state.kind(msgspec.convert(kind, Kind)) for kind in image["kinds"]]
+        orders: dict[int, int] = {}
+        for job_id, kind, owner, status, order, course in image["jobs"]:
+            own = UNTOUCHED if course is None else Course(*course)
+            place = orders.setdefault(order, order)  # one object for all who share it
+            job = Job(job_id, kinds[kind], owner, own, JobStatus(status), place)
             state.jobs[job_id] = job
-        for job in sorted(state.jobs.values(), key=lambda job: job.order):
-            if is_ready(job):
-                state.line(job.queue).push(job)
-            elif job.status in _WAITING:
-                state.line(job.queue).wait(job)
-        state.running = {job_id: state.jobs[job_id] for job_id in image["running"]}
-        state.suspects = sum(job.suspect for job in state.running.values())
-        state.zombies = {AttemptKey(*key): owner for key, owner in image["zombies"]}
+            state.lanes[job.kind].size += 1
         state.leases = dict(image["leases"])
+        state._restore_places()
+        state._last_kind = None if image["last"] is None else kinds[image["last"]]
+        state.running = {job_id: state.jobs[job_id] for job_id in image["running"]}
+        state.suspects = sum(job.course.suspect for job in state.running.values())
+        state.zombies = {AttemptKey(*key): owner for key, owner in image["zombies"]}
         state.unresolved = {function: dict.fromkeys(jobs) for function, jobs in image["unresolved"]}
         state.dependents = {job_id: list(waiting) for job_id, waiting in image["dependents"]}
         state.run_us = dict(image["run_us"])
         state.resources.restore(image["resources"])
-        state._orders = image["orders"]
+        state._order = image["order"]
         return state
+
+    def _restore_places(self) -> None:
+        for job in sorted(self.jobs.values(), key=lambda job: job.order):
+            if job.is_ready:
+                self._push(job)
+            elif job.status in WAITING:
+                self._wait(job)
+            elif job.status is not _RUNNING:
+                self.lines[job.queue].aside[job.job_id] = job
+            elif job.job_id in self.leases:
+                self.lines[job.queue].leased += 1
+        for job_id, until_us in self.leases.items():
+            self.lease_ends.put(job_id, (until_us,))
+
+    # -- what is remembered until it is durable ---------------------------------------------------------
+
+    def forget(self, ended: Iterable[tuple[str, Any]]) -> None:
+        """Drop what is durable by now: how jobs ended, and their fingerprints."""
+        for name, what in ended:
+            kept: dict[str, Any] = self.recent if type(what) is bytes else self.retired
+            if kept.get(name) is what:
+                del kept[name]
 
     # -- questions --------------------------------------------------------------------------------------
 
@@ -321,150 +224,235 @@ class QueueState(FoldedState[Retired]):
             line = self.lines[name] = Line(name)
         return line
 
-    def share(self, name: str) -> str:
-        """Return the one copy of a name that many jobs have in common."""
-        return self._names.setdefault(name, name)
+    def kind(self, like: Kind) -> Kind:
+        """Return the one kind of these values, with a lane, new if there is none."""
+        values = (like.queue, like.function, like.priority, like.retry)
+        kind = self._kinds.get(values)
+        if kind is None:
+            if len(self._kinds) >= self._sweep_at:
+                self._sweep()
+            kind = self._kinds[values] = like
+            self.lanes[kind] = Lane(kind, self.line(kind.queue))
+        return kind
 
-    def share_policy(self, policy: RetryPolicy) -> RetryPolicy:
-        """Return the one copy of a policy that many jobs have in common."""
-        return self._policies.setdefault(policy, policy)
+    def _sweep(self) -> None:
+        """Forget kinds of which there is no job any more; the last one is kept for the jobs that follow."""
+        for values, kind in list(self._kinds.items()):
+            if not self.lanes[kind].size and kind is not self._last_kind:
+                del self._kinds[values], self.lanes[kind]
+        self._sweep_at = max(FEW_KINDS, 2 * len(self._kinds))
+
+    def first_lane(self, context: Context) -> Lane | None:
+        """Return the lane whose first job is the next to start, or None."""
+        if context.served is None:
+            for line in self.startable:
+                if context.scheduling or line.name != FIRINGS:
+                    return line.lanes.first()
+            return None
+        names = (*context.served, STEPS, FIRINGS) if context.scheduling else (*context.served, STEPS)
+        lines = (self.lines.get(name) for name in names)
+        lanes = (line.lanes.first() for line in lines if line is not None and not line.paused)
+        return min((lane for lane in lanes if lane is not None), key=lambda lane: lane.rank, default=None)
+
+    def due(self, now_us: int) -> Iterator[Job]:
+        """Yield the jobs whose time has come."""
+        for line in self.due_lines:
+            due = line.due(now_us)
+            if not due:
+                return
+            yield from due
+
+    def lease_ended(self, now_us: int) -> Iterator[Job]:
+        """Yield the jobs whose lease has run out."""
+        for job_id in self.lease_ends:
+            if self.leases[job_id] > now_us:
+                return
+            yield self.jobs[job_id]
+
+    def next_wake_us(self) -> int | None:
+        """Return when the next job is due or the next lease ends."""
+        firsts = (self.due_lines.first_key(), self.lease_ends.first_key())
+        return min((first[0] for first in firsts if first is not None), default=None)
 
     # -- jobs -------------------------------------------------------------------------------------------
 
     def _enqueued(self, event: JobEnqueued) -> None:
         spec = event.spec
-        job = self._admit(spec, event.digest)
-        job.missing = event.missing
+        job = self._admit(spec)
+        self.recent[spec.job_id] = event.digest
+        self._newly_retired.append((spec.job_id, event.digest))
         if event.missing:
+            job.own.missing = event.missing
             for other in dict.fromkeys(spec.after):
                 self.dependents.setdefault(other, []).append(spec.job_id)
         if spec.due_us > event.at_us:
-            job.due_us = spec.due_us
-            self._park(job, _SCHEDULED)
+            job.own.due_us = spec.due_us
+            self._park(job, _SCHEDULED, event.at_us)
         else:
-            self._stand_in_line(job)
+            self._stand_in_line(job, event.at_us, is_new=True)
 
-    def _admit(self, spec: JobSpec, digest: bytes) -> Job:
-        job = Job(
-            spec.job_id,
-            self.share(spec.queue),
-            self.share(spec.function),
-            spec.owner,
-            self.share_policy(spec.retry),
-            digest,
-            spec.priority,
-        )
-        self.jobs[spec.job_id] = job
-        self.line(job.queue).count(_PENDING)
+    def _admit(self, spec: JobSpec) -> Job:
+        kind = self.kind(Kind(spec.queue, spec.function, spec.priority, spec.retry))
+        job = self.jobs[spec.job_id] = Job(spec.job_id, kind, spec.owner, UNTOUCHED)
+        lane = self.lanes[kind]
+        lane.size += 1
+        lane.line.count(_PENDING)
         return job
 
-    def _stand_in_line(self, job: Job) -> None:
-        """Make a job that is neither ready nor waiting ready; if it depends on others, only PENDING."""
-        self._orders += 1
-        job.order = self._orders
-        self._become(job, _PENDING)
-        if not job.missing:
-            self.lines[job.queue].push(job)
+    def _place(self, kind: Kind, at_us: int, *, is_new: bool) -> int:
+        """Return a place behind all others: a new number, unless the last one will do."""
+        if not is_new or kind is not self._last_kind or at_us >= self._order + SHARED_US:
+            self._order = max(self._order + 1, at_us)
+            self._last_kind = kind
+        return self._order
 
-    def _park(self, job: Job, status: JobStatus) -> None:
-        self._orders += 1
-        job.order = self._orders
+    def _stand_in_line(self, job: Job, at_us: int, *, is_new: bool = False) -> None:
+        """Make a job that is neither ready nor waiting ready; if it depends on others, only PENDING."""
+        job.order = self._place(job.kind, at_us, is_new=is_new)
+        self._become(job, _PENDING)
+        if job.course.missing:
+            self.lines[job.queue].aside[job.job_id] = job
+        else:
+            self._push(job)
+
+    def _push(self, job: Job) -> None:
+        lane = self.lanes[job.kind]
+        if lane.line.push(lane, job):
+            self._place_line(lane.line)
+
+    def _place_line(self, line: Line) -> None:
+        first = line.lanes.first_key()
+        if first is None or line.paused:
+            self.startable.remove(line)
+        else:
+            self.startable.put(line, first)
+
+    def _park(self, job: Job, status: JobStatus, at_us: int) -> None:
+        job.order = self._place(job.kind, at_us, is_new=False)
         self._become(job, status)
-        self.lines[job.queue].wait(job)
+        self._wait(job)
+
+    def _wait(self, job: Job) -> None:
+        line = self.lines[job.queue]
+        line.wait(job)
+        self._place_waiting(line)
+
+    def _place_waiting(self, line: Line) -> None:
+        due_us = line.next_due_us()
+        if due_us is None:
+            self.due_lines.remove(line)
+        else:
+            self.due_lines.put(line, (due_us,))
 
     def _become(self, job: Job, status: JobStatus) -> None:
-        line = self.lines[job.queue]
-        line.count(job.status, -1)
-        line.count(status)
-        job.status = status
+        was = job.status
+        if status is not was:
+            counts = self.lines[job.kind.queue].counts
+            counts[was] -= 1
+            counts[status] = counts.get(status, 0) + 1
+            job.status = status
 
     def _leave(self, job: Job, status: JobStatus) -> None:
         """Take a job from wherever it stands and give it a status in which it stands nowhere."""
         was = job.status
-        was_ready = is_ready(job)
+        was_ready = was is _PENDING and not job.course.missing
         self._become(job, status)
-        line = self.lines[job.queue]
+        lane = self.lanes[job.kind]
+        line = lane.line
         if was_ready:
-            line.leave(job)
-        elif was in _WAITING:
+            if line.leave(lane, job):
+                self._place_line(line)
+        elif was in WAITING:
             line.trim_waiting()
+            self._place_waiting(line)
         elif was is _RUNNING:
             if self.leases.pop(job.job_id, None) is None:
-                self.running.pop(job.job_id, None)
-                self.suspects -= job.suspect
-        elif was is _UNRESOLVED:
-            waiting = self.unresolved[job.function]
-            del waiting[job.job_id]
-            if not waiting:
-                del self.unresolved[job.function]
+                del self.running[job.job_id]
+                self.suspects -= job.course.suspect
+            else:
+                line.leased -= 1
+                self.lease_ends.remove(job.job_id)
+        else:
+            del line.aside[job.job_id]
+            if was is _UNRESOLVED:
+                waiting = self.unresolved[job.kind.function]
+                del waiting[job.job_id]
+                if not waiting:
+                    del self.unresolved[job.kind.function]
 
     def _end(self, job: Job, status: JobStatus, at_us: int, error: str = "", note: bytes = b"") -> None:
         self._leave(job, status)
         del self.jobs[job.job_id]
+        self.lanes[job.kind].size -= 1
         self.dependents.pop(job.job_id, None)
-        self.retire(job.job_id, Retired(job.digest, status, job.attempt, job.charged, error, at_us, note))
+        course = job.course
+        self.retire(job.job_id, Retired(status, course.attempt, course.charged, error, at_us, note))
 
     def _on_ready(self, event: JobReady) -> None:
         job = self.jobs[event.job_id]
-        if job.missing and job.status is _PENDING:
-            job.missing = 0
-            self._stand_in_line(job)
-            return
-        self._leave(job, _PENDING)
-        self._stand_in_line(job)
+        if job.course.missing and job.status is _PENDING:
+            self._leave(job, _PENDING)
+            job.own.missing = 0
+        else:
+            self._leave(job, _PENDING)
+        self._stand_in_line(job, event.at_us)
 
     def _on_unblocked(self, event: JobUnblocked) -> None:
-        self.jobs[event.job_id].missing -= 1
+        self.jobs[event.job_id].own.missing -= 1
 
     def _on_started(self, event: JobStarted) -> None:
         job = self.jobs[event.job_id]
         self._leave(job, _RUNNING)
-        job.attempt = event.attempt
-        job.epoch = event.epoch
-        job.counted = not event.behind
+        course = job.own
+        course.attempt = event.attempt
+        course.epoch = event.epoch
+        course.counted = not event.behind
         if self.zombies:  # those of a process that has ended hold no worker of this one
             self.zombies = {key: owner for key, owner in self.zombies.items() if key.epoch >= event.epoch}
         self.running[job.job_id] = job
-        self.suspects += job.suspect
+        self.suspects += course.suspect
 
     def _on_leased(self, event: JobLeased) -> None:
         job = self.jobs[event.job_id]
         self._leave(job, _RUNNING)
-        job.attempt = event.attempt
-        job.epoch = event.epoch
+        job.own.attempt = event.attempt
+        job.own.epoch = event.epoch
         self.leases[job.job_id] = event.until_us
+        self.lease_ends.put(job.job_id, (event.until_us,))
+        self.lines[job.queue].leased += 1
 
     def _on_completed(self, event: JobCompleted) -> None:
         job = self.jobs[event.job_id]
-        job.charged += 1
+        job.own.charged += 1
         if job.job_id in self.running:
-            known = self.run_us.get(job.function, event.run_us)
-            self.run_us[job.function] = max(event.run_us, (known * 7 + event.run_us) // 8)
+            function = job.kind.function
+            known = self.run_us.get(function, event.run_us)
+            self.run_us[function] = max(event.run_us, (known * 7 + event.run_us) // 8)
         self._end(job, JobStatus.COMPLETED, event.at_us, note=event.note)
 
     def _on_retrying(self, event: JobRetrying) -> None:
         job = self.jobs[event.job_id]
-        job.charged += 1
+        job.own.charged += 1
         self._leave(job, _RETRYING)
         self.lines[job.queue].retried += 1
-        job.due_us = event.due_us
+        job.own.due_us = event.due_us
         if event.due_us > event.at_us:
-            self._park(job, _RETRYING)
+            self._park(job, _RETRYING, event.at_us)
         else:
-            self._stand_in_line(job)
+            self._stand_in_line(job, event.at_us)
 
     def _on_failed(self, event: JobFailed) -> None:
         job = self.jobs[event.job_id]
         if job.status is _RUNNING:
-            job.charged += 1
+            job.own.charged += 1
         self._end(job, JobStatus.FAILED, event.at_us, event.error)
 
     def _on_interrupted(self, event: AttemptInterrupted) -> None:
         job = self.jobs[event.job_id]
         self._leave(job, _PENDING)
-        job.charged += event.charged
-        job.suspect = job.suspect or event.reason == PROCESS_ENDED
-        self._stand_in_line(job)
+        job.own.charged += event.charged
+        job.own.suspect = job.own.suspect or event.reason == PROCESS_ENDED
+        self._stand_in_line(job, event.at_us)
 
     def _on_refused(self, event: AttemptRefused) -> None:
         for key in [key for key in self.zombies if key[:2] == (event.job_id, event.attempt)]:
@@ -479,21 +467,25 @@ class QueueState(FoldedState[Retired]):
     def _on_unresolved(self, event: JobUnresolved) -> None:
         job = self.jobs[event.job_id]
         self._leave(job, _UNRESOLVED)
-        self.unresolved.setdefault(job.function, {})[job.job_id] = None
+        self.unresolved.setdefault(job.kind.function, {})[job.job_id] = None
+        self.lines[job.queue].aside[job.job_id] = job
 
     def _on_retried(self, event: JobRetried) -> None:
         spec = event.spec
-        line = self.line(spec.queue)
-        line.count(JobStatus(event.was), -1)
+        self.line(spec.queue).count(JobStatus(event.was), -1)
         self.retired.pop(spec.job_id, None)
-        job = self._admit(spec, event.digest)
-        job.attempt = event.attempts
-        self._stand_in_line(job)
+        job = self._admit(spec)
+        job.own.attempt = event.attempts
+        self._stand_in_line(job, event.at_us, is_new=True)
 
     # -- queues -----------------------------------------------------------------------------------------
 
     def _on_paused(self, event: QueuePaused) -> None:
-        self.line(event.queue).paused = True
+        line = self.line(event.queue)
+        line.paused = True
+        self._place_line(line)
 
     def _on_resumed(self, event: QueueResumed) -> None:
-        self.line(event.queue).paused = False
+        line = self.line(event.queue)
+        line.paused = False
+        self._place_line(line)

@@ -24,7 +24,7 @@ class FoldedState(Generic[T]):
 
     def __init__(self) -> None:
         self.retired: dict[str, T] = {}
-        self._newly_retired: list[tuple[str, T]] = []
+        self._newly_retired: list[tuple[str, Any]] = []
 
     def evolve(self, event: Event) -> None:
         """Take in one event of its own, in place."""
@@ -35,14 +35,14 @@ class FoldedState(Generic[T]):
         self.retired[name] = what
         self._newly_retired.append((name, what))
 
-    def take_retired(self) -> list[tuple[str, T]]:
+    def take_retired(self) -> list[tuple[str, Any]]:
         """Return what has ended since the last call."""
         retired = self._newly_retired
         if retired:
             self._newly_retired = []
         return retired
 
-    def forget(self, ended: Iterable[tuple[str, T]]) -> None:
+    def forget(self, ended: Iterable[tuple[str, Any]]) -> None:
         """Drop what ended, unless it was taken up again and has ended anew meanwhile."""
         for name, what in ended:
             if self.retired.get(name) is what:

@@ -13,9 +13,9 @@ WORKLOAD = Workload(
         Metric("stats_us", "get_stats", "µs", higher_is_better=False),
     ),
     goals=(
-        Goal("bytes_per_job", 600.0, at_least=False),
-        Goal("reopened_bytes_per_job", 600.0, at_least=False),
+        Goal("bytes_per_job", 250.0, at_least=False),
+        Goal("reopened_bytes_per_job", 250.0, at_least=False),
     ),
-    full={OURS: 100_000},
+    full={OURS: 300_000},
     quick={OURS: 5_000},
 )

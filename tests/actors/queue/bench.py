@@ -201,7 +201,7 @@ class Bench:
             for name, line in other.lines.items():
                 mine = self.state.lines[name]
                 assert line.ready_count == mine.ready_count
-                assert [job.job_id for job in line.ready()] == [job.job_id for job in mine.ready()]
+                assert [job.job_id for job in line.in_order()] == [job.job_id for job in mine.in_order()]
 
     # -- what the runtime does --------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class Bench:
 def what_follows(state: QueueState, context: Context) -> tuple[Any, ...]:
     """What is owed, and the first thing that follows from the state."""
     owed = RULES.pending(state, context)
-    follows = next(iter(RULES.settle(state, context)))
+    follows = next(iter(RULES.settle(state, context)), Decision())
     return owed.events, owed.effects, owed.tells, follows.events, follows.effects
 
 

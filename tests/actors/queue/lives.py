@@ -178,13 +178,13 @@ class Life:
                 if status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED):
                     continue
                 assert line.counts.get(status, 0) == sum(job.status is status for job in mine), status
-            ready = [job for job in mine if job.status is JobStatus.PENDING and not job.missing]
+            ready = [job for job in mine if job.status is JobStatus.PENDING and not job.course.missing]
             assert line.ready_count == len(ready)
-            expected = sorted(ready, key=lambda job: (-job.priority, job.order))
-            assert [job.job_id for job in line.ready()] == [job.job_id for job in expected]
+            expected = sorted(ready, key=lambda job: (-job.kind.priority, job.order))
+            assert [job.job_id for job in line.in_order()] == [job.job_id for job in expected]
         for job in state.jobs.values():
-            assert job.missing >= 0
-            assert job.charged < max(job.retry.max_retries + 1, 3)
+            assert job.course.missing >= 0
+            assert job.course.charged < max(job.kind.retry.max_retries + 1, 3)
 
 
 ACTIONS: tuple[str, ...] = (

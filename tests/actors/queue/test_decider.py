@@ -344,7 +344,7 @@ def test_an_attempt_given_back_or_closed_makes_nobody_suspect() -> None:
     bench.enqueue(spec("a"))
     bench.finish("a", "returned")
     bench.ask(Shutdown())
-    assert not bench.state.jobs["a"].suspect
+    assert not bench.state.jobs["a"].course.suspect
 
 
 # -- the end of an attempt -----------------------------------------------------------------------------
@@ -441,7 +441,7 @@ def test_the_result_of_a_superseded_attempt_is_refused_and_recorded() -> None:
     bench = Bench()
     bench.enqueue(spec("a"))
     bench.restart()
-    assert bench.state.jobs["a"].attempt == 2
+    assert bench.state.jobs["a"].course.attempt == 2
     assert stale(bench, "a", 1) == [AttemptRefused("a", 1, "ok", START)]
     assert bench.finish("a").of(JobCompleted)
     bench.check()
@@ -559,7 +559,7 @@ def test_closing_charges_nobody_however_often() -> None:
         said = bench.ask(Shutdown())
         assert said.events == [AttemptInterrupted("a", attempt, START, charged=False, reason="closed")]
         bench.restart()
-    assert bench.state.jobs["a"].charged == 0
+    assert bench.state.jobs["a"].course.charged == 0
 
 
 # -- by hand -------------------------------------------------------------------------------------------
@@ -613,7 +613,7 @@ def test_a_lease_that_runs_out_counts_as_an_attempt_and_fences_its_taker() -> No
     assert bench.pass_time(60 * SECOND - 1).events == []
     said = bench.pass_time(1)
     assert said.events == [AttemptInterrupted("a", 1, bench.now_us, charged=True, reason="lease expired")]
-    assert not bench.state.jobs["a"].suspect
+    assert not bench.state.jobs["a"].course.suspect
     assert bench.when(SettleLease(key, "ok")).reply is False
     assert [lease_and_lose(bench) for _ in range(2)][-1].of(JobFailed)
     bench.check()

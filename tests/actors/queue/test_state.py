@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.queue.messages import CancelJob, JobStarted, JobStatus
-from actors.queue.state import QueueState
+from actors.queue.state import FEW_KINDS, QueueState
 from actors.simulation.checks import History
-from tests.actors.queue.bench import SECOND, START, Bench, folded, spec, through_image
+from tests.actors.queue.bench import RULES, SECOND, START, Bench, folded, spec, through_image
 from tests.actors.queue.lives import STEPS, Life
 from tests.support.scale import scaled
 
@@ -72,7 +74,7 @@ def test_no_more_attempts_are_given_to_workers_than_there_are_and_a_few_short_on
         for event in bench.log[len(before) :]:
             if isinstance(event, JobStarted) and not event.behind:
                 assert bench.capacity
-        at_once = sum(job.counted for job in bench.state.running.values())
+        at_once = sum(job.course.counted for job in bench.state.running.values())
         assert at_once <= 3
 
 
@@ -82,10 +84,11 @@ def test_what_ended_is_kept_until_it_is_durable_and_then_forgotten() -> None:
     bench.finish("a")
     assert list(bench.state.retired) == ["a"]
     ended = bench.state.take_retired()
-    assert [name for name, _ in ended] == ["a"]
+    assert [name for name, _ in ended] == ["a", "a"], "its fingerprint, and its end"
     assert bench.state.take_retired() == []
     bench.state.forget(ended)
     assert not bench.state.retired
+    assert not bench.state.recent
     assert not bench.state.jobs
 
 
@@ -97,16 +100,16 @@ def test_jobs_that_were_cancelled_while_they_waited_do_not_stay_in_memory_for_ev
         bench.when(CancelJob(job_id))
     line = bench.state.lines["q"]
     assert line.next_due_us() is None
-    assert list(line.ready()) == []
+    assert list(line.in_order()) == []
     assert bench.state.dump()["jobs"] == []
 
 
 def test_a_queue_of_many_shares_what_its_jobs_have_in_common() -> None:
     bench = Bench(served=frozenset()).enqueued(spec("a"), spec("b"))
     a, b = bench.state.jobs.values()
-    assert a.queue is b.queue
-    assert a.function is b.function
-    assert a.retry is b.retry
+    assert a.kind is b.kind
+    assert a.order is b.order
+    assert a.course is b.course
 
 
 def test_a_restored_queue_starts_its_jobs_in_the_order_of_the_living_one() -> None:
@@ -116,6 +119,43 @@ def test_a_restored_queue_starts_its_jobs_in_the_order_of_the_living_one() -> No
     for name in ("next", "other"):
         bench.enqueue(spec(name))
     bench.finish("first")
-    living = [job.job_id for line in bench.state.lines.values() for job in line.ready()]
+    living = [job.job_id for line in bench.state.lines.values() for job in line.in_order()]
     restored = QueueState.restore(bench.state.dump())
-    assert [job.job_id for line in restored.lines.values() for job in line.ready()] == living
+    assert [job.job_id for line in restored.lines.values() for job in line.in_order()] == living
+
+
+def test_jobs_that_come_one_behind_the_other_share_a_place_and_keep_their_order() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(*(spec(f"a{n}") for n in range(3)), spec("b", priority=1), spec("a3"))
+    orders = [job.order for job in bench.state.jobs.values()]
+    assert orders == [START, START, START, START + 1, START + 2]
+    bench.check()
+
+
+def test_kinds_of_jobs_that_are_gone_are_forgotten() -> None:
+    bench = Bench()
+    for n in range(3 * FEW_KINDS):
+        bench.enqueue(spec(f"j{n}", priority=n))
+        bench.finish(f"j{n}")
+    assert len(bench.state.lanes) <= FEW_KINDS
+    bench.check()
+
+
+def test_what_a_turn_costs_does_not_grow_with_the_queues_that_are_not_served() -> None:
+    """Counted in lines that are looked at, not in seconds."""
+    bench = Bench(served=frozenset({"mine"}))
+    bench.enqueue(*(spec(f"j{n}", queue=f"q{n}") for n in range(50)))
+    bench.enqueue(spec("a", queue="mine"), spec("b", queue="mine"))
+    looked_at = []
+
+    class Lines(dict[str, Any]):
+        def get(self, name: str, default: Any = None) -> Any:
+            looked_at.append(name)
+            return super().get(name, default)
+
+        def values(self) -> Any:
+            raise AssertionError("all of them were looked at")
+
+    bench.state.lines = Lines(bench.state.lines)
+    assert next(iter(RULES.settle(bench.state, bench.context())), None) is None
+    assert set(looked_at) <= {"mine", "@steps"}
