@@ -108,8 +108,12 @@ class Course(msgspec.Struct, gc=False):
     """Jobs it waits for."""
 
 
-UNTOUCHED = Course()
-"""The course of every job that has only been enqueued; never changed."""
+class Untouched(Course, frozen=True, gc=False):  # type: ignore[misc]  # what may be written elsewhere is only read here
+    """The course of a job that has only been enqueued."""
+
+
+UNTOUCHED = Untouched()
+"""Shared by all jobs that have only been enqueued."""
 
 
 class Job(msgspec.Struct, gc=False, eq=False):
