@@ -1,157 +1,199 @@
 """The index by entity: where the records of a job are, at the cost of that job's history.
 
-The engine has no checksums, so each entry has one, of its key and position together. A damaged position
-is noticed when it is read, a damaged key by who looks for it in vain: it lies where the search ends.
-
-Transactions that read have buffers: keys and values are looked at before they are copied out.
+The newest records are in memory, in the *tail*; once there are enough of them, they are written as one
+segment, in the transaction of the next frame. So a commit puts one row and not one for each record: each
+row costs the global lock, which beside a busy thread may take milliseconds to come back. What is in the
+tail when the process ends is read again from the frames.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
-from struct import Struct
-from typing import Any, Final
-from zlib import crc32
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from eventstore.errors import CorruptStoreError
-from eventstore.frame_table import pack_position
 from eventstore.records import Frame
+from eventstore.segments import (
+    Header,
+    decode_block,
+    decode_header,
+    digest_of,
+    encode_segment,
+    kind_of,
+    number_of,
+    row_key,
+)
 
-# The engine takes keys of up to 511 bytes.
-_LONGEST_KEY: Final = 400
-_HASH_SIZE: Final = 32
-# Position and checksum; entries of a key are sorted by their position.
-_ENTRY: Final = Struct(">QI")
-# Keys in one read transaction: while it is open, no page that is freed is used again.
-_BATCH_KEYS: Final = 256
+SEGMENT_RECORDS: Final = 8192
+"""Records in the tail from which on it is written."""
+_CACHED_BLOCKS: Final = 128
 
-
-def index_key(entity: str) -> bytes:
-    """Return the key of an entity; a long one is cut, and told apart by its hash."""
-    key = entity.encode("utf-8", "surrogatepass")
-    if len(key) <= _LONGEST_KEY:
-        return key or b"\0"
-    return key[: _LONGEST_KEY - _HASH_SIZE] + sha256(key).digest()
-
-
-def index_entries(frame: Frame) -> list[tuple[bytes, bytes]]:
-    """Return a frame's keys and entries in the order of the index, which writes fewer pages."""
-    entries = [
-        (key := index_key(record.entity), _ENTRY.pack(position, _checksum(key, position)))
-        for position, record in enumerate(frame.records, frame.first)
-    ]
-    entries.sort()
-    return entries
+ReadRow = Callable[[bytes], bytes | None]
+"""Reads a row of the index in a transaction of its own."""
+Tail = dict[str, list[int]]
 
 
-def put_entries(transaction: Any, index: Any, entries: list[tuple[bytes, bytes]]) -> None:
-    """Add the entries of a frame."""
-    transaction.cursor(db=index).putmulti(entries)
+class _View(NamedTuple):
+    """What a look-up sees: replaced as a whole, so that it needs no lock."""
+
+    headers: tuple[Header, ...]
+    tail: Tail
 
 
-def read_first(transaction: Any, index: Any, *, key: bytes) -> int:
-    """Return the first position under a key; 0 for none."""
-    cursor = transaction.cursor(db=index)
-    return _position(cursor) if _found(cursor, key) else 0
+class Written(NamedTuple):
+    """A tail on its way to the disk: to be put in one transaction, and then told to `take_written`."""
+
+    header: Header
+    rows: list[tuple[bytes, bytes]]
 
 
-def read_last(transaction: Any, index: Any, *, key: bytes, end: int) -> int:
-    """Return the last position under a key that is not beyond an end; 0 for none."""
-    cursor = transaction.cursor(db=index)
-    if not _found(cursor, key):
+class EntityIndex:
+    """Entities and the positions of their records; one thread adds, any number look up."""
+
+    def __init__(
+        self, headers: tuple[Header, ...], read_row: ReadRow, *, segment_records: int = SEGMENT_RECORDS
+    ) -> None:
+        """Begin with the segments on disk; the frames behind them are to be added next."""
+        self._view = _View(headers, {})
+        self._read_row = read_row
+        self._segment_records = segment_records
+        self.end = headers[-1].last if headers else 0
+        """The position up to which it knows the log."""
+        self._blocks: dict[bytes, dict[str, list[int]]] = {}
+
+    # -- adding: one thread at a time ----------------------------------------------------------------
+
+    def add(self, frame: Frame) -> None:
+        """Add the records of the next frame to the tail."""
+        tail = self._view.tail
+        for position, record in enumerate(frame.records, frame.first):
+            positions = tail.get(record.entity)
+            if positions is None:
+                tail[record.entity] = [position]
+            else:
+                positions.append(position)
+        self.end = frame.last
+
+    def due(self) -> Written | None:
+        """Return the tail as a segment, if it is long enough to be written."""
+        headers, tail = self._view
+        covered = headers[-1].last if headers else 0
+        if self.end - covered < self._segment_records:
+            return None
+        return Written(*encode_segment(len(headers), sorted(tail.items()), first=covered + 1, last=self.end))
+
+    def take_written(self, written: Written) -> None:
+        """Begin a new tail: the old one is on disk, and nothing was added since."""
+        self._view = _View((*self._view.headers, written.header), {})
+
+    # -- looking up ------------------------------------------------------------------------------------
+
+    def all_of(self, entity: str, *, end: int) -> list[int]:
+        """Return all positions of an entity that are not beyond an end."""
+        headers, tail = self._view
+        positions = [each for found in self._in_segments(headers, entity) for each in found]
+        positions += tail.get(entity, ())
+        return positions[: bisect_right(positions, end)]
+
+    def first(self, entity: str) -> int:
+        """Return the first position of an entity; 0 for none."""
+        headers, tail = self._view
+        newest = tail.get(entity, (0,))
+        return next(self._in_segments(headers, entity), newest)[0]
+
+    def last(self, entity: str, *, end: int) -> int:
+        """Return the last position of an entity that is not beyond an end; 0 for none."""
+        headers, tail = self._view
+        newest = tail.get(entity, ())
+        for positions in (newest, *self._in_segments(headers, entity, newest_first=True)):
+            place = bisect_right(positions, end)
+            if place:
+                return positions[place - 1]
         return 0
-    cursor.last_dup()
-    if (position := _position(cursor)) <= end:
-        return position
-    cursor.set_range_dup(key, pack_position(end + 1))
-    _position(cursor)
-    return _position(cursor) if cursor.prev_dup() else 0
+
+    def entities(self, prefix: str, *, before: str | None) -> Iterator[tuple[str, int]]:
+        """Yield the entities with a prefix, each with its first position, from the greatest downwards."""
+        headers, tail = self._view
+        kind = kind_of(prefix) if ":" in prefix else None
+        sources = [
+            self._descending(number, header, prefix, before)
+            for number, header in enumerate(headers)
+            if kind is None or kind in header.kinds
+        ]
+        newest = [each for each in list(tail.items()) if each[0].startswith(prefix)]
+        newest.sort(reverse=True)
+        sources.append(each for each in newest if before is None or each[0] < before)
+        together = merge(*sources, key=itemgetter(0), reverse=True)
+        for entity, found in groupby(together, key=itemgetter(0)):
+            yield entity, min(positions[0] for _, positions in found)
+
+    def _in_segments(
+        self, headers: tuple[Header, ...], entity: str, *, newest_first: bool = False
+    ) -> Iterator[list[int]]:
+        digest = digest_of(entity)
+        numbers = range(len(headers))
+        for number in reversed(numbers) if newest_first else numbers:
+            header = headers[number]
+            if header.may_hold(digest) and (block := header.block_of(entity)):
+                positions = self._block(number, block).get(entity)
+                if positions is not None:
+                    yield positions
+
+    def _descending(
+        self, number: int, header: Header, prefix: str, before: str | None
+    ) -> Iterator[tuple[str, list[int]]]:
+        last = header.blocks_with(prefix) if before is None else header.block_of(before)
+        for block in range(last, 0, -1):
+            for entry in reversed(self._block(number, block).items()):
+                entity = entry[0]
+                if entity.startswith(prefix):
+                    if before is None or entity < before:
+                        yield entry
+                elif entity < prefix:
+                    return
+
+    def _block(self, number: int, block: int) -> dict[str, list[int]]:
+        key = row_key(number, block)
+        found = self._blocks.get(key)
+        if found is None:
+            value = self._read_row(key)
+            if value is None:
+                raise CorruptStoreError(f"the index lacks a row, {key.hex()}")
+            found = dict(decode_block(key, value))
+            if len(self._blocks) >= _CACHED_BLOCKS:
+                self._blocks = {}
+            self._blocks[key] = found
+        return found
 
 
-def read_all(transaction: Any, index: Any, *, key: bytes, end: int) -> list[int]:
-    """Return all positions under a key that are not beyond an end."""
-    cursor = transaction.cursor(db=index)
-    positions: list[int] = []
-    found = _found(cursor, key)
-    while found and (position := _position(cursor)) <= end:
-        positions.append(position)
-        found = cursor.next_dup()
-    return positions
+def read_headers(transaction: Any, table: Any) -> tuple[Header, ...]:
+    """Return the headers of all segments, checked: together they cover the log from its beginning on."""
+    headers: list[Header] = []
+    covered = 0
+    while (value := transaction.get(key := row_key(len(headers), 0), db=table)) is not None:
+        header = decode_header(key, value)
+        if header.first != covered + 1:
+            raise CorruptStoreError(f"the index goes on at {header.first}, not at {covered + 1}")
+        covered = header.last
+        headers.append(header)
+    cursor = transaction.cursor(db=table)
+    if cursor.last() and number_of(cursor.key()) >= len(headers):
+        raise CorruptStoreError(f"the index lacks the header of segment {len(headers)}")
+    return tuple(headers)
 
 
-def _found(cursor: Any, key: bytes) -> bool:
-    """Go to the first entry of a key; if there is none, see that no damage hides it."""
-    found = cursor.set_range(key)
-    if found:
-        if cursor.key() == key:
-            return True
-        _check_order(key, _whole_key(cursor))
-    if cursor.prev() if found else cursor.last():
-        _check_order(_whole_key(cursor), key)
-    return False
+def read_row(transaction: Any, table: Any, *, key: bytes) -> bytes | None:
+    """Return a row of the index, copied out."""
+    value = transaction.get(key, db=table)
+    return None if value is None else bytes(value)
 
 
-def _check_order(lower: bytes, upper: bytes) -> None:
-    if lower >= upper:
-        raise CorruptStoreError(f"the index has {upper!r} after {lower!r}")
-
-
-def _whole_key(cursor: Any) -> bytes:
-    """Return the key that a cursor is at, if its entry says that it is whole."""
-    key = cursor.key()
-    # A damaged length would lead beyond the end of the mapped file.
-    if len(key) > _LONGEST_KEY:
-        raise CorruptStoreError(f"a key of the index has {len(key)} bytes")
-    _position(cursor)
-    return bytes(key)
-
-
-def _position(cursor: Any) -> int:
-    """Return the position of the entry that a cursor is at, if its checksum is right."""
-    key, entry = cursor.item()
-    if len(entry) == _ENTRY.size and len(key) <= _LONGEST_KEY:
-        position, checksum = _ENTRY.unpack(entry)
-        if checksum == _checksum(key, position):
-            return int(position)
-    raise CorruptStoreError(f"the index has a damaged entry near {bytes(key[:_LONGEST_KEY])!r}")
-
-
-def _checksum(key: bytes | memoryview, position: int) -> int:
-    """Return the CRC-32 of a key, begun with a position: half the cost of putting them together."""
-    return crc32(key, position ^ position >> 32)
-
-
-def key_prefix(prefix: str) -> bytes:
-    """Return what the keys of all entities that begin with `prefix` begin with, and perhaps others' keys."""
-    return prefix.encode("utf-8", "surrogatepass")[: _LONGEST_KEY - _HASH_SIZE]
-
-
-def entity_of(key: bytes) -> str | None:
-    """Return the entity that a key stands for; None if it was cut."""
-    return key.decode("utf-8", "surrogatepass") if len(key) < _LONGEST_KEY else None
-
-
-def read_keys(
-    transaction: Any, index: Any, *, prefix: bytes, before: bytes | None
-) -> list[tuple[bytes, int]]:
-    """Return keys with a prefix and their first positions, from the greatest below `before` downwards.
-
-    As many as one short transaction may see; none if there are no more.
-    """
-    cursor = transaction.cursor(db=index)
-    found = _set_below(cursor, prefix, before)
-    batch: list[tuple[bytes, int]] = []
-    while found and len(batch) < _BATCH_KEYS and (key := _whole_key(cursor)).startswith(prefix):
-        cursor.first_dup()
-        batch.append((key, _position(cursor)))
-        found = cursor.prev_nodup()
-    return batch
-
-
-def _set_below(cursor: Any, prefix: bytes, before: bytes | None) -> bool:
-    """Go to the greatest key below `before`, and not above every key with the prefix."""
-    # Above them all: UTF-8 has no byte 0xff, and the hash at the end of a cut key has fewer of them.
-    bound = prefix + b"\xff" * (_HASH_SIZE + 1)
-    if before is not None:
-        bound = min(bound, before)
-    return bool(cursor.prev_nodup() if cursor.set_range(bound) else cursor.last())
+def put_rows(transaction: Any, table: Any, rows: list[tuple[bytes, bytes]]) -> None:
+    """Write a segment behind those that are there."""
+    _, added = transaction.cursor(db=table).putmulti(rows, overwrite=False, append=True)
+    if added != len(rows):
+        raise CorruptStoreError(f"the engine refused {len(rows) - added} rows of the index")

@@ -10,17 +10,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 import lmdb
 
-from eventstore.entity_index import (
-    entity_of,
-    index_entries,
-    index_key,
-    key_prefix,
-    put_entries,
-    read_all,
-    read_first,
-    read_keys,
-    read_last,
-)
+from eventstore.entity_index import SEGMENT_RECORDS, EntityIndex, put_rows, read_headers, read_row
 from eventstore.errors import (
     CapReachedError,
     ConflictError,
@@ -40,6 +30,7 @@ from eventstore.lmdb_errors import commit_error, read_error
 from eventstore.log import check_head, check_snapshot
 from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, Folder
 from eventstore.records import EMPTY, NO_LINK, Frame, Head, Record, Stored
+from eventstore.segments import Header
 from eventstore.snapshots import Snapshot, SnapshotFolder
 
 DEFAULT_MAP_SIZE: Final = 64 * 1024**3
@@ -55,14 +46,16 @@ T = TypeVar("T")
 class LmdbLog:
     """A `Log` in a folder of its own, written by one process."""
 
-    def __init__(self, folder: Folder, *, map_size: int, max_map_size: int) -> None:
+    def __init__(self, folder: Folder, *, map_size: int, max_map_size: int, segment_records: int) -> None:
         """Start the engine in a folder; `open` is the way in."""
         self._folder = folder
         self._map_size = map_size
         self._max_map_size = max_map_size
+        self._segment_records = segment_records
         self._pid = os.getpid()
         self._gate = Gate()
         self._writing = Lock()
+        self._indexing = Lock()
         self._paths = [folder.path / DATA_NAME, folder.path / ENGINE_LOCK_NAME]
         self._snapshots = SnapshotFolder(folder.path / "snapshots")
         self._refusal: type[StoreError] | None = None
@@ -75,6 +68,7 @@ class LmdbLog:
         *,
         map_size: int = DEFAULT_MAP_SIZE,
         max_map_size: int = DEFAULT_MAX_MAP_SIZE,
+        segment_records: int = SEGMENT_RECORDS,
         read_only: bool = False,
     ) -> Self:
         """Open a store, or create it where nothing is yet.
@@ -83,6 +77,7 @@ class LmdbLog:
             path: the store's folder; its parent must exist.
             map_size: bytes of address space to begin with; doubled as needed.
             max_map_size: the size at which `CapReachedError` is raised instead.
+            segment_records: records that the index by entity keeps in memory before it writes them.
             read_only: look at a store that may be in use; never creates or owns it.
 
         Any `StoreError` but those of writing; `StoreInUseError` names the owner.
@@ -90,7 +85,7 @@ class LmdbLog:
         """
         folder = Folder(path, read_only=read_only)
         try:
-            return cls(folder, map_size=map_size, max_map_size=max_map_size)
+            return cls(folder, map_size=map_size, max_map_size=max_map_size, segment_records=segment_records)
         except BaseException:
             folder.close()
             raise
@@ -124,11 +119,11 @@ class LmdbLog:
             self._check_writable()
             check_head(self._head, expected=expected, epoch=epoch)
             frame, value = encode_frame(records, head=self._head, epoch=epoch, recorded_us=recorded_us)
-            entries = index_entries(frame)
             self._check_files()
-            while not self._has_written(frame, value, entries):
+            self._write_missing_segments()
+            while not self._has_written(frame, value):
                 self._grow()
-            if len(entries) > 1:
+            if len(frame.records) > 1:
                 # A lone record is decoded as fast as it is found here.
                 self._cache.add(frame, len(value))
             return self._head
@@ -149,29 +144,25 @@ class LmdbLog:
                 yield frame.clipped(after=after, upto=end)
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
-        key, end = index_key(entity), self._end(upto)
-        positions = self._view(read_all, "index", key=key, end=end)
-        return [self._stored(position, entity) for position in positions]
+        end = self._end(upto)
+        return [self._stored(position, entity) for position in self._index().all_of(entity, end=end)]
 
     def first(self, entity: str, *, upto: int | None = None) -> Stored | None:
-        key, end = index_key(entity), self._end(upto)
-        position = self._view(read_first, "index", key=key)
+        end = self._end(upto)
+        position = self._index().first(entity)
         return self._stored(position, entity) if 0 < position <= end else None
 
     def last(self, entity: str, *, upto: int | None = None) -> Stored | None:
-        key, end = index_key(entity), self._end(upto)
-        position = self._view(read_last, "index", key=key, end=end)
+        end = self._end(upto)
+        position = self._index().last(entity, end=end)
         return self._stored(position, entity) if position else None
 
     def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
-        end, bound = self._end(upto), None if before is None else index_key(before)
-        while keys := self._view(read_keys, "index", prefix=key_prefix(prefix), before=bound):
-            for key, position in keys:
-                entity = entity_of(key) or self._frame_of(position).stored(position).record.entity
-                if position <= end and entity.startswith(prefix):
-                    self._check_usable()
-                    yield entity
-            bound = keys[-1][0]
+        end = self._end(upto)
+        for entity, position in self._index().entities(prefix, before=before):
+            self._check_usable()
+            if position <= end:
+                yield entity
 
     def at(self, position: int) -> Stored | None:
         return self._frame_of(position).stored(position) if 1 <= position <= self.head.position else None
@@ -227,6 +218,7 @@ class LmdbLog:
             with environment.begin(buffers=True) as transaction:
                 self._commits = transaction.id()
                 self._head = read_head(transaction, self._databases.frames)
+                headers = read_headers(transaction, self._databases.index)
             self._files = self._stat_files()
             self._next_look_s = time.monotonic() + _LOOK_EVERY_S
         except lmdb.Error as error:
@@ -236,21 +228,26 @@ class LmdbLog:
             environment.close()
             raise
         self._cache = FrameCache()
+        self._entities = self._new_index(headers)
 
-    def _has_written(self, frame: Frame, value: bytes, entries: list[tuple[bytes, bytes]]) -> bool:
+    def _has_written(self, frame: Frame, value: bytes) -> bool:
         """Commit a frame; False, with nothing written, if the map is too small for it."""
-        head = frame.head
+        head, due = frame.head, self._index().due()
         try:
             transaction = self._databases.environment.begin(write=True)
             try:
                 self._check_alone(transaction)
                 put_frame(transaction, self._databases.frames, first=frame.first, value=value)
-                put_entries(transaction, self._databases.index, entries)
+                if due is not None:
+                    put_rows(transaction, self._databases.index, due.rows)
                 self._commit(transaction)
             except BaseException:
                 transaction.abort()
                 raise
             self._commits += 1
+            if due is not None:
+                self._entities.take_written(due)
+            self._entities.add(frame)
             self._head = head
         except lmdb.MapFullError:
             return False
@@ -331,6 +328,39 @@ class LmdbLog:
                     self._databases.environment.set_mapsize(0)
             except lmdb.Error as error:
                 raise read_error(error) from error
+
+    def _index(self) -> EntityIndex:
+        """Return the index, once it knows the log up to the head: as it does but after opening."""
+        index = self._entities
+        if index.end < self._head.position:
+            with self._indexing:
+                index = self._entities
+                if self._folder.read_only and self._head.position - index.end > self._segment_records:
+                    index = self._entities = self._new_index(self._view(read_headers, "index"))
+                for frame in self.frames(after=index.end):
+                    index.add(frame)
+        return index
+
+    def _write_missing_segments(self) -> None:
+        """Index a long stretch that no segment covers: a log that an older format kept."""
+        index = self._entities
+        if self._head.position - index.end < self._segment_records:
+            return
+        with self._indexing:
+            for frame in self.frames(after=index.end):
+                index.add(frame)
+                due = index.due()
+                if due is not None:
+                    with self._databases.environment.begin(write=True) as transaction:
+                        put_rows(transaction, self._databases.index, due.rows)
+                    self._commits += 1
+                    index.take_written(due)
+
+    def _new_index(self, headers: tuple[Header, ...]) -> EntityIndex:
+        return EntityIndex(headers, self._read_row, segment_records=self._segment_records)
+
+    def _read_row(self, key: bytes) -> bytes | None:
+        return self._view(read_row, "index", key=key)
 
     def _end(self, upto: int | None) -> int:
         end = self.head.position

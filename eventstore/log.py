@@ -54,9 +54,8 @@ class Log(Protocol):
     def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
         """Yield the entities that begin with `prefix`, each once, from the greatest downwards.
 
-        With `before`, only those below it. Ids made of the time come newest first. Entities are ordered as
-        their UTF-8 is, but for what is cut off the very longest; the iteration ends at the head of the
-        moment when it begins.
+        With `before`, only those below it. Ids made of the time come newest first. Entities are ordered by
+        their code points; the iteration ends at the head of the moment when it begins.
         """
 
     def at(self, position: int) -> Stored | None:

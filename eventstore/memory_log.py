@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from threading import RLock
 
-from eventstore.entity_index import index_key
 from eventstore.errors import ReopenNeededError, StoreClosedError
 from eventstore.framing import encode_frame
 from eventstore.log import check_head, check_snapshot
@@ -102,16 +101,17 @@ class MemoryLog:
         """Yield the entities that begin with `prefix`, from the greatest downwards."""
         with self._lock:
             end = self._end(upto)
-            bound = None if before is None else index_key(before)
-            found = {
-                index_key(entity): entity
+            found = [
+                entity
                 for entity, positions in self._index.items()
-                if entity.startswith(prefix) and positions and positions[0] <= end
-            }
-        for key in sorted(found, reverse=True):
+                if entity.startswith(prefix)
+                and (before is None or entity < before)
+                and positions
+                and positions[0] <= end
+            ]
+        for entity in sorted(found, reverse=True):
             self._check_usable()
-            if bound is None or key < bound:
-                yield found[key]
+            yield entity
 
     def at(self, position: int) -> Stored | None:
         """Return the record at a position."""

@@ -38,15 +38,16 @@ from eventstore.files import sync_folder, write_file
 from eventstore.lmdb_errors import is_open_already, open_error
 from eventstore.owner import INFO_NAME, LOCK_NAME, Owner
 
-FORMAT: Final = 1
-"""The layout of folder and databases; a frame has a format of its own."""
+FORMAT: Final = 2
+"""The layout of folder and databases; a frame has a format of its own. Format 1 had another index."""
 
 MARKER_NAME: Final = "STORE"
 DATA_NAME: Final = "data.mdb"
 ENGINE_LOCK_NAME: Final = "lock.mdb"
 
 _FRAMES: Final = b"frames"
-_INDEX: Final = b"index"
+_INDEX: Final = b"segments"
+_OLD_INDEX: Final = b"index"
 _ABOUT: Final = b"about"
 _STORE_ID: Final = b"store_id"
 
@@ -68,7 +69,7 @@ class Databases(NamedTuple):
     frames: Any
     """First position (8 bytes, big-endian) to the bytes of a frame."""
     index: Any
-    """Entity to the positions of its records, sorted, each with a checksum."""
+    """Number of a segment and of a block in it (4 bytes each, big-endian) to the bytes of the block."""
     store_id: str
 
 
@@ -162,11 +163,13 @@ class Folder:
         try:
             if marker is None:
                 marker = self._create(environment)
+            elif marker.format < FORMAT:
+                marker = self._upgrade(environment, marker)
             about = environment.open_db(_ABOUT, create=False)
             with environment.begin(db=about) as transaction:
                 store_id = str(transaction.get(_STORE_ID, b""), "ascii", "replace")
             frames = environment.open_db(_FRAMES, create=False)
-            index = environment.open_db(_INDEX, create=False, dupsort=True, dupfixed=True)
+            index = environment.open_db(_INDEX, create=False)
         except lmdb.NotFoundError as error:
             raise CorruptStoreError(f"{self.path} lacks a database: {error}") from error
         except lmdb.Error as error:
@@ -184,12 +187,31 @@ class Folder:
         if foreign:
             raise NotAStoreError(f"{self.path} holds a database of something else")
         environment.open_db(_FRAMES)
-        environment.open_db(_INDEX, dupsort=True, dupfixed=True)
+        environment.open_db(_INDEX)
         about = environment.open_db(_ABOUT)
         with environment.begin(write=True, db=about) as transaction:
             transaction.put(_STORE_ID, str(uuid.uuid4()).encode(), overwrite=False)
             store_id = str(transaction.get(_STORE_ID), "ascii")
         marker = Marker(store_id, FORMAT, datetime.now(UTC).isoformat(timespec="seconds"))
+        write_file(self.path / MARKER_NAME, msgspec.json.encode(marker))
+        return marker
+
+    def _upgrade(self, environment: Any, marker: Marker) -> Marker:
+        """Let a new index take the place of that of format 1; it is filled when the log is next written."""
+        if self.read_only:
+            raise StoreFormatError(
+                f"{self.path} has format {marker.format}, which is read only once it is upgraded",
+                remedy="Open it once for writing: that upgrades it.",
+            )
+        _LOG.warning("upgrading %s from format %d to %d", self.path, marker.format, FORMAT)
+        environment.open_db(_INDEX)
+        with environment.begin() as transaction:
+            has_old = transaction.get(_OLD_INDEX) is not None
+        if has_old:
+            old = environment.open_db(_OLD_INDEX, create=False)
+            with environment.begin(write=True) as transaction:
+                transaction.drop(old, delete=True)
+        marker = msgspec.structs.replace(marker, format=FORMAT)
         write_file(self.path / MARKER_NAME, msgspec.json.encode(marker))
         return marker
 

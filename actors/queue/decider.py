@@ -77,9 +77,9 @@ if TYPE_CHECKING:
     from actors.queue.messages import JobSpec
     from actors.runtime.messages import Event, Known
 
-PREFETCH = 256
+PREFETCH = 1024
 """Attempts that may be queued at the executor beyond its free workers, at most."""
-PREFETCH_US = 1_000
+PREFETCH_US = 2_000
 """Work, per worker, that may be queued ahead: a dispatch must not outlast a commit by much."""
 RETURNED = "returned"
 CUT_BY_HAND = "process ended while taken by hand"

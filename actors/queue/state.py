@@ -99,7 +99,7 @@ class QueueState(FoldedState[Retired]):
         self.dependents: dict[str, list[str]] = {}
         """Jobs that wait for another job."""
         self.run_us: dict[str, int] = {}
-        """How long each function takes: jumps up at once, comes down slowly."""
+        """How long each function takes, the newest of its runs an eighth of it."""
         self.resources = Resources()
         self._order = 0
         self._last_kind: Kind | None = None
@@ -427,7 +427,7 @@ class QueueState(FoldedState[Retired]):
         if job.job_id in self.running:
             function = job.kind.function
             known = self.run_us.get(function, event.run_us)
-            self.run_us[function] = max(event.run_us, (known * 7 + event.run_us) // 8)
+            self.run_us[function] = (known * 7 + event.run_us) // 8
         self._end(job, JobStatus.COMPLETED, event.at_us, note=event.note)
 
     def _on_retrying(self, event: JobRetrying) -> None:

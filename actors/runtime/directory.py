@@ -37,8 +37,7 @@ class Directory:
 
     def post(self, name: str, letter: Letter) -> None:
         """Put a letter into an actor's mailbox; if there is none, whoever waits for it is answered."""
-        with self._lock:
-            ref = self._refs.get(name)
+        ref = self._refs.get(name)
         if ref is not None:
             try:
                 ref.tell(letter)

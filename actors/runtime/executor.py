@@ -56,7 +56,8 @@ class Executor(Protocol):
 class ThreadExecutor:
     """`capacity` daemon threads that share one queue of attempts.
 
-    `run` executes an attempt and never raises; `report` delivers what it came to.
+    `run` executes an attempt and never raises; `report` delivers what it came to. What every attempt passes
+    has no lock: a worker that the interpreter interrupts while it holds one would stop all the others.
     """
 
     def __init__(
@@ -74,20 +75,21 @@ class ThreadExecutor:
         self._idle = threading.Condition(self._lock)
         self._known: dict[AttemptKey, AttemptFinished | None] = {}
         self._cancelled: set[AttemptKey] = set()
-        self._running = 0
+        self._running: set[AttemptKey] = set()
         self._blocked = 0
         self._closing = False
         self._threads: deque[threading.Thread] = deque()
 
     def start(self, attempt: StartAttempt) -> None:
         """Queue an attempt for the next free worker; threads are made as they are first needed."""
-        with self._lock:
-            if self._closing or attempt.key in self._known:
-                return
-            self._known[attempt.key] = None
-            self._waiting.put(attempt)
-            if len(self._threads) < self.capacity:
-                self._hire()
+        if self._closing or attempt.key in self._known:
+            return
+        self._known[attempt.key] = None
+        self._waiting.put(attempt)
+        if len(self._threads) < self.capacity:
+            with self._lock:
+                if not self._closing and len(self._threads) < self.capacity:
+                    self._hire()
 
     def hire(self) -> None:
         """Make all threads now; later ones are made as they are needed."""
@@ -108,9 +110,9 @@ class ThreadExecutor:
 
     def cancel(self, key: AttemptKey) -> None:
         """Mark an attempt that waits for a worker; it comes back as `returned`."""
-        with self._lock:
-            if key in self._known and self._known[key] is None:
-                self._cancelled.add(key)
+        self._cancelled.add(key)
+        if self._known.get(key, key) is not None:  # unknown, or ended meanwhile: looked at after it was added
+            self._cancelled.discard(key)
 
     def acknowledge(self, key: AttemptKey) -> None:
         """Forget an attempt whose end is durable."""
@@ -118,10 +120,9 @@ class ThreadExecutor:
 
     def report_unacknowledged(self) -> None:
         """Report again what was finished and not acknowledged: after a rebuild it may have been lost."""
-        with self._lock:
-            finished = [end for end in self._known.values() if end is not None]
-        for end in finished:
-            self._report(end)
+        for end in list(self._known.values()):
+            if end is not None:
+                self._report(end)
 
     @contextlib.contextmanager
     def blocking(self) -> Iterator[None]:
@@ -157,21 +158,22 @@ class ThreadExecutor:
             if attempt is None:
                 return
             key = attempt.key
-            with self._lock:
-                if self._closing:
-                    continue
-                self._running += 1
-                returned = key in self._cancelled
-            if returned:
-                end = AttemptFinished(key=key, outcome="returned", correlation=attempt.correlation)
-            else:
-                end = self._run(attempt)
-            with self._lock:
-                self._known[key] = end
-                self._cancelled.discard(key)
+            self._running.add(key)  # before the look at `_closing`: who closes looks the other way round
             try:
-                self._report(end)
+                if not self._closing:
+                    self._take(attempt)
             finally:  # only now: who closes says next that whatever has not been reported is interrupted
-                with self._lock:
-                    self._running -= 1
-                    self._idle.notify_all()
+                self._running.discard(key)
+                if self._closing:
+                    with self._idle:
+                        self._idle.notify_all()
+
+    def _take(self, attempt: StartAttempt) -> None:
+        key = attempt.key
+        if key in self._cancelled:
+            end = AttemptFinished(key=key, outcome="returned", correlation=attempt.correlation)
+        else:
+            end = self._run(attempt)
+        self._known[key] = end
+        self._cancelled.discard(key)
+        self._report(end)

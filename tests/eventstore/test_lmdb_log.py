@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import lmdb
 import pytest
 
-from eventstore import entity_index, frame_table
+from eventstore import frame_table
 from eventstore.data_file import verify
 from eventstore.errors import (
     CapReachedError,
@@ -33,8 +35,9 @@ from eventstore.errors import (
 )
 from eventstore.framing import encode_frame
 from eventstore.lmdb_log import LmdbLog
-from eventstore.records import EMPTY, Frame, Head, Record
-from tests.eventstore.support import append, record, run_child
+from eventstore.records import EMPTY, Head, Record
+from eventstore.segments import encode_segment, row_key
+from tests.eventstore.support import ROOT, append, record, run_child
 from tests.support.scale import scaled
 
 NO_SPACE = lmdb.DiskError("mdb_txn_commit: No space left on device")
@@ -324,10 +327,13 @@ def test_f18_a_forked_child_is_refused_and_the_parent_unharmed(log: LmdbLog) -> 
 # --- damage ----------------------------------------------------------------------------------------
 
 
-def fill(path: Path) -> list[Record]:
-    with LmdbLog.open(path) as log:
+def fill(path: Path, *, segment_records: int = 8192) -> list[Record]:
+    """Fill a store with 60 records in 20 frames; with a segment of so many, one more frame has it written."""
+    with LmdbLog.open(path, segment_records=segment_records) as log:
         for n in range(20):
             append(log, f"job:{n}", "job:1", f"run:{n}")
+        if segment_records <= 60:
+            append(log, "job:odd entity")
         return [record for frame in log.frames() for record in frame.records]
 
 
@@ -472,42 +478,120 @@ def test_f44_the_engine_refuses_to_append_out_of_order_and_is_not_believed(log: 
 
 
 def test_an_index_that_leads_elsewhere_is_detected(path: Path) -> None:
-    fill(path)
-    key, entry = entity_index.index_entries(Frame(1, 1, 1, b"", b"", [record("job:1")]))[0]
-    rewrite(path, lambda transaction, index: transaction.put(key, entry, db=index), b"index")
+    fill(path, segment_records=60)
+    _, rows = encode_segment(0, [("job:0", [1]), ("job:1", [1])], first=1, last=60)
+
+    def forge(transaction: Any, segments: Any) -> None:
+        for key, value in rows:
+            transaction.put(key, value, db=segments)
+
+    rewrite(path, forge, b"segments")
     with LmdbLog.open(path) as log, pytest.raises(CorruptStoreError, match="leads to 'job:0' at 1"):
         log.history("job:1")
 
 
 def test_f28_a_flipped_bit_in_the_index_never_hides_an_entity(path: Path) -> None:
-    """Each flip hits the key or the entry of one entity, wherever older copies of it may be, too."""
-    fill(path)
+    """Each flip hits a row of the one segment; what opens all the same says so when it is asked."""
+    fill(path, segment_records=60)
     with LmdbLog.open(path) as log:
-        append(log, "job:odd entity")
-    key, entry = entity_index.index_entries(Frame(61, 1, 1, b"", b"", [record("job:odd entity")]))[0]
-    data = path / "data.mdb"
-    good, random = data.read_bytes(), Random(28)
-    copies = [
-        found.start() for found in re.finditer(re.escape(key) + b".?" + re.escape(entry), good, re.DOTALL)
-    ]
-    assert copies
+        whole = [log.history(f"job:{n}") for n in range(20)]
+    with engine(path) as environment:
+        segments = environment.open_db(b"segments", create=False)
+        with environment.begin(db=segments) as transaction:
+            rows = list(transaction.cursor())
+    assert len(rows) == 2
+    random = Random(28)
     for _ in range(scaled("flips", 200)):
-        bit = random.randrange((len(key) + len(entry)) * 8)
-        damaged = bytearray(good)
-        for copy in copies:
-            damaged[copy + bit // 8] ^= 1 << bit % 8
-        data.write_bytes(damaged)
-        with LmdbLog.open(path) as log:
-            look_ups: list[Callable[[], object]] = [
-                lambda: log.first("job:odd entity"),
-                lambda: log.last("job:odd entity"),
-                lambda: log.history("job:odd entity"),
-                lambda: list(log.entities("")),
-            ]
-            for look_up in look_ups:
-                with pytest.raises(CorruptStoreError, match="index"):
-                    look_up()
-            assert len(list(log.frames())) == 21
+        key, value = random.choice(rows)
+        damaged = bytearray(value)
+        bit = random.randrange(len(damaged) * 8)
+        damaged[bit // 8] ^= 1 << bit % 8
+        put(path, key, bytes(damaged))
+        with pytest.raises(CorruptStoreError, match="index"), LmdbLog.open(path) as log:
+            _ = [log.history(f"job:{n}") for n in range(20)]
+        put(path, key, value)
+    with LmdbLog.open(path) as log:
+        assert [log.history(f"job:{n}") for n in range(20)] == whole
+
+
+def put(path: Path, key: bytes, value: bytes) -> None:
+    rewrite(path, lambda transaction, segments: transaction.put(key, value, db=segments), b"segments")
+
+
+@pytest.mark.parametrize("block", [0, 1], ids=["header", "block"])
+def test_a_row_of_the_index_that_is_gone_is_missed(path: Path, block: int) -> None:
+    fill(path, segment_records=60)
+    rewrite(path, lambda transaction, _: transaction.delete(row_key(0, block)), b"segments")
+    with pytest.raises(CorruptStoreError, match="the index lacks"), LmdbLog.open(path) as log:
+        log.history("job:1")
+
+
+def test_a_segment_out_of_its_place_is_noticed(path: Path) -> None:
+    fill(path, segment_records=60)
+    _, rows = encode_segment(1, [("job:0", [70])], first=70, last=70)
+    for key, value in rows:
+        put(path, key, value)
+    with pytest.raises(CorruptStoreError, match="the index goes on at 70, not at 61"):
+        LmdbLog.open(path)
+
+
+def test_what_the_index_had_in_memory_is_found_again(path: Path) -> None:
+    """A segment is written with the frame behind it; the rest is read from the frames at the first look."""
+    with LmdbLog.open(path, segment_records=8) as log:
+        for n in range(10):
+            append(log, f"job:{n}", "job:1")
+        whole = {entity: log.history(entity) for entity in log.entities("")}
+    with LmdbLog.open(path, segment_records=8) as log:
+        assert {entity: log.history(entity) for entity in log.entities("")} == whole
+        assert len(whole["job:1"]) == 11
+
+
+OWNER = """
+import sys
+from eventstore.lmdb_log import LmdbLog
+from tests.eventstore.support import append
+with LmdbLog.open(sys.argv[1], segment_records=8) as log:
+    append(log, "job:1")
+    print("open", flush=True)
+    for n in sys.stdin:
+        append(log, f"job:{int(n)}", "job:1")
+        print("done", flush=True)
+"""
+
+
+def test_who_reads_beside_the_owner_follows_the_index(path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as owner:
+        assert owner.stdin
+        assert owner.stdout
+        assert owner.stdout.readline() == "open\n"
+        with LmdbLog.open(path, segment_records=8, read_only=True) as reader:
+            for n in range(2, 40):
+                owner.stdin.write(f"{n}\n")
+                owner.stdin.flush()
+                assert owner.stdout.readline() == "done\n"
+                assert len(reader.history("job:1")) == n
+                assert [stored.position for stored in reader.history(f"job:{n}")] == [2 * n - 2]
+            assert len(list(reader.entities("job:"))) == 39
+        owner.stdin.close()
+
+
+def test_a_failed_commit_leaves_the_index_as_it_was(path: Path) -> None:
+    with LmdbLog.open(path, segment_records=4) as log:
+        for n in range(4):
+            append(log, f"job:{n}")
+        failing(log, EIO)
+        with pytest.raises(OutcomeUnknownError):
+            append(log, "job:9")
+        log.reopen()
+        assert list(log.entities("")) == ["job:3", "job:2", "job:1", "job:0"]
+        append(log, "job:1")
+        assert [stored.position for stored in log.history("job:1")] == [2, 5]
 
 
 def test_f41_a_frame_of_a_newer_format_is_refused_at_opening(path: Path) -> None:
@@ -527,7 +611,7 @@ def test_a_store_without_its_databases_is_damaged_not_new(path: Path) -> None:
         transaction.drop(database, delete=True)
 
     LmdbLog.open(path).close()
-    rewrite(path, drop, b"index")
+    rewrite(path, drop, b"segments")
     with pytest.raises(CorruptStoreError, match="lacks a database"):
         LmdbLog.open(path)
 

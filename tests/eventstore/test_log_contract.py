@@ -19,6 +19,7 @@ from tests.eventstore.support import append, record
 MAKERS: dict[str, Callable[[Path], Log]] = {
     "memory": lambda path: MemoryLog(),
     "lmdb": lambda path: LmdbLog.open(path / "store", map_size=1 << 20),
+    "lmdb with short segments": lambda path: LmdbLog.open(path / "store", segment_records=3),
     "faulty memory": lambda path: FaultyLog(MemoryLog()),
     "faulty lmdb": lambda path: FaultyLog(LmdbLog.open(path / "store")),
 }

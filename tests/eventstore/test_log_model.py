@@ -74,6 +74,12 @@ class LogMachine(RuleBasedStateMachine):
         assert self.log.first(entity, upto=upto) == (expected[0] if expected else None)
         assert self.log.last(entity, upto=upto) == (expected[-1] if expected else None)
 
+    @rule(prefix=st.sampled_from(["", "job:", "run:", "n", "x"]), before=st.none() | ENTITIES, upto=UPTO)
+    def list_entities(self, prefix: str, before: str | None, upto: int | None) -> None:
+        there = {stored.record.entity for stored in self.within(upto)}
+        expected = [each for each in there if each.startswith(prefix) and (before is None or each < before)]
+        assert list(self.log.entities(prefix, before=before, upto=upto)) == sorted(expected, reverse=True)
+
     @rule(position=st.integers(-1, 40))
     def look_at(self, position: int) -> None:
         expected = self.model[position - 1] if 1 <= position <= len(self.model) else None
@@ -111,7 +117,15 @@ class DiskMachine(LogMachine):
         return LmdbLog.open(path)
 
 
-@pytest.mark.parametrize(("machine", "examples"), [(MemoryMachine, 60), (DiskMachine, 20)])
+class SegmentsMachine(LogMachine):
+    @staticmethod
+    def open_log(path: Path) -> Log:
+        return LmdbLog.open(path, segment_records=4)
+
+
+@pytest.mark.parametrize(
+    ("machine", "examples"), [(MemoryMachine, 60), (DiskMachine, 20), (SegmentsMachine, 20)]
+)
 def test_a_log_does_what_a_list_does(machine: Any, examples: int) -> None:
     run_state_machine_as_test(
         machine,

@@ -83,7 +83,7 @@ def test_a_new_store_is_private_and_says_what_it_is(path: Path) -> None:
     assert mode(path) == mode(path / "snapshots") == 0o700
     marker = msgspec.json.decode((path / "STORE").read_bytes())
     assert marker["store_id"] == log.store_id
-    assert marker["format"] == 1
+    assert marker["format"] == 2
     assert not (path / "owner.json").exists()
 
 
@@ -286,9 +286,57 @@ def test_f32_data_of_another_store_is_refused(tmp_path: Path) -> None:
 def test_f41_a_newer_store_is_refused_as_that(path: Path) -> None:
     LmdbLog.open(path).close()
     marker = path / "STORE"
-    marker.write_bytes(marker.read_bytes().replace(b'"format":1', b'"format":2'))
-    with pytest.raises(StoreFormatError, match="has format 2; this version reads 1"):
+    marker.write_bytes(marker.read_bytes().replace(b'"format":2', b'"format":3'))
+    with pytest.raises(StoreFormatError, match="has format 3; this version reads 2"):
         LmdbLog.open(path)
+
+
+def make_older(path: Path) -> None:
+    """Turn a store into one of format 1: with another index by entity, which was written with each frame."""
+    with lmdb.open(str(path), max_dbs=8, map_size=1 << 30, lib_version=0) as environment:
+        segments = environment.open_db(b"segments", create=False)
+        index = environment.open_db(b"index", dupsort=True, dupfixed=True)
+        with environment.begin(write=True) as transaction:
+            transaction.drop(segments, delete=True)
+            transaction.put(b"job:1", b"\0" * 12, db=index)
+    marker = path / "STORE"
+    marker.write_bytes(marker.read_bytes().replace(b'"format":2', b'"format":1'))
+
+
+def test_f97_a_store_of_format_1_is_upgraded_and_nothing_of_it_is_lost(path: Path) -> None:
+    with LmdbLog.open(path) as log:
+        for n in range(10):
+            append(log, f"job:{n}", "job:1")
+        store_id, whole = log.store_id, {entity: log.history(entity) for entity in log.entities("")}
+    make_older(path)
+    with pytest.raises(StoreFormatError, match="read only once it is upgraded"):
+        LmdbLog.open(path, read_only=True)
+    with LmdbLog.open(path, segment_records=6) as log:
+        append(log, "job:new")
+        assert {entity: log.history(entity) for entity in log.entities("") if entity != "job:new"} == whole
+        assert [stored.position for stored in log.history("job:new")] == [21]
+    with LmdbLog.open(path, segment_records=6, read_only=True) as log:
+        assert log.store_id == store_id
+        assert len(log.history("job:1")) == 11
+        assert len(list(log.frames())) == 11
+    with (
+        lmdb.open(str(path), max_dbs=8, map_size=1 << 30, lib_version=0) as environment,
+        environment.begin() as transaction,
+    ):
+        assert transaction.get(b"index") is None
+        segments = environment.open_db(b"segments", transaction, create=False)
+        assert transaction.stat(segments)["entries"] == 2 * 3
+
+
+def test_f97_an_upgrade_that_was_cut_short_is_done_again(path: Path) -> None:
+    with LmdbLog.open(path) as log:
+        append(log, "job:1")
+    make_older(path)
+    marker = (path / "STORE").read_bytes()
+    LmdbLog.open(path).close()
+    (path / "STORE").write_bytes(marker)  # as if the process had ended before its last step
+    with LmdbLog.open(path) as log:
+        assert [stored.position for stored in log.history("job:1")] == [1]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"not json"])

@@ -1,0 +1,145 @@
+"""One segment of the index by entity: the entities of a stretch of the log, in blocks, never changed.
+
+A segment is a row with its header and a row for each block. Every row has a checksum of its key and its
+contents, so that damage is noticed by whoever reads it, and a damaged row cannot hide an entity.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any, Final
+from zlib import crc32
+
+import msgspec
+
+from eventstore.errors import CorruptStoreError
+from eventstore.records import DECODE_ERRORS
+
+BLOCK_ENTITIES: Final = 64
+"""Entities of one block: a look-up decodes one block of each segment that may hold its entity."""
+
+_KEY: Final = Struct(">II")
+_CHECKSUM: Final = Struct(">I")
+_FILTER_BITS: Final = 16
+"""Bits of the filter for each entity; with two probes, one look-up in 70 is led astray."""
+_SPREAD: Final = 0x9E3779B1
+
+Entries = list[tuple[str, list[int]]]
+"""Entities, sorted, each with the positions of its records, sorted."""
+Digest = tuple[int, int]
+"""The two places, before they are brought into the range of a filter, where an entity leaves its mark."""
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_BLOCK_DECODER: Final = msgspec.msgpack.Decoder(Entries)
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a segment says of itself, in memory while the log is open."""
+
+    first: int
+    """The position of the first record whose entity is in it."""
+    last: int
+    """The position of the last one: all from the first to the last are."""
+    kinds: tuple[str, ...]
+    """What the entities begin with, up to their first colon."""
+    fences: tuple[str, ...]
+    """The first entity of each block."""
+    filter: bytes
+    """A Bloom filter of the entities: most of those that are not in the segment are known by it."""
+
+    def may_hold(self, digest: Digest) -> bool:
+        """Whether an entity may be in the segment; False is certain."""
+        bits, (one, other) = self.filter, digest
+        size = len(bits) * 8
+        one %= size
+        other %= size
+        return bool(bits[one >> 3] >> (one & 7) & bits[other >> 3] >> (other & 7) & 1)
+
+    def block_of(self, entity: str) -> int:
+        """Return the number of the block that holds an entity if any does; 0 for none."""
+        return bisect_right(self.fences, entity)
+
+    def blocks_with(self, prefix: str) -> int:
+        """Return the number of the last block that may hold an entity with a prefix; 0 for none."""
+        return bisect_right(self.fences, prefix, key=lambda fence: fence[: len(prefix)])
+
+
+_HEADER_DECODER: Final = msgspec.msgpack.Decoder(Header)
+
+
+def digest_of(entity: str) -> Digest:
+    """Return the fingerprint of an entity that a filter is probed with."""
+    one = crc32(entity.encode("utf-8", "surrogatepass"))
+    return one, one * _SPREAD >> 8 & 0xFFFFFFFF
+
+
+def kind_of(entity: str) -> str:
+    """Return what an entity begins with, up to its first colon."""
+    return entity.partition(":")[0]
+
+
+def encode_segment(number: int, entries: Entries, *, first: int, last: int) -> tuple[Header, list[Any]]:
+    """Return a segment's header and its rows, key and value, in the order of their keys."""
+    blocks = [entries[begin : begin + BLOCK_ENTITIES] for begin in range(0, len(entries), BLOCK_ENTITIES)]
+    header = Header(
+        first,
+        last,
+        tuple(sorted({kind_of(entity) for entity, _ in entries})),
+        tuple(block[0][0] for block in blocks),
+        _filter_of(entity for entity, _ in entries),
+    )
+    contents: list[Header | Entries] = [header, *blocks]
+    return header, [_row(row_key(number, place), each) for place, each in enumerate(contents)]
+
+
+def row_key(number: int, block: int) -> bytes:
+    """Return the key of a segment's block, which are numbered from 1; of its header for 0."""
+    return _KEY.pack(number, block)
+
+
+def number_of(key: bytes | memoryview) -> int:
+    """Return the number of the segment that a row belongs to."""
+    if len(key) != _KEY.size:
+        raise CorruptStoreError(f"a key of the index has {len(key)} bytes")
+    return int.from_bytes(key[:4], "big")
+
+
+def decode_header(key: bytes, value: memoryview | bytes) -> Header:
+    """Return a segment's header. `CorruptStoreError` if a bit of it is wrong."""
+    header: Header = _decode(_HEADER_DECODER, key, value)
+    return header
+
+
+def decode_block(key: bytes, value: memoryview | bytes) -> Entries:
+    """Return the entities of a block. `CorruptStoreError` if a bit of it is wrong."""
+    entries: Entries = _decode(_BLOCK_DECODER, key, value)
+    return entries
+
+
+def _row(key: bytes, content: Header | Entries) -> tuple[bytes, bytes]:
+    body = _ENCODER.encode(content)
+    return key, _CHECKSUM.pack(crc32(body, crc32(key))) + body
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[Any], key: bytes, value: memoryview | bytes) -> Any:
+    view = memoryview(value)
+    body = view[_CHECKSUM.size :]
+    if len(view) < _CHECKSUM.size or crc32(body, crc32(key)) != _CHECKSUM.unpack_from(view)[0]:
+        raise CorruptStoreError(f"the index has a damaged row, {key.hex()}")
+    try:
+        return decoder.decode(body)
+    except DECODE_ERRORS as error:
+        raise CorruptStoreError(f"the index has a row that cannot be decoded, {key.hex()}") from error
+
+
+def _filter_of(entities: Iterable[str]) -> bytes:
+    digests = [digest_of(entity) for entity in entities]
+    bits = bytearray(len(digests) * _FILTER_BITS // 8 + 1)
+    size = len(bits) * 8
+    for digest in digests:
+        for place in digest:
+            bit = place % size
+            bits[bit >> 3] |= 1 << (bit & 7)
+    return bytes(bits)
