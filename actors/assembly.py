@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
     from actors.runtime.effects import AttemptFinished
     from actors.runtime.functions import FunctionRegistry
+    from actors.runtime.keeper import Photographer
     from eventstore.log import Log
 
 ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, SchedulerActor, ClockActor)
@@ -46,6 +47,7 @@ def open_runtime(
     max_payload: int,
     version: str,
     clock: Clock | None = None,
+    photographer: Photographer | None = None,
 ) -> Runtime:
     """Open an engine on a log: recover, start the actors, take commands."""
 
@@ -68,6 +70,7 @@ def open_runtime(
         executor=executor,
         version=version,
         tzdata=tzdata_version(),
+        photographer=photographer,
     )
     runtime.open()
     return runtime

@@ -89,6 +89,15 @@ class StoreEmptyError(StoreError):
     remedy = "Restore data.mdb from a backup; to really begin anew, remove the whole folder."
 
 
+class StoreRolledBackError(StoreError):
+    """The store holds less than it held before, or something else: it was put back to an older state."""
+
+    remedy = (
+        "Restore the newest backup; if the older state is what you want, "
+        "accept it with `logistics doctor --accept-rollback`."
+    )
+
+
 class StoreTruncatedError(StoreError):
     """The data file is shorter than its own pages say."""
 
@@ -158,3 +167,28 @@ class UnknownEventError(CodecError):
     def __str__(self) -> str:
         """Name the tag and version."""
         return f"unknown event {self.tag!r}, version {self.version}"
+
+
+class ReplayError(StoreError):
+    """An event on record cannot be taken in: the state cannot be rebuilt from the log."""
+
+    remedy = "Look at the record with `logistics show`; a newer version may take it, or a backup lack it."
+
+    def __init__(self, position: int, entity: str, tag: str, why: BaseException | str) -> None:
+        """Name the record and what became of it."""
+        text = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
+        super().__init__(
+            f"the event {tag!r} of {entity!r} at position {position} cannot be taken in ({text})",
+            remedy=getattr(why, "remedy", ""),
+        )
+        self.position = position
+        self.entity = entity
+
+
+class SafeModeError(StoreError):
+    """Replaying failed at the same record several times: the store is not opened for writing any more."""
+
+    remedy = (
+        "Read it with the command line; install another version, or allow one more try with "
+        "`logistics doctor --retry`."
+    )

@@ -125,8 +125,11 @@ class FaultyLog:
     def save_snapshot(self, name: str, position: int, data: bytes) -> None:
         self._usable().save_snapshot(name, position, data)
 
-    def load_snapshot(self, name: str) -> tuple[int, bytes] | None:
-        return self._usable().load_snapshot(name)
+    def load_snapshots(self, name: str, *, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
+        yield from self._usable().load_snapshots(name, upto=upto)
+
+    def tend(self) -> None:
+        self.inner.tend()
 
     def close(self) -> None:
         self._failed = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +27,13 @@ from eventstore.frame_cache import FrameCache
 from eventstore.frame_table import put_frame, read_batch, read_frame, read_head
 from eventstore.framing import decode_frame, encode_frame
 from eventstore.gate import Gate
+from eventstore.high_water import HighWaterMark
 from eventstore.lmdb_errors import commit_error, read_error
 from eventstore.log import check_head, check_snapshot
 from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, Folder
 from eventstore.records import EMPTY, NO_LINK, Frame, Head, Record, Stored
 from eventstore.segments import Header
-from eventstore.snapshots import Snapshot, SnapshotFolder
+from eventstore.snapshots import FOLDER_NAME, Snapshot, SnapshotFolder
 
 DEFAULT_MAP_SIZE: Final = 64 * 1024**3
 """Bytes of address space, not of disk: the file is as long as what was written."""
@@ -39,6 +41,7 @@ DEFAULT_MAP_SIZE: Final = 64 * 1024**3
 DEFAULT_MAX_MAP_SIZE: Final = 1024**4
 
 _LOOK_EVERY_S: Final = 0.5
+_LOG: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -57,7 +60,9 @@ class LmdbLog:
         self._writing = Lock()
         self._indexing = Lock()
         self._paths = [folder.path / DATA_NAME, folder.path / ENGINE_LOCK_NAME]
-        self._snapshots = SnapshotFolder(folder.path / "snapshots")
+        self._snapshots = SnapshotFolder(folder.path / FOLDER_NAME)
+        self._mark = HighWaterMark(folder.path)
+        self._warned = False
         self._refusal: type[StoreError] | None = None
         self._connect()
 
@@ -186,14 +191,28 @@ class LmdbLog:
         check_snapshot(position, head)
         self._snapshots.save(name, Snapshot(position, head, data))
 
-    def load_snapshot(self, name: str) -> tuple[int, bytes] | None:
-        head, snapshot = self.head, self._snapshots.load(name)
-        if snapshot is None or snapshot.head.position > head.position:
-            return None
-        # A log that was put back to an older copy, and went on differently, is another history.
-        if snapshot.head != EMPTY and self._frame_of(snapshot.head.position).head != snapshot.head:
-            return None
-        return snapshot.position, snapshot.data
+    def load_snapshots(self, name: str, *, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
+        end = self.head.position
+        for snapshot in self._snapshots.load(name, upto=upto):
+            # A log that was put back to an older copy, and went on differently, is another history.
+            head = snapshot.head
+            if head == EMPTY or (head.position <= end and self._frame_of(head.position).head == head):
+                yield snapshot.position, snapshot.data
+
+    def tend(self) -> None:
+        """Note how far the log has come; give back the slots of readers that died."""
+        try:
+            if self._wrote:
+                self._mark.note(self.store_id, self._head)
+            with self._gate:
+                if self._refusal is None:
+                    self._databases.environment.reader_check()
+        except (OSError, lmdb.Error):
+            if not self._warned:
+                _LOG.warning("%s cannot be tended; work goes on", self.path, exc_info=True)
+            self._warned = True
+        else:
+            self._warned = False
 
     def close(self) -> None:
         if os.getpid() != self._pid:
@@ -201,6 +220,8 @@ class LmdbLog:
         with self._writing:
             if self._refusal is StoreClosedError:
                 return
+            if self._refusal is None:
+                self.tend()
             self._refusal = StoreClosedError
             with self._gate.alone():
                 self._databases.environment.close()
@@ -219,6 +240,9 @@ class LmdbLog:
                 self._commits = transaction.id()
                 self._head = read_head(transaction, self._databases.frames)
                 headers = read_headers(transaction, self._databases.index)
+                self._wrote = False  # what was read may still be lost, until an append succeeds on top
+                if not self._folder.read_only:
+                    self._check_mark(transaction)
             self._files = self._stat_files()
             self._next_look_s = time.monotonic() + _LOOK_EVERY_S
         except lmdb.Error as error:
@@ -229,6 +253,15 @@ class LmdbLog:
             raise
         self._cache = FrameCache()
         self._entities = self._new_index(headers)
+
+    def _check_mark(self, transaction: Any) -> None:
+        """See that the log holds what it held before."""
+
+        def head_at(position: int) -> Head:
+            first, value = read_frame(transaction, self._databases.frames, position=position)
+            return decode_frame(first, value).clipped(after=0, upto=position).head
+
+        self._mark.check(self._databases.store_id, self._head, head_at)
 
     def _has_written(self, frame: Frame, value: bytes) -> bool:
         """Commit a frame; False, with nothing written, if the map is too small for it."""
@@ -249,6 +282,7 @@ class LmdbLog:
                 self._entities.take_written(due)
             self._entities.add(frame)
             self._head = head
+            self._wrote = True
         except lmdb.MapFullError:
             return False
         except ConflictError:

@@ -68,14 +68,20 @@ class Log(Protocol):
         """
 
     def save_snapshot(self, name: str, position: int, data: bytes) -> None:
-        """Keep a copy of some state as of a position, instead of an older one of that name.
+        """Keep a copy of some state as of a position, beside a few older ones of that name.
 
         `ValueError` for a position beyond the head, `StoreError` if it cannot be written; the log
         is not touched by that.
         """
 
-    def load_snapshot(self, name: str) -> tuple[int, bytes] | None:
-        """Return position and data; None if there is none that is whole and of this log."""
+    def load_snapshots(self, name: str, *, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield positions, up to `upto`, and data, newest first: of those that are whole and of this log."""
+
+    def tend(self) -> None:
+        """Do what is due beside the writing, once a second: note how far the log has come, durably.
+
+        Whatever goes wrong is logged once and harms nobody.
+        """
 
     def close(self) -> None:
         """Give everything back; a second call does nothing."""

@@ -11,6 +11,7 @@ from eventstore.errors import ReopenNeededError, StoreClosedError
 from eventstore.framing import encode_frame
 from eventstore.log import check_head, check_snapshot
 from eventstore.records import EMPTY, Frame, Head, Record, Stored
+from eventstore.snapshots import KEPT
 
 
 class MemoryLog:
@@ -29,7 +30,7 @@ class MemoryLog:
         self._firsts: list[int] = []
         self._synced = 0
         self._index: defaultdict[str, list[int]] = defaultdict(list)
-        self._snapshots: dict[str, tuple[int, bytes, Head]] = {}
+        self._snapshots: dict[str, list[tuple[int, bytes, Head]]] = defaultdict(list)
         self._refusal: type[StoreClosedError | ReopenNeededError] | None = None
 
     @property
@@ -124,16 +125,20 @@ class MemoryLog:
             self._check_usable()
             head = self._head()
             check_snapshot(position, head)
-            self._snapshots[name] = (position, bytes(data), head)
+            kept = [each for each in self._snapshots[name] if each[0] != position]
+            self._snapshots[name] = sorted([*kept, (position, bytes(data), head)], reverse=True)[:KEPT]
 
-    def load_snapshot(self, name: str) -> tuple[int, bytes] | None:
-        """Return position and data, unless the log has lost what the snapshot knew."""
+    def load_snapshots(self, name: str, *, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield positions and data, newest first, unless the log has lost what the snapshot knew."""
         with self._lock:
             self._check_usable()
-            if name not in self._snapshots:
-                return None
-            position, data, head = self._snapshots[name]
-            return (position, data) if self._holds(head) else None
+            kept = [(position, data) for position, data, head in self._snapshots[name] if self._holds(head)]
+        for position, data in kept:
+            if upto is None or position <= upto:
+                yield position, data
+
+    def tend(self) -> None:
+        """Nothing is beside this log."""
 
     def kill(self) -> None:
         """Let the process die: the cache stays, as with kill -9."""

@@ -6,6 +6,7 @@
 4. The meta pages and the size of the file, before the engine maps it; all pages, in a child process,
    if the machine went down under the last owner, or the meta pages look odd.
 5. The engine, with full sync and without a writable map; then the owner is written down.
+6. The log ends no earlier than it did before, and holds what it held (`high_water.py`).
 """
 
 from __future__ import annotations

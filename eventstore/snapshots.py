@@ -5,19 +5,29 @@ from __future__ import annotations
 import contextlib
 import struct
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 from zlib import crc32
 
 from eventstore.errors import StoreError, StoreFullError
-from eventstore.files import sync_folder, write_file
+from eventstore.files import remove_file, sync_folder, write_file
 from eventstore.records import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMAT: Final = 1
 _SEAL: Final = struct.Struct(">BBI")
 # Position of the state; position, epoch, link and time of the log's head when it was saved.
 _FIELDS: Final = struct.Struct(">QQQ32sq")
 _LONGEST_NAME: Final = 200
+_DIGITS: Final = 20
+_SUFFIX: Final = ".snapshot"
+
+FOLDER_NAME: Final = "snapshots"
+
+KEPT: Final = 3
+"""Snapshots of a name that are kept: should the newest not fit, an older one may."""
 
 
 class Snapshot(NamedTuple):
@@ -29,36 +39,53 @@ class Snapshot(NamedTuple):
 
 
 class SnapshotFolder:
-    """The snapshots of one store, the newest of each name."""
+    """The snapshots of one store: the newest few of each name."""
 
     def __init__(self, path: Path) -> None:
         """Name the folder; it is made when it is needed."""
         self._path = path
 
     def save(self, name: str, snapshot: Snapshot) -> None:
-        """Write a snapshot in place of the one before. `StoreError` if that is not possible."""
+        """Write a snapshot, and remove the oldest ones. `StoreError` if that is not possible."""
         head = snapshot.head
         sealed = _FIELDS.pack(snapshot.position, *head) + snapshot.data
         try:
             if not self._path.exists():
                 self._path.mkdir(mode=0o700)
                 sync_folder(self._path.parent)
-            write_file(self._file(name), _SEAL.pack(FORMAT, 0, crc32(sealed)) + sealed)
+            file = self._path / f"{_quoted(name)}.{snapshot.position:0{_DIGITS}d}{_SUFFIX}"
+            write_file(file, _SEAL.pack(FORMAT, 0, crc32(sealed)) + sealed)
+            for old in (*self._files(name)[KEPT:], *self._path.glob(f"{_quoted(name)}.*.new")):
+                remove_file(old)
         except OSError as error:
             message = f"the snapshot {name!r} cannot be written: {error}"
             raise StoreFullError(message, remedy="None needed: without it, a start takes longer.") from error
 
-    def load(self, name: str) -> Snapshot | None:
-        """Return the snapshot of a name; None for a missing, damaged or unknown one."""
-        with contextlib.suppress(OSError, struct.error, StoreError):
-            return _decode(self._file(name).read_bytes())
-        return None
+    def load(self, name: str, *, upto: int | None = None) -> Iterator[Snapshot]:
+        """Yield the snapshots of a name, newest first, of positions up to `upto`; those that are whole."""
+        for file in self._files(name):
+            if upto is None or _position(file) <= upto:
+                with contextlib.suppress(OSError, struct.error, StoreError):
+                    snapshot = _decode(file.read_bytes())
+                    if snapshot is not None:
+                        yield snapshot
 
-    def _file(self, name: str) -> Path:
-        quoted = quote(name, safe="").replace(".", "%2E")
-        if not quoted or len(quoted) > _LONGEST_NAME:
-            raise ValueError(f"a snapshot's name has 1 to {_LONGEST_NAME} bytes, quoted: {name!r}")
-        return self._path / f"{quoted}.snapshot"
+    def _files(self, name: str) -> list[Path]:
+        """Return the files of a name, those of the highest position first."""
+        pattern = f"{_quoted(name)}.{'[0-9]' * _DIGITS}{_SUFFIX}"
+        return sorted(self._path.glob(pattern), reverse=True) if self._path.is_dir() else []
+
+
+def _quoted(name: str) -> str:
+    # No dot, so that a name cannot look like another one and its position; no character of a pattern.
+    quoted = quote(name, safe="").replace(".", "%2E")
+    if not quoted or len(quoted) > _LONGEST_NAME:
+        raise ValueError(f"a snapshot's name has 1 to {_LONGEST_NAME} bytes, quoted: {name!r}")
+    return quoted
+
+
+def _position(file: Path) -> int:
+    return int(file.name.removesuffix(_SUFFIX)[-_DIGITS:])
 
 
 def _decode(value: bytes) -> Snapshot | None:

@@ -20,8 +20,11 @@ from eventstore.errors import (
     CorruptStoreError,
     LogisticsError,
     OutcomeUnknownError,
+    ReplayError,
+    SafeModeError,
     StoreError,
     StoreInUseError,
+    StoreRolledBackError,
 )
 
 
@@ -91,11 +94,14 @@ __all__ = [
     "LogisticsError",
     "OutcomeUnknownError",
     "PayloadError",
+    "ReplayError",
     "RunFailedError",
     "RunNotFoundError",
+    "SafeModeError",
     "ScheduleError",
     "StoreError",
     "StoreInUseError",
+    "StoreRolledBackError",
     "TimezoneError",
     "UnknownIdError",
     "UnresolvedFunctionError",

@@ -6,10 +6,10 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
 import pykka
 
 from actors.runtime.errors import InternalError, not_now
+from actors.runtime.fold import snapshot_of
 from actors.runtime.journal import Item
 from actors.runtime.mailbox import Mailbox, refuse
 from actors.runtime.messages import (
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from actors.runtime.rules import Rules
 
 logger = logging.getLogger("logistics.actors")
-
-encode_image = msgspec.msgpack.Encoder().encode
 
 
 class EventSourcedActor(pykka.ThreadingActor):
@@ -136,7 +134,7 @@ class EventSourcedActor(pykka.ThreadingActor):
         for settled in self.rules.settle(self.state, context):
             self._apply(settled, item, tells, cause="")
         if item.snapshot is not None:
-            item.snapshot = (self.rules.name, encode_image(self.state.dump()))
+            item.snapshot = (self.rules.name, snapshot_of(self.state))
         self._arm(context, tells)
         return item, tells
 

@@ -16,12 +16,13 @@ from actors.runtime.directory import Directory
 from actors.runtime.effects import Acknowledge, CancelAttempt, ReportUnacknowledged, StartAttempt
 from actors.runtime.errors import BusyError, EngineClosedError, not_now
 from actors.runtime.events import EngineClosed, EngineOpened
-from actors.runtime.fold import fold
+from actors.runtime.fold import first_states, replay
 from actors.runtime.journal import HOLD_S, Journal
-from actors.runtime.messages import Context, Letter, Message, Nudge, Shutdown
+from actors.runtime.keeper import Keeper
+from actors.runtime.messages import Context, Letter, Message, Nudge, Shutdown, TakeSnapshot
 from actors.runtime.reply import Reply
 from actors.runtime.watch import Watch
-from eventstore.errors import CodecError, CorruptStoreError, FencedError, ForkedError, StoreError
+from eventstore.errors import CorruptStoreError, FencedError, ForkedError, ReplayError, StoreError
 from eventstore.records import Record
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from actors.runtime.actor import EventSourcedActor
     from actors.runtime.clock import Clock
     from actors.runtime.executor import Executor
+    from actors.runtime.keeper import Photographer
     from actors.runtime.messages import Effect, Event, Known
     from eventstore.codec import EventCodec
     from eventstore.log import Log
@@ -62,6 +64,7 @@ class Runtime:
         version: str = "",
         tzdata: str = "",
         hold_s: float = HOLD_S,
+        photographer: Photographer | None = None,
     ) -> None:
         self.log = log
         self.codec = codec
@@ -76,6 +79,7 @@ class Runtime:
             recover=self.recover,
             hold_s=hold_s,
         )
+        self.keeper = Keeper(log, lambda: self.journal.watermark, photographer)
         self.executor = executor(self)
         self.served: frozenset[str] | None = frozenset()
         self.scheduling = False
@@ -128,6 +132,7 @@ class Runtime:
         """Raise the epoch, recover, start the actors and the journal; commands are served when this returns."""
         self.begin()
         self.journal.start()
+        self.keeper.start()
 
     def begin(self) -> None:
         """Raise the epoch, write the barrier, fold the log and publish the actors."""
@@ -157,7 +162,10 @@ class Runtime:
     def build(self) -> dict[str, ActorRef[EventSourcedActor]]:
         """Fold every actor and start it; nobody knows its address yet."""
         rules = [actor.rules for actor in self._actor_types]
-        states = fold(self.log, self.codec, rules, upto=self.journal.watermark)
+        upto = self.journal.watermark
+        states, begun = first_states(self.log, rules, upto=upto)
+        replay(self.log, self.codec, states, begun, upto=upto)
+        self.keeper.position = min(begun.values())
         generation = self.journal.generation
         return {
             actor.rules.name: actor.start(self, states[actor.rules.name], generation)
@@ -248,7 +256,7 @@ class Runtime:
                 self.write_barrier()
                 self._tell_survivors(told)
                 refs = self.build()
-            except (FencedError, CorruptStoreError, CodecError) as hopeless:
+            except (FencedError, CorruptStoreError, ReplayError) as hopeless:
                 self._give_up(hopeless)
                 return
             except Exception as again:  # noqa: BLE001 -- the disk is not back yet
@@ -319,8 +327,12 @@ class Runtime:
         reply = Reply()
         self.directory.post("queue", Letter(Shutdown(), reply=reply))
         self._wait_for(reply)
+        self.keeper.stop()
         with self._turning:
             self._closing.set()
+            if self.keeper.is_behind:
+                for name in self._refs:
+                    self.directory.post(name, Letter(TakeSnapshot()))
             self.directory.withdraw()
             self._stop_actors()
         for ref in self._refs.values():

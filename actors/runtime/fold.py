@@ -7,18 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.runtime.fingerprint import fingerprint
+from eventstore.errors import CodecError, ReplayError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from actors.runtime.messages import Event
     from actors.runtime.rules import Rules
     from eventstore.codec import EventCodec
     from eventstore.log import Log
+    from eventstore.records import Frame
+
+    Evolvers = Mapping[type[Event], Callable[[Any], None]]
 
 logger = logging.getLogger("logistics.recovery")
 
 FORGET_EVERY = 4_096
 """Events between two sweeps of what has become final: everything read from the log is durable."""
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def fold(
@@ -32,51 +40,107 @@ def fold(
     """Return each actor's state at position `upto` (None: the head), by the actor's name.
 
     With `snapshots`, each actor begins with its own newest snapshot, if there is one that fits: a state is the
-    fold of its owner's events only, so every actor may begin somewhere else (R18, R19). Raises what the log and
-    the codec raise: a damaged frame (`CorruptStoreError`), an event that nothing here understands
-    (`UnknownEventError`).
+    fold of its owner's events only, so every actor may begin somewhere else (R18, R19). Raises what the log
+    raises (`CorruptStoreError` for a damaged frame), and `ReplayError` for an event that cannot be taken in.
     """
+    states, begun = first_states(log, all_rules, upto=upto, snapshots=snapshots)
+    replay(log, codec, states, begun, upto=upto)
+    return states
+
+
+def first_states(
+    log: Log, all_rules: Iterable[Rules], *, upto: int | None = None, snapshots: bool = True
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return the states to begin with, each the newest snapshot that fits or empty, and their positions."""
     states: dict[str, Any] = {}
-    begin: dict[str, int] = {}
+    begun: dict[str, int] = {}
     for rules in all_rules:
-        states[rules.name], begin[rules.name] = (
+        states[rules.name], begun[rules.name] = (
             _first_state(log, rules, upto) if snapshots else (rules.initial(), 0)
         )
-    owners: dict[type[Event], str] = {
-        type_: name for name, state in states.items() for type_ in state.handlers
-    }
-    evolvers: dict[type[Event], Callable[[Any], None]] = {
-        type_: evolve for state in states.values() for type_, evolve in state.handlers.items()
-    }
+    return states, begun
+
+
+def replay(
+    log: Log, codec: EventCodec, states: Mapping[str, Any], begun: Mapping[str, int], *, upto: int | None
+) -> None:
+    """Take into each state what was recorded after its position, up to `upto`."""
+    evolvers: dict[str, Evolvers] = {name: state.handlers for name, state in states.items()}
+    everyone = _merged(evolvers.values())
+    all_begun = max(begun.values(), default=0)
     since_forget = 0
-    all_begun = max(begin.values(), default=0)
-    for frame in log.frames(after=min(begin.values(), default=0), upto=upto):
-        events = codec.decode_frame(frame)
-        for position, event in enumerate(events, frame.first):
-            evolve = evolvers.get(type(event))
-            if evolve is not None and (position > all_begun or position > begin[owners[type(event)]]):
-                evolve(event)
-        since_forget += len(events)
+    for frame in log.frames(after=min(begun.values(), default=0), upto=upto):
+        if frame.first > all_begun:
+            _take(frame, codec, everyone)
+        else:
+            for name, handlers in evolvers.items():
+                _take(frame.clipped(after=begun[name], upto=frame.last), codec, handlers)
+        since_forget += len(frame.records)
         if since_forget >= FORGET_EVERY:
             since_forget = 0
             _forget(states)
     _forget(states)
-    return states
+
+
+def snapshot_of(state: Any) -> bytes:
+    """Return a state as `fold` can begin with it."""
+    return fingerprint() + _encode(state.dump())
 
 
 def _first_state(log: Log, rules: Rules, upto: int | None) -> tuple[Any, int]:
-    snapshot = log.load_snapshot(rules.name)
-    if snapshot is None or (upto is not None and snapshot[0] > upto):
-        return rules.initial(), 0
-    position, data = snapshot
+    mark = fingerprint()
+    for position, data in log.load_snapshots(rules.name, upto=upto):
+        if data.startswith(mark):
+            try:
+                return rules.restore(msgspec.msgpack.decode(data[len(mark) :])), position
+            except Exception:
+                logger.warning("the snapshot of %r does not fit and is ignored", rules.name, exc_info=True)
+    return rules.initial(), 0
+
+
+def _merged(handlers: Iterable[Evolvers]) -> Evolvers:
+    return {type_: evolve for each in handlers for type_, evolve in each.items()}
+
+
+def _take(frame: Frame, codec: EventCodec, evolvers: Evolvers) -> None:
+    """Take in the events of a frame that somebody in `evolvers` owns."""
+    find, position = evolvers.get, frame.first
     try:
-        return rules.restore(msgspec.msgpack.decode(data)), position
-    except Exception:
-        logger.warning("the snapshot of %r does not fit and is ignored", rules.name, exc_info=True)
-        return rules.initial(), 0
+        events = codec.decode_frame(frame)
+    except CodecError as error:
+        raise _undecodable(frame, codec) from error
+    try:
+        for event in events:
+            evolve = find(type(event))
+            if evolve is not None:
+                evolve(event)
+            position += 1
+    except Exception as error:
+        raise _replay_error(frame, position, error) from error
 
 
-def _forget(states: dict[str, Any]) -> None:
+def _undecodable(frame: Frame, codec: EventCodec) -> ReplayError:
+    """Return which record it was."""
+    for position, record in enumerate(frame.records, frame.first):
+        try:
+            codec.decode(record)
+        except CodecError as error:
+            return _replay_error(frame, position, error)
+    return _replay_error(
+        frame, frame.first, RuntimeError("the frame cannot be decoded, though its records can")
+    )
+
+
+def _replay_error(frame: Frame, position: int, error: Exception) -> ReplayError:
+    record = frame.stored(position).record
+    try:
+        tag = record.tag
+    except CodecError:
+        tag = "?"
+    return ReplayError(position, record.entity, tag, error)
+
+
+def _forget(states: Mapping[str, Any]) -> None:
     for state in states.values():
         retired = state.take_retired()
         if retired:

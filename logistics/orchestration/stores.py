@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
@@ -16,8 +17,10 @@ from actors.assembly import open_runtime
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
+from actors.snapshotting import ChildPhotographer
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
+from eventstore.safe_mode import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,20 +58,24 @@ class Store:
         self._lock = threading.RLock()
         self.functions = FunctionRegistry(options["modules"])
         log: Log
+        guard: AbstractContextManager[None] = nullcontext()
         if path == MEMORY:
             log = MemoryLog()
         else:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             log = LmdbLog.open(path)
+            guard = guarded(Path(path), package_version())
         try:
-            self.runtime = open_runtime(
-                log,
-                self.functions,
-                workers=options["workers"],
-                max_payload=options["max_payload"],
-                version=package_version(),
-                clock=clock,
-            )
+            with guard:
+                self.runtime = open_runtime(
+                    log,
+                    self.functions,
+                    workers=options["workers"],
+                    max_payload=options["max_payload"],
+                    version=package_version(),
+                    clock=clock,
+                    photographer=None if path == MEMORY else ChildPhotographer(Path(path)),
+                )
         except BaseException:
             log.close()
             raise

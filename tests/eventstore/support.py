@@ -51,3 +51,8 @@ def run_child(code: str, *arguments: object) -> subprocess.CompletedProcess[str]
         check=False,
         timeout=300,
     )
+
+
+def newest(log: Log, name: str) -> tuple[int, bytes] | None:
+    """Return the newest snapshot of a name that fits."""
+    return next(log.load_snapshots(name), None)

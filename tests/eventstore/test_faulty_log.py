@@ -12,7 +12,7 @@ from eventstore.errors import OutcomeUnknownError, ReopenNeededError, StoreClose
 from eventstore.faulty_log import Fault, FaultyLog, random_plan
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
-from tests.eventstore.support import append, record
+from tests.eventstore.support import append, newest, record
 
 
 def planned(*faults: Fault) -> FaultyLog:
@@ -57,7 +57,7 @@ def test_a_failed_log_refuses_everything_until_it_is_reopened() -> None:
         lambda: log.last("job:1"),
         lambda: log.at(1),
         lambda: log.save_snapshot("queue", 0, b""),
-        lambda: log.load_snapshot("queue"),
+        lambda: newest(log, "queue"),
     ]
     for call in calls:
         with pytest.raises(ReopenNeededError):

@@ -37,7 +37,7 @@ from eventstore.framing import encode_frame
 from eventstore.lmdb_log import LmdbLog
 from eventstore.records import EMPTY, Head, Record
 from eventstore.segments import encode_segment, row_key
-from tests.eventstore.support import ROOT, append, record, run_child
+from tests.eventstore.support import ROOT, append, newest, record, run_child
 from tests.support.scale import scaled
 
 NO_SPACE = lmdb.DiskError("mdb_txn_commit: No space left on device")
@@ -172,7 +172,7 @@ def test_f21_f25_f26_after_a_failed_commit_only_the_disk_knows(
     assert isinstance(caught.value, DiskFullError) == (error is NO_SPACE)
     assert caught.value.__cause__ is error
     calls = every_read(log)
-    calls += [lambda: append(log, "job:3"), lambda: log.load_snapshot("x")]
+    calls += [lambda: append(log, "job:3"), lambda: newest(log, "x")]
     for call in calls:
         with pytest.raises(ReopenNeededError):
             call()

@@ -14,7 +14,7 @@ from eventstore.lmdb_log import LmdbLog
 from eventstore.log import Log
 from eventstore.memory_log import MemoryLog
 from eventstore.records import EMPTY, Head, Record, Stored
-from tests.eventstore.support import append, record
+from tests.eventstore.support import append, newest, record
 
 MAKERS: dict[str, Callable[[Path], Log]] = {
     "memory": lambda path: MemoryLog(),
@@ -245,15 +245,15 @@ def test_large_records_and_large_frames_come_back(log: Log) -> None:
 
 def test_a_snapshot_comes_back_and_the_newest_wins(log: Log) -> None:
     append(log, "job:1", "job:2")
-    assert log.load_snapshot("queue") is None
+    assert newest(log, "queue") is None
     log.save_snapshot("queue", 1, b"one")
     log.save_snapshot("queue", 2, b"two")
     log.save_snapshot("../clock", 0, b"")
-    assert log.load_snapshot("queue") == (2, b"two")
-    assert log.load_snapshot("../clock") == (0, b"")
+    assert newest(log, "queue") == (2, b"two")
+    assert newest(log, "../clock") == (0, b"")
     append(log, "job:3")
     log.reopen()
-    assert log.load_snapshot("queue") == (2, b"two")
+    assert newest(log, "queue") == (2, b"two")
 
 
 def test_a_snapshot_of_what_is_not_there_yet_is_refused(log: Log) -> None:
@@ -278,7 +278,7 @@ def test_a_closed_log_refuses_everything_and_closes_again(log: Log) -> None:
         lambda: list(log.entities("job:")),
         lambda: log.at(1),
         lambda: log.save_snapshot("queue", 0, b""),
-        lambda: log.load_snapshot("queue"),
+        lambda: newest(log, "queue"),
         log.reopen,
     ]
     for call in calls:

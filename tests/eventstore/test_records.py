@@ -33,5 +33,5 @@ def test_errors_carry_a_remedy_where_people_see_it() -> None:
     error = StoreError("it broke", remedy="Mend it.")
     assert (str(error), error.remedy, error.__notes__) == ("it broke", "Mend it.", ["Mend it."])
     for kind in (kind for kind in StoreError.__subclasses__() if kind is not CodecError):
-        assert kind("x").remedy.endswith(".")
+        assert kind.remedy.endswith(".")
     assert str(UnknownEventError("a.b", 3)) == "unknown event 'a.b', version 3"
