@@ -53,9 +53,11 @@ from logistics.orchestration.subscriptions import Subscription
 from logistics.orchestration.task_orchestrator import TaskOrchestrator, TaskResult
 from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.calendar import Calendar
 from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.manager import ScheduleManager
+from logistics.schedule.occurrences import CombinedSchedule
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
 from logistics.schedule.scheduled import PlannedRun, ScheduledTask
@@ -71,6 +73,8 @@ __all__ = [
     "AttemptContext",
     "BindingError",
     "BusyError",
+    "Calendar",
+    "CombinedSchedule",
     "ConditionError",
     "ConfigError",
     "ConflictingIdError",

@@ -25,7 +25,8 @@ class Agenda:
         self.errors: dict[str, str] = {}
         """Schedules whose next instant cannot be computed, and why."""
         self._unknown: dict[str, None] = {}
-        self._next: dict[str, Firing] = {}
+        self._next: dict[str, tuple[int, Firing]] = {}
+        """When the instant is due, and the instant."""
         self._heap: list[tuple[int, str]] = []
 
     def invalidate(self, name: str) -> None:
@@ -42,14 +43,14 @@ class Agenda:
             self._unknown = {}
         return names
 
-    def note(self, name: str, firing: Firing) -> None:
-        """Take in a schedule's next instant."""
-        self._next[name] = firing
+    def note(self, name: str, firing: Firing, due_us: int) -> None:
+        """Take in a schedule's next instant, and when it is due."""
+        self._next[name] = (due_us, firing)
         if len(self._heap) > 2 * len(self._next) + SLACK:
-            self._heap = [(known.at_us, other) for other, known in self._next.items()]
+            self._heap = [(known[0], other) for other, known in self._next.items()]
             heapq.heapify(self._heap)
         else:
-            heapq.heappush(self._heap, (firing.at_us, name))
+            heapq.heappush(self._heap, (due_us, name))
 
     def fail(self, name: str, error: str) -> None:
         """Take a schedule out, because its instants cannot be computed."""
@@ -58,10 +59,11 @@ class Agenda:
 
     def next_of(self, name: str) -> Firing | None:
         """Return the next instant of a schedule, if it is known to have one."""
-        return self._next.get(name)
+        known = self._next.get(name)
+        return None if known is None else known[1]
 
     def first_us(self) -> int | None:
-        """Return the earliest instant of all."""
+        """Return when the first of all is due."""
         heap = self._heap
         while heap and not self._is_current(heap[0]):
             heapq.heappop(heap)
@@ -72,9 +74,9 @@ class Agenda:
         due = []
         while (first_us := self.first_us()) is not None and first_us <= now_us:
             name = heapq.heappop(self._heap)[1]
-            due.append((name, self._next.pop(name)))
+            due.append((name, self._next.pop(name)[1]))
         return due
 
     def _is_current(self, entry: tuple[int, str]) -> bool:
         known = self._next.get(entry[1])
-        return known is not None and known.at_us == entry[0]
+        return known is not None and known[0] == entry[0]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.clock.zones import SECOND_US
 from actors.schedule.firing import next_fire, previous_fire
 from actors.schedule.missed import count_fires
+from actors.schedule.spec import PatternSpec
 
 if TYPE_CHECKING:
     from actors.schedule.spec import Firing
@@ -23,6 +25,19 @@ class Due(NamedTuple):
     missed: int
     upto_us: int
     """The newest of all due instants."""
+
+
+def due_us(schedule: Schedule, firing: Firing) -> int:
+    """Return when an instant is to be served: later than it says by the schedule's jitter."""
+    return firing.at_us + jitter_us(schedule.name, firing.at_us, schedule.policies.jitter_us)
+
+
+def jitter_us(name: str, at_us: int, most_us: int) -> int:
+    """Return by how much an instant is put off: spread over names and instants, the same on any machine."""
+    if not most_us:
+        return 0
+    digest = hashlib.blake2b(f"{name}\n{at_us}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) % (most_us + 1)
 
 
 def next_instant(schedule: Schedule, after_us: int) -> Firing | None:
@@ -49,12 +64,27 @@ def choose(schedule: Schedule, first: Firing, now_us: int) -> Due:
 
 
 def _newest(schedule: Schedule, first: Firing, now_us: int) -> Firing:
-    if now_us - first.at_us < SECOND_US:
+    spec, policies = schedule.spec, schedule.policies
+    if now_us - first.at_us < SECOND_US and isinstance(spec, PatternSpec):
         return first  # the common case: instants are whole seconds
-    end_us = schedule.policies.end_us
-    bound_us = now_us if end_us is None else min(now_us, end_us)
-    newest = previous_fire(schedule.spec, bound_us + 1)
-    return first if newest is None or newest.at_us < first.at_us else newest
+    bound_us = now_us - policies.jitter_us
+    if policies.end_us is not None:
+        bound_us = min(bound_us, policies.end_us)
+    newest = previous_fire(spec, bound_us + 1)
+    if newest is None or newest.at_us < first.at_us:
+        newest = first
+    return _newest_within_jitter(schedule, newest, now_us) if policies.jitter_us else newest
+
+
+def _newest_within_jitter(schedule: Schedule, newest: Firing, now_us: int) -> Firing:
+    """Go on from an instant that is due for sure: one that is due serves all before it."""
+    following = next_instant(schedule, newest.at_us)
+    while following is not None and following.at_us <= now_us:
+        if due_us(schedule, following) > now_us:
+            break
+        newest = following
+        following = next_instant(schedule, newest.at_us)
+    return newest
 
 
 def _count(schedule: Schedule, first: Firing, last: Firing) -> int:
@@ -65,7 +95,7 @@ def _count(schedule: Schedule, first: Firing, last: Firing) -> int:
 def _served(schedule: Schedule, first: Firing, newest: Firing, now_us: int) -> tuple[Firing, ...]:
     policies = schedule.policies
     if policies.catch_up == "none":
-        return (newest,) if now_us - newest.at_us <= ON_TIME_US else ()
+        return (newest,) if now_us - due_us(schedule, newest) <= ON_TIME_US else ()
     oldest_us = first.at_us
     if policies.window_us is not None:
         oldest_us = max(oldest_us, now_us - policies.window_us)

@@ -10,10 +10,11 @@ import msgspec
 from actors.queue.messages import EnqueueJobs, JobEnded, JobEnqueued
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Message
-from actors.schedule.catch_up import choose, next_instant
+from actors.schedule.catch_up import choose, due_us, next_instant
 from actors.schedule.firing import next_fire
 from actors.schedule.firings import FiringTurn, Turn, job_of, owner_of
 from actors.schedule.messages import (
+    MAX_JITTER_US,
     MAX_LIMIT,
     SCHEDULE_EVENTS,
     GetSchedules,
@@ -31,7 +32,7 @@ from actors.schedule.messages import (
     ScheduleView,
     TriggerSchedule,
 )
-from actors.schedule.spec import CronSpec
+from actors.schedule.spec import is_cron
 from actors.schedule.state import Schedule, SchedulerState
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def find_next(state: SchedulerState) -> None:
             agenda.fail(name, _text_of(error))
             continue
         if firing is not None:
-            agenda.note(name, firing)
+            agenda.note(name, firing, due_us(schedule, firing))
         elif not schedule.waiting:
             agenda.exhausted[name] = None
 
@@ -191,6 +192,9 @@ def _check(message: PutSchedule, now_us: int) -> None:
     _check_number("limit", policies.limit, most=MAX_LIMIT)
     _check_number("window_us", policies.window_us)
     _check_number("max_runs", policies.max_runs)
+    if not 0 <= policies.jitter_us <= MAX_JITTER_US:
+        msg = f"jitter_us: expected 0 to {MAX_JITTER_US}, got {policies.jitter_us}"
+        raise InputError(msg)
     if policies.start_us is not None and policies.end_us is not None and policies.end_us < policies.start_us:
         msg = f"schedule {message.name!r}: it would end before it starts"
         raise InputError(msg)
@@ -291,7 +295,7 @@ def _view(state: SchedulerState, schedule: Schedule, context: Context) -> Schedu
     return ScheduleView(
         name=schedule.name,
         schedule_id=schedule.schedule_id,
-        kind="cron" if isinstance(schedule.spec, CronSpec) else "recurring",
+        kind="cron" if is_cron(schedule.spec) else "recurring",
         spec=schedule.spec,
         target=schedule.target,
         policies=schedule.policies,
@@ -308,7 +312,7 @@ def _view(state: SchedulerState, schedule: Schedule, context: Context) -> Schedu
 
 def _upcoming_us(state: SchedulerState, schedule: Schedule, now_us: int) -> int | None:
     firing = state.agenda.next_of(schedule.name)
-    if firing is not None and firing.at_us < now_us:
+    if firing is not None and due_us(schedule, firing) < now_us:
         firing = next_instant(schedule, now_us - 1)
     return None if firing is None else firing.at_us
 

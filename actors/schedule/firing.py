@@ -12,18 +12,24 @@ from itertools import islice
 
 from actors.clock.zones import DAY_S, FIRST_S, LAST_S, SECOND_US, YEAR_S, utc_offset_s
 from actors.clock.zones import zone as checked_zone
+from actors.schedule.combined import fire_beyond, instant_beyond
 from actors.schedule.cron import checked_days, cron_days
 from actors.schedule.cron_syntax import parsed
+from actors.schedule.days import check_days
 from actors.schedule.errors import ScheduleError
 from actors.schedule.pattern import Pattern
 from actors.schedule.recurring import calendar_days, interval_days
 from actors.schedule.spec import (
     CalendarSpec,
+    CombinedSpec,
     CronSpec,
+    DaysSpec,
     Firing,
     FoldRule,
     GapRule,
+    InstantsSpec,
     IntervalSpec,
+    PatternSpec,
     ScheduleSpec,
 )
 from actors.schedule.timeline import Piece, timeline
@@ -46,7 +52,7 @@ class Ready:
 
 
 @lru_cache(maxsize=16_384)
-def ready(spec: ScheduleSpec) -> Ready:
+def ready(spec: PatternSpec) -> Ready:
     """The spec made ready; a `CronError` for an expression that is invalid or can never fire."""
     if isinstance(spec, CronSpec):
         return _ready_cron(spec)
@@ -75,11 +81,24 @@ def check(spec: ScheduleSpec) -> tuple[str, ...]:
     """Refuse a spec that cannot be served; the warnings about one that can."""
     if spec.timezone:
         checked_zone(spec.timezone)
-    return ready(spec).warnings
+    if isinstance(spec, CombinedSpec):
+        return tuple(warning for part in spec.parts for warning in _check_part(part))
+    return () if isinstance(spec, InstantsSpec) else ready(spec).warnings
+
+
+def _check_part(part: ScheduleSpec | DaysSpec) -> tuple[str, ...]:
+    if isinstance(part, DaysSpec):
+        check_days(part)
+        return ()
+    return check(part)
 
 
 def next_fire(spec: ScheduleSpec, after_us: int) -> Firing | None:
     """The first firing strictly after an instant; `None` if there is none for 40 years."""
+    if isinstance(spec, CombinedSpec):
+        return fire_beyond(spec, after_us, 1, next_fire)
+    if isinstance(spec, InstantsSpec):
+        return instant_beyond(spec, after_us, 1)
     plan, zone = ready(spec), zone_of(spec)
     at = max(after_us // SECOND_US + 1, FIRST_S)
     limit = min(at + _SEARCH_S, LAST_S)
@@ -124,6 +143,10 @@ def _holds_lost(pattern: Pattern, piece: Piece) -> bool:
 
 def previous_fire(spec: ScheduleSpec, before_us: int) -> Firing | None:
     """The last firing strictly before an instant; `None` if there was none for 40 years."""
+    if isinstance(spec, CombinedSpec):
+        return fire_beyond(spec, before_us, -1, previous_fire)
+    if isinstance(spec, InstantsSpec):
+        return instant_beyond(spec, before_us, -1)
     plan, zone = ready(spec), zone_of(spec)
     at = min((before_us - 1) // SECOND_US, LAST_S - 1)
     limit = max(at - _SEARCH_S, FIRST_S)
@@ -176,12 +199,18 @@ def matches(spec: ScheduleSpec, at_us: int) -> bool:
 
     The minute is the one that the wall shows. What a gap or fold moved counts where it fires.
     """
-    resolution_s = ready(spec).resolution_s
+    resolution_s = _resolution_s(spec)
     at_s = at_us // SECOND_US
     offset = utc_offset_s(zone_of(spec), at_s)
     start = (at_s + offset) // resolution_s * resolution_s - offset
     found = next_fire(spec, start * SECOND_US - 1)
     return found is not None and found.at_us < (start + resolution_s) * SECOND_US
+
+
+def _resolution_s(spec: ScheduleSpec) -> int:
+    if isinstance(spec, CombinedSpec):
+        return min(_resolution_s(part) for part in spec.parts if not isinstance(part, DaysSpec))
+    return 1 if isinstance(spec, InstantsSpec) else ready(spec).resolution_s
 
 
 def zone_of(spec: ScheduleSpec) -> str:

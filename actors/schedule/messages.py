@@ -13,6 +13,7 @@ Overlap: TypeAlias = Literal["skip", "allow", "queue", "queue_all", "cancel_prev
 
 CATCH_UPS: tuple[CatchUp, ...] = ("none", "latest", "all")
 OVERLAPS: tuple[Overlap, ...] = ("skip", "allow", "queue", "queue_all", "cancel_previous")
+MAX_JITTER_US = 86_400_000_000
 MAX_LIMIT = 10_000
 """Firings that one schedule may catch up with at a time, or keep waiting, at most."""
 
@@ -56,6 +57,8 @@ class Policies(Data, frozen=True):
     """Nothing after this instant fires: the schedule is completed."""
     max_runs: int | None = None
     """How often it fires, at most; triggers do not count."""
+    jitter_us: int = 0
+    """An instant is due up to so much later than it says: always the same for one instant and name."""
 
 
 # -- commands and queries ----------------------------------------------------------------------------
@@ -135,7 +138,7 @@ class ScheduleView(Data, frozen=True):
     completed: bool
     """Whether there is nothing more to fire."""
     next_us: int | None
-    """The next instant that is not past; None if it is paused, or there is none."""
+    """The next instant that is not due yet; None if it is paused, or there is none."""
     last_us: int | None
     """The scheduled instant of the last firing; triggers do not count."""
     runs: int

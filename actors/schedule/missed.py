@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from actors.clock.zones import FIRST_S, LAST_S, SECOND_US, YEAR_S
 from actors.schedule.firing import fires, previous_fire, ready, zone_of
 from actors.schedule.pattern import Pattern
-from actors.schedule.spec import Firing, ScheduleSpec
+from actors.schedule.spec import CombinedSpec, Firing, InstantsSpec, PatternSpec, ScheduleSpec
 from actors.schedule.timeline import Piece, timeline
+
+MOST_COUNTED = 100_000
+"""Firings of a combination of schedules that are counted, at most."""
 
 
 class Missed(NamedTuple):
@@ -35,19 +39,25 @@ def missed(spec: ScheduleSpec, after_us: int, upto_us: int, *, limit: int) -> Mi
 
 
 def count_fires(spec: ScheduleSpec, after_us: int, upto_us: int) -> int:
-    """How many firings there are after one instant, up to and with another."""
+    """How many firings there are after one instant, up to and with another.
+
+    Those of a combination are counted one by one: what is beyond `MOST_COUNTED` is not.
+    """
+    if isinstance(spec, CombinedSpec | InstantsSpec):
+        found = islice(fires(spec, after_us), MOST_COUNTED)
+        return sum(1 for _ in takewhile(lambda firing: firing.at_us <= upto_us, found))
     plan, zone = ready(spec), zone_of(spec)
     cursor = max(after_us // SECOND_US + 1, FIRST_S)
     end = min(upto_us // SECOND_US + 1, LAST_S)
-    found = 0
+    count = 0
     while cursor < end:
         piece = timeline(zone, plan.gap, plan.fold, cursor // YEAR_S).at(cursor)
-        found += _count_in(spec, plan.pattern, piece, cursor, min(end, piece.end_s))
+        count += _count_in(spec, plan.pattern, piece, cursor, min(end, piece.end_s))
         cursor = piece.end_s
-    return found
+    return count
 
 
-def _count_in(spec: ScheduleSpec, pattern: Pattern, piece: Piece, start: int, end: int) -> int:
+def _count_in(spec: PatternSpec, pattern: Pattern, piece: Piece, start: int, end: int) -> int:
     if piece.lost is None and len(piece.offsets) <= 1:
         return sum(pattern.count(start + offset, end + offset) for offset, _ in piece.offsets)
     found = 0

@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from types import MappingProxyType
 from typing import TypeAlias
 
-from actors.clock.zones import check_name
+from actors.clock.zones import FIRST_S, LAST_S, SECOND_US, check_name, instant_of
 from actors.schedule.cron_syntax import MONTH_NAMES
 from actors.schedule.errors import ScheduleError
 from actors.schedule.pattern import EPOCH_ORDINAL, Pattern
@@ -22,6 +22,7 @@ from actors.schedule.spec import (
     FoldRule,
     Frequency,
     GapRule,
+    InstantsSpec,
     IntervalSpec,
     MonthEnd,
 )
@@ -36,10 +37,11 @@ WEEKDAY_NAMES: tuple[str, ...] = (
     *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
 )
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?\Z", re.ASCII)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 _MOST = MappingProxyType({"daily": 14_600, "weekly": 2_080, "monthly": 480, "yearly": 40})
 """`every_n` of at most 40 years, as far as a search goes."""
 _SHORTEST_MONTH = 28
+MAX_INSTANTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,23 @@ def calendar_spec(
     )
 
 
+def instants_spec(at: datetime | Iterable[datetime], timezone: str | None) -> InstantsSpec:
+    """At one moment or several: aware datetimes."""
+    given = [at] if isinstance(at, datetime) else _listed(at, "at", "an aware datetime, or a list of them")
+    if len(given) > MAX_INSTANTS:
+        raise ScheduleError(f"at must be at most {MAX_INSTANTS} datetimes, got {len(given)}")
+    return InstantsSpec(tuple(sorted({_instant(each) for each in given})), _zone_name(timezone))
+
+
+def _instant(moment: object) -> int:
+    if not isinstance(moment, datetime):
+        raise ScheduleError(f"at must be an aware datetime, or a list of them, got {moment!r}")
+    at_us = instant_of(moment, what="at")
+    if not FIRST_S * SECOND_US <= at_us <= LAST_S * SECOND_US:
+        raise ScheduleError(f"at must lie in the years 1 to 9999, got {moment}")
+    return at_us
+
+
 def _zone_name(timezone: str | None) -> str:
     if timezone is None:
         return ""
@@ -171,7 +190,7 @@ def _starting(starting: object) -> str:
         return ""
     if isinstance(starting, date) and not isinstance(starting, datetime):
         return starting.isoformat()
-    if isinstance(starting, str) and _DATE.match(starting):
+    if isinstance(starting, str) and DATE.match(starting):
         try:
             return date.fromisoformat(starting).isoformat()
         except ValueError as error:
@@ -282,9 +301,9 @@ def _nth(value: object) -> int:
     raise ScheduleError(f"nth must be 1 to 5, or -1 (the last) to -5, got {value!r}")
 
 
-def check_fires(spec: IntervalSpec | CalendarSpec) -> None:
+def check_fires(spec: IntervalSpec | CalendarSpec | InstantsSpec) -> None:
     """Refuse a schedule that has no day in 40 years, such as each 30 February."""
-    if isinstance(spec, IntervalSpec):
+    if not isinstance(spec, CalendarSpec):
         return
     first = date.fromisoformat(spec.starting or "2000-01-01")
     if Pattern.of(calendar_days(spec), ListedTimes((0,))).next_wall(_day_number(first) * DAY_S) is None:

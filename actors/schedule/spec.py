@@ -15,6 +15,7 @@ FoldRule: TypeAlias = Literal["first", "second", "both"]
 DaysRule: TypeAlias = Literal["vixie", "or", "and"]
 Frequency: TypeAlias = Literal["daily", "weekly", "monthly", "yearly"]
 MonthEnd: TypeAlias = Literal["last", "skip"]
+Combination: TypeAlias = Literal["any", "all", "but"]
 
 GAP_RULES: tuple[GapRule, ...] = ("shift_forward", "preserve_offset", "skip")
 FOLD_RULES: tuple[FoldRule, ...] = ("first", "second", "both")
@@ -80,7 +81,65 @@ class CalendarSpec(msgspec.Struct, frozen=True, array_like=True, tag="schedule.c
     month_end: MonthEnd = "last"
 
 
-ScheduleSpec: TypeAlias = CronSpec | IntervalSpec | CalendarSpec
+class InstantsSpec(msgspec.Struct, frozen=True, array_like=True, tag="schedule.instants", cache_hash=True):
+    """At these instants, in order, and never again; `timezone` only says how they are shown."""
+
+    at_us: tuple[int, ...]
+    timezone: str = ""
+
+
+class Holidays(msgspec.Struct, frozen=True, array_like=True, cache_hash=True):
+    """The public holidays of a country, by its ISO 3166 code, or of a part of it."""
+
+    country: str
+    subdivision: str = ""
+
+
+class DaysSpec(msgspec.Struct, frozen=True, array_like=True, tag="schedule.days", cache_hash=True):
+    """Whole days: of the week (0 = Monday), of the calendar (`YYYY-MM-DD`), holidays. No schedule by itself."""
+
+    weekdays: tuple[int, ...] = ()
+    dates: tuple[str, ...] = ()
+    holidays: tuple[Holidays, ...] = ()
+
+
+class CombinedSpec(msgspec.Struct, frozen=True, array_like=True, tag="schedule.combined", cache_hash=True):
+    """`any`: when one of the parts fires; `all`: when all do; `but`: when the first does and no other.
+
+    A part that is `DaysSpec` holds each instant of its days, as the wall of the first part's zone shows them.
+    `timezone` is that zone. The first part is never `DaysSpec`.
+    """
+
+    how: Combination
+    parts: tuple[CronSpec | IntervalSpec | CalendarSpec | InstantsSpec | CombinedSpec | DaysSpec, ...]
+    timezone: str = ""
+
+
+PatternSpec: TypeAlias = CronSpec | IntervalSpec | CalendarSpec
+ScheduleSpec: TypeAlias = PatternSpec | InstantsSpec | CombinedSpec
+
+
+def zoned(spec: ScheduleSpec, timezone: str) -> ScheduleSpec:
+    """The spec, in this zone wherever it names none."""
+    if isinstance(spec, CombinedSpec):
+        parts = tuple(part if isinstance(part, DaysSpec) else zoned(part, timezone) for part in spec.parts)
+        return CombinedSpec(spec.how, parts, spec.timezone or timezone)
+    return spec if spec.timezone else msgspec.structs.replace(spec, timezone=timezone)
+
+
+def is_zoned(spec: ScheduleSpec) -> bool:
+    """Whether it names a zone in each of its parts."""
+    if isinstance(spec, CombinedSpec):
+        return all(isinstance(part, DaysSpec) or is_zoned(part) for part in spec.parts)
+    return bool(spec.timezone)
+
+
+def is_cron(spec: ScheduleSpec) -> bool:
+    """Whether it is made of cron expressions, whatever days and instants are left out."""
+    if isinstance(spec, CombinedSpec):
+        parts = spec.parts[:1] if spec.how == "but" else spec.parts
+        return all(isinstance(part, DaysSpec) or is_cron(part) for part in parts)
+    return isinstance(spec, CronSpec)
 
 
 class Firing(NamedTuple):

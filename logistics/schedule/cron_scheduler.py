@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from logistics.schedule.definition import Call, ScheduleOptions, cron_schedule, define
 from logistics.schedule.expression import CronExpression
+from logistics.schedule.occurrences import CombinedSchedule
 from logistics.schedule.scheduled import ScheduledTask
 from logistics.schedule.starter import Starter
 
@@ -19,7 +20,7 @@ class CronScheduler(Starter):
     def schedule(
         self,
         name: str,
-        expression: CronExpression | str,
+        expression: CronExpression | CombinedSchedule | str,
         func: Callable[..., Any],
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypedDict, Unpack
-
-import msgspec
+from typing import Any, NamedTuple, TypeAlias, TypedDict, Unpack
 
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
 from actors.schedule.errors import ScheduleError
 from actors.schedule.messages import (
     CATCH_UPS,
+    MAX_JITTER_US,
     MAX_LIMIT,
     OVERLAPS,
     CatchUp,
@@ -22,16 +21,18 @@ from actors.schedule.messages import (
     Policies,
     PutSchedule,
 )
-from actors.schedule.spec import ScheduleSpec
+from actors.schedule.spec import ScheduleSpec, is_cron, is_zoned, zoned
 from logistics.ids import new_id
 from logistics.inputs import Duration, check_int, check_name, duration_us, instant_us
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.schedule.calendar import Calendar, Day
 from logistics.schedule.expression import CronExpression
-from logistics.schedule.occurrences import Occurrences
+from logistics.schedule.occurrences import CombinedSchedule, Occurrences
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.task.job import DEFAULT_RETRY_DELAY, Job
 
 MAX_RUNS = 2**53
+Excluded: TypeAlias = Day | datetime | Calendar
 _HASHED = re.compile(r"(^|[\s,])[hH]($|[\s,/(])")
 
 
@@ -60,6 +61,10 @@ class ScheduleOptions(TypedDict, total=False):
     """Aware datetimes, both included: nothing runs before the one or after the other."""
     max_runs: int | None
     """How often it runs, at most; triggers do not count."""
+    exclude: Iterable[Excluded]
+    """When it does not run: days (`date`, `YYYY-MM-DD`, `"sat"`, `"weekends"`), a `Calendar`, aware datetimes."""
+    jitter: Duration
+    """A run starts up to so much later (a day at most), by an amount that is fixed by name and time."""
 
 
 class Call(NamedTuple):
@@ -70,9 +75,11 @@ class Call(NamedTuple):
     kwargs: Mapping[str, Any] | None
 
 
-def cron_schedule(name: str, expression: object) -> CronExpression:
+def cron_schedule(name: str, expression: object) -> CronExpression | CombinedSchedule:
     """Return a cron expression for the schedule of this name, by which `H` hashes in a text."""
     if isinstance(expression, CronExpression):
+        return expression
+    if isinstance(expression, CombinedSchedule) and is_cron(expression.spec):
         return expression
     if not isinstance(expression, str):
         msg = f"expression: expected a CronExpression or text, got {expression!r}"
@@ -81,8 +88,8 @@ def cron_schedule(name: str, expression: object) -> CronExpression:
 
 
 def check_recurring(schedule: object) -> None:
-    """Refuse what is no `RecurringSchedule`."""
-    if not isinstance(schedule, RecurringSchedule):
+    """Refuse what is no `RecurringSchedule`, alone or in a combination."""
+    if not isinstance(schedule, RecurringSchedule | CombinedSchedule):
         msg = f"schedule: expected a RecurringSchedule, got {schedule!r}"
         raise InputError(msg)
 
@@ -124,6 +131,8 @@ def _defined(
     start: datetime | None = None,
     end: datetime | None = None,
     max_runs: int | None = None,
+    exclude: Iterable[Excluded] = (),
+    jitter: Duration = 0,
 ) -> PutSchedule:
     job = Job(
         check_name("name", name),
@@ -140,6 +149,7 @@ def _defined(
         start_us=None if start is None else instant_us("start", start),
         end_us=None if end is None else instant_us("end", end),
         max_runs=None if max_runs is None else check_int("max_runs", max_runs, least=1, most=MAX_RUNS),
+        jitter_us=_jitter_us(jitter),
     )
     target = JobTemplate(
         engine.register(job.func),
@@ -151,20 +161,43 @@ def _defined(
     return PutSchedule(
         name=name,
         schedule_id=new_id(),
-        spec=_zoned(schedule, timezone, default_timezone or engine.timezone),
+        spec=_zoned(_without(schedule, exclude), timezone, default_timezone or engine.timezone),
         target=target,
         policies=policies,
     )
 
 
+def _jitter_us(jitter: Duration) -> int:
+    found = duration_us("jitter", jitter)
+    if found > MAX_JITTER_US:
+        msg = f"jitter: expected at most a day, got {jitter!r}"
+        raise InputError(msg)
+    return found
+
+
+def _without(schedule: Occurrences[Any], exclude: Iterable[Excluded]) -> Occurrences[Any]:
+    """Leave days and moments out of a schedule."""
+    if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+        msg = f"exclude: expected a list of days, calendars and aware datetimes, got {exclude!r}"
+        raise InputError(msg)
+    days = Calendar()
+    moments: list[datetime] = []
+    for each in exclude:
+        if isinstance(each, datetime):
+            moments.append(each)
+        else:
+            days |= each if isinstance(each, Calendar) else Calendar(each)
+    if days != Calendar():
+        schedule -= days
+    return schedule - RecurringSchedule.once(moments, timezone=schedule.timezone) if moments else schedule
+
+
 def _zoned(schedule: Occurrences[Any], timezone: str | None, default: str) -> ScheduleSpec:
     spec: ScheduleSpec = schedule.spec
-    if timezone is None or not spec.timezone:
-        return spec if spec.timezone else msgspec.structs.replace(spec, timezone=timezone or default)
-    if timezone != spec.timezone:
+    if timezone is not None and is_zoned(spec) and timezone != spec.timezone:
         msg = f"timezone: the schedule is in {spec.timezone!r} already, got {timezone!r} as well"
         raise ScheduleError(msg)
-    return spec
+    return spec if is_zoned(spec) else zoned(spec, timezone or default)
 
 
 def _one_of(what: str, value: Any, allowed: tuple[Any, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Unpack
 
 from actors.clock.zones import check_name as check_timezone
@@ -13,6 +14,7 @@ from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.definition import Call, ScheduleOptions, check_recurring, cron_schedule, define
 from logistics.schedule.expression import CronExpression
+from logistics.schedule.occurrences import CombinedSchedule, Occurrences
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.scheduled import PlannedRun, ScheduledTask, planned
 from logistics.schedule.starter import Starter
@@ -38,7 +40,7 @@ class ScheduleManager(Starter):
     def schedule_cron(
         self,
         name: str,
-        expression: CronExpression | str,
+        expression: CronExpression | CombinedSchedule | str,
         func: Callable[..., Any],
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
@@ -50,7 +52,7 @@ class ScheduleManager(Starter):
     def schedule_recurring(
         self,
         name: str,
-        schedule: RecurringSchedule,
+        schedule: RecurringSchedule | CombinedSchedule,
         func: Callable[..., Any],
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
@@ -60,9 +62,19 @@ class ScheduleManager(Starter):
         check_recurring(schedule)
         self._define(name, schedule, Call(func, args, kwargs), options)
 
-    def _define(
-        self, name: str, schedule: CronExpression | RecurringSchedule, call: Call, options: ScheduleOptions
+    def schedule_once(
+        self,
+        name: str,
+        at: datetime,
+        func: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[ScheduleOptions],
     ) -> None:
+        """Call `func` at one moment, an aware datetime; one that is past already runs nothing."""
+        self._define(name, RecurringSchedule.once(at), Call(func, args, kwargs), options)
+
+    def _define(self, name: str, schedule: Occurrences[Any], call: Call, options: ScheduleOptions) -> None:
         self._put(define(self.engine, name, schedule, call, default_timezone=self._timezone, **options))
 
     def pause(self, name: str) -> bool:

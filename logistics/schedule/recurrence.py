@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, time
+from datetime import date, datetime, time
 from typing import TypeAlias
 
 from actors.schedule.recurring_syntax import (
@@ -12,19 +12,20 @@ from actors.schedule.recurring_syntax import (
     calendar_spec,
     check_fires,
     day_of_month,
-    described,
+    instants_spec,
     interval_spec,
     months_of,
     weekdays_of,
 )
-from actors.schedule.spec import CalendarSpec, FoldRule, GapRule, IntervalSpec, MonthEnd
+from actors.schedule.spec import CalendarSpec, FoldRule, GapRule, InstantsSpec, IntervalSpec, MonthEnd
 from logistics.schedule.occurrences import Occurrences
+from logistics.schedule.words import in_words
 
 TimeOfDay: TypeAlias = str | time
 Times: TypeAlias = TimeOfDay | Iterable[TimeOfDay]
 
 
-class RecurringSchedule(Occurrences[IntervalSpec | CalendarSpec]):
+class RecurringSchedule(Occurrences[IntervalSpec | CalendarSpec | InstantsSpec]):
     """Every `interval_minutes`, all day from 00:00 or from `start_time` to `end_time`, both included.
 
     Each local day begins anew; an `end_time` before `start_time` is on the next day. An interval follows the
@@ -52,7 +53,7 @@ class RecurringSchedule(Occurrences[IntervalSpec | CalendarSpec]):
         super().__init__(interval_spec(interval_minutes, start_time, end_time, anchor))
 
     @classmethod
-    def _of(cls, spec: IntervalSpec | CalendarSpec) -> RecurringSchedule:
+    def _of(cls, spec: IntervalSpec | CalendarSpec | InstantsSpec) -> RecurringSchedule:
         check_fires(spec)
         made = cls.__new__(cls)
         Occurrences.__init__(made, spec)
@@ -152,9 +153,14 @@ class RecurringSchedule(Occurrences[IntervalSpec | CalendarSpec]):
         spec = calendar_spec("yearly", at, anchor, days=days, months=months_of(month), month_end=month_end)
         return cls._of(spec)
 
+    @classmethod
+    def once(cls, at: datetime | Iterable[datetime], *, timezone: str | None = None) -> RecurringSchedule:
+        """At one moment, or at each of a list of them: aware datetimes. `timezone` is how they are shown."""
+        return cls._of(instants_spec(at, timezone))
+
     def __str__(self) -> str:
         """What it says, in words."""
-        return described(self._spec)
+        return in_words(self._spec)
 
     def __repr__(self) -> str:
         zone = f" in {self._spec.timezone}" if self._spec.timezone else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 from logistics.schedule.definition import Call, ScheduleOptions, check_recurring, define
+from logistics.schedule.occurrences import CombinedSchedule
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.scheduled import ScheduledTask
 from logistics.schedule.starter import Starter
@@ -19,7 +20,7 @@ class RecurringScheduler(Starter):
     def add(
         self,
         name: str,
-        schedule: RecurringSchedule,
+        schedule: RecurringSchedule | CombinedSchedule,
         func: Callable[..., Any],
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,

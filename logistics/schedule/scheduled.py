@@ -7,20 +7,23 @@ from datetime import datetime
 from typing import NamedTuple
 
 from actors.clock.zones import to_datetime
+from actors.schedule.catch_up import jitter_us
 from actors.schedule.firing import fires
 from actors.schedule.messages import ScheduleView
-from actors.schedule.recurring_syntax import described
-from actors.schedule.spec import CronSpec
 from logistics.inputs import check_int
+from logistics.schedule.words import in_words
 
 MAX_PREVIEW = 100_000
 
 
 class PlannedRun(NamedTuple):
-    """A run to come, and the rule by which a gap or a fold of its zone touched it; empty if none did."""
+    """A run to come."""
 
     at: datetime
     rule: str
+    """By which a gap or a fold of its zone touched it; empty if none did."""
+    due: datetime
+    """When it is to run: `at`, put off by the schedule's jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def shown(view: ScheduleView) -> ScheduledTask:
     return ScheduledTask(
         name=view.name,
         kind=view.kind,
-        expression=spec.text if isinstance(spec, CronSpec) else described(spec),
+        expression=in_words(spec),
         timezone=spec.timezone,
         function=view.target.function,
         queue=view.target.queue or None,
@@ -89,7 +92,9 @@ def planned(view: ScheduleView, n: int, now_us: int) -> list[PlannedRun]:
     for firing in fires(view.spec, after_us):
         if policies.end_us is not None and firing.at_us > policies.end_us:
             break
-        found.append(PlannedRun(to_datetime(view.spec.timezone, firing.at_us), firing.rule))
+        due_us = firing.at_us + jitter_us(view.name, firing.at_us, policies.jitter_us)
+        zone = view.spec.timezone
+        found.append(PlannedRun(to_datetime(zone, firing.at_us), firing.rule, to_datetime(zone, due_us)))
         if len(found) == count:
             break
     return found

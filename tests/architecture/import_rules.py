@@ -104,14 +104,19 @@ def third_parties_stay_where_they_belong(tree: Tree) -> Iterator[str]:
 
 
 def cron_and_zones_have_one_module_each(tree: Tree) -> Iterator[str]:
-    """croniter has one importing module, zoneinfo and tzdata have one."""
-    for subject, names in (("croniter", {"croniter"}), ("zoneinfo and tzdata", {"zoneinfo", "tzdata"})):
-        users = sorted(module.where for module in tree.within(*PACKAGES) if _uses(module, names))
+    """croniter has one importing module, zoneinfo and tzdata have one, and so have holidays."""
+    subjects = (
+        ("croniter", {"croniter"}),
+        ("zoneinfo and tzdata", {"zoneinfo", "tzdata"}),
+        ("holidays", {"holidays"}),
+    )
+    for subject, names in subjects:
+        users = sorted(module.where for module in tree.within(*PACKAGES) if uses(module, names))
         if len(users) != 1:
             yield f"{subject} must be imported in exactly one module, found {', '.join(users) or 'none'}"
 
 
-def _uses(module: Module, names: set[str]) -> bool:
+def uses(module: Module, names: set[str]) -> bool:
     if any(found.top in names for found in module.imports):
         return True
     loaders = {"files", "import_module", "version", "distribution"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tests.architecture.import_rules import uses
 from tests.architecture.source import PACKAGES, Module, Tree
 
 RULES_FILES = frozenset({"decider", "state", "messages"})
@@ -28,7 +29,7 @@ WORLD_CALLS = frozenset(
 )
 """`hash` and `id` differ from process to process: what they decide cannot be replayed."""
 
-GATES = frozenset({"croniter", "zoneinfo", "tzdata"})
+GATES = frozenset({"croniter", "zoneinfo", "tzdata", "holidays"})
 GATE_STDLIB = frozenset({"zoneinfo", "importlib"})
 
 
@@ -48,7 +49,7 @@ def _impurities(rules: Module, tree: Tree) -> Iterator[str]:
     stack = [(rules, rules.where)]
     while stack:
         module, chain = stack.pop()
-        gates = {found.top for found in module.imports} & GATES
+        gates = {gate for gate in GATES if uses(module, {gate})}
         if gates and rules.stem != "decider":
             yield f"{chain}: reaches {' and '.join(sorted(gates))}; only a decider may consult cron or zones"
         yield from _impure_imports(module, chain, is_gate=bool(gates))

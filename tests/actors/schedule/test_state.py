@@ -255,7 +255,7 @@ def test_the_agenda_knows_the_earliest_of_what_was_noted_last(notes: list[tuple[
         known.pop(name, None)
         if at_us is not None:
             known[name] = at_us
-            agenda.note(name, Firing(at_us, ""))
+            agenda.note(name, Firing(at_us, ""), at_us)
         assert agenda.first_us() == min(known.values(), default=None)
     due = agenda.take_due(25)
     expected = sorted((at_us, name) for name, at_us in known.items() if at_us <= 25)
@@ -267,6 +267,6 @@ def test_the_agenda_does_not_grow_with_what_is_outdated() -> None:
     agenda = Agenda()
     for at_us in range(10_000, 0, -1):
         agenda.invalidate("a")
-        agenda.note("a", Firing(at_us, ""))
+        agenda.note("a", Firing(at_us, ""), at_us)
     assert len(agenda._heap) <= SLACK + 3
     assert agenda.first_us() == 1

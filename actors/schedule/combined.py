@@ -1,0 +1,71 @@
+"""Schedules made of others: when one of them fires, when all do, when one does and others do not.
+
+A search takes candidates of the first part and leaps over what the others rule out. What never meets is found
+out after `MOST_CANDIDATES` of them, in a bounded time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from typing import TypeAlias
+
+from actors.schedule.days import edge, holds
+from actors.schedule.errors import ScheduleError
+from actors.schedule.spec import CombinedSpec, DaysSpec, Firing, InstantsSpec, ScheduleSpec
+
+MOST_CANDIDATES = 10_000
+NEVER_US = 1 << 62
+
+Ask: TypeAlias = Callable[[ScheduleSpec, int], Firing | None]
+"""The nearest firing of a schedule strictly beyond an instant, in the direction of the search."""
+
+
+def instant_beyond(spec: InstantsSpec, at_us: int, sign: int) -> Firing | None:
+    """The nearest of listed instants strictly after (`sign` 1) or before (-1) an instant."""
+    listed = spec.at_us
+    place = bisect_right(listed, at_us) if sign > 0 else bisect_left(listed, at_us) - 1
+    return Firing(listed[place], "") if 0 <= place < len(listed) else None
+
+
+def fire_beyond(spec: CombinedSpec, at_us: int, sign: int, ask: Ask) -> Firing | None:
+    """The nearest firing strictly after (`sign` 1) or before (-1) an instant; `None` if there is none."""
+    if spec.how == "any":
+        found = [firing for part in spec.parts if (firing := _ask(part, at_us, ask)) is not None]
+        return min(found, key=lambda firing: sign * firing.at_us, default=None)
+    first, *others = spec.parts
+    for _ in range(MOST_CANDIDATES):
+        candidate = _ask(first, at_us, ask)
+        if candidate is None:
+            return None
+        leaps = [_leap(spec, other, candidate.at_us, sign, ask) for other in others]
+        blocking = [leap for leap in leaps if leap is not None]
+        if not blocking:
+            return candidate
+        at_us = max(blocking, key=lambda leap: sign * leap)
+        if abs(at_us) >= NEVER_US:
+            return None
+    raise ScheduleError(
+        f"its parts leave nothing of {MOST_CANDIDATES} times in a row: it fires never, or far too rarely to be told"
+    )
+
+
+def _ask(part: ScheduleSpec | DaysSpec, at_us: int, ask: Ask) -> Firing | None:
+    if isinstance(part, DaysSpec):
+        raise ScheduleError(
+            "days by themselves are no schedule: combine them with one, as in schedule - days"
+        )
+    return ask(part, at_us)
+
+
+def _leap(spec: CombinedSpec, other: ScheduleSpec | DaysSpec, at_us: int, sign: int, ask: Ask) -> int | None:
+    """Whence to search on because of another part; `None` if it lets the candidate be."""
+    wanted = spec.how == "all"
+    if isinstance(other, DaysSpec):
+        return None if holds(other, spec.timezone, at_us) is wanted else edge(spec.timezone, at_us, sign)
+    found = ask(other, at_us - sign)
+    if (found is not None and found.at_us == at_us) is wanted:
+        return None
+    if not wanted:
+        return at_us
+    return sign * NEVER_US if found is None else found.at_us - sign

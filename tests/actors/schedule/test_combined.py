@@ -1,0 +1,185 @@
+"""Combinations of schedules, held against plain set operations on the firings of their parts."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+
+from actors.clock.zones import to_datetime
+from actors.schedule.combined import MOST_CANDIDATES
+from actors.schedule.errors import ScheduleError
+from actors.schedule.firing import check, fires, matches, next_fire, previous_fire
+from actors.schedule.missed import MOST_COUNTED, count_fires
+from actors.schedule.spec import (
+    CalendarSpec,
+    Combination,
+    CombinedSpec,
+    CronSpec,
+    DaysSpec,
+    Firing,
+    Holidays,
+    InstantsSpec,
+    IntervalSpec,
+    ScheduleSpec,
+    is_cron,
+    is_zoned,
+    zoned,
+)
+from tests.actors.schedule.world import DAY, HOUR, MINUTE, at
+from tests.support.scale import scaled
+
+ZURICH = "Europe/Zurich"
+NIGHTLY = CronSpec("30 2 * * *", timezone=ZURICH)
+WEEKENDS = DaysSpec(weekdays=(5, 6))
+NEVER_MEET = CombinedSpec("all", (CronSpec("0 * * * *"), CronSpec("1 * * * *")))
+
+
+def walked(step: Callable[[int], Firing | None], at_us: int, is_inside: Callable[[int], bool]) -> list[int]:
+    """The firings of a window, by steps; a search that gives up beyond the last of them has ended, too."""
+    found: list[int] = []
+    with contextlib.suppress(ScheduleError):
+        while (firing := step(at_us)) is not None and is_inside(firing.at_us):
+            found.append(at_us := firing.at_us)
+    return found
+
+
+def between(spec: ScheduleSpec, start: int, end: int) -> list[int]:
+    return walked(lambda at_us: next_fire(spec, at_us), start, lambda at_us: at_us <= end)
+
+
+def backwards(spec: ScheduleSpec, start: int, end: int) -> list[int]:
+    return walked(lambda at_us: previous_fire(spec, at_us), end + 1, lambda at_us: at_us > start)[::-1]
+
+
+def holds(days: DaysSpec, zone: str, at_us: int) -> bool:
+    day = to_datetime(zone, at_us).date()
+    return day.weekday() in days.weekdays or day.isoformat() in days.dates
+
+
+def a_part(rng: random.Random, zone: str, around: date) -> ScheduleSpec:
+    kind = rng.randrange(4)
+    if kind == 0:
+        minute, step = rng.choice((0, 15, 30)), rng.choice((1, 2, 3))
+        return CronSpec(f"{minute} */{step} * * *", timezone=zone, apply_to_intervals=rng.random() < 0.5)
+    if kind == 1:
+        return IntervalSpec(rng.choice((15, 30, 45)) * 60, timezone=zone)
+    if kind == 2:
+        return CalendarSpec("daily", at_s=(rng.randrange(0, 4) * 3600, 9_000), timezone=zone)
+    noon = at(f"{around.isoformat()}T12:00")
+    return InstantsSpec(tuple(sorted({noon + rng.randrange(-96, 96) * 15 * MINUTE for _ in range(9)})), zone)
+
+
+def expected(spec: CombinedSpec, start: int, end: int) -> list[int]:
+    schedules = [set(between(part, start, end)) for part in spec.parts if not isinstance(part, DaysSpec)]
+    days = [part for part in spec.parts if isinstance(part, DaysSpec)]
+    if spec.how == "any":
+        found = set().union(*schedules)
+    elif spec.how == "all":
+        found = set.intersection(*schedules)
+        found = {each for each in found if all(holds(part, spec.timezone, each) for part in days)}
+    else:
+        found = schedules[0].difference(*schedules[1:])
+        found = {each for each in found if not any(holds(part, spec.timezone, each) for part in days)}
+    return sorted(found)
+
+
+def test_a_combination_fires_when_sets_of_firings_say_so() -> None:
+    for seed in range(scaled("combinations", 150)):
+        rng = random.Random(seed)
+        zone = rng.choice((ZURICH, "America/New_York", "Australia/Lord_Howe", "America/Havana"))
+        around = rng.choice((date(2027, 3, 14), date(2027, 3, 28), date(2027, 10, 31), date(2027, 11, 7)))
+        how: Combination = rng.choice(("any", "all", "but"))
+        parts = [a_part(rng, zone, around) for _ in range(rng.randint(2, 3))]
+        days = DaysSpec((rng.randrange(7),), ((around + timedelta(days=rng.randrange(-2, 3))).isoformat(),))
+        spec = CombinedSpec(how, (*parts, days) if how != "any" else tuple(parts), zone)
+        start = at(f"{(around - timedelta(days=3)).isoformat()}T00:00")
+        end = start + 6 * DAY
+        wanted = expected(spec, start, end)
+        assert between(spec, start, end) == wanted, seed
+        assert backwards(spec, start, end) == wanted, seed
+        if wanted:
+            assert count_fires(spec, start, wanted[-1]) == len(wanted), seed
+        assert all(matches(spec, each) for each in wanted[:5]), seed
+
+
+def test_days_are_those_of_the_first_parts_zone_and_are_leapt_over() -> None:
+    tokyo = CronSpec("* * * * *", timezone="Asia/Tokyo")
+    spec = CombinedSpec("but", (tokyo, WEEKENDS), "Asia/Tokyo")
+    friday_evening = at("2027-01-08T14:59")  # 23:59 in Tokyo
+    found = next_fire(spec, friday_evening)
+    assert found is not None
+    assert found.at_us == at("2027-01-10T15:00")  # Monday, 00:00 in Tokyo
+
+
+def test_the_rule_of_a_gap_or_fold_comes_with_the_firing() -> None:
+    spec = CombinedSpec("but", (NIGHTLY, WEEKENDS), ZURICH)
+    spring = CombinedSpec("but", (NIGHTLY, DaysSpec((5,))), ZURICH)
+    found = next_fire(spring, at("2027-03-27T12:00"))
+    assert found == (at("2027-03-28T01:00"), "gap.shift_forward")
+    assert next_fire(spec, at("2027-03-27T12:00")) == (at("2027-03-29T00:30"), "")
+
+
+def test_listed_instants_come_in_order_and_end() -> None:
+    spec = InstantsSpec((10, 20, 30), "UTC")
+    assert [firing.at_us for firing in fires(spec, 10)] == [20, 30]
+    assert next_fire(spec, 30) is None
+    assert previous_fire(spec, 30) == (20, "")
+    assert previous_fire(spec, 10) is None
+    assert count_fires(spec, 0, 20) == 2
+
+
+def test_parts_that_never_meet_are_found_out() -> None:
+    with pytest.raises(ScheduleError, match=rf"{MOST_CANDIDATES} times in a row"):
+        next_fire(zoned(NEVER_MEET, "UTC"), 0)
+    with pytest.raises(ScheduleError, match="times in a row"):
+        previous_fire(zoned(NEVER_MEET, "UTC"), 0)
+
+
+def test_an_intersection_with_what_has_ended_has_ended() -> None:
+    spec = CombinedSpec("all", (CronSpec("0 * * * *", "UTC"), InstantsSpec((HOUR,), "UTC")), "UTC")
+    assert [firing.at_us for firing in fires(spec, 0)] == [HOUR]
+
+
+def test_days_alone_are_no_schedule() -> None:
+    with pytest.raises(ScheduleError, match="days by themselves"):
+        next_fire(CombinedSpec("any", (WEEKENDS,), "UTC"), 0)
+
+
+def test_counting_has_a_bound() -> None:
+    spec = CombinedSpec("any", (CronSpec("* * * * * *", "UTC", seconds="first"),), "UTC")
+    assert count_fires(spec, 0, 10 * MOST_COUNTED * 1_000_000) == MOST_COUNTED
+
+
+def test_holidays_are_those_that_the_package_knows() -> None:
+    daily = CalendarSpec("daily", at_s=(9 * 3600,), timezone=ZURICH)
+    spec = CombinedSpec("but", (daily, DaysSpec(holidays=(Holidays("CH", "ZH"),))), ZURICH)
+    check(spec)
+    shown = [to_datetime(ZURICH, each).day for each in between(spec, at("2027-03-24"), at("2027-03-31"))]
+    assert shown == [24, 25, 27, 28, 30]  # Good Friday and Easter Monday are missing
+    for wrong in (Holidays("XX"), Holidays("CH", "QQ")):
+        with pytest.raises(ScheduleError, match="expected an ISO 3166 code"):
+            check(CombinedSpec("but", (daily, DaysSpec(holidays=(wrong,))), ZURICH))
+
+
+def test_zones_are_filled_in_wherever_they_are_missing() -> None:
+    spec = CombinedSpec("any", (CronSpec("0 9 * * *"), CronSpec("0 9 * * *", timezone="Asia/Tokyo")))
+    assert not is_zoned(spec)
+    filled = zoned(spec, ZURICH)
+    assert is_zoned(filled)
+    assert filled.timezone == ZURICH
+    assert isinstance(filled, CombinedSpec)
+    assert [part.timezone for part in filled.parts if not isinstance(part, DaysSpec)] == [
+        ZURICH,
+        "Asia/Tokyo",
+    ]
+
+
+def test_cron_expressions_stay_cron_whatever_they_leave_out() -> None:
+    instants = InstantsSpec((1,), "UTC")
+    assert is_cron(CombinedSpec("but", (NIGHTLY, WEEKENDS, instants), ZURICH))
+    assert is_cron(CombinedSpec("all", (NIGHTLY, WEEKENDS), ZURICH))
+    assert not is_cron(CombinedSpec("any", (NIGHTLY, instants), ZURICH))
