@@ -2,8 +2,8 @@
 
 croniter is handed naive local dates and expressions that are checked and rewritten to plain lists of numbers
 (`0 0 1,15 1,2,3 *`): the part of it that was found to be right. What it gets wrong never reaches it: `5-5`
-and `1-1`, ranges that wrap with steps, `31W` in short months, `LW` and `L-n`, zones. There are fourteen
-calendars a year can have; a month of each is walked once and kept as a mask of its days, so that a firing
+and `1-1`, ranges that wrap with steps, `31W` in short months, `LW` and `L-n`, zones. A month begins
+with one of seven weekdays; a long one of each kind is walked once and kept as a mask of its days, so that a firing
 costs no walk.
 """
 
@@ -18,9 +18,10 @@ from croniter import CroniterBadDateError, croniter
 
 from actors.schedule.cron_syntax import MONTH, MONTH_DAY, MONTH_NAMES, WEEKDAY, DayFields
 from actors.schedule.errors import CronError
-from actors.schedule.pattern import EVERY_CALENDAR, Days, EveryDay, first_weekday, like_year, month_length
+from actors.schedule.pattern import EVERY_CALENDAR, MONTH_LIKE, Days, EveryDay, first_weekday, month_length
 
 _WEEK = 7
+_LONGEST = 31
 _MONDAY_TO_FRIDAY = frozenset({1, 2, 3, 4, 5})
 _ALL_MONTH_DAYS = frozenset(range(MONTH_DAY.low, MONTH_DAY.last + 1))
 _ALL_MONTHS = frozenset(range(MONTH.low, MONTH.last + 1))
@@ -32,18 +33,25 @@ class CronDays:
     """The days that match an expression's day-of-month, month and weekday fields."""
 
     fields: DayFields
+    """Their `months` are all months: which of them count is `months`."""
+    months: frozenset[int]
+    by_weekday: bool
 
     def mask(self, year: int, month: int) -> int:
-        if month not in self.fields.months:
+        if month not in self.months:
             return 0
-        return _mask(self.fields, like_year(year), month)
+        weekday = first_weekday(year, month) if self.by_weekday else 0
+        return _mask(self.fields, *MONTH_LIKE[month_length(year, month), weekday])
 
 
 def cron_days(fields: DayFields) -> Days:
     """The days of an expression."""
     if not _is_special(fields) and fields.months == _ALL_MONTHS and _is_open(fields):
         return EveryDay()
-    return CronDays(fields)
+    by_weekday = fields.weekdays != _ALL_WEEKDAYS or bool(
+        fields.nearest or fields.weekday_before_last or fields.nth or fields.last
+    )
+    return CronDays(fields._replace(months=_ALL_MONTHS), fields.months, by_weekday)
 
 
 def checked_days(text: str, fields: DayFields) -> tuple[str, ...]:
@@ -89,19 +97,18 @@ def _is_open(fields: DayFields) -> bool:
 @lru_cache(maxsize=16_384)
 def _mask(fields: DayFields, year: int, month: int) -> int:
     if not _is_special(fields):
-        return _plain_mask(fields, year, month)
+        like = MONTH_LIKE[_LONGEST, first_weekday(year, month)]
+        return _plain_mask(fields, *like) & ((1 << month_length(year, month)) - 1)
     by_month_day = _month_day_mask(fields, year, month)
     by_weekday = _weekday_mask(fields, year, month)
     return by_month_day | by_weekday if fields.either else by_month_day & by_weekday
 
 
+@lru_cache(maxsize=16_384)
 def _plain_mask(fields: DayFields, year: int, month: int) -> int:
-    length = month_length(year, month)
+    """The days of a longest month; shorter ones that begin with the same weekday have less of them."""
     if _is_open(fields):
-        return (1 << length) - 1
-    if min(fields.month_days) > length:
-        # Older croniters give up on the weekdays too when the days of the month cannot be.
-        return _weekday_mask(fields, year, month) if fields.either else 0
+        return (1 << _LONGEST) - 1
     mask = 0
     for day in _walked_days(_rewritten(fields), year, month, either=fields.either):
         mask |= 1 << (day - 1)

@@ -6,9 +6,11 @@ zones: a pattern names times whether or not a zone's wall ever shows them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Protocol
 
 from actors.schedule.times import Times, lowest
@@ -45,11 +47,6 @@ def month_length(year: int, month: int) -> int:
     return 29 if month == _FEBRUARY and is_leap(year) else _LENGTHS[month - 1]
 
 
-def like_year(year: int) -> int:
-    """The year from 2000 to 2027 with the same calendar: as long, and beginning with the same weekday."""
-    return _LIKE[date(year, 1, 1).weekday() + (_WEEK if is_leap(year) else 0)]
-
-
 @lru_cache(maxsize=4096)
 def first_weekday(year: int, month: int) -> int:
     """The weekday of the first of the month, 0 = Monday."""
@@ -61,14 +58,13 @@ def day_number(year: int, month: int, day: int) -> int:
     return date(year, month, day).toordinal() - EPOCH_ORDINAL
 
 
-def _like_years() -> tuple[int, ...]:
-    found: dict[int, int] = {}
-    for year in EVERY_CALENDAR:
-        found.setdefault(date(year, 1, 1).weekday() + (_WEEK if is_leap(year) else 0), year)
-    return tuple(found[key] for key in range(2 * _WEEK))
+def _month_like() -> Mapping[tuple[int, int], tuple[int, int]]:
+    months = [(year, month) for year in EVERY_CALENDAR for month in range(1, DECEMBER + 1)]
+    return MappingProxyType({(month_length(*each), first_weekday(*each)): each for each in reversed(months)})
 
 
-_LIKE = _like_years()
+MONTH_LIKE = _month_like()
+"""A month (year and number) of each length that begins with each weekday."""
 
 
 class EveryDay:

@@ -12,7 +12,7 @@ from actors.clock.zones import instant_of, to_datetime
 from actors.schedule.cron import cron_days
 from actors.schedule.cron_syntax import parsed
 from actors.schedule.firing import next_fire, next_fires, previous_fire
-from actors.schedule.pattern import EVERY_CALENDAR, Pattern, is_leap, like_year, month_length
+from actors.schedule.pattern import MONTH_LIKE, Pattern, month_length
 from actors.schedule.spec import CronSpec
 from actors.schedule.times import ClockTimes, ListedTimes
 from tests.support.scale import scaled
@@ -66,13 +66,10 @@ def test_an_expression_names_these_days(fields: str, year: int, month: int, days
     assert days_of(fields, year, month) == days
 
 
-def test_any_year_has_the_calendar_of_one_of_twenty_eight() -> None:
-    for year in range(1, 10_000):
-        like = like_year(year)
-        assert like in EVERY_CALENDAR
-        assert is_leap(like) == is_leap(year)
-        assert date(like, 1, 1).weekday() == date(year, 1, 1).weekday()
-        assert date(like, 12, 31).weekday() == date(year, 12, 31).weekday()
+def test_there_is_a_month_of_each_length_for_each_weekday() -> None:
+    assert set(MONTH_LIKE) == {(length, weekday) for length in (28, 29, 30, 31) for weekday in range(7)}
+    for (length, weekday), (year, month) in MONTH_LIKE.items():
+        assert (month_length(year, month), date(year, month, 1).weekday()) == (length, weekday)
 
 
 def plain_expression(rng: random.Random) -> str:
