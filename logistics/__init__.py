@@ -6,6 +6,7 @@ import logging
 
 from actors.queue.messages import JobStatus
 from actors.runtime.attempt import AttemptContext
+from actors.schedule.messages import ScheduleChange
 from actors.workflow.condition import ConditionError
 from actors.workflow.messages import RunStatus, SessionStatus, StepStatus
 from logistics.errors import (
@@ -55,12 +56,13 @@ from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.calendar import Calendar
 from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.schedule.definition import ScheduleDefinition
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.occurrences import CombinedSchedule
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
-from logistics.schedule.scheduled import PlannedRun, ScheduledTask
+from logistics.schedule.scheduled import BackfilledRun, PlannedRun, ScheduledTask
 from logistics.schedule.timezone import TimezoneManager
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
@@ -71,6 +73,7 @@ logging.getLogger("logistics").addHandler(logging.NullHandler())
 __all__ = [
     "Allocation",
     "AttemptContext",
+    "BackfilledRun",
     "BindingError",
     "BusyError",
     "Calendar",
@@ -115,6 +118,8 @@ __all__ = [
     "RunNotFoundError",
     "RunStatus",
     "SafeModeError",
+    "ScheduleChange",
+    "ScheduleDefinition",
     "ScheduleError",
     "ScheduleManager",
     "ScheduledTask",

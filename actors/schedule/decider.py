@@ -5,18 +5,17 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
-
 from actors.queue.messages import EnqueueJobs, JobEnded, JobEnqueued
-from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
+from actors.runtime.errors import ConflictingIdError, InternalError
 from actors.runtime.messages import Context, Decision, Message
+from actors.schedule.backfill import backfill_schedule, jobs_of_backfill
 from actors.schedule.catch_up import choose, due_us, next_instant
-from actors.schedule.firing import next_fire
+from actors.schedule.definitions import apply_schedules, put_schedule, schedule_of
 from actors.schedule.firings import FiringTurn, Turn, job_of, owner_of
 from actors.schedule.messages import (
-    MAX_JITTER_US,
-    MAX_LIMIT,
     SCHEDULE_EVENTS,
+    ApplySchedules,
+    BackfillSchedule,
     GetSchedules,
     PauseSchedule,
     PutSchedule,
@@ -25,7 +24,6 @@ from actors.schedule.messages import (
     ScheduleClosed,
     ScheduleCompleted,
     SchedulePaused,
-    SchedulePut,
     ScheduleRemoved,
     ScheduleResumed,
     ScheduleTriggered,
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
 
     from actors.runtime.messages import Event
     from actors.schedule.spec import Firing
-
-ENCODE = msgspec.msgpack.Encoder().encode
-DECODE_PUT = msgspec.msgpack.Decoder(PutSchedule).decode
 
 
 class SchedulerRules:
@@ -60,10 +55,10 @@ class SchedulerRules:
         return SchedulerState.restore(image)
 
     def lookups(self, state: SchedulerState, message: Message, /) -> Iterable[str]:
-        """Name the job of a trigger that memory may have forgotten."""
+        """Name the jobs of a trigger or a backfill that memory may have forgotten."""
         if type(message) is TriggerSchedule and message.trigger_id not in state.firings:
             return (f"job:{message.trigger_id}",)
-        return ()
+        return jobs_of_backfill(state, message) if type(message) is BackfillSchedule else ()
 
     def decide(self, state: SchedulerState, message: Message, context: Context, /) -> Decision:
         """Decide on one message; a refusal is raised and changes nothing."""
@@ -153,59 +148,7 @@ def _text_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-# -- definitions -------------------------------------------------------------------------------------
-
-
-def _put(state: SchedulerState, message: PutSchedule, context: Context, decision: Decision) -> None:
-    before = state.schedules.get(message.name)
-    if before is not None:
-        present = (before.spec, before.target, before.policies)
-        if present == (message.spec, message.target, message.policies):
-            decision.answer(before.schedule_id)
-            return
-    used = before is not None and before.schedule_id == message.schedule_id
-    if used or message.schedule_id in state.open:
-        msg = f"schedule id {message.schedule_id!r} is on record for another definition"
-        raise ConflictingIdError(msg)
-    _check(message, context.now_us)
-    decision.emit(
-        SchedulePut(
-            message.name,
-            message.schedule_id,
-            message.spec,
-            message.target,
-            message.policies,
-            context.now_us,
-        )
-    )
-    decision.answer(message.schedule_id)
-
-
-def _check(message: PutSchedule, now_us: int) -> None:
-    """Refuse what could not be read back from the log, or never be served."""
-    try:
-        DECODE_PUT(ENCODE(message))
-    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
-        msg = f"schedule {message.name!r}: {error}"
-        raise InputError(msg) from error
-    policies = message.policies
-    _check_number("limit", policies.limit, most=MAX_LIMIT)
-    _check_number("window_us", policies.window_us)
-    _check_number("max_runs", policies.max_runs)
-    if not 0 <= policies.jitter_us <= MAX_JITTER_US:
-        msg = f"jitter_us: expected 0 to {MAX_JITTER_US}, got {policies.jitter_us}"
-        raise InputError(msg)
-    if policies.start_us is not None and policies.end_us is not None and policies.end_us < policies.start_us:
-        msg = f"schedule {message.name!r}: it would end before it starts"
-        raise InputError(msg)
-    next_fire(message.spec, now_us)
-
-
-def _check_number(what: str, value: int | None, *, most: int | None = None) -> None:
-    if value is not None and (value < 1 or (most is not None and value > most)):
-        upto = "" if most is None else f" and at most {most}"
-        msg = f"{what}: expected at least 1{upto}, got {value}"
-        raise InputError(msg)
+# -- orders ----------------------------------------------------------------------------------------
 
 
 def _remove(state: SchedulerState, message: RemoveSchedule, context: Context, decision: Decision) -> None:
@@ -216,26 +159,18 @@ def _remove(state: SchedulerState, message: RemoveSchedule, context: Context, de
 
 
 def _pause(state: SchedulerState, message: PauseSchedule, context: Context, decision: Decision) -> None:
-    schedule = _schedule(state, message.name)
+    schedule = schedule_of(state, message.name)
     if not schedule.paused:
         decision.emit(SchedulePaused(message.name, context.now_us))
     decision.answer(not schedule.paused)
 
 
 def _resume(state: SchedulerState, message: ResumeSchedule, context: Context, decision: Decision) -> None:
-    schedule = _schedule(state, message.name)
+    schedule = schedule_of(state, message.name)
     if schedule.paused:
         cursor_us = max(schedule.cursor_us, context.now_us)
         decision.emit(ScheduleResumed(message.name, cursor_us, context.now_us))
     decision.answer(schedule.paused)
-
-
-def _schedule(state: SchedulerState, name: str) -> Schedule:
-    schedule = state.schedules.get(name)
-    if schedule is None:
-        msg = f"no schedule {name!r} on record"
-        raise UnknownIdError(msg)
-    return schedule
 
 
 # -- jobs --------------------------------------------------------------------------------------------
@@ -246,7 +181,7 @@ def _trigger(state: SchedulerState, message: TriggerSchedule, context: Context, 
     decision.answer(job_id)
     if _is_on_record(state, message, context):
         return
-    schedule = _schedule(state, message.name)
+    schedule = schedule_of(state, message.name)
     decision.emit(ScheduleTriggered(message.name, job_id, context.now_us))
     decision.tell("queue", EnqueueJobs(jobs=(job_of(job_id, message.name, schedule.target),)))
 
@@ -324,7 +259,9 @@ def _unknown(_state: SchedulerState, message: Message, _context: Context, _decis
 
 _RULES: Mapping[type[Message], Callable[[SchedulerState, Any, Context, Decision], None]] = MappingProxyType(
     {
-        PutSchedule: _put,
+        PutSchedule: put_schedule,
+        ApplySchedules: apply_schedules,
+        BackfillSchedule: backfill_schedule,
         RemoveSchedule: _remove,
         PauseSchedule: _pause,
         ResumeSchedule: _resume,

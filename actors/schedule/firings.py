@@ -41,8 +41,8 @@ def job_of(job_id: str, name: str, target: JobTemplate) -> JobSpec:
 class Turn:
     """One decision and the words to the queue that go with it: jobs to enqueue, then jobs to cancel."""
 
-    def __init__(self) -> None:
-        self.decision = Decision()
+    def __init__(self, decision: Decision | None = None) -> None:
+        self.decision = Decision() if decision is None else decision
         self._jobs: list[JobSpec] = []
         self._cancels: list[CancelOwned] = []
 

@@ -14,6 +14,8 @@ Overlap: TypeAlias = Literal["skip", "allow", "queue", "queue_all", "cancel_prev
 CATCH_UPS: tuple[CatchUp, ...] = ("none", "latest", "all")
 OVERLAPS: tuple[Overlap, ...] = ("skip", "allow", "queue", "queue_all", "cancel_previous")
 MAX_JITTER_US = 86_400_000_000
+MAX_BACKFILL = 1_000
+"""Past instants that can be made up at a time."""
 MAX_LIMIT = 10_000
 """Firings that one schedule may catch up with at a time, or keep waiting, at most."""
 
@@ -80,6 +82,48 @@ class PutSchedule(Message, frozen=True, tag="schedule.put_schedule"):
     spec: ScheduleSpec
     target: JobTemplate
     policies: Policies = Policies()
+
+
+class ApplySchedules(Message, frozen=True, tag="schedule.apply_schedules"):
+    """Put many schedules, all or none of them. Answered with a tuple of `ScheduleChange`s, by their names.
+
+    With `group`, they are all that this group has from now on: what it had before and has no more is removed.
+    With `dry_run` nothing happens: the answer says what would. Raises what `PutSchedule` does, and `InputError`
+    for a name that comes twice or belongs to another group.
+    """
+
+    schedules: tuple[PutSchedule, ...]
+    group: str = ""
+    dry_run: bool = False
+
+
+class ScheduleChange(Data, frozen=True):
+    """What became of a name: `created`, `changed`, `unchanged` or `removed`."""
+
+    name: str
+    change: str
+
+
+class BackfillSchedule(Message, frozen=True, tag="schedule.backfill_schedule"):
+    """Enqueue the schedule's job for each of its past instants from one to another, both included.
+
+    Instants for which this incarnation has a job on record are left out: one fires at most once. Answered
+    with a tuple of `Backfilled`, oldest first; with `dry_run` nothing happens. `InputError` for more than
+    `MAX_BACKFILL` instants, or a range that is not past; `UnknownIdError`.
+    """
+
+    name: str
+    from_us: int
+    to_us: int
+    dry_run: bool = False
+
+
+class Backfilled(Data, frozen=True):
+    """A past instant, and the job that stands for it now."""
+
+    scheduled_us: int
+    rule: str
+    job_id: str
 
 
 class RemoveSchedule(Message, frozen=True, tag="schedule.remove_schedule"):
@@ -242,6 +286,28 @@ class ScheduleTriggered(ScheduleEvent, frozen=True, tag="schedule.triggered"):
     at_us: int
 
 
+class ScheduleBackfilled(ScheduleEvent, frozen=True, tag="schedule.backfilled"):
+    """Somebody had past instants made up: each has the job of its own time. The cursor stays where it is."""
+
+    instants: tuple[tuple[int, str], ...]
+    """Each with the rule by which a gap or a fold touched it, oldest first."""
+    at_us: int
+    tzdata: str
+
+
+class ScheduleGroupApplied(Event, frozen=True, tag="schedule.group_applied"):
+    """A group of schedules, such as those of a file, has these names from now on."""
+
+    group: str
+    names: tuple[str, ...]
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The group."""
+        return f"schedules:{self.group}"
+
+
 class ScheduleClosed(ScheduleEvent, frozen=True, tag="schedule.closed"):
     """A job that the schedule had enqueued has ended, with this status."""
 
@@ -269,4 +335,6 @@ SCHEDULE_EVENTS: tuple[type[Event], ...] = (
     ScheduleTriggered,
     ScheduleClosed,
     ScheduleCompleted,
+    ScheduleBackfilled,
+    ScheduleGroupApplied,
 )

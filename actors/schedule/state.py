@@ -13,10 +13,12 @@ from actors.schedule.agenda import Agenda
 from actors.schedule.messages import (
     JobTemplate,
     Policies,
+    ScheduleBackfilled,
     ScheduleClosed,
     ScheduleCompleted,
     ScheduleDeferred,
     ScheduleFired,
+    ScheduleGroupApplied,
     SchedulePaused,
     SchedulePut,
     ScheduleRemoved,
@@ -104,6 +106,8 @@ class SchedulerState(FoldedState[ScheduleClosed]):
         """The same, by the id of the schedule's incarnation."""
         self.released: dict[str, None] = {}
         """Schedules with an instant that waits no longer: no job of theirs is left."""
+        self.groups: dict[str, tuple[str, ...]] = {}
+        """The names that were last applied together, in order."""
         self.agenda = Agenda()
         self.handlers = {
             SchedulePut: self._on_put,
@@ -116,6 +120,8 @@ class SchedulerState(FoldedState[ScheduleClosed]):
             ScheduleTriggered: self._on_triggered,
             ScheduleClosed: self._on_closed,
             ScheduleCompleted: self._on_completed,
+            ScheduleBackfilled: self._on_backfilled,
+            ScheduleGroupApplied: self._on_group_applied,
         }
 
     # -- what the runtime asks of every state --------------------------------------------------------
@@ -149,6 +155,7 @@ class SchedulerState(FoldedState[ScheduleClosed]):
                 )
                 for firing in self.firings.values()
             ],
+            "groups": [(group, list(names)) for group, names in self.groups.items()],
         }
 
     @classmethod
@@ -179,6 +186,7 @@ class SchedulerState(FoldedState[ScheduleClosed]):
                 state.schedules[name].target if target is None else msgspec.convert(target, JobTemplate)
             )
             state._admit(OpenFiring(job_id, name, schedule_id, template, unwanted))
+        state.groups = {group: tuple(names) for group, names in image.get("groups", ())}
         for name in state.schedules:
             state._touched(name)
         return state
@@ -233,6 +241,12 @@ class SchedulerState(FoldedState[ScheduleClosed]):
         self.schedules[event.name].completed = True
         self._touched(event.name)
 
+    def _on_group_applied(self, event: ScheduleGroupApplied) -> None:
+        if event.names:
+            self.groups[event.group] = event.names
+        else:
+            self.groups.pop(event.group, None)
+
     # -- instants ------------------------------------------------------------------------------------
 
     def _on_fired(self, event: ScheduleFired) -> None:
@@ -260,6 +274,13 @@ class SchedulerState(FoldedState[ScheduleClosed]):
     def _on_triggered(self, event: ScheduleTriggered) -> None:
         schedule = self.schedules[event.name]
         self._admit(OpenFiring(event.job_id, event.name, schedule.schedule_id, schedule.target))
+        self._release(event.name)
+
+    def _on_backfilled(self, event: ScheduleBackfilled) -> None:
+        schedule = self.schedules[event.name]
+        for scheduled_us, _ in event.instants:
+            job_id = schedule.job_id(scheduled_us)
+            self._admit(OpenFiring(job_id, event.name, schedule.schedule_id, schedule.target))
         self._release(event.name)
 
     # -- jobs ----------------------------------------------------------------------------------------

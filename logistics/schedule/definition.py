@@ -67,6 +67,33 @@ class ScheduleOptions(TypedDict, total=False):
     """A run starts up to so much later (a day at most), by an amount that is fixed by name and time."""
 
 
+class ScheduleDefinition:
+    """A schedule to be put on record with others: what `ScheduleManager.schedule_cron` and its like take.
+
+    `schedule` is a cron expression, as a text too, or a schedule of any other kind.
+    """
+
+    __slots__ = ("call", "name", "options", "schedule")
+
+    def __init__(
+        self,
+        name: str,
+        schedule: Occurrences[Any] | str,
+        func: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        self.name = name
+        self.schedule: Occurrences[Any] = (
+            schedule
+            if isinstance(schedule, RecurringSchedule | CombinedSchedule)
+            else cron_schedule(name, schedule)
+        )
+        self.call = Call(func, args, kwargs)
+        self.options = options
+
+
 class Call(NamedTuple):
     """What a schedule calls."""
 

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
 from actors.clock.zones import check_name as check_timezone
-from actors.runtime.errors import UnknownIdError
-from actors.schedule.messages import PauseSchedule, ResumeSchedule, TriggerSchedule
+from actors.clock.zones import to_datetime
+from actors.runtime.errors import InputError, UnknownIdError
+from actors.schedule.messages import (
+    ApplySchedules,
+    BackfillSchedule,
+    PauseSchedule,
+    PutSchedule,
+    ResumeSchedule,
+    ScheduleChange,
+    ScheduleView,
+    TriggerSchedule,
+)
 from logistics.ids import new_id
-from logistics.inputs import check_name
+from logistics.inputs import check_name, instant_us
 from logistics.orchestration.engine import OrchestrationEngine
-from logistics.schedule.definition import Call, ScheduleOptions, check_recurring, cron_schedule, define
+from logistics.schedule.definition import (
+    Call,
+    ScheduleDefinition,
+    ScheduleOptions,
+    check_recurring,
+    cron_schedule,
+    define,
+)
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.occurrences import CombinedSchedule, Occurrences
 from logistics.schedule.recurrence import RecurringSchedule
-from logistics.schedule.scheduled import PlannedRun, ScheduledTask, planned
+from logistics.schedule.scheduled import BackfilledRun, PlannedRun, ScheduledTask, planned
 from logistics.schedule.starter import Starter
 
 
@@ -74,6 +91,57 @@ class ScheduleManager(Starter):
         """Call `func` at one moment, an aware datetime; one that is past already runs nothing."""
         self._define(name, RecurringSchedule.once(at), Call(func, args, kwargs), options)
 
+    def schedule_many(self, definitions: Iterable[ScheduleDefinition]) -> list[ScheduleChange]:
+        """Put many schedules on record, all or none, in one commit; what became of each name."""
+        return self._apply("", definitions, dry_run=False)
+
+    def apply(
+        self, group: str, definitions: Iterable[ScheduleDefinition], *, dry_run: bool = False
+    ) -> list[ScheduleChange]:
+        """Have these schedules be all that a group has: create, change, remove, all or nothing.
+
+        What the group was given before and is not given now is removed; schedules outside of it are left
+        alone, and a name that belongs to another group is an `InputError`. With `dry_run` nothing happens, and
+        the answer says what would.
+        """
+        return self._apply(check_name("group", group), definitions, dry_run=dry_run)
+
+    def _apply(
+        self, group: str, definitions: Iterable[ScheduleDefinition], *, dry_run: bool
+    ) -> list[ScheduleChange]:
+        engine = self.engine
+        puts = tuple(self._put_of(engine, each) for each in definitions)
+        command = ApplySchedules(schedules=puts, group=group, dry_run=bool(dry_run))
+        return list(engine.ask("scheduler", command))
+
+    def _put_of(self, engine: OrchestrationEngine, given: object) -> PutSchedule:
+        if not isinstance(given, ScheduleDefinition):
+            msg = f"definitions: expected ScheduleDefinitions, got {given!r}"
+            raise InputError(msg)
+        default = self._timezone
+        return define(
+            engine, given.name, given.schedule, given.call, default_timezone=default, **given.options
+        )
+
+    def backfill(
+        self, name: str, start: datetime, end: datetime, *, dry_run: bool = False
+    ) -> list[BackfilledRun]:
+        """Run a schedule for each of its past instants from `start` to `end`, both included; at most 1,000.
+
+        Instants that have run already, by this definition of it, are left out: one runs at most once. The
+        jobs are enqueued at once, whatever `overlap` says, and do not count in `max_runs`. With `dry_run`
+        nothing happens. `UnknownIdError`; `InputError` for a range that is not past or has more runs.
+        """
+        command = BackfillSchedule(
+            name=check_name("name", name),
+            from_us=instant_us("start", start),
+            to_us=instant_us("end", end),
+            dry_run=bool(dry_run),
+        )
+        found = self.engine.ask("scheduler", command)
+        zone = self._must_view(name).spec.timezone
+        return [BackfilledRun(to_datetime(zone, each.scheduled_us), each.rule, each.job_id) for each in found]
+
     def _define(self, name: str, schedule: Occurrences[Any], call: Call, options: ScheduleOptions) -> None:
         self._put(define(self.engine, name, schedule, call, default_timezone=self._timezone, **options))
 
@@ -95,11 +163,14 @@ class ScheduleManager(Starter):
 
         They are shown as if it were not paused, and as if each went on time.
         """
+        return planned(self._must_view(name), n, self.engine.store.runtime.clock.now_us())
+
+    def _must_view(self, name: str) -> ScheduleView:
         view = self._view(name)
         if view is None:
             msg = f"no schedule {name!r} on record"
             raise UnknownIdError(msg)
-        return planned(view, n, self.engine.store.runtime.clock.now_us())
+        return view
 
     def list_tasks(self) -> list[ScheduledTask]:
         """Return all schedules as they are now, in order of their names."""

@@ -26,6 +26,14 @@ class PlannedRun(NamedTuple):
     """When it is to run: `at`, put off by the schedule's jitter."""
 
 
+class BackfilledRun(NamedTuple):
+    """A past run that was made up: its time, the rule of a gap or fold, the job that stands for it."""
+
+    at: datetime
+    rule: str
+    job_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduledTask:
     """A schedule and where it stood when it was read; datetimes are aware, in its zone."""

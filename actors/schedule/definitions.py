@@ -1,0 +1,137 @@
+"""Giving names to schedules: one at a time, or a whole group, all or none of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
+from actors.schedule.firing import next_fire
+from actors.schedule.messages import (
+    MAX_JITTER_US,
+    MAX_LIMIT,
+    PutSchedule,
+    ScheduleChange,
+    ScheduleGroupApplied,
+    SchedulePut,
+    ScheduleRemoved,
+)
+
+if TYPE_CHECKING:
+    from actors.runtime.messages import Context, Decision
+    from actors.schedule.messages import ApplySchedules
+    from actors.schedule.state import Schedule, SchedulerState
+
+ENCODE = msgspec.msgpack.Encoder().encode
+DECODE_PUT = msgspec.msgpack.Decoder(PutSchedule).decode
+
+
+def schedule_of(state: SchedulerState, name: str) -> Schedule:
+    """Return the schedule of a name; `UnknownIdError` if there is none."""
+    schedule = state.schedules.get(name)
+    if schedule is None:
+        msg = f"no schedule {name!r} on record"
+        raise UnknownIdError(msg)
+    return schedule
+
+
+def put_schedule(state: SchedulerState, message: PutSchedule, context: Context, decision: Decision) -> None:
+    """Give a name its schedule, unless it has this very one."""
+    before = state.schedules.get(message.name)
+    change = _put(state, message, context, decision)
+    unchanged = before if change == "unchanged" else None
+    decision.answer(message.schedule_id if unchanged is None else unchanged.schedule_id)
+
+
+def apply_schedules(
+    state: SchedulerState, message: ApplySchedules, context: Context, decision: Decision
+) -> None:
+    """Put a group of schedules, and remove what it has no more; or only say what that would be."""
+    _check_names(state, message)
+    changes = [ScheduleChange(put.name, _put(state, put, context, decision)) for put in message.schedules]
+    if message.group:
+        changes += _close_group(state, message, context, decision)
+    if message.dry_run:
+        decision.events.clear()
+    decision.answer(tuple(sorted(changes, key=lambda change: change.name)))
+
+
+def _close_group(
+    state: SchedulerState, message: ApplySchedules, context: Context, decision: Decision
+) -> list[ScheduleChange]:
+    names = tuple(sorted(put.name for put in message.schedules))
+    before = state.groups.get(message.group, ())
+    gone = [name for name in before if name in state.schedules and name not in names]
+    for name in gone:
+        decision.emit(ScheduleRemoved(name, context.now_us))
+    if names != before:
+        decision.emit(ScheduleGroupApplied(message.group, names, context.now_us))
+    return [ScheduleChange(name, "removed") for name in gone]
+
+
+def _check_names(state: SchedulerState, message: ApplySchedules) -> None:
+    seen: set[str] = set()
+    for put in message.schedules:
+        if put.name in seen:
+            msg = f"schedule {put.name!r} is there twice"
+            raise InputError(msg)
+        seen.add(put.name)
+    if not message.group:
+        return
+    for group, names in state.groups.items():
+        taken = sorted(seen.intersection(names) & state.schedules.keys())
+        if taken and group != message.group:
+            msg = f"schedule {taken[0]!r} belongs to the group {group!r}, not to {message.group!r}"
+            raise InputError(msg)
+
+
+def _put(state: SchedulerState, message: PutSchedule, context: Context, decision: Decision) -> str:
+    before = state.schedules.get(message.name)
+    if before is not None:
+        present = (before.spec, before.target, before.policies)
+        if present == (message.spec, message.target, message.policies):
+            return "unchanged"
+    used = before is not None and before.schedule_id == message.schedule_id
+    if used or message.schedule_id in state.open:
+        msg = f"schedule id {message.schedule_id!r} is on record for another definition"
+        raise ConflictingIdError(msg)
+    _check(message, context.now_us)
+    decision.emit(
+        SchedulePut(
+            message.name,
+            message.schedule_id,
+            message.spec,
+            message.target,
+            message.policies,
+            context.now_us,
+        )
+    )
+    return "created" if before is None else "changed"
+
+
+def _check(message: PutSchedule, now_us: int) -> None:
+    """Refuse what could not be read back from the log, or never be served."""
+    try:
+        DECODE_PUT(ENCODE(message))
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        msg = f"schedule {message.name!r}: {error}"
+        raise InputError(msg) from error
+    policies = message.policies
+    _check_number("limit", policies.limit, most=MAX_LIMIT)
+    _check_number("window_us", policies.window_us)
+    _check_number("max_runs", policies.max_runs)
+    if not 0 <= policies.jitter_us <= MAX_JITTER_US:
+        msg = f"jitter_us: expected 0 to {MAX_JITTER_US}, got {policies.jitter_us}"
+        raise InputError(msg)
+    if policies.start_us is not None and policies.end_us is not None and policies.end_us < policies.start_us:
+        msg = f"schedule {message.name!r}: it would end before it starts"
+        raise InputError(msg)
+    next_fire(message.spec, now_us)
+
+
+def _check_number(what: str, value: int | None, *, most: int | None = None) -> None:
+    if value is not None and (value < 1 or (most is not None and value > most)):
+        upto = "" if most is None else f" and at most {most}"
+        msg = f"{what}: expected at least 1{upto}, got {value}"
+        raise InputError(msg)
