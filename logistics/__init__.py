@@ -63,7 +63,7 @@ from logistics.schedule.occurrences import CombinedSchedule
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
 from logistics.schedule.scheduled import BackfilledRun, PlannedRun, ScheduledTask
-from logistics.schedule.timezone import TimezoneManager
+from logistics.schedule.timezone import ClockChange, TimezoneManager
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.queue import Queue
@@ -77,6 +77,7 @@ __all__ = [
     "BindingError",
     "BusyError",
     "Calendar",
+    "ClockChange",
     "CombinedSchedule",
     "ConditionError",
     "ConfigError",

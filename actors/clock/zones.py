@@ -8,10 +8,11 @@ of the zone shows, counted as if that wall were in UTC; one wall time may be no 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib import resources
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ YEAR_S = 31_556_952
 MARGIN_S = 3 * DAY_S
 """No gap or fold is wider than a day: what lies further away than this cannot reach into a year."""
 _STRIDE_S = 3 * DAY_S
+SEARCH_YEARS = 40
 
 FIRST_S = -62_135_510_400
 """0001-01-03: before it a local time may leave the years that `datetime` can hold."""
@@ -114,6 +116,29 @@ def _known() -> frozenset[str]:
     return frozenset(names())
 
 
+@lru_cache(maxsize=1)
+def _links() -> Mapping[str, str]:
+    """What each other name of a zone stands for, as the tz database's own text says."""
+    text = resources.files("tzdata").joinpath("zoneinfo", "tzdata.zi").read_text(encoding="ascii")
+    links = (line.split()[1:3] for line in text.splitlines() if line.startswith("L "))
+    return MappingProxyType({other: name for name, other in links})
+
+
+def canonical_name(name: str) -> str:
+    """The name that a zone goes by: `America/New_York` for `US/Eastern`; a name that is one stays."""
+    check_name(name)
+    links = _links()
+    while name in links:
+        name = links[name]
+    return name
+
+
+def aliases(name: str) -> tuple[str, ...]:
+    """The other names of a zone, in order."""
+    wanted = canonical_name(name)
+    return tuple(other for other in names() if other != name and canonical_name(other) == wanted)
+
+
 def near_names(name: str, *, limit: int = 3) -> tuple[str, ...]:
     """Names of zones that look like this one, the most alike first."""
     lowered = name.lower()
@@ -198,6 +223,18 @@ def offset_changes(name: str, from_s: int, to_s: int) -> tuple[Change, ...]:
         start, end = max(from_s, year * YEAR_S), min(to_s, (year + 1) * YEAR_S)
         found += [change for change in changes_around(name, year) if start <= change.at_s < end]
     return tuple(found)
+
+
+def next_change(name: str, after_us: int) -> Change | None:
+    """The first change of offset after an instant; `None` if there is none for `SEARCH_YEARS` years."""
+    first_s = max(after_us // SECOND_US + 1, FIRST_S)
+    for year in range(first_s // YEAR_S, min(first_s // YEAR_S + SEARCH_YEARS, LAST_S // YEAR_S) + 1):
+        found = [
+            each for each in offset_changes(name, year * YEAR_S, (year + 1) * YEAR_S) if each.at_s >= first_s
+        ]
+        if found:
+            return found[0]
+    return None
 
 
 def transitions(name: str, from_us: int, to_us: int) -> tuple[Segment, ...]:

@@ -9,6 +9,7 @@ from actors.schedule.errors import CronError, CronWarning
 from actors.schedule.firing import check
 from actors.schedule.spec import FOLD_RULES, GAP_RULES, CronSpec, DaysRule, FoldRule, GapRule
 from logistics.schedule.occurrences import Occurrences, zone_name
+from logistics.schedule.words import cron_in_words
 
 
 class CronExpression(Occurrences[CronSpec]):
@@ -83,6 +84,14 @@ class CronExpression(Occurrences[CronSpec]):
             seconds=seconds,
             hash_name=hash_name,
         )
+
+    def describe(self) -> str:
+        """The expression as an English sentence, without its zone: "At 02:30, Monday through Friday".
+
+        Needs the package cron-descriptor (`pip install 'logistics[describe]'`); `CronError` without it, and for
+        what it cannot say (`H`).
+        """
+        return cron_in_words(self._spec)
 
     def __str__(self) -> str:
         """The expression, with one space between its fields."""

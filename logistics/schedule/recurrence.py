@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import TypeAlias
 
+from actors.schedule.errors import ScheduleError
 from actors.schedule.recurring_syntax import (
     Anchor,
     Weekday,
@@ -17,6 +18,7 @@ from actors.schedule.recurring_syntax import (
     months_of,
     weekdays_of,
 )
+from actors.schedule.rrule import rrule_spec, rrule_text
 from actors.schedule.spec import CalendarSpec, FoldRule, GapRule, InstantsSpec, IntervalSpec, MonthEnd
 from logistics.schedule.occurrences import Occurrences
 from logistics.schedule.words import in_words
@@ -157,6 +159,22 @@ class RecurringSchedule(Occurrences[IntervalSpec | CalendarSpec | InstantsSpec])
     def once(cls, at: datetime | Iterable[datetime], *, timezone: str | None = None) -> RecurringSchedule:
         """At one moment, or at each of a list of them: aware datetimes. `timezone` is how they are shown."""
         return cls._of(instants_spec(at, timezone))
+
+    @classmethod
+    def from_rrule(cls, text: str, *, timezone: str | None = None) -> RecurringSchedule:
+        """A rule of RFC 5545: `FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=16`, after a line `DTSTART…` or not.
+
+        `FREQ` is DAILY to YEARLY; `INTERVAL`, `BYDAY`, `BYMONTHDAY`, `BYMONTH`, `BYHOUR`, `BYMINUTE` and
+        `BYSECOND` are understood, the rest is a `ScheduleError` that says what to do instead. `DTSTART` is the
+        first day and the time of day. Gaps are the RFC's, `preserve_offset`; missing days are left out.
+        """
+        return cls._of(rrule_spec(text, timezone))
+
+    def to_rrule(self) -> str:
+        """The rule of RFC 5545 that says this, `ScheduleError` if none does. It knows no rules for gaps and folds."""
+        if isinstance(self._spec, InstantsSpec):
+            raise ScheduleError("single moments cannot be said as an RRULE")
+        return rrule_text(self._spec)
 
     def __str__(self) -> str:
         """What it says, in words."""

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+from actors.clock.errors import TimezoneError
 from actors.clock.local import MissingTime, localized
-from actors.clock.zones import check_name, instant_of, names, to_datetime, tzdata_version
+from actors.clock.zones import (
+    SECOND_US,
+    aliases,
+    canonical_name,
+    check_name,
+    instant_of,
+    names,
+    near_names,
+    next_change,
+    to_datetime,
+    tzdata_version,
+)
 
 DEFAULT_TIMEZONE = "UTC"
+
+
+class ClockChange(NamedTuple):
+    """A change of a zone's offset from UTC: `at` is the first moment of the new one, `by` how far clocks jump."""
+
+    at: datetime
+    before: timedelta
+    after: timedelta
+
+    @property
+    def by(self) -> timedelta:
+        """Positive where clocks are put forward."""
+        return self.after - self.before
 
 
 class TimezoneManager:
@@ -49,6 +75,35 @@ class TimezoneManager:
     def to_utc(self, dt: datetime) -> datetime:
         """An aware `datetime` in UTC."""
         return to_datetime("UTC", instant_of(dt)).astimezone(UTC)
+
+    @property
+    def canonical_name(self) -> str:
+        """The name that the zone goes by: `America/New_York` for `US/Eastern`."""
+        return canonical_name(self._name)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The other names of the zone, in order."""
+        return aliases(self._name)
+
+    def next_change(self, after: datetime | None = None) -> ClockChange | None:
+        """When clocks of the zone are next put forward or back, after a moment (now, when left out).
+
+        `None` if they are not for 40 years.
+        """
+        after_us = time.time_ns() // 1_000 if after is None else instant_of(after, what="after")
+        found = next_change(self._name, after_us)
+        if found is None:
+            return None
+        at = to_datetime(self._name, found.at_s * SECOND_US)
+        return ClockChange(at, timedelta(seconds=found.before_s), timedelta(seconds=found.after_s))
+
+    @staticmethod
+    def near_names(name: str) -> tuple[str, ...]:
+        """The names of zones that look most like this one, at most three; none if nothing looks like it."""
+        if not isinstance(name, str):
+            raise TimezoneError(f"near_names takes a name such as 'Europe/Berlin', got {name!r}")
+        return near_names(name)
 
     @staticmethod
     def names() -> tuple[str, ...]:

@@ -147,3 +147,21 @@ def test_a_part_that_can_never_match_is_a_warning() -> None:
         expression = CronExpression("0 0 31 2 0")
     assert caught[0].filename == __file__
     assert expression.next_run(NEW_YEAR) == datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("30 2 * * mon-fri", "At 02:30, Monday through Friday"),
+        ("*/5 * * * *", "Every 5 minutes"),
+        ("@daily", "At 00:00"),
+        ("0 9 L * *", "At 09:00, on the last day of the month"),
+    ],
+)
+def test_an_expression_can_be_said_in_words(text: str, words: str) -> None:
+    assert CronExpression(text).describe() == words
+
+
+def test_what_cannot_be_said_in_words_is_refused() -> None:
+    with pytest.raises(CronError, match="cannot be said in words"):
+        CronExpression("H * * * *", hash_name="a").describe()

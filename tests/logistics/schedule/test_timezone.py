@@ -67,3 +67,39 @@ def test_managers_of_one_zone_are_equal() -> None:
     assert TimezoneManager("Asia/Tokyo") != "Asia/Tokyo"
     assert len({TimezoneManager("Asia/Tokyo"), TimezoneManager("Asia/Tokyo")}) == 1
     assert repr(TimezoneManager("Asia/Tokyo")) == "TimezoneManager('Asia/Tokyo')"
+
+
+def test_a_zone_has_one_name_and_others() -> None:
+    eastern = TimezoneManager("US/Eastern")
+    assert eastern.canonical_name == "America/New_York"
+    assert "America/New_York" in eastern.aliases
+    assert "US/Eastern" not in eastern.aliases
+    assert TimezoneManager("Europe/Zurich").canonical_name == "Europe/Zurich"
+
+
+def test_every_name_stands_for_one_that_stands_for_itself() -> None:
+    for name in TimezoneManager.names():
+        canonical = TimezoneManager(name).canonical_name
+        assert canonical in TimezoneManager.names()
+        assert TimezoneManager(canonical).canonical_name == canonical
+
+
+def test_the_next_change_of_clocks_is_told() -> None:
+    zurich = TimezoneManager("Europe/Zurich")
+    change = zurich.next_change(datetime(2027, 1, 1, tzinfo=UTC))
+    assert change is not None
+    assert change.at == datetime(2027, 3, 28, 1, tzinfo=UTC)
+    assert change.at.isoformat() == "2027-03-28T03:00:00+02:00"
+    assert change.by == timedelta(hours=1)
+    following = zurich.next_change(change.at)
+    assert following is not None
+    assert (following.at.astimezone(UTC), following.by) == (datetime(2027, 10, 31, 1, tzinfo=UTC), -timedelta(hours=1))
+    assert TimezoneManager("UTC").next_change() is None
+
+
+def test_near_names_are_suggested() -> None:
+    assert TimezoneManager.near_names("europe/zurich") == ("Europe/Zurich",)
+    assert "Europe/Zurich" in TimezoneManager.near_names("Zürich")
+    assert TimezoneManager.near_names("qqqq") == ()
+    with pytest.raises(TimezoneError, match="got 5"):
+        TimezoneManager.near_names(5)  # type: ignore[arg-type]
