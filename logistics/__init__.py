@@ -62,7 +62,7 @@ from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.occurrences import CombinedSchedule
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
-from logistics.schedule.scheduled import BackfilledRun, PlannedRun, ScheduledTask
+from logistics.schedule.scheduled import BackfilledRun, Lateness, PlannedRun, ScheduledTask
 from logistics.schedule.timezone import ClockChange, TimezoneManager
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
@@ -99,6 +99,7 @@ __all__ = [
     "JobNotFoundError",
     "JobScheduler",
     "JobStatus",
+    "Lateness",
     "LeaseLostError",
     "LogisticsError",
     "OrchestrationEngine",

@@ -73,6 +73,7 @@ from actors.schedule.messages import (
     BackfillSchedule,
     GetSchedules,
     JobTemplate,
+    Moved,
     PauseSchedule,
     Policies,
     PutSchedule,
@@ -93,6 +94,7 @@ from actors.schedule.messages import (
     ScheduleTriggered,
     ScheduleView,
     TriggerSchedule,
+    ZoneRulesChanged,
 )
 from actors.schedule.spec import (
     CalendarSpec,
@@ -260,6 +262,7 @@ __all__ = [
     "ListJobs",
     "ListQueues",
     "Message",
+    "Moved",
     "PauseQueue",
     "PauseSchedule",
     "PeekQueue",
@@ -324,4 +327,5 @@ __all__ = [
     "UpdateProject",
     "WorkflowDefined",
     "WorkflowDeleted",
+    "ZoneRulesChanged",
 ]

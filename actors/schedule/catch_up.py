@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.clock.zones import SECOND_US
 from actors.schedule.firing import next_fire, previous_fire
+from actors.schedule.jitter import jitter_us
 from actors.schedule.missed import count_fires
 from actors.schedule.spec import PatternSpec
 
 if TYPE_CHECKING:
-    from actors.schedule.spec import Firing
+    from actors.schedule.spec import Firing, ScheduleSpec
     from actors.schedule.state import Schedule
 
 ON_TIME_US = 60_000_000
@@ -32,12 +32,10 @@ def due_us(schedule: Schedule, firing: Firing) -> int:
     return firing.at_us + jitter_us(schedule.name, firing.at_us, schedule.policies.jitter_us)
 
 
-def jitter_us(name: str, at_us: int, most_us: int) -> int:
-    """Return by how much an instant is put off: spread over names and instants, the same on any machine."""
-    if not most_us:
-        return 0
-    digest = hashlib.blake2b(f"{name}\n{at_us}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) % (most_us + 1)
+def expected_us(spec: ScheduleSpec, after_us: int) -> int:
+    """Return the next instant for an event to keep; 0 if there is none."""
+    firing = next_fire(spec, after_us)
+    return 0 if firing is None else firing.at_us
 
 
 def next_instant(schedule: Schedule, after_us: int) -> Firing | None:

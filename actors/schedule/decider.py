@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from actors.clock.zones import tzdata_version
 from actors.queue.messages import EnqueueJobs, JobEnded, JobEnqueued
 from actors.runtime.errors import ConflictingIdError, InternalError
 from actors.runtime.messages import Context, Decision, Message
 from actors.schedule.backfill import backfill_schedule, jobs_of_backfill
-from actors.schedule.catch_up import choose, due_us, next_instant
+from actors.schedule.catch_up import choose, due_us, expected_us, next_instant
 from actors.schedule.definitions import apply_schedules, put_schedule, schedule_of
 from actors.schedule.firings import FiringTurn, Turn, job_of, owner_of
 from actors.schedule.messages import (
@@ -30,6 +31,7 @@ from actors.schedule.messages import (
     ScheduleView,
     TriggerSchedule,
 )
+from actors.schedule.moved import compare_zones
 from actors.schedule.spec import is_cron
 from actors.schedule.state import Schedule, SchedulerState
 
@@ -68,6 +70,8 @@ class SchedulerRules:
 
     def settle(self, state: SchedulerState, context: Context, /) -> Iterator[Decision]:
         """Fire what waited for a job that has ended, then what is due, then note what is over."""
+        if state.tzdata != tzdata_version() and state.tzdata:
+            yield compare_zones(state, context)
         if not context.scheduling:
             return
         if state.released:
@@ -169,7 +173,8 @@ def _resume(state: SchedulerState, message: ResumeSchedule, context: Context, de
     schedule = schedule_of(state, message.name)
     if schedule.paused:
         cursor_us = max(schedule.cursor_us, context.now_us)
-        decision.emit(ScheduleResumed(message.name, cursor_us, context.now_us))
+        next_us = expected_us(schedule.spec, cursor_us)
+        decision.emit(ScheduleResumed(message.name, cursor_us, context.now_us, tzdata_version(), next_us))
     decision.answer(schedule.paused)
 
 
@@ -242,6 +247,10 @@ def _view(state: SchedulerState, schedule: Schedule, context: Context) -> Schedu
         open=len(state.open_jobs(schedule)),
         waiting=len(schedule.waiting),
         error=state.agenda.errors.get(schedule.name, ""),
+        last_fired_us=schedule.last_fired_us,
+        late_us=schedule.late_us,
+        late_most_us=schedule.late_most_us,
+        late_sum_us=schedule.late_sum_us,
     )
 
 

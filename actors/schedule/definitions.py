@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actors.clock.zones import tzdata_version
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
-from actors.schedule.firing import next_fire
+from actors.schedule.catch_up import expected_us
 from actors.schedule.messages import (
     MAX_JITTER_US,
     MAX_LIMIT,
@@ -96,7 +97,7 @@ def _put(state: SchedulerState, message: PutSchedule, context: Context, decision
     if used or message.schedule_id in state.open:
         msg = f"schedule id {message.schedule_id!r} is on record for another definition"
         raise ConflictingIdError(msg)
-    _check(message, context.now_us)
+    next_us = _check(message, context.now_us)
     decision.emit(
         SchedulePut(
             message.name,
@@ -105,13 +106,15 @@ def _put(state: SchedulerState, message: PutSchedule, context: Context, decision
             message.target,
             message.policies,
             context.now_us,
+            tzdata_version(),
+            next_us,
         )
     )
     return "created" if before is None else "changed"
 
 
-def _check(message: PutSchedule, now_us: int) -> None:
-    """Refuse what could not be read back from the log, or never be served."""
+def _check(message: PutSchedule, now_us: int) -> int:
+    """Refuse what could not be read back from the log, or never be served; the first instant, or 0."""
     try:
         DECODE_PUT(ENCODE(message))
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
@@ -127,7 +130,8 @@ def _check(message: PutSchedule, now_us: int) -> None:
     if policies.start_us is not None and policies.end_us is not None and policies.end_us < policies.start_us:
         msg = f"schedule {message.name!r}: it would end before it starts"
         raise InputError(msg)
-    next_fire(message.spec, now_us)
+    begin_us = now_us if policies.start_us is None else max(now_us, policies.start_us - 1)
+    return expected_us(message.spec, begin_us)
 
 
 def _check_number(what: str, value: int | None, *, most: int | None = None) -> None:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from actors.clock.zones import tzdata_version
 from actors.queue.messages import FIRINGS, CancelOwned, EnqueueJobs, JobSpec
 from actors.runtime.messages import Decision
+from actors.schedule.catch_up import ON_TIME_US, due_us, expected_us
 from actors.schedule.messages import ScheduleDeferred, ScheduleFired, ScheduleSkipped
+from actors.schedule.passed import passed_over
+from actors.schedule.state import Waiting
 
 if TYPE_CHECKING:
     from actors.runtime.messages import Context
@@ -75,52 +78,85 @@ class FiringTurn(Turn):
 
     def serve(self, schedule: Schedule, due: Due) -> None:
         """Fire, defer or pass over the due instants of a schedule, as its rule about overlaps says."""
+        for upto_us, count, reason, policy in passed_over(schedule, due.upto_us):
+            self._skip(schedule, upto_us, count, reason, policy)
         missed = due.missed
-        if not due.served:
-            self._skip(schedule, due.upto_us, missed, "missed")
         overlap = schedule.policies.overlap
+        if not due.served:
+            self._skip(schedule, due.upto_us, missed, "missed", _too_late(schedule.policies))
         is_open = self._state.open_jobs(schedule)
         blocked = bool(is_open or schedule.waiting)
         room = _room(schedule.policies) - len(schedule.waiting)
         replaced = self._wanted(schedule) if overlap == "cancel_previous" else ()
-        for scheduled_us, rule in due.served:
+        for firing in due.served:
+            scheduled_us, rule = firing
             if not blocked or overlap in ("allow", "cancel_previous"):
-                job_id = self._fire(schedule, scheduled_us, rule, missed, replaced)
+                late = missed or self._now_us - due_us(schedule, firing) > ON_TIME_US
+                policy = f"catch_up.{schedule.policies.catch_up}" if late else ""
+                if replaced:
+                    policy = "overlap.cancel_previous"
+                job_id = self._fire(schedule, Waiting(scheduled_us, rule, missed), replaced, policy)
                 replaced = (job_id,) if overlap == "cancel_previous" else ()
                 blocked = True
             elif room > 0:
-                self.decision.emit(
-                    ScheduleDeferred(schedule.name, scheduled_us, self._now_us, rule, self._tzdata, missed)
-                )
+                self._defer(schedule, Waiting(scheduled_us, rule, missed))
                 room -= 1
             else:
-                self._skip(schedule, scheduled_us, missed + 1, "overlap")
+                self._skip(schedule, scheduled_us, missed + 1, "overlap", f"overlap.{overlap}")
             missed = 0
 
     def serve_waiting(self, schedule: Schedule) -> None:
         """Fire the oldest instant that waited: what it waited for has ended."""
-        self._fire(schedule, *schedule.waiting[0], ())
+        self._fire(schedule, schedule.waiting[0], (), f"overlap.{schedule.policies.overlap}")
 
     def _wanted(self, schedule: Schedule) -> tuple[str, ...]:
         """Return the open jobs of a schedule that nobody has asked to cancel."""
         firings = self._state.firings
         return tuple(job_id for job_id in self._state.open_jobs(schedule) if not firings[job_id].unwanted)
 
-    def _fire(
-        self, schedule: Schedule, scheduled_us: int, rule: str, missed: int, replaces: tuple[str, ...]
-    ) -> str:
-        name = schedule.name
-        job_id = schedule.job_id(scheduled_us)
+    def _fire(self, schedule: Schedule, instant: Waiting, replaces: tuple[str, ...], policy: str) -> str:
+        name, job_id = schedule.name, schedule.job_id(instant.scheduled_us)
         self.decision.emit(
-            ScheduleFired(name, scheduled_us, self._now_us, job_id, rule, self._tzdata, missed, replaces)
+            ScheduleFired(
+                name,
+                instant.scheduled_us,
+                self._now_us,
+                job_id,
+                instant.rule,
+                self._tzdata,
+                instant.missed,
+                replaces,
+                policy,
+                expected_us(schedule.spec, max(schedule.cursor_us, instant.scheduled_us)),
+            )
         )
         self.enqueue(job_id, name, schedule.target)
         for replaced in replaces:
             self.cancel(replaced, name)
         return job_id
 
-    def _skip(self, schedule: Schedule, upto_us: int, count: int, reason: str) -> None:
-        self.decision.emit(ScheduleSkipped(schedule.name, upto_us, count, reason, self._now_us, self._tzdata))
+    def _defer(self, schedule: Schedule, instant: Waiting) -> None:
+        scheduled_us, rule, missed = instant
+        policy = f"overlap.{schedule.policies.overlap}"
+        next_us = expected_us(schedule.spec, scheduled_us)
+        self.decision.emit(
+            ScheduleDeferred(
+                schedule.name, scheduled_us, self._now_us, rule, self._tzdata, missed, policy, next_us
+            )
+        )
+
+    def _skip(self, schedule: Schedule, upto_us: int, count: int, reason: str, policy: str) -> None:
+        next_us = expected_us(schedule.spec, upto_us)
+        self.decision.emit(
+            ScheduleSkipped(
+                schedule.name, upto_us, count, reason, self._now_us, self._tzdata, policy, next_us
+            )
+        )
+
+
+def _too_late(policies: Policies) -> str:
+    """Name the rule by which nothing of what was missed is made up."""
+    return "catch_up.none" if policies.catch_up == "none" else "catch_up.window"
 
 
 def _room(policies: Policies) -> int:

@@ -193,6 +193,13 @@ class ScheduleView(Data, frozen=True):
     """Its instants that wait for a job to end."""
     error: str
     """Why its next instant cannot be told, or empty: a zone that this tz database does not have any more."""
+    last_fired_us: int | None = None
+    """When it last fired, as opposed to the instant for which it did."""
+    late_us: int = 0
+    """How late the last firing was, after its time and its jitter."""
+    late_most_us: int = 0
+    late_sum_us: int = 0
+    """Of all its firings; by `runs` that is the mean."""
 
 
 # -- events ------------------------------------------------------------------------------------------
@@ -217,6 +224,9 @@ class SchedulePut(ScheduleEvent, frozen=True, tag="schedule.put"):
     target: JobTemplate
     policies: Policies
     at_us: int
+    tzdata: str = ""
+    next_us: int = 0
+    """The first instant that it then was to fire, by that release; 0 if there was none."""
 
 
 class ScheduleRemoved(ScheduleEvent, frozen=True, tag="schedule.removed"):
@@ -238,6 +248,8 @@ class ScheduleResumed(ScheduleEvent, frozen=True, tag="schedule.resumed"):
 
     cursor_us: int
     at_us: int
+    tzdata: str = ""
+    next_us: int = 0
 
 
 class ScheduleFired(ScheduleEvent, frozen=True, tag="schedule.fired"):
@@ -253,6 +265,10 @@ class ScheduleFired(ScheduleEvent, frozen=True, tag="schedule.fired"):
     """Instants before it that were due, did not fire, and are passed over with it."""
     replaces: tuple[str, ...] = ()
     """Jobs that are cancelled because this one starts."""
+    policy: str = ""
+    """What made it fire now if it was not its time alone: `catch_up.latest`, `catch_up.all`, `overlap.queue`,
+    `overlap.queue_all`, `overlap.cancel_previous`."""
+    next_us: int = 0
 
 
 class ScheduleDeferred(ScheduleEvent, frozen=True, tag="schedule.deferred"):
@@ -263,13 +279,16 @@ class ScheduleDeferred(ScheduleEvent, frozen=True, tag="schedule.deferred"):
     rule: str
     tzdata: str
     missed: int = 0
+    policy: str = ""
+    """`overlap.queue` or `overlap.queue_all`."""
+    next_us: int = 0
 
 
 class ScheduleSkipped(ScheduleEvent, frozen=True, tag="schedule.skipped"):
     """The last `count` instants up to `upto_us` are passed over.
 
-    `reason` is `missed` (too late, see `Policies`) or `overlap` (the last of them; what was due before it
-    had been missed).
+    `reason` is `missed` (too late, see `Policies`), `overlap` (the last of them; what was due before it
+    had been missed), `gap` (wall times that the clocks skipped) or `excluded`.
     """
 
     upto_us: int
@@ -277,6 +296,9 @@ class ScheduleSkipped(ScheduleEvent, frozen=True, tag="schedule.skipped"):
     reason: str
     at_us: int
     tzdata: str
+    policy: str = ""
+    """The rule that says so: `catch_up.none`, `catch_up.window`, `overlap.skip`, `gap.skip`, `exclude` …"""
+    next_us: int = 0
 
 
 class ScheduleTriggered(ScheduleEvent, frozen=True, tag="schedule.triggered"):
@@ -308,6 +330,28 @@ class ScheduleGroupApplied(Event, frozen=True, tag="schedule.group_applied"):
         return f"schedules:{self.group}"
 
 
+class Moved(Data, frozen=True):
+    """A schedule whose next instant is another one than it was; None: it cannot be told, or there is none."""
+
+    name: str
+    before_us: int
+    now_us: int | None
+
+
+class ZoneRulesChanged(Event, frozen=True, tag="schedule.zone_rules_changed"):
+    """From here on instants are found by another release of the tz database, and these have moved by that."""
+
+    before: str
+    after: str
+    moved: tuple[Moved, ...]
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """All schedules."""
+        return "schedules"
+
+
 class ScheduleClosed(ScheduleEvent, frozen=True, tag="schedule.closed"):
     """A job that the schedule had enqueued has ended, with this status."""
 
@@ -337,4 +381,5 @@ SCHEDULE_EVENTS: tuple[type[Event], ...] = (
     ScheduleCompleted,
     ScheduleBackfilled,
     ScheduleGroupApplied,
+    ZoneRulesChanged,
 )

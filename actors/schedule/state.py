@@ -10,6 +10,7 @@ import msgspec
 
 from actors.runtime.state import FoldedState
 from actors.schedule.agenda import Agenda
+from actors.schedule.jitter import jitter_us
 from actors.schedule.messages import (
     JobTemplate,
     Policies,
@@ -25,6 +26,7 @@ from actors.schedule.messages import (
     ScheduleResumed,
     ScheduleSkipped,
     ScheduleTriggered,
+    ZoneRulesChanged,
 )
 from actors.schedule.spec import ScheduleSpec
 
@@ -61,7 +63,12 @@ class Schedule:
     __slots__ = (
         "completed",
         "cursor_us",
+        "expected_us",
+        "last_fired_us",
         "last_us",
+        "late_most_us",
+        "late_sum_us",
+        "late_us",
         "name",
         "paused",
         "policies",
@@ -86,8 +93,23 @@ class Schedule:
         self.completed = False
         self.last_us: int | None = None
         """The last instant that fired."""
+        self.last_fired_us: int | None = None
+        self.late_us = 0
+        self.late_most_us = 0
+        self.late_sum_us = 0
+        self.expected_us = event.next_us
+        """The next instant as its events say, by the tz database of their time; 0 if they do not."""
         self.runs = 0
         self.waiting: deque[Waiting] = deque()
+
+    def take_firing(self, event: ScheduleFired) -> None:
+        """Take note of a firing, and of how late it was."""
+        delay_us = jitter_us(self.name, event.scheduled_us, self.policies.jitter_us)
+        self.runs += 1
+        self.last_us, self.last_fired_us = event.scheduled_us, event.fired_us
+        self.late_us = max(0, event.fired_us - event.scheduled_us - delay_us)
+        self.late_sum_us += self.late_us
+        self.late_most_us = max(self.late_most_us, self.late_us)
 
     def job_id(self, scheduled_us: int) -> str:
         """Return the id of the job of an instant: another instant or incarnation is another id."""
@@ -108,6 +130,8 @@ class SchedulerState(FoldedState[ScheduleClosed]):
         """Schedules with an instant that waits no longer: no job of theirs is left."""
         self.groups: dict[str, tuple[str, ...]] = {}
         """The names that were last applied together, in order."""
+        self.tzdata = ""
+        """The release of the tz database by which instants were last found."""
         self.agenda = Agenda()
         self.handlers = {
             SchedulePut: self._on_put,
@@ -122,6 +146,7 @@ class SchedulerState(FoldedState[ScheduleClosed]):
             ScheduleCompleted: self._on_completed,
             ScheduleBackfilled: self._on_backfilled,
             ScheduleGroupApplied: self._on_group_applied,
+            ZoneRulesChanged: self._on_zone_rules_changed,
         }
 
     # -- what the runtime asks of every state --------------------------------------------------------
@@ -142,6 +167,11 @@ class SchedulerState(FoldedState[ScheduleClosed]):
                     schedule.last_us,
                     schedule.runs,
                     [tuple(waiting) for waiting in schedule.waiting],
+                    schedule.last_fired_us,
+                    schedule.late_us,
+                    schedule.late_most_us,
+                    schedule.late_sum_us,
+                    schedule.expected_us,
                 )
                 for schedule in self.schedules.values()
             ],
@@ -156,6 +186,7 @@ class SchedulerState(FoldedState[ScheduleClosed]):
                 for firing in self.firings.values()
             ],
             "groups": [(group, list(names)) for group, names in self.groups.items()],
+            "tzdata": self.tzdata,
         }
 
     @classmethod
@@ -179,6 +210,11 @@ class SchedulerState(FoldedState[ScheduleClosed]):
                 schedule.last_us,
                 schedule.runs,
                 waiting,
+                schedule.last_fired_us,
+                schedule.late_us,
+                schedule.late_most_us,
+                schedule.late_sum_us,
+                schedule.expected_us,
             ) = rest
             schedule.waiting.extend(Waiting(*each) for each in waiting)
         for job_id, name, schedule_id, target, unwanted in image["firings"]:
@@ -186,7 +222,8 @@ class SchedulerState(FoldedState[ScheduleClosed]):
                 state.schedules[name].target if target is None else msgspec.convert(target, JobTemplate)
             )
             state._admit(OpenFiring(job_id, name, schedule_id, template, unwanted))
-        state.groups = {group: tuple(names) for group, names in image.get("groups", ())}
+        state.groups = {group: tuple(names) for group, names in image["groups"]}
+        state.tzdata = image["tzdata"]
         for name in state.schedules:
             state._touched(name)
         return state
@@ -219,6 +256,7 @@ class SchedulerState(FoldedState[ScheduleClosed]):
         before = self.schedules.get(event.name)
         schedule = self.schedules[event.name] = Schedule(event)
         schedule.paused = before is not None and before.paused
+        self._expect(schedule, event)
         self._touched(event.name)
 
     def _on_removed(self, event: ScheduleRemoved) -> None:
@@ -235,11 +273,25 @@ class SchedulerState(FoldedState[ScheduleClosed]):
         schedule = self.schedules[event.name]
         schedule.paused = False
         schedule.cursor_us = event.cursor_us
+        self._expect(schedule, event)
         self._touched(event.name)
 
     def _on_completed(self, event: ScheduleCompleted) -> None:
         self.schedules[event.name].completed = True
         self._touched(event.name)
+
+    def _expect(
+        self,
+        schedule: Schedule,
+        event: SchedulePut | ScheduleResumed | ScheduleFired | ScheduleDeferred | ScheduleSkipped,
+    ) -> None:
+        schedule.expected_us = event.next_us
+        self.tzdata = event.tzdata or self.tzdata
+
+    def _on_zone_rules_changed(self, event: ZoneRulesChanged) -> None:
+        self.tzdata = event.after
+        for moved in event.moved:
+            self.schedules[moved.name].expected_us = moved.now_us or 0
 
     def _on_group_applied(self, event: ScheduleGroupApplied) -> None:
         if event.names:
@@ -254,8 +306,8 @@ class SchedulerState(FoldedState[ScheduleClosed]):
         if schedule.waiting and schedule.waiting[0].scheduled_us == event.scheduled_us:
             schedule.waiting.popleft()
         schedule.cursor_us = max(schedule.cursor_us, event.scheduled_us)
-        schedule.last_us = event.scheduled_us
-        schedule.runs += 1
+        schedule.take_firing(event)
+        self._expect(schedule, event)
         for job_id in event.replaces:
             self.firings[job_id].unwanted = True
         self._admit(OpenFiring(event.job_id, event.name, schedule.schedule_id, schedule.target))
@@ -264,11 +316,14 @@ class SchedulerState(FoldedState[ScheduleClosed]):
     def _on_deferred(self, event: ScheduleDeferred) -> None:
         schedule = self.schedules[event.name]
         schedule.cursor_us = event.scheduled_us
+        self._expect(schedule, event)
         schedule.waiting.append(Waiting(event.scheduled_us, event.rule, event.missed))
         self._touched(event.name)
 
     def _on_skipped(self, event: ScheduleSkipped) -> None:
-        self.schedules[event.name].cursor_us = event.upto_us
+        schedule = self.schedules[event.name]
+        schedule.cursor_us = event.upto_us
+        self._expect(schedule, event)
         self._touched(event.name)
 
     def _on_triggered(self, event: ScheduleTriggered) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from actors.clock.zones import to_datetime
-from actors.schedule.catch_up import jitter_us
 from actors.schedule.firing import fires
+from actors.schedule.jitter import jitter_us
 from actors.schedule.messages import ScheduleView
 from logistics.inputs import check_int
 from logistics.schedule.words import in_words
@@ -34,6 +34,14 @@ class BackfilledRun(NamedTuple):
     job_id: str
 
 
+class Lateness(NamedTuple):
+    """How late the runs of a schedule began, after their time and jitter: the last one, on average, at most."""
+
+    last: timedelta
+    mean: timedelta
+    most: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduledTask:
     """A schedule and where it stood when it was read; datetimes are aware, in its zone."""
@@ -53,6 +61,9 @@ class ScheduledTask:
     """None if it is paused or completed."""
     last_run: datetime | None
     """The time for which it last ran, not when it did; triggers do not count."""
+    last_fired: datetime | None
+    """When it last ran, as opposed to the time for which it did."""
+    lateness: Lateness
     runs: int
     running: int
     """Its jobs that have not ended, those that wait in their queue too."""
@@ -78,6 +89,12 @@ def shown(view: ScheduleView) -> ScheduledTask:
         completed=view.completed,
         next_run=_moment(view, view.next_us),
         last_run=_moment(view, view.last_us),
+        last_fired=_moment(view, view.last_fired_us),
+        lateness=Lateness(
+            last=timedelta(microseconds=view.late_us),
+            mean=timedelta(microseconds=view.late_sum_us // max(1, view.runs)),
+            most=timedelta(microseconds=view.late_most_us),
+        ),
         runs=view.runs,
         running=view.open,
         waiting=view.waiting,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.schedule.catch_up import jitter_us
+from actors.schedule.jitter import jitter_us
 from actors.schedule.messages import MAX_JITTER_US, ScheduleFired
 from tests.actors.schedule.world import DAY, HOUR, MINUTE, MINUTELY, START, World
 

@@ -17,6 +17,7 @@ from actors.schedule.messages import (
     Policies,
     PutSchedule,
     SchedulePut,
+    ScheduleResumed,
     ScheduleView,
 )
 from actors.schedule.spec import CronSpec, ScheduleSpec
@@ -55,6 +56,15 @@ def through_codec(event: Event) -> Event:
     return decoded
 
 
+def bare(event: Event) -> Event:
+    """The event without what is there for the record only."""
+    besides = {"policy": "", "next_us": 0}
+    if isinstance(event, SchedulePut | ScheduleResumed):
+        besides |= {"tzdata": ""}
+    known = {key: value for key, value in besides.items() if key in event.__struct_fields__}
+    return msgspec.structs.replace(event, **known) if known else event
+
+
 def folded(events: Iterable[Event]) -> SchedulerState:
     """The state that the log gives."""
     state = RULES.initial()
@@ -81,7 +91,10 @@ class World:
         self.now_us = now_us
         self.scheduling = True
         self.state = RULES.initial()
+        self.full: list[Event] = []
+        """All that it recorded."""
         self.log: list[Event] = []
+        """The same without what events say besides: by which policy, and what comes next."""
         self.jobs: dict[str, JobSpec] = {}
         """Every job that the queue was ever asked for."""
         self.cancelled: list[str] = []
@@ -149,7 +162,7 @@ class World:
 
     def restart(self) -> list[str]:
         """Fold the log anew and say what is owed; the ids of the jobs that the queue is asked for again."""
-        self.state = folded(self.log)
+        self.state = folded(self.full)
         assert RULES.lookups(self.state, Resume()) == ()
         decision = RULES.pending(self.state, self.context)
         assert not decision.events
@@ -180,7 +193,7 @@ class World:
     def check(self) -> None:
         """The log gives the live state; so does a snapshot; and both would wake at the same time."""
         image = self.state.dump()
-        fold = folded(self.log)
+        fold = folded(self.full)
         restored = through_image(self.state)
         assert fold.dump() == image
         assert restored.dump() == image
@@ -206,5 +219,6 @@ class World:
                 self.cancelled.append(message.job_id)
 
     def _take(self, event: Event) -> None:
-        self.log.append(through_codec(event))
+        self.full.append(through_codec(event))
+        self.log.append(bare(self.full[-1]))
         self.state.evolve(event)

@@ -93,7 +93,10 @@ def test_the_next_change_of_clocks_is_told() -> None:
     assert change.by == timedelta(hours=1)
     following = zurich.next_change(change.at)
     assert following is not None
-    assert (following.at.astimezone(UTC), following.by) == (datetime(2027, 10, 31, 1, tzinfo=UTC), -timedelta(hours=1))
+    assert (following.at.astimezone(UTC), following.by) == (
+        datetime(2027, 10, 31, 1, tzinfo=UTC),
+        -timedelta(hours=1),
+    )
     assert TimezoneManager("UTC").next_change() is None
 
 
