@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Passed(NamedTuple):
-    """Times that were none: the last `count` up to `upto_us`, why, and by which rule."""
+    """Times that were none: the last `number` up to `upto_us`, why, and by which rule."""
 
     upto_us: int
-    count: int
+    number: int
     reason: str
     policy: str
 

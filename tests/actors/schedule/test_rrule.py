@@ -12,7 +12,7 @@ from actors.clock.zones import to_datetime
 from actors.schedule.errors import ScheduleError
 from actors.schedule.firing import next_fires
 from actors.schedule.rrule import rrule_spec, rrule_text
-from actors.schedule.spec import CalendarSpec, IntervalSpec, zoned
+from actors.schedule.spec import CalendarSpec, IntervalSpec
 from tests.actors.schedule.world import at
 from tests.support.scale import scaled
 
@@ -51,10 +51,10 @@ def test_rules_run_when_dateutil_says() -> None:
         wanted = [moment for moment, _ in zip(rrulestr(text), range(12), strict=False)]
         if start not in wanted or not wanted:
             wanted = [moment for moment in wanted if moment > start]
-        spec = zoned(rrule_spec(text, None), "UTC")
+        spec = rrule_spec(text, "UTC")
         found = next_fires(spec, at(start.isoformat()) - 1, len(wanted))
         assert [to_datetime("UTC", each.at_us).replace(tzinfo=None) for each in found] == wanted, (seed, text)
-        again = zoned(rrule_spec(rrule_text(spec), None), "UTC")
+        again = rrule_spec(rrule_text(spec), None)
         assert next_fires(again, at(start.isoformat()) - 1, 12) == next_fires(
             spec, at(start.isoformat()) - 1, 12
         )
