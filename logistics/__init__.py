@@ -66,6 +66,7 @@ from logistics.schedule.scheduled import BackfilledRun, Lateness, PlannedRun, Sc
 from logistics.schedule.timezone import ClockChange, TimezoneManager
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
+from logistics.task.limits import Limits, Rate
 from logistics.task.queue import Queue
 
 logging.getLogger("logistics").addHandler(logging.NullHandler())
@@ -101,6 +102,7 @@ __all__ = [
     "JobStatus",
     "Lateness",
     "LeaseLostError",
+    "Limits",
     "LogisticsError",
     "OrchestrationEngine",
     "OrchestrationSession",
@@ -111,6 +113,7 @@ __all__ = [
     "Project",
     "ProjectManager",
     "Queue",
+    "Rate",
     "RecurringSchedule",
     "RecurringScheduler",
     "ReplayError",

@@ -13,14 +13,15 @@ from actors.queue.messages import (
     ResourceView,
 )
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
+from actors.runtime.messages import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from actors.queue.messages import AddResource, Allocate, GetResources, Release, ReleaseAll
-    from actors.queue.resources import Amounts
+    from actors.queue.messages import AddResource, Allocate, GetResources, Release, ReleaseAll, Terms
+    from actors.queue.resources import Amounts, Resources
     from actors.queue.state import QueueState
-    from actors.runtime.messages import Context, Decision
+    from actors.runtime.messages import Context
 
 
 def add(state: QueueState, message: AddResource, context: Context, decision: Decision) -> None:
@@ -31,9 +32,10 @@ def add(state: QueueState, message: AddResource, context: Context, decision: Dec
     if resources.capacity.get(name) == (message.kind, capacity):
         return
     used = resources.used(name)
+    waiting = (each.amounts for each in resources.waiting.values())
+    needed = (lane.kind.resources for lane in state.hall.lanes.values() if lane.size)
     wanted = max(
-        (amount for each in resources.waiting.values() for other, amount in each.amounts if other == name),
-        default=0.0,
+        (amount for amounts in (*waiting, *needed) for other, amount in amounts if other == name), default=0.0
     )
     if capacity < used:
         msg = f"resource {name!r}: {used} are in use, more than the new capacity of {capacity}"
@@ -63,14 +65,7 @@ def allocate(state: QueueState, message: Allocate, context: Context, decision: D
                 raise ConflictingIdError(msg)
             decision.answer(held is resources.held)
             return
-    for name, amount in message.amounts:
-        if name not in resources.capacity:
-            known = ", ".join(repr(each) for each in sorted(resources.capacity) if not each.startswith("@"))
-            msg = f"no resource {name!r}; there is {known or 'none'}"
-            raise UnknownIdError(msg)
-        if amount > resources.capacity[name][1]:
-            msg = f"{amount} of {name!r} can never be granted: its capacity is {resources.capacity[name][1]}"
-            raise InputError(msg)
+    _check_possible(resources, message.amounts)
     granted = not _somebody_before(state, message.amounts) and resources.fits(message.amounts)
     decision.answer(granted)
     event = ResourceGranted if granted else ResourceRequested
@@ -86,6 +81,24 @@ def _check_amounts(amounts: Amounts) -> None:
         raise InputError(msg)
     for name, amount in amounts:
         _check_positive(f"amount of {name!r}", amount)
+
+
+def _check_possible(resources: Resources, amounts: Amounts) -> None:
+    for name, amount in amounts:
+        if name not in resources.capacity:
+            known = ", ".join(repr(each) for each in sorted(resources.capacity) if not each.startswith("@"))
+            msg = f"no resource {name!r}; there is {known or 'none'}"
+            raise UnknownIdError(msg)
+        if amount > resources.capacity[name][1]:
+            msg = f"{amount} of {name!r} can never be granted: its capacity is {resources.capacity[name][1]}"
+            raise InputError(msg)
+
+
+def check_needs(state: QueueState, terms: Terms) -> None:
+    """Refuse a job whose resources can never be granted."""
+    if terms.resources:
+        _check_amounts(terms.resources)
+        _check_possible(state.resources, terms.resources)
 
 
 def _somebody_before(state: QueueState, amounts: Amounts) -> bool:
@@ -139,6 +152,13 @@ def _release(
     _let_in(state, gone, context, decision)
 
 
+def let_in(state: QueueState, context: Context) -> Decision:
+    """Grant to those who wait by hand what jobs have given back."""
+    decision = Decision()
+    _let_in(state, (), context, decision)
+    return decision
+
+
 def _let_in(
     state: QueueState,
     gone: Collection[str],
@@ -167,12 +187,21 @@ def _let_in(
 def get(state: QueueState, _message: GetResources, _context: Context, decision: Decision) -> None:
     """Answer who holds what."""
     resources = state.resources
+    jobs = [*state.running.values(), *(state.jobs[job_id] for job_id in state.leases)]
+    attempts = [(f"job:{job.job_id}", job.kind) for job in jobs]
+    attempts += [(f"job:{key.job_id}", kind) for key, (_, kind) in state.zombies.items()]
     views = []
     for name, (kind, capacity) in resources.capacity.items():
         holders = tuple(
             (allocation, holding.requester, amount)
             for allocation, holding in resources.held.items()
             for held, amount in holding.amounts
+            if held == name
+        )
+        holders += tuple(
+            (holder, holder, amount)
+            for holder, kind in attempts
+            for held, amount in kind.resources
             if held == name
         )
         waiting = sum(

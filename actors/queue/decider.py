@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from actors.queue import allocation, hand
+from actors.queue.hall import PLAIN
 from actors.queue.messages import (
     QUEUE_EVENTS,
     AddResource,
@@ -18,9 +19,11 @@ from actors.queue.messages import (
     CancelJob,
     CancelOwned,
     ClearQueue,
+    ConfigureQueue,
     EnqueueJobs,
     FunctionsKnown,
     GetJob,
+    GetQueueSettings,
     GetResources,
     GetStats,
     JobCancelled,
@@ -39,6 +42,7 @@ from actors.queue.messages import (
     ListQueues,
     PauseQueue,
     PeekQueue,
+    QueueConfigured,
     QueuePaused,
     QueueResumed,
     QueueStats,
@@ -133,6 +137,8 @@ class QueueRules:
         if wake_us is not None and wake_us <= context.now_us:
             yield _make_due_ready(state, context)
             yield hand.expire_leases(state, context)
+        if state.resources.waiting:
+            yield allocation.let_in(state, context)
         yield from _start_ready(state, context)
 
     def pending(self, state: QueueState, context: Context, /) -> Decision:
@@ -152,6 +158,10 @@ class QueueRules:
         for jobs in state.unresolved.values():
             for job_id in jobs:  # word that the function is known may have been lost, so each looks once more
                 decision.emit(JobReady(job_id, context.now_us, "reopened"), state.jobs[job_id].owner)
+        for key, (owner, _) in state.zombies.items():
+            if key.epoch != context.epoch:  # its worker is gone, and what it held is free
+                refused = AttemptRefused(key.job_id, key.attempt, PROCESS_ENDED, context.now_us)
+                decision.emit(refused, owner)
         allocation.free_the_dead(state, context, decision)
         decision.do(ReportUnacknowledged())
         return decision
@@ -174,7 +184,7 @@ def digest_of(spec: JobSpec) -> bytes:
     if spec.owner:
         return blake2b(spec.owner.encode(), digest_size=8).digest()
     retry = (spec.retry.max_retries, spec.retry.base_us, spec.retry.cap_us)
-    made_of = (
+    made_of: tuple[object, ...] = (
         spec.queue,
         spec.name,
         spec.function,
@@ -184,6 +194,8 @@ def digest_of(spec: JobSpec) -> bytes:
         spec.due_us,
         spec.after,
     )
+    if spec.terms is not None:
+        made_of += (spec.terms,)
     return blake2b(ENCODE(made_of), digest_size=8).digest()
 
 
@@ -194,6 +206,8 @@ def _enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision
         before = _digest_on_record(state, spec.job_id, context, seen)
         if before is None:
             missing = _missing(state, spec, context, seen)
+            if spec.terms is not None:
+                allocation.check_needs(state, spec.terms)
             decision.emit(JobEnqueued(spec, digest, context.now_us, missing), spec.owner)
             seen[spec.job_id] = digest
         elif before != digest:
@@ -265,12 +279,11 @@ def _start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
 
     Each decision takes jobs of one lane, as far as no other lane can have the next one.
     """
-    inflight = len(state.running) + sum(key.epoch == context.epoch for key in state.zombies)
-    free = context.capacity - inflight
+    free = context.capacity - len(state.running) - len(state.zombies)
     if context.capacity <= 0:
         return
     queued_us = 0
-    while free > -PREFETCH and (lane := state.first_lane(context)) is not None:
+    while free > -PREFETCH and (lane := state.hall.first(context)) is not None:
         decision = Decision()
         suspects = state.suspects
         run_us = state.run_us.get(lane.kind.function)
@@ -332,7 +345,8 @@ def _stale(state: QueueState, message: AttemptFinished, context: Context, decisi
         if _is_settled(state, key, known):
             return  # the same end again: the acknowledgement was lost, not the result
     refused = AttemptRefused(key.job_id, key.attempt, message.outcome, context.now_us)
-    decision.emit(refused, state.zombies.get(key, ""))
+    owner, _ = state.zombies.get(key, ("", None))
+    decision.emit(refused, owner)
 
 
 def _is_settled(state: QueueState, key: AttemptKey, known: Known | None) -> bool:
@@ -428,6 +442,19 @@ def _resume(state: QueueState, message: ResumeQueue, context: Context, decision:
         decision.emit(QueueResumed(message.queue, context.now_us))
 
 
+def _configure(state: QueueState, message: ConfigureQueue, context: Context, decision: Decision) -> None:
+    line = state.lines.get(message.queue)
+    if message.settings != (PLAIN if line is None else line.settings):
+        decision.emit(QueueConfigured(message.queue, message.settings, context.now_us))
+
+
+def _get_settings(
+    state: QueueState, message: GetQueueSettings, _context: Context, decision: Decision
+) -> None:
+    line = state.lines.get(message.queue)
+    decision.answer(PLAIN if line is None else line.settings)
+
+
 def _clear(state: QueueState, message: ClearQueue, context: Context, decision: Decision) -> None:
     line = state.lines.get(message.queue)
     waiting = [] if line is None else list(line.not_begun())
@@ -469,7 +496,9 @@ def _get_stats(state: QueueState, message: GetStats, _context: Context, decision
 def _peek(state: QueueState, message: PeekQueue, _context: Context, decision: Decision) -> None:
     line = state.lines.get(message.queue)
     if line is not None:
-        decision.answer(next((job.job_id for job in line.in_order()), None))
+        lane = line.first()
+        first = lane.ready[0] if lane is not None else next(line.in_order(), None)
+        decision.answer(first and first.job_id)
 
 
 def _unfinished(state: QueueState, message: Unfinished, _context: Context, decision: Decision) -> None:
@@ -508,6 +537,8 @@ _RULES: Mapping[type[Message], Callable[[QueueState, Any, Context, Decision], No
         LeaseJob: hand.lease,
         SettleLease: hand.settle,
         PauseQueue: _pause,
+        ConfigureQueue: _configure,
+        GetQueueSettings: _get_settings,
         ResumeQueue: _resume,
         ClearQueue: _clear,
         GetJob: _get_job,

@@ -24,7 +24,7 @@ def lease(state: QueueState, message: LeaseJob, context: Context, decision: Deci
     line = state.lines.get(message.queue)
     if line is None or line.paused:
         return
-    lane = line.lanes.first()
+    lane = state.hall.first_by_hand(line, context.now_us)
     if lane is None:
         return
     job = lane.ready[0]

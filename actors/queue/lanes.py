@@ -4,82 +4,27 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.messages import JobStatus, RetryPolicy
+from actors.queue.gates import Gate
+from actors.queue.heads import Heads
+from actors.queue.messages import JobStatus, QueueSettings, RetryPolicy
+from actors.queue.resources import Amounts, in_units
 from actors.runtime.effects import AttemptKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.queue.resources import Units
+
 # Looking a member up in its class is slow, and this is done for every job.
 _PENDING = JobStatus.PENDING
 WAITING = frozenset({JobStatus.SCHEDULED, JobStatus.RETRYING})
 """The statuses of jobs that wait for an instant."""
-
-T = TypeVar("T")
-
-
-class Heads(Generic[T]):
-    """Things in the order of their keys: a change costs a logarithm, a look at the first ones nothing.
-
-    A heap; what was moved or taken out stays in it until it is first or the heap is mostly made of such.
-    """
-
-    __slots__ = ("_heap", "_keys", "_puts")
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[tuple[int, ...], int, T]] = []
-        self._keys: dict[T, tuple[int, ...]] = {}
-        self._puts = 0
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def put(self, thing: T, key: tuple[int, ...]) -> None:
-        """Give a thing its place, or another one."""
-        if self._keys.get(thing) == key:
-            return
-        self._keys[thing] = key
-        self._puts += 1
-        heapq.heappush(self._heap, (key, self._puts, thing))
-        self._trim()
-
-    def remove(self, thing: T) -> None:
-        """Take a thing out, if it is there."""
-        if self._keys.pop(thing, None) is not None:
-            self._trim()
-
-    def first(self) -> T | None:
-        """Return what is first."""
-        return self._heap[0][2] if self._heap else None
-
-    def first_key(self) -> tuple[int, ...] | None:
-        """Return the key of what is first."""
-        return self._heap[0][0] if self._heap else None
-
-    def __iter__(self) -> Iterator[T]:
-        """Yield everything in order; looks no further than it is asked."""
-        heap = self._heap
-        ahead = [(*heap[0][:2], 0)] if heap else []
-        while ahead:
-            key, _, index = heapq.heappop(ahead)
-            thing = heap[index][2]
-            if self._keys.get(thing) is key:
-                yield thing
-            for child in (2 * index + 1, 2 * index + 2):
-                if child < len(heap):
-                    heapq.heappush(ahead, (*heap[child][:2], child))
-
-    def _trim(self) -> None:
-        heap, keys = self._heap, self._keys
-        while heap and keys.get(heap[0][2]) is not heap[0][0]:
-            heapq.heappop(heap)
-        if len(heap) > 2 * len(keys) + 16:
-            heap[:] = [entry for entry in heap if keys.get(entry[2]) is entry[0]]
-            heapq.heapify(heap)
+STRIDE = 1_000_000
+"""What a start costs a group of weight 1."""
 
 
 class Kind(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -89,6 +34,16 @@ class Kind(msgspec.Struct, frozen=True, eq=False, gc=False):
     function: str
     priority: int
     retry: RetryPolicy
+    key: str = ""
+    group: str = ""
+    resources: Amounts = ()
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """What makes two kinds the same."""
+        plain = (self.queue, self.function, self.priority, self.retry)
+        terms = (self.key, self.group, self.resources)
+        return (*plain, *terms) if any(terms) else plain
 
 
 class Course(msgspec.Struct, gc=False):
@@ -154,18 +109,40 @@ class Job(msgspec.Struct, gc=False, eq=False):
 class Lane:
     """The ready jobs of one kind, first in first out."""
 
-    __slots__ = ("kind", "line", "ready", "size")
+    __slots__ = ("gates", "group", "kind", "line", "needs", "parked", "ready", "size")
 
     def __init__(self, kind: Kind, line: Line) -> None:
         self.kind = kind
         self.line = line
+        self.group = line.group(kind.group)
+        self.group.size += 1
+        self.gates = line.gates_of(kind)
+        self.needs: Units = in_units(kind.resources)
+        """What an attempt holds of resources."""
+        self.parked: tuple[Gate, ...] = ()
+        """Where it stands aside because its first job cannot start."""
         self.ready: deque[Job] = deque()
         self.size = 0
-        """Live jobs of this kind, ready or not."""
+        """Live jobs of this kind, ready or not, and attempts that have outlived their jobs."""
 
     @property
-    def rank(self) -> tuple[int, ...]:
-        """The place of its first job among the lanes."""
+    def all_gates(self) -> tuple[Gate, ...]:
+        """What counts its attempts."""
+        gate = self.line.gate
+        return self.gates if gate is None else (gate, *self.gates)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The place of its first job among the lanes of its group."""
+        order = self.ready[0].order
+        ageing_us = self.line.settings.ageing_us
+        if ageing_us:
+            return (order // ageing_us - self.kind.priority, order)
+        return (-self.kind.priority, order)
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """The place of its first job among all queues: priority, then age."""
         return (-self.kind.priority, self.ready[0].order)
 
     def in_order(self) -> Iterator[Job]:
@@ -173,13 +150,31 @@ class Lane:
         return (job for job in self.ready if job.is_ready)
 
     def first_run(self) -> Iterator[Job]:
-        """Yield the first ready jobs, as far as certainly no job of another lane comes in between."""
+        """Yield the first ready jobs, as far as certainly no other job comes in between, and nothing holds them."""
+        if self.gates or self.needs or self.line.is_special:
+            yield self.ready[0]
+            return
         order = self.ready[0].order
         for job in self.ready:
             if job.order != order:
                 return
             if job.is_ready:
                 yield job
+
+
+class Group:
+    """Those in a queue among whom its workers are shared evenly, or by weight; its own lanes in their order."""
+
+    __slots__ = ("busy", "lanes", "name", "size")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lanes: Heads[Lane] = Heads()
+        """Those that have ready jobs and are not parked."""
+        self.size = 0
+        """Its lanes, also those without jobs."""
+        self.busy = 0
+        """Its lanes with ready jobs, parked or not."""
 
 
 class Line:
@@ -193,7 +188,20 @@ class Line:
         self.retried = 0
         self.leased = 0
         """Jobs taken by hand."""
-        self.lanes: Heads[Lane] = Heads()
+        self.settings = QueueSettings()
+        self.gate: Gate | None = None
+        """What holds back the queue as a whole."""
+        self.gates: dict[tuple[str, str], Gate] = {}
+        """What holds back those of one key, of one function."""
+        self.groups: dict[str, Group] = {}
+        self.turns: dict[str, int] = {}
+        """How much each group has had, divided by its weight; none: as little as any."""
+        self.turn = 0
+        """How much the group had that was served last: who comes anew begins here, and catches up on nothing."""
+        self.heads: Heads[Group] = Heads()
+        """Groups with a lane that is not parked, in the order in which they are served."""
+        self.active: dict[Lane, None] = {}
+        """Lanes with ready jobs, parked or not."""
         self.aside: dict[str, Job] = {}
         """Jobs that wait for other jobs, or for their function."""
         self.waiting: list[tuple[int, int, Job]] = []
@@ -203,39 +211,115 @@ class Line:
         """Count a job in or out of a status."""
         self.counts[status] = self.counts.get(status, 0) + by
 
-    def push(self, lane: Lane, job: Job) -> bool:
-        """Put a job at the end of its lane; whether this is now the first lane."""
-        lane.ready.append(job)
-        self.ready_count += 1
-        if len(lane.ready) > 1:
-            return False
-        self.lanes.put(lane, lane.rank)
-        return self.lanes.first() is lane
+    # -- lanes and groups -------------------------------------------------------------------------------
 
-    def leave(self, lane: Lane, job: Job) -> bool:
-        """Note that a job is ready no more; whether another lane may be first now.
+    @property
+    def is_special(self) -> bool:
+        """Whether each start may change who comes next."""
+        return self.gate is not None or self.turn > 0 or bool(self.turns) or len(self.groups) > 1
 
-        It leaves its lane as soon as it is first there.
-        """
-        self.ready_count -= 1
-        ready = lane.ready
-        if ready[0] is not job:
-            return False
-        ready.popleft()
-        while ready:
-            if ready[0].is_ready:
-                if ready[0].order == job.order:
-                    return False
-                self.lanes.put(lane, lane.rank)
-                return True
-            ready.popleft()
-        self.lanes.remove(lane)
-        return True
+    def group(self, name: str) -> Group:
+        """Return a group, new if there was none of this name."""
+        group = self.groups.get(name)
+        if group is None:
+            group = self.groups[name] = Group(name)
+        return group
+
+    def gates_of(self, kind: Kind) -> tuple[Gate, ...]:
+        """Return what holds back the jobs of a kind beside the queue's own limits."""
+        settings = self.settings
+        gates = []
+        if kind.key and (settings.key_concurrency or settings.key_rate):
+            gates.append(self.gate_of("key", kind.key))
+        if settings.function_concurrency and kind.function in dict(settings.function_concurrency):
+            gates.append(self.gate_of("function", kind.function))
+        return tuple(gates)
+
+    def gate_of(self, sort: str, name: str) -> Gate:
+        """Return the gate of one key, or of one function, new if there was none."""
+        gate = self.gates.get((sort, name))
+        if gate is None:
+            settings = self.settings
+            gate = (
+                Gate(settings.key_concurrency, settings.key_rate)
+                if sort == "key"
+                else Gate(dict(settings.function_concurrency)[name], None)
+            )
+            self.gates[sort, name] = gate
+        return gate
+
+    def configure(self, settings: QueueSettings) -> None:
+        """Have other settings, and new gates; those of lanes are up to the hall."""
+        self.settings = settings
+        self.gates.clear()
+        limits = settings.concurrency or settings.rate is not None
+        self.gate = Gate(settings.concurrency, settings.rate) if limits else None
+
+    def memory(self, since_us: int) -> tuple[Any, list[Any]]:
+        """Give what the queue's rate remembers, and those of keys."""
+        images = [(*name, gate.dump(since_us)) for name, gate in self.gates.items()]
+        return self.gate and self.gate.dump(since_us), sorted(each for each in images if each[2] is not None)
+
+    def remember(self, memory: Any, memories: list[Any]) -> None:
+        """Take back what `memory` gave."""
+        if self.gate is not None and memory is not None:
+            self.gate.restore(memory)
+        for sort, name, image in memories:
+            self.gate_of(sort, name).restore(image)
+
+    def first(self) -> Lane | None:
+        """Return the lane that is next, unless its own limits hold it back."""
+        group = self.heads.first()
+        return None if group is None else group.lanes.first()
+
+    def put(self, lane: Lane) -> None:
+        """Give a lane with ready jobs its place."""
+        lane.group.lanes.put(lane, lane.rank)
+        self.place(lane.group)
+
+    def take_out(self, lane: Lane) -> None:
+        """Take a lane from its place."""
+        lane.group.lanes.remove(lane)
+        self.place(lane.group)
+
+    def place(self, group: Group) -> None:
+        """Give a group its place, which is that of its first lane."""
+        lane = group.lanes.first()
+        if lane is None:
+            self.heads.remove(group)
+        else:
+            self.heads.put(group, self.rank_of(lane))
+
+    def rank_of(self, lane: Lane) -> tuple[int, ...]:
+        """Return the place of a lane in this queue: by priority, then by what its group has had, then by age."""
+        level, order = lane.rank
+        return (level, self.turns.get(lane.group.name, 0), order)
+
+    def serve(self, group: Group) -> None:
+        """Note that a job of a group has started: its next one comes when the others have had as much."""
+        if not group.name and not self.turn and not self.turns:
+            return
+        weight = dict(self.settings.weights).get(group.name, 1)
+        self.turn = max(self.turns.get(group.name, 0), self.turn)
+        self.turns[group.name] = self.turn + STRIDE // weight
+        self.place(group)
+
+    def begin(self, group: Group) -> None:
+        """Note that a group without ready jobs has one."""
+        if self.turns.get(group.name, 0) < self.turn:
+            self.turns[group.name] = self.turn
+
+    def dump_turns(self) -> Any:
+        """Give what groups have had, as far as it makes a difference."""
+        busy = {group.name for group in self.groups.values() if group.busy}
+        return sorted((name, turn) for name, turn in self.turns.items() if turn > self.turn or name in busy)
 
     def in_order(self) -> Iterator[Job]:
-        """Yield the ready jobs in the order in which they would start if nothing held them back."""
-        lanes = (lane.in_order() for lane in self.lanes)
+        """Yield the ready jobs by priority and age."""
+        lanes = (lane.in_order() for lane in self.active)
         return heapq.merge(*lanes, key=lambda job: (-job.kind.priority, job.order))
+
+    # -- jobs that wait for an instant --------------------------------------------------------------------
 
     def wait(self, job: Job) -> None:
         """Keep a job until its time comes."""

@@ -58,6 +58,47 @@ class RetryPolicy(Data, frozen=True):
     """Bound of any delay."""
 
 
+class Terms(Data, frozen=True):
+    """What holds a job back beside its place in the line. Most jobs have none."""
+
+    key: str = ""
+    """Jobs of one key share the queue's limits per key; empty: no such limit applies."""
+    group: str = ""
+    """Groups of a queue are served in turn."""
+    resources: tuple[tuple[str, float], ...] = ()
+    """Held from the start of an attempt to its end; granted all together or not at all."""
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+
+
+class Rate(Data, frozen=True):
+    """At most `count` starts in any span of `per_us`; with `burst`, a token bucket."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    per_us: Annotated[int, msgspec.Meta(ge=1, le=2**45)]
+    burst: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Starts at once after a pause; `count` per `per_us` in the long run, evenly. 0: a sliding window."""
+
+
+class QueueSettings(Data, frozen=True):
+    """What a queue lets through. Zero, None, empty: no such rule."""
+
+    concurrency: Count = 0
+    """Jobs that run at one time."""
+    key_concurrency: Count = 0
+    """Jobs of one key that run at one time."""
+    function_concurrency: tuple[tuple[str, Count], ...] = ()
+    """Jobs of a function that run at one time."""
+    rate: Rate | None = None
+    key_rate: Rate | None = None
+    """For the jobs of one key."""
+    weights: tuple[tuple[str, Annotated[int, msgspec.Meta(ge=1, le=1_000)]], ...] = ()
+    """Shares of groups; a group that is not named has 1."""
+    ageing_us: Span = 0
+    """Waiting this long is worth one step of priority."""
+
+
 class Input(Data, frozen=True):
     """Where a parameter of a step's function comes from."""
 
@@ -107,6 +148,7 @@ class JobSpec(Data, frozen=True):
     """Jobs that must have completed before this one starts."""
     work: StepWork | None = None
     """What is out of the ordinary about a step; None for nothing."""
+    terms: Terms | None = None
 
 
 class JobView(Data, frozen=True):
@@ -193,6 +235,19 @@ class ResumeQueue(Message, frozen=True, tag="queue.resume"):
 
 class ClearQueue(Message, frozen=True, tag="queue.clear"):
     """Cancel every job of a queue that has not begun; answered with their number."""
+
+    queue: str
+
+
+class ConfigureQueue(Message, frozen=True, tag="queue.configure"):
+    """Give a queue other settings; they hold at once, for jobs that wait already too."""
+
+    queue: str
+    settings: QueueSettings
+
+
+class GetQueueSettings(Message, frozen=True, tag="queue.get_settings"):
+    """Answered with the `QueueSettings` of a queue."""
 
     queue: str
 
@@ -473,6 +528,19 @@ class QueueResumed(Event, frozen=True, tag="queue.resumed"):
         return f"queue:{self.queue}"
 
 
+class QueueConfigured(Event, frozen=True, tag="queue.configured"):
+    """The queue has other settings."""
+
+    queue: str
+    settings: QueueSettings
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The queue."""
+        return f"queue:{self.queue}"
+
+
 class ResourceAdded(Event, frozen=True, tag="resource.added"):
     """A resource was defined or its capacity changed."""
 
@@ -543,6 +611,7 @@ QUEUE_EVENTS: tuple[type[Event], ...] = (
     JobRetried,
     QueuePaused,
     QueueResumed,
+    QueueConfigured,
     ResourceAdded,
     ResourceRequested,
     ResourceGranted,

@@ -12,8 +12,19 @@ if TYPE_CHECKING:
     from actors.queue.messages import ResourceAdded, ResourceGranted, ResourceReleased, ResourceRequested
 
 Amounts = tuple[tuple[str, float], ...]
-TOLERANCE = 1e-9
-"""Amounts are floats: ten tenths of a GPU are one GPU."""
+Units = tuple[tuple[str, int], ...]
+UNITS = 10**9
+"""What is held is counted in billionths: ten tenths of a GPU are one GPU."""
+
+
+def units(amount: float) -> int:
+    """Return an amount in billionths."""
+    return round(amount * UNITS)
+
+
+def in_units(amounts: Amounts) -> Units:
+    """Return amounts in billionths."""
+    return tuple((name, units(amount)) for name, amount in amounts)
 
 
 class Holding(msgspec.Struct, frozen=True, array_like=True):
@@ -33,11 +44,11 @@ class Resources:
         self.held: dict[str, Holding] = {}
         self.waiting: dict[str, Holding] = {}
         """In the order of their requests."""
+        self._in_use: dict[str, int] = {}
 
     def used(self, name: str) -> float:
-        """Return how much of a resource is held."""
-        amounts = (holding.amounts for holding in self.held.values())
-        return sum((amount for each in amounts for held, amount in each if held == name), 0.0)
+        """Return how much of a resource is held, by allocations and by attempts of jobs."""
+        return self._in_use.get(name, 0) / UNITS
 
     def fits(
         self,
@@ -51,15 +62,41 @@ class Resources:
 
         With `freed` allocations gone, `taken` granted, and another `capacity` where it names one.
         """
-        gone = frozenset(freed)
-        free = {name: self.capacity[name][1] for name, _ in amounts}
-        free |= {name: value for name, value in (capacity or {}).items() if name in free}
-        held = [holding.amounts for allocation, holding in self.held.items() if allocation not in gone]
-        for others in (*held, *taken):
-            for name, amount in others:
-                if name in free:
-                    free[name] -= amount
-        return all(amount <= free[name] + TOLERANCE for name, amount in amounts)
+        free = {name: units((capacity or {}).get(name, self.capacity[name][1])) for name, _ in amounts}
+        for name in free:
+            free[name] -= self._in_use.get(name, 0)
+        gone = (self.held[allocation].amounts for allocation in freed if allocation in self.held)
+        for sign, others in ((1, gone), (-1, taken)):
+            for each in others:
+                for name, amount in each:
+                    if name in free:
+                        free[name] += sign * units(amount)
+        return all(units(amount) <= free[name] for name, amount in amounts)
+
+    def are_free(self, needs: Units) -> bool:
+        """Whether a job could start that needs so much; those who wait by hand go first."""
+        wanted = {name for waiting in self.waiting.values() for name, _ in waiting.amounts}
+        return all(
+            name in self.capacity
+            and name not in wanted
+            and amount <= units(self.capacity[name][1]) - self._in_use.get(name, 0)
+            for name, amount in needs
+        )
+
+    def take(self, needs: Units) -> None:
+        """Hold so much more."""
+        for name, amount in needs:
+            self._in_use[name] = self._in_use.get(name, 0) + amount
+
+    def give(self, needs: Units) -> None:
+        """Hold so much less."""
+        for name, amount in needs:
+            self._in_use[name] -= amount
+
+    def names_of(self, allocation_id: str) -> tuple[str, ...]:
+        """Return what an allocation holds or waits for."""
+        holding = self.held.get(allocation_id) or self.waiting.get(allocation_id)
+        return () if holding is None else tuple(name for name, _ in holding.amounts)
 
     def added(self, event: ResourceAdded) -> None:
         """Define a resource."""
@@ -73,10 +110,13 @@ class Resources:
         """Hold."""
         self.waiting.pop(event.allocation_id, None)
         self.held[event.allocation_id] = Holding(event.requester, event.amounts, event.epoch)
+        self.take(in_units(event.amounts))
 
     def released(self, event: ResourceReleased) -> None:
         """Hold no more, wait no more."""
-        self.held.pop(event.allocation_id, None)
+        held = self.held.pop(event.allocation_id, None)
+        if held is not None:
+            self.give(in_units(held.amounts))
         self.waiting.pop(event.allocation_id, None)
 
     def dump(self) -> Any:
@@ -94,3 +134,5 @@ class Resources:
             target.clear()
             for name, requester, amounts, epoch in rows:
                 target[name] = Holding(requester, tuple((held, amount) for held, amount in amounts), epoch)
+        for holding in self.held.values():
+            self.take(in_units(holding.amounts))

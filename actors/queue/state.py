@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.lanes import UNTOUCHED, WAITING, Course, Heads, Job, Kind, Lane, Line
+from actors.queue.hall import Hall
+from actors.queue.heads import Heads
+from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job, Kind, Line
 from actors.queue.messages import (
-    FIRINGS,
-    STEPS,
     AttemptInterrupted,
     AttemptRefused,
     JobCancelled,
@@ -24,6 +24,7 @@ from actors.queue.messages import (
     JobStatus,
     JobUnblocked,
     JobUnresolved,
+    QueueConfigured,
     QueuePaused,
     QueueResumed,
     ResourceAdded,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from actors.queue.messages import JobSpec
-    from actors.runtime.messages import Context
 
 
 PROCESS_ENDED = "process ended"
@@ -54,10 +54,6 @@ _RUNNING = JobStatus.RUNNING
 _SCHEDULED = JobStatus.SCHEDULED
 _RETRYING = JobStatus.RETRYING
 _UNRESOLVED = JobStatus.UNRESOLVED
-
-
-FEW_KINDS = 256
-"""Kinds that are kept without looking whether they are still needed."""
 
 
 class Retired(msgspec.Struct, frozen=True, gc=False):
@@ -79,16 +75,15 @@ class QueueState(FoldedState[Retired]):
         self.jobs: dict[str, Job] = {}
         self.recent: dict[str, bytes] = {}
         """Fingerprints of jobs whose first event may not be durable: the others are looked up. Not in `dump`."""
-        self.lines: dict[str, Line] = {}
-        self.lanes: dict[Kind, Lane] = {}
-        self.startable: Heads[Line] = Heads()
-        """Queues that are not paused and have ready jobs, by the first of these."""
+        self.resources = Resources()
+        self.hall = Hall(self.resources)
+        self.lines = self.hall.lines
         self.due_lines: Heads[Line] = Heads()
         """Queues with jobs that wait for an instant, by the first of these."""
         self.running: dict[str, Job] = {}
         """Given to the executor and not ended."""
-        self.zombies: dict[AttemptKey, str] = {}
-        """Attempts that still hold a worker though their job has been cancelled; with the job's owner."""
+        self.zombies: dict[AttemptKey, tuple[str, Kind]] = {}
+        """Attempts that still hold a worker though their job has been cancelled; with its owner and kind."""
         self.leases: dict[str, int] = {}
         """Jobs taken by hand, and until when (µs UTC)."""
         self.lease_ends: Heads[str] = Heads()
@@ -100,12 +95,7 @@ class QueueState(FoldedState[Retired]):
         """Jobs that wait for another job."""
         self.run_us: dict[str, int] = {}
         """How long each function takes, the newest of its runs an eighth of it."""
-        self.resources = Resources()
         self._order = 0
-        self._last_kind: Kind | None = None
-        """Whose lane the newest place was given in."""
-        self._kinds: dict[tuple[Any, ...], Kind] = {}
-        self._sweep_at = FEW_KINDS
         self.handlers = {
             JobEnqueued: self._enqueued,
             JobReady: self._on_ready,
@@ -122,10 +112,11 @@ class QueueState(FoldedState[Retired]):
             JobRetried: self._on_retried,
             QueuePaused: self._on_paused,
             QueueResumed: self._on_resumed,
-            ResourceAdded: self.resources.added,
+            QueueConfigured: self._on_configured,
+            ResourceAdded: self._on_added,
             ResourceRequested: self.resources.requested,
-            ResourceGranted: self.resources.granted,
-            ResourceReleased: self.resources.released,
+            ResourceGranted: self._on_granted,
+            ResourceReleased: self._on_released,
         }
 
     # -- what the runtime asks of every state -----------------------------------------------------------
@@ -144,7 +135,11 @@ class QueueState(FoldedState[Retired]):
             )
             for job in self.jobs.values()
         ]
-        last = self._last_kind and kinds.setdefault(self._last_kind, len(kinds))
+        zombies = [
+            (tuple(key), owner, kinds.setdefault(kind, len(kinds)))
+            for key, (owner, kind) in self.zombies.items()
+        ]
+        last = self.hall.last_kind and kinds.setdefault(self.hall.last_kind, len(kinds))
         return {
             "kinds": [msgspec.to_builtins(kind) for kind in kinds],
             "last": last,
@@ -154,7 +149,8 @@ class QueueState(FoldedState[Retired]):
                 for line in self.lines.values()
             ],
             "running": list(self.running),
-            "zombies": [(tuple(key), owner) for key, owner in self.zombies.items()],
+            "hall": (self.hall.newest_us, self.hall.dump()),
+            "zombies": zombies,
             "leases": list(self.leases.items()),
             "unresolved": [(function, list(jobs)) for function, jobs in self.unresolved.items()],
             "dependents": [(job_id, list(waiting)) for job_id, waiting in self.dependents.items()],
@@ -168,35 +164,50 @@ class QueueState(FoldedState[Retired]):
         """Return the state whose `dump` was `image`."""
         state = cls()
         for name, paused, retried, counts in image["lines"]:
-            line = state.line(name)
+            line = state.hall.line(name)
             line.retried = retried
             line.paused = paused
             line.counts = {JobStatus(status): count for status, count in counts}
-        kinds = [state.kind(msgspec.convert(kind, Kind)) for kind in image["kinds"]]
+        kinds = [state.hall.kind(msgspec.convert(kind, Kind).values) for kind in image["kinds"]]
         orders: dict[int, int] = {}
         for job_id, kind, owner, status, order, course in image["jobs"]:
             own = UNTOUCHED if course is None else Course(*course)
             place = orders.setdefault(order, order)  # one object for all who share it
             job = Job(job_id, kinds[kind], owner, own, JobStatus(status), place)
             state.jobs[job_id] = job
-            state.lanes[job.kind].size += 1
+            state.hall.lanes[job.kind].size += 1
         state.leases = dict(image["leases"])
-        state._restore_places()
-        state._last_kind = None if image["last"] is None else kinds[image["last"]]
         state.running = {job_id: state.jobs[job_id] for job_id in image["running"]}
         state.suspects = sum(job.course.suspect for job in state.running.values())
-        state.zombies = {AttemptKey(*key): owner for key, owner in image["zombies"]}
+        state.zombies = {AttemptKey(*key): (owner, kinds[kind]) for key, owner, kind in image["zombies"]}
+        state.hall.last_kind = None if image["last"] is None else kinds[image["last"]]
+        state.resources.restore(image["resources"])
+        state._restore_hall(*image["hall"])
+        state._restore_places()
+        state.hall.restore_turns(image["hall"][1])
         state.unresolved = {function: dict.fromkeys(jobs) for function, jobs in image["unresolved"]}
         state.dependents = {job_id: list(waiting) for job_id, waiting in image["dependents"]}
         state.run_us = dict(image["run_us"])
-        state.resources.restore(image["resources"])
         state._order = image["order"]
         return state
+
+    def _restore_hall(self, newest_us: int, image: Any) -> None:
+        for _, kind in self.zombies.values():
+            self.hall.lanes[kind].size += 1
+        for kind in self._holders():
+            self.resources.take(self.hall.lanes[kind].needs)
+        self.hall.newest_us = newest_us
+        self.hall.restore(image, self._holders())
+
+    def _holders(self) -> list[Kind]:
+        """Return the kinds of all attempts that have begun and not ended."""
+        jobs = (*self.running.values(), *(self.jobs[job_id] for job_id in self.leases))
+        return [*(job.kind for job in jobs), *(kind for _, kind in self.zombies.values())]
 
     def _restore_places(self) -> None:
         for job in sorted(self.jobs.values(), key=lambda job: job.order):
             if job.is_ready:
-                self._push(job)
+                self.hall.push(job)
             elif job.status in WAITING:
                 self._wait(job)
             elif job.status is not _RUNNING:
@@ -217,43 +228,6 @@ class QueueState(FoldedState[Retired]):
 
     # -- questions --------------------------------------------------------------------------------------
 
-    def line(self, name: str) -> Line:
-        """Return a queue's line, new if it had none."""
-        line = self.lines.get(name)
-        if line is None:
-            line = self.lines[name] = Line(name)
-        return line
-
-    def kind(self, like: Kind) -> Kind:
-        """Return the one kind of these values, with a lane, new if there is none."""
-        values = (like.queue, like.function, like.priority, like.retry)
-        kind = self._kinds.get(values)
-        if kind is None:
-            if len(self._kinds) >= self._sweep_at:
-                self._sweep()
-            kind = self._kinds[values] = like
-            self.lanes[kind] = Lane(kind, self.line(kind.queue))
-        return kind
-
-    def _sweep(self) -> None:
-        """Forget kinds of which there is no job any more; the last one is kept for the jobs that follow."""
-        for values, kind in list(self._kinds.items()):
-            if not self.lanes[kind].size and kind is not self._last_kind:
-                del self._kinds[values], self.lanes[kind]
-        self._sweep_at = max(FEW_KINDS, 2 * len(self._kinds))
-
-    def first_lane(self, context: Context) -> Lane | None:
-        """Return the lane whose first job is the next to start, or None."""
-        if context.served is None:
-            for line in self.startable:
-                if context.scheduling or line.name != FIRINGS:
-                    return line.lanes.first()
-            return None
-        names = (*context.served, STEPS, FIRINGS) if context.scheduling else (*context.served, STEPS)
-        lines = (self.lines.get(name) for name in names)
-        lanes = (line.lanes.first() for line in lines if line is not None and not line.paused)
-        return min((lane for lane in lanes if lane is not None), key=lambda lane: lane.rank, default=None)
-
     def due(self, now_us: int) -> Iterator[Job]:
         """Yield the jobs whose time has come."""
         for line in self.due_lines:
@@ -270,8 +244,8 @@ class QueueState(FoldedState[Retired]):
             yield self.jobs[job_id]
 
     def next_wake_us(self) -> int | None:
-        """Return when the next job is due or the next lease ends."""
-        firsts = (self.due_lines.first_key(), self.lease_ends.first_key())
+        """Return when the next job is due, the next lease ends, or a rate lets somebody through."""
+        firsts = (self.due_lines.first_key(), self.lease_ends.first_key(), self.hall.first_opening())
         return min((first[0] for first in firsts if first is not None), default=None)
 
     # -- jobs -------------------------------------------------------------------------------------------
@@ -292,18 +266,22 @@ class QueueState(FoldedState[Retired]):
             self._stand_in_line(job, event.at_us, is_new=True)
 
     def _admit(self, spec: JobSpec) -> Job:
-        kind = self.kind(Kind(spec.queue, spec.function, spec.priority, spec.retry))
+        values: tuple[Any, ...] = (spec.queue, spec.function, spec.priority, spec.retry)
+        terms = spec.terms
+        if terms is not None and (terms.key or terms.group or terms.resources):
+            values += (terms.key, terms.group, terms.resources)
+        kind = self.hall.kind(values)
         job = self.jobs[spec.job_id] = Job(spec.job_id, kind, spec.owner, UNTOUCHED)
-        lane = self.lanes[kind]
+        lane = self.hall.lanes[kind]
         lane.size += 1
         lane.line.count(_PENDING)
         return job
 
     def _place(self, kind: Kind, at_us: int, *, is_new: bool) -> int:
         """Return a place behind all others: a new number, unless the last one will do."""
-        if not is_new or kind is not self._last_kind or at_us >= self._order + SHARED_US:
+        if not is_new or kind is not self.hall.last_kind or at_us >= self._order + SHARED_US:
             self._order = max(self._order + 1, at_us)
-            self._last_kind = kind
+            self.hall.last_kind = kind
         return self._order
 
     def _stand_in_line(self, job: Job, at_us: int, *, is_new: bool = False) -> None:
@@ -313,19 +291,7 @@ class QueueState(FoldedState[Retired]):
         if job.course.missing:
             self.lines[job.queue].aside[job.job_id] = job
         else:
-            self._push(job)
-
-    def _push(self, job: Job) -> None:
-        lane = self.lanes[job.kind]
-        if lane.line.push(lane, job):
-            self._place_line(lane.line)
-
-    def _place_line(self, line: Line) -> None:
-        first = line.lanes.first_key()
-        if first is None or line.paused:
-            self.startable.remove(line)
-        else:
-            self.startable.put(line, first)
+            self.hall.push(job)
 
     def _park(self, job: Job, status: JobStatus, at_us: int) -> None:
         job.order = self._place(job.kind, at_us, is_new=False)
@@ -357,15 +323,15 @@ class QueueState(FoldedState[Retired]):
         was = job.status
         was_ready = was is _PENDING and not job.course.missing
         self._become(job, status)
-        lane = self.lanes[job.kind]
-        line = lane.line
         if was_ready:
-            if line.leave(lane, job):
-                self._place_line(line)
-        elif was in WAITING:
+            self.hall.leave(job)
+            return
+        line = self.lines[job.kind.queue]
+        if was in WAITING:
             line.trim_waiting()
             self._place_waiting(line)
         elif was is _RUNNING:
+            self.hall.give(job.kind)
             if self.leases.pop(job.job_id, None) is None:
                 del self.running[job.job_id]
                 self.suspects -= job.course.suspect
@@ -383,7 +349,7 @@ class QueueState(FoldedState[Retired]):
     def _end(self, job: Job, status: JobStatus, at_us: int, error: str = "", note: bytes = b"") -> None:
         self._leave(job, status)
         del self.jobs[job.job_id]
-        self.lanes[job.kind].size -= 1
+        self.hall.lanes[job.kind].size -= 1
         self.dependents.pop(job.job_id, None)
         course = job.course
         self.retire(job.job_id, Retired(status, course.attempt, course.charged, error, at_us, note))
@@ -407,8 +373,7 @@ class QueueState(FoldedState[Retired]):
         course.attempt = event.attempt
         course.epoch = event.epoch
         course.counted = not event.behind
-        if self.zombies:  # those of a process that has ended hold no worker of this one
-            self.zombies = {key: owner for key, owner in self.zombies.items() if key.epoch >= event.epoch}
+        self.hall.take(job.kind, event.at_us)
         self.running[job.job_id] = job
         self.suspects += course.suspect
 
@@ -417,6 +382,7 @@ class QueueState(FoldedState[Retired]):
         self._leave(job, _RUNNING)
         job.own.attempt = event.attempt
         job.own.epoch = event.epoch
+        self.hall.take(job.kind, event.at_us)
         self.leases[job.job_id] = event.until_us
         self.lease_ends.put(job.job_id, (event.until_us,))
         self.lines[job.queue].leased += 1
@@ -456,12 +422,14 @@ class QueueState(FoldedState[Retired]):
 
     def _on_refused(self, event: AttemptRefused) -> None:
         for key in [key for key in self.zombies if key[:2] == (event.job_id, event.attempt)]:
-            del self.zombies[key]
+            _, kind = self.zombies.pop(key)
+            self.hall.let_go(kind)
 
     def _on_cancelled(self, event: JobCancelled) -> None:
         job = self.jobs[event.job_id]
         if job.job_id in self.running:
-            self.zombies[job.key] = job.owner
+            self.zombies[job.key] = (job.owner, job.kind)
+            self.hall.hold(job.kind)
         self._end(job, JobStatus.CANCELLED, event.at_us, event.reason)
 
     def _on_unresolved(self, event: JobUnresolved) -> None:
@@ -472,7 +440,7 @@ class QueueState(FoldedState[Retired]):
 
     def _on_retried(self, event: JobRetried) -> None:
         spec = event.spec
-        self.line(spec.queue).count(JobStatus(event.was), -1)
+        self.hall.line(spec.queue).count(JobStatus(event.was), -1)
         self.retired.pop(spec.job_id, None)
         job = self._admit(spec)
         job.own.attempt = event.attempts
@@ -481,11 +449,25 @@ class QueueState(FoldedState[Retired]):
     # -- queues -----------------------------------------------------------------------------------------
 
     def _on_paused(self, event: QueuePaused) -> None:
-        line = self.line(event.queue)
-        line.paused = True
-        self._place_line(line)
+        self.hall.pause(self.hall.line(event.queue), paused=True)
 
     def _on_resumed(self, event: QueueResumed) -> None:
-        line = self.line(event.queue)
-        line.paused = False
-        self._place_line(line)
+        self.hall.pause(self.hall.line(event.queue), paused=False)
+
+    def _on_configured(self, event: QueueConfigured) -> None:
+        self.hall.configure(self.hall.line(event.queue), event.settings, self._holders())
+
+    # -- resources --------------------------------------------------------------------------------------
+
+    def _on_added(self, event: ResourceAdded) -> None:
+        self.resources.added(event)
+        self.hall.stir_resources((event.name,))
+
+    def _on_granted(self, event: ResourceGranted) -> None:
+        self.resources.granted(event)
+        self.hall.stir_resources(name for name, _ in event.amounts)
+
+    def _on_released(self, event: ResourceReleased) -> None:
+        names = self.resources.names_of(event.allocation_id)
+        self.resources.released(event)
+        self.hall.stir_resources(names)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import JobStatus, RetryPolicy
+from actors.queue.messages import JobStatus, RetryPolicy, Terms
 from actors.runtime.errors import InputError
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us
+from logistics.task import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from actors.runtime.effects import AttemptKey
     from logistics.inputs import Duration
 
+NO_TERMS = Terms()
 MAX_RETRIES = 1_000_000
 DEFAULT_RETRY_DELAY = 1.0
 RETRY_CAP_US = 300_000_000
@@ -59,6 +61,9 @@ class Job:
         priority: int = 0,
         max_retries: int = 3,
         retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        concurrency_key: str | None = None,
+        group: str | None = None,
+        resources: Mapping[str, float] | None = None,
         job_id: str | None = None,
     ) -> None:
         """Define a job; nothing is recorded before it is enqueued.
@@ -71,6 +76,9 @@ class Job:
             priority: higher ones start first.
             max_retries: tries after the first one; 0 for none.
             retry_delay: base of the delay in seconds, doubled each time up to 5 minutes, with full jitter; 0: at once.
+            concurrency_key: whose job it is: a queue may limit how many of one key run (`Queue.configure`).
+            group: groups of a queue are served in turn.
+            resources: amounts of resources (`ResourceManager`) that it waits for and holds while it runs, all or none.
             job_id: an id of your own, so that enqueueing it twice makes one job.
 
         `InputError` names what is wrong.
@@ -88,6 +96,11 @@ class Job:
         self.retry_delay = retry_delay
         base_us = duration_us("retry_delay", retry_delay)
         self._retry = RetryPolicy(max_retries, base_us, max(base_us, RETRY_CAP_US))
+        self.concurrency_key = (
+            None if concurrency_key is None else check_name("concurrency_key", concurrency_key)
+        )
+        self.group = None if group is None else check_name("group", group)
+        self._resources = limits.resources(resources)
         self.job_id = None if job_id is None else check_id("job_id", job_id)
         self.queue: str | None = None
         self.status: JobStatus | None = None
@@ -104,6 +117,17 @@ class Job:
     def retry_policy(self) -> RetryPolicy:
         """How often and when it is tried again, as the queue takes it."""
         return self._retry
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What it holds while it runs."""
+        return dict(self._resources)
+
+    @property
+    def terms(self) -> Terms | None:
+        """What holds it back beside its place in the line, as the queue takes it; None for nothing."""
+        terms = Terms(self.concurrency_key or "", self.group or "", self._resources)
+        return None if terms == NO_TERMS else terms
 
     @property
     def lease(self) -> AttemptKey | None:

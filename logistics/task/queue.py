@@ -10,8 +10,10 @@ from actors.queue.messages import (
     FINAL,
     CancelJob,
     ClearQueue,
+    ConfigureQueue,
     EnqueueJobs,
     GetJob,
+    GetQueueSettings,
     GetStats,
     JobCancelled,
     JobCompleted,
@@ -21,6 +23,7 @@ from actors.queue.messages import (
     LeaseJob,
     PauseQueue,
     PeekQueue,
+    QueueSettings,
     ResumeQueue,
     RetryJob,
     SettleLease,
@@ -40,15 +43,18 @@ from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us, i
 from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import MEMORY
+from logistics.task import limits
 from logistics.task.job import Job, check_job
 from logistics.task.record import read_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
     from actors.queue.messages import JobView, QueueStats
     from actors.runtime.messages import Event
     from logistics.inputs import Duration
+    from logistics.task.limits import Limits, Rate
 
 BACKENDS = ("lmdb", "memory")
 
@@ -259,6 +265,44 @@ class Queue:
         """Start jobs again."""
         self._engine.ask("queue", ResumeQueue(queue=self.name))
 
+    def configure(
+        self,
+        *,
+        concurrency: int | None = None,
+        per_key: int | None = None,
+        per_function: Mapping[Callable[..., Any], int] | None = None,
+        rate: Rate | None = None,
+        rate_per_key: Rate | None = None,
+        weights: Mapping[str, int] | None = None,
+        ageing: Duration | None = None,
+    ) -> None:
+        """Say what this queue lets through, from now on and over restarts; what is not named has no limit.
+
+        Args:
+            concurrency: jobs of this queue that run at one time.
+            per_key: jobs of one `concurrency_key` that run at one time.
+            per_function: jobs of a function that run at one time, by function.
+            rate: how many start in a span of time.
+            rate_per_key: the same for the jobs of each `concurrency_key`.
+            weights: shares of groups, 1 for those that are not named.
+            ageing: seconds of waiting that are worth one step of priority, so that nobody waits for ever.
+
+        """
+        settings = QueueSettings(
+            limits.limit("concurrency", concurrency),
+            limits.limit("per_key", per_key),
+            limits.limits_of_functions(per_function, self._engine.register),
+            limits.rate("rate", rate),
+            limits.rate("rate_per_key", rate_per_key),
+            limits.weights(weights),
+            limits.ageing(ageing),
+        )
+        self._engine.ask("queue", ConfigureQueue(queue=self.name, settings=settings))
+
+    def limits(self) -> Limits:
+        """Return what `configure` has set."""
+        return limits.limits_of(self._engine.query("queue", GetQueueSettings(queue=self.name)))
+
     def get_stats(self) -> dict[str, int]:
         """Return counts; they cost the same with ten jobs as with ten million.
 
@@ -306,6 +350,7 @@ def job_spec(
         "",
         (),
         after,
+        terms=job.terms,
     )
 
 

@@ -22,7 +22,7 @@ from actors.queue.messages import (
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import decode_call, decode_value
 from logistics.inputs import as_datetime
-from logistics.task.job import Job
+from logistics.task.job import NO_TERMS, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,6 +55,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
     spec = first.spec
     function = _Stored(spec.function, functions)
     args, kwargs = decode_call(spec.payload)
+    terms = spec.terms or NO_TERMS
     job = Job(
         "job",
         function,
@@ -63,6 +64,9 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
         priority=spec.priority,
         max_retries=spec.retry.max_retries,
         retry_delay=spec.retry.base_us / 1e6,
+        concurrency_key=terms.key or None,
+        group=terms.group or None,
+        resources=dict(terms.resources),
     )
     job.name = spec.name  # a step's is made of two names, and may be longer than one may be
     job.func = function.resolved()

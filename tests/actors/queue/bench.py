@@ -194,8 +194,8 @@ class Bench:
         restored = through_image(self.state)
         for other in (fold, restored):
             assert other.dump() == image
-            assert RULES.next_wake_us(other, self.context()) == RULES.next_wake_us(self.state, self.context())
             assert [what_follows(other, self.context())] == [what_follows(self.state, self.context())]
+            assert timers(other) == timers(self.state)
             assert other.suspects == self.state.suspects
             assert sorted(other.lines) == sorted(self.state.lines)
             for name, line in other.lines.items():
@@ -214,6 +214,11 @@ class Bench:
         event = through_codec(event)
         self.log.append(event)
         self.state.evolve(event)
+
+
+def timers(state: QueueState) -> tuple[Any, Any]:
+    """What will be due; a gate that opens later is known only once a free worker has met it."""
+    return state.due_lines.first_key(), state.lease_ends.first_key()
 
 
 def what_follows(state: QueueState, context: Context) -> tuple[Any, ...]:

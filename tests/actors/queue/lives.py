@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from actors.queue.messages import (
+    AddResource,
+    Allocate,
     CancelJob,
     ClearQueue,
+    ConfigureQueue,
     EnqueueJobs,
     FunctionsKnown,
     JobSpec,
     JobStatus,
     LeaseJob,
     PauseQueue,
+    QueueSettings,
+    Rate,
+    Release,
     ResumeQueue,
     RetryJob,
     RetryPolicy,
     SettleLease,
+    Terms,
 )
 from actors.runtime.effects import AttemptFinished, AttemptKey
 from actors.runtime.messages import Shutdown
@@ -28,11 +35,30 @@ from tests.actors.queue.bench import SECOND, Bench, spec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.queue.lanes import Kind
     from actors.runtime.messages import Message
 
 QUEUES = ("one", "two", "three")
 FUNCTIONS = ("app:short", "app:long", "app:gone")
 POLICIES = (RetryPolicy(0, 0, 0), RetryPolicy(2, 0, 0), RetryPolicy(1, SECOND, 4 * SECOND), RetryPolicy())
+TERMS = (
+    None,
+    None,
+    Terms(key="x"),
+    Terms(key="y", group="g"),
+    Terms(group="h"),
+    Terms(resources=(("gpu", 1.0),)),
+    Terms(resources=(("gpu", 2.0), ("cpu", 1.0))),
+    Terms(key="x", resources=(("cpu", 2.0),)),
+)
+SETTINGS = (
+    QueueSettings(),
+    QueueSettings(concurrency=1),
+    QueueSettings(key_concurrency=1, function_concurrency=(("app:short", 1),)),
+    QueueSettings(rate=Rate(2, 3 * SECOND), key_rate=Rate(1, SECOND, 2)),
+    QueueSettings(concurrency=2, key_rate=Rate(1, 2 * SECOND), weights=(("g", 3),)),
+    QueueSettings(ageing_us=SECOND),
+)
 OUTCOMES = ("ok", "ok", "ok", "error", "error", "unresolved", "returned")
 
 
@@ -44,6 +70,9 @@ class Life:
         self.specs: dict[str, JobSpec] = {}
         self.keys: list[AttemptKey] = []
         """Leases that were given out."""
+        self.held: dict[str, int] = {}
+        for name, capacity in (("gpu", 2.0), ("cpu", 3.0)):
+            self.bench.ask(AddResource(name, "x", capacity))
 
     def step(self, what: str, a: int, b: int) -> None:
         """Have something happen; the numbers say to what."""
@@ -55,6 +84,7 @@ class Life:
             "lease": self.lease,
             "settle": self.settle,
             "change": self.change,
+            "limit": self.limit,
             "time": lambda a, _b: self.pass_time(a * SECOND // 4),
             "end": self.end,
         }
@@ -73,6 +103,7 @@ class Life:
             function=FUNCTIONS[b % 3],
             due_us=due_us,
             after=after,
+            terms=TERMS[(a * 5 + b) % len(TERMS)],
         )
         if self.say(EnqueueJobs(jobs=(new,), fresh=bool(b % 2) and not after)):
             self.specs[job_id] = new
@@ -117,6 +148,16 @@ class Life:
         )
         self.say(messages[a % len(messages)])
 
+    def limit(self, a: int, b: int) -> None:
+        """Change what a queue lets through, or take resources by hand, or give them back."""
+        messages: tuple[Message, ...] = (
+            ConfigureQueue(QUEUES[b % 3], SETTINGS[a % len(SETTINGS)]),
+            Allocate(f"a{b}", "me", (("gpu", 1.0 + b % 2),), wait=True),
+            Release(f"a{b}"),
+            ConfigureQueue(QUEUES[a % 3], SETTINGS[b % len(SETTINGS)]),
+        )
+        self.say(messages[(a + b) % len(messages)])
+
     def pass_time(self, by_us: int) -> None:
         self.bench.pass_time(by_us)
 
@@ -151,6 +192,8 @@ class Life:
         bench.served = None
         for queue in QUEUES:
             bench.when(ResumeQueue(queue))
+        for allocation in (*bench.state.resources.held, *bench.state.resources.waiting):
+            bench.when(Release(allocation))
         for _ in range(1_000):
             if not bench.state.jobs:
                 return
@@ -182,9 +225,64 @@ class Life:
             assert line.ready_count == len(ready)
             expected = sorted(ready, key=lambda job: (-job.kind.priority, job.order))
             assert [job.job_id for job in line.in_order()] == [job.job_id for job in expected]
+        self.check_limits()
+        self.check_that_nobody_waits_for_nothing()
         for job in state.jobs.values():
             assert job.course.missing >= 0
             assert job.course.charged < max(job.kind.retry.max_retries + 1, 3)
+
+    def holders(self) -> list[Kind]:
+        """The kinds of all attempts that have begun and not ended."""
+        state = self.bench.state
+        jobs = [*state.running.values(), *(state.jobs[job_id] for job_id in state.leases)]
+        return [*(job.kind for job in jobs), *(kind for _, kind in state.zombies.values())]
+
+    def check_limits(self) -> None:
+        """Each gate counts what is there and lets nothing in once it is full; no resource is over-committed (I8)."""
+        state = self.bench.state
+        counts = dict.fromkeys((*state.hall.lines, *(f"{q}/{k}" for q in QUEUES for k in "xy")), 0)
+        for kind in self.holders():
+            counts[kind.queue] += 1
+            if kind.key:
+                counts[f"{kind.queue}/{kind.key}"] += 1
+        for name, line in state.lines.items():
+            limits = [(name, line.gate), *((f"{name}/{key}", line.gates.get(("key", key))) for key in "xy")]
+            for what, gate in limits:
+                if gate is not None:
+                    assert gate.running == counts[what]
+                    assert gate.running <= max(gate.limit or 99, self.held.get(what, 0))
+        self.held = counts
+        for name, (_, capacity) in state.resources.capacity.items():
+            held = [amount for kind in self.holders() for other, amount in kind.resources if other == name]
+            held += [
+                amount
+                for each in state.resources.held.values()
+                for other, amount in each.amounts
+                if other == name
+            ]
+            assert sum(held) <= capacity
+            assert state.resources.used(name) == sum(held)
+
+    def check_that_nobody_waits_for_nothing(self) -> None:
+        """With a worker free, every ready job of a served queue is held back by something that can be named."""
+        bench, state = self.bench, self.bench.state
+        if bench.capacity <= len(state.running) + len(state.zombies):
+            return
+        wanting: set[str] = {name for each in state.resources.waiting.values() for name, _ in each.amounts}
+        served = [
+            line
+            for line in state.lines.values()
+            if not line.paused and (bench.served is None or line.name in bench.served)
+        ]
+        open_lines = [line for line in served if line.gate is None or not line.gate.opens_us(bench.now_us)]
+        lanes = sorted((lane for line in open_lines for lane in line.active), key=lambda lane: lane.place)
+        for lane in lanes:
+            if any(gate.opens_us(bench.now_us) for gate in lane.gates):
+                continue
+            names = {name for name, _ in lane.needs}
+            assert names, f"{lane.kind} is held back by nothing"
+            assert names & wanting or not state.resources.are_free(lane.needs), lane.kind
+            wanting |= names
 
 
 ACTIONS: tuple[str, ...] = (
@@ -198,7 +296,7 @@ ACTIONS: tuple[str, ...] = (
     "lease",
     "settle",
 )
-ACTIONS += ("change", "change", "time", "end")
+ACTIONS += ("change", "change", "time", "end", "limit", "limit")
 STEPS = st.lists(
     st.tuples(st.sampled_from(ACTIONS), st.integers(0, 11), st.integers(0, 11)), min_size=1, max_size=60
 )

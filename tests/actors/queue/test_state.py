@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.queue.hall import FEW
 from actors.queue.messages import CancelJob, JobStarted, JobStatus
-from actors.queue.state import FEW_KINDS, QueueState
+from actors.queue.state import QueueState
 from actors.simulation.checks import History
 from tests.actors.queue.bench import RULES, SECOND, START, Bench, folded, spec, through_image
 from tests.actors.queue.lives import STEPS, Life
@@ -134,10 +135,10 @@ def test_jobs_that_come_one_behind_the_other_share_a_place_and_keep_their_order(
 
 def test_kinds_of_jobs_that_are_gone_are_forgotten() -> None:
     bench = Bench()
-    for n in range(3 * FEW_KINDS):
+    for n in range(3 * FEW):
         bench.enqueue(spec(f"j{n}", priority=n))
         bench.finish(f"j{n}")
-    assert len(bench.state.lanes) <= FEW_KINDS
+    assert len(bench.state.hall.lanes) <= FEW
     bench.check()
 
 
@@ -149,13 +150,13 @@ def test_what_a_turn_costs_does_not_grow_with_the_queues_that_are_not_served() -
     looked_at = []
 
     class Lines(dict[str, Any]):
-        def get(self, name: str, default: Any = None) -> Any:
+        def __getitem__(self, name: str) -> Any:
             looked_at.append(name)
-            return super().get(name, default)
+            return super().__getitem__(name)
 
         def values(self) -> Any:
             raise AssertionError("all of them were looked at")
 
-    bench.state.lines = Lines(bench.state.lines)
+    bench.state.lines = bench.state.hall.lines = Lines(bench.state.lines)
     assert next(iter(RULES.settle(bench.state, bench.context())), None) is None
     assert set(looked_at) <= {"mine", "@steps"}

@@ -1,0 +1,92 @@
+"""What holds jobs back: so many at one time, so many in a span of time. One gate for all that share a limit."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.heads import Heads
+
+if TYPE_CHECKING:
+    from actors.queue.lanes import Lane
+    from actors.queue.messages import Rate
+
+ONLY_BY_AN_END = 2**63
+"""The instant at which a gate opens that only the end of an attempt can open."""
+
+
+class Gate:
+    """Lets through at most `limit` jobs at one time (0: any number), and no faster than `rate`.
+
+    What it remembers of a time that now lies in the future was recorded before the clock was set back; it does
+    not count, so that nothing waits for the clock to get there again.
+    """
+
+    __slots__ = ("_full_us", "_starts", "limit", "parked", "rate", "running")
+
+    def __init__(self, limit: int, rate: Rate | None) -> None:
+        self.limit = limit
+        self.rate = rate
+        self.running = 0
+        """Attempts that it let through and that have not ended."""
+        self.parked: Heads[Lane] = Heads()
+        """Lanes that were held back here, by their first jobs."""
+        self._starts: deque[int] = deque(maxlen=rate.count if rate is not None and not rate.burst else 0)
+        """The newest instants of a sliding window."""
+        self._full_us = 0
+        """A token bucket: until when its tokens are spoken for, in microseconds times `rate.count`."""
+
+    def opens_us(self, now_us: int) -> int:
+        """Return when it lets the next job through: 0 for now."""
+        if self.limit and self.running >= self.limit:
+            return ONLY_BY_AN_END
+        rate = self.rate
+        if rate is None:
+            return 0
+        if rate.burst:
+            return self._next_token_us(rate, now_us)
+        starts = self._starts
+        if len(starts) < rate.count or starts[0] > now_us or starts[0] + rate.per_us <= now_us:
+            return 0
+        return starts[0] + rate.per_us
+
+    def _next_token_us(self, rate: Rate, now_us: int) -> int:
+        now = now_us * rate.count
+        if self._full_us - now > rate.burst * rate.per_us:
+            return 0  # the clock was set back
+        at = self._full_us - (rate.burst - 1) * rate.per_us
+        return 0 if at <= now else -(-at // rate.count)
+
+    def take(self, at_us: int) -> None:
+        """Note that it let a job through."""
+        self.running += 1
+        rate = self.rate
+        if rate is None:
+            return
+        if rate.burst:
+            now = at_us * rate.count
+            behind = self._full_us - now
+            was = self._full_us if 0 < behind <= rate.burst * rate.per_us else now
+            self._full_us = was + rate.per_us
+        else:
+            if self._starts and self._starts[-1] > at_us:
+                self._starts.clear()
+            self._starts.append(at_us)
+
+    def dump(self, since_us: int) -> Any:
+        """Give what its rate remembers that may still matter at `since_us`; None for nothing."""
+        rate = self.rate
+        if rate is None:
+            return None
+        if rate.burst:
+            return divmod(self._full_us, rate.count) if self._full_us > since_us * rate.count else None
+        return [start for start in self._starts if start + rate.per_us > since_us] or None
+
+    def restore(self, image: Any) -> None:
+        """Remember again."""
+        assert self.rate is not None
+        if self.rate.burst:
+            whole, rest = image
+            self._full_us = whole * self.rate.count + rest
+        else:
+            self._starts.extend(image)

@@ -1,0 +1,397 @@
+"""Where ready jobs stand, and which of them is next: nothing that is held back is looked at twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.queue.gates import ONLY_BY_AN_END, Gate
+from actors.queue.heads import Heads
+from actors.queue.lanes import Kind, Lane, Line
+from actors.queue.messages import FIRINGS, STEPS, QueueSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.queue.lanes import Job
+    from actors.queue.resources import Resources
+    from actors.runtime.messages import Context
+
+PLAIN = QueueSettings()
+FEW = 256
+"""Kinds, and gates, that are kept without looking whether they are still needed."""
+
+
+class Hall:
+    """All queues with their lanes, and what holds these back.
+
+    A lane whose first job cannot start is parked at what holds it back: a gate, or resources. When that lets
+    somebody through again, the first of those who are parked there is tried again, and the next one as soon as
+    the first has started, gone, or been parked elsewhere. Where lanes are parked is a memory of what was tried,
+    no part of the state: `first` finds the same without it.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self.lines: dict[str, Line] = {}
+        self.lanes: dict[Kind, Lane] = {}
+        self.last_kind: Kind | None = None
+        """Kept even when it has no jobs."""
+        self.newest_us = 0
+        """The latest instant at which an attempt began: what a rate remembers is forgotten in time."""
+        self._resources = resources
+        self._kinds: dict[tuple[object, ...], Kind] = {}
+        self._kinds_limit = FEW
+        self._startable: Heads[Line] = Heads()
+        """Queues that are not paused and have a lane to be tried, by the first job there."""
+        self._opening: Heads[Gate] = Heads()
+        """Gates that hold somebody back, by the instant at which they open."""
+        self._stores: dict[str, Gate] = {}
+        """Who waits for which resource."""
+        self._lines_of: dict[Gate, Line] = {}
+        """Queues that are held back as a whole, by their gate."""
+        self._served: object = None
+        """Which queues were served when lanes were tried: others must not keep resources from anybody."""
+
+    # -- names --------------------------------------------------------------------------------------------
+
+    def line(self, name: str) -> Line:
+        """Return a queue's line, new if it had none."""
+        line = self.lines.get(name)
+        if line is None:
+            line = self.lines[name] = Line(name)
+        return line
+
+    def kind(self, values: tuple[Any, ...]) -> Kind:
+        """Return the one kind of these values, with a lane, new if there is none."""
+        kind = self._kinds.get(values)
+        if kind is None:
+            if len(self._kinds) >= self._kinds_limit:
+                self._sweep()
+            kind = self._kinds[values] = Kind(*values)
+            self.lanes[kind] = Lane(kind, self.line(kind.queue))
+        return kind
+
+    def _sweep(self) -> None:
+        """Forget kinds of which there is no job any more, and groups and gates without kinds."""
+        needed: set[Gate] = set()
+        for values, kind in list(self._kinds.items()):
+            lane = self.lanes[kind]
+            if not lane.size and kind is not self.last_kind:
+                del self._kinds[values], self.lanes[kind]
+                lane.group.size -= 1
+                if not lane.group.size:
+                    del lane.line.groups[lane.group.name]
+            else:
+                needed.update(lane.gates)
+        for line in self.lines.values():
+            for name, gate in list(line.gates.items()):
+                if gate not in needed and gate.dump(self.newest_us) is None:
+                    del line.gates[name]
+        self._kinds_limit = max(FEW, 2 * len(self._kinds))
+
+    # -- coming and going -----------------------------------------------------------------------------------
+
+    def push(self, job: Job) -> None:
+        """Put a ready job at the end of its lane."""
+        lane = self.lanes[job.kind]
+        line = lane.line
+        lane.ready.append(job)
+        line.ready_count += 1
+        if len(lane.ready) == 1:
+            if not lane.group.busy:
+                line.begin(lane.group)
+            lane.group.busy += 1
+            line.active[lane] = None
+            line.put(lane)
+            self._place(line)
+
+    def leave(self, job: Job) -> None:
+        """Note that a job is ready no more; it leaves its lane as soon as it is first there."""
+        lane = self.lanes[job.kind]
+        line = lane.line
+        line.ready_count -= 1
+        ready = lane.ready
+        if ready[0] is not job:
+            return
+        ready.popleft()
+        while ready and not ready[0].is_ready:
+            ready.popleft()
+        if not ready:
+            del line.active[lane]
+            lane.group.busy -= 1
+            self._unpark(lane, back=False)
+            line.take_out(lane)
+            self._place(line)
+            self._stir(lane)
+        elif ready[0].order != job.order:
+            self._unpark(lane, back=False)
+            line.put(lane)
+            self._place(line)
+
+    def take(self, kind: Kind, at_us: int) -> None:
+        """Note that an attempt of a job of this kind begins."""
+        lane = self.lanes[kind]
+        line = lane.line
+        self.newest_us = max(self.newest_us, at_us)
+        for gate in lane.all_gates:
+            gate.take(at_us)
+        if lane.needs:
+            self._resources.take(lane.needs)
+        if line.is_special or kind.group:
+            line.serve(lane.group)
+            self._place(line)
+        self._stir(lane)
+
+    def hold(self, kind: Kind) -> None:
+        """Note that an attempt holds what it holds although its job is over."""
+        lane = self.lanes[kind]
+        lane.size += 1
+        for gate in lane.all_gates:
+            gate.running += 1
+        self._resources.take(lane.needs)
+
+    def give(self, kind: Kind) -> None:
+        """Note that an attempt has ended, and what it held is free."""
+        lane = self.lanes[kind]
+        line = lane.line
+        for gate in lane.all_gates:
+            gate.running -= 1
+        if line.gate is not None:
+            self._place(line)
+        if lane.needs:
+            self._resources.give(lane.needs)
+        self._stir(lane)
+
+    def let_go(self, kind: Kind) -> None:
+        """Note that an attempt that has outlived its job has ended."""
+        self.give(kind)
+        self.lanes[kind].size -= 1
+
+    # -- who is next ----------------------------------------------------------------------------------------
+
+    def first(self, context: Context) -> Lane | None:
+        """Return the lane whose first job is the next to start on a worker, or None."""
+        now_us = context.now_us
+        self._see_who_is_served(context)
+        self._open(now_us)
+        if context.served is None:
+            while (line := self._first_startable(context)) is not None:
+                if (lane := self._try(line, now_us)) is not None:
+                    return lane
+            return None
+        names = {*context.served, STEPS, FIRINGS} if context.scheduling else {*context.served, STEPS}
+        lines = [self.lines[name] for name in names if name in self.lines]
+        lanes = [lane for line in lines if (lane := self._first_of(line, now_us)) is not None]
+        return min(lanes, key=lambda lane: lane.place, default=None)
+
+    def first_by_hand(self, line: Line, now_us: int) -> Lane | None:
+        """Return the lane of a queue whose first job is the next to be taken by hand, or None."""
+        self._open(now_us)
+        lane = self._first_of(line, now_us)
+        if lane is None:
+            self._withdraw(line)  # perhaps nobody serves it: it waits for nothing unless it is asked again
+            self._place(line)
+        return lane
+
+    def _first_of(self, line: Line, now_us: int) -> Lane | None:
+        while line in self._startable:
+            if (lane := self._try(line, now_us)) is not None:
+                return lane
+        return None
+
+    def _first_startable(self, context: Context) -> Line | None:
+        for line in self._startable:
+            if context.scheduling or line.name != FIRINGS:
+                return line
+        return None
+
+    def _try(self, line: Line, now_us: int) -> Lane | None:
+        """Return the first lane of a queue if its first job may start; else park it, or the whole queue."""
+        if line.gate is not None and (opens_us := line.gate.opens_us(now_us)):
+            self._startable.remove(line)
+            if opens_us < ONLY_BY_AN_END:
+                self._opening.put(line.gate, (opens_us,))
+                self._lines_of[line.gate] = line
+            self._withdraw(line)
+            return None
+        lane = line.first()
+        if lane is None or not (lane.gates or lane.needs):
+            return lane
+        for gate in lane.gates:
+            if opens_us := gate.opens_us(now_us):
+                self._park(lane, (gate,), line.rank_of(lane))
+                if opens_us < ONLY_BY_AN_END:
+                    self._opening.put(gate, (opens_us,))
+                return None
+        if lane.needs and not self._may_hold(lane):
+            self._park(lane, tuple(self._store(name) for name, _ in lane.needs), lane.place)
+            return None
+        return lane
+
+    def _may_hold(self, lane: Lane) -> bool:
+        """Whether its needs are free, and nobody before it waits for any of them."""
+        if not self._resources.are_free(lane.needs):
+            return False
+        for name, _ in lane.needs:
+            first = self._store(name).parked.first_key()
+            if first is not None and first < lane.place:
+                return False
+        return True
+
+    def _store(self, name: str) -> Gate:
+        store = self._stores.get(name)
+        if store is None:
+            store = self._stores[name] = Gate(0, None)
+        return store
+
+    # -- parking --------------------------------------------------------------------------------------------
+
+    def _place(self, line: Line) -> None:
+        lane = line.first()
+        if lane is None or line.paused:
+            self._startable.remove(line)
+        else:
+            self._startable.put(line, lane.place)
+
+    def _park(self, lane: Lane, gates: tuple[Gate, ...], rank: tuple[int, ...]) -> None:
+        line = lane.line
+        line.take_out(lane)
+        self._place(line)
+        lane.parked = gates
+        for gate in gates:
+            gate.parked.put(lane, rank)
+        self._stir(lane, but=gates)
+
+    def _unpark(self, lane: Lane, *, back: bool = True) -> None:
+        if not lane.parked:
+            return
+        for gate in lane.parked:
+            gate.parked.remove(lane)
+            if not gate.parked:
+                self._opening.remove(gate)
+        lane.parked = ()
+        if back:
+            lane.line.put(lane)
+            self._place(lane.line)
+
+    def _stir(self, lane: Lane, *, but: tuple[Gate, ...] = ()) -> None:
+        """Have the next lane tried wherever this one was before it: it started, ended, left, or is parked elsewhere."""
+        for gate in lane.gates:
+            if gate.parked and gate not in but and not (gate.limit and gate.running >= gate.limit):
+                self._try_first(gate)
+        for name, _ in lane.needs:
+            store = self._store(name)
+            if store not in but:
+                self._try_first(store)
+
+    def stir_resources(self, names: Iterable[str]) -> None:
+        """Have the first who waits for each of some resources tried again."""
+        for name in names:
+            store = self._stores.get(name)
+            if store is not None:
+                self._try_first(store)
+
+    def _try_first(self, gate: Gate) -> None:
+        first = gate.parked.first()
+        if first is not None:
+            self._unpark(first)
+
+    def _open(self, now_us: int) -> None:
+        """Have tried again what a gate held back until now."""
+        while (key := self._opening.first_key()) is not None and key[0] <= now_us:
+            gate = self._opening.first()
+            assert gate is not None
+            self._opening.remove(gate)
+            line = self._lines_of.pop(gate, None)
+            if line is not None:
+                self._place(line)
+            self._try_first(gate)
+
+    def first_opening(self) -> tuple[int, ...] | None:
+        """Return the instant at which the next gate opens that holds somebody back."""
+        return self._opening.first_key()
+
+    def _withdraw(self, line: Line) -> None:
+        """Have a queue that cannot start anything wait for nothing: it must not keep resources from others."""
+        for store in self._stores.values():
+            for lane in list(store.parked):
+                if lane.line is line:
+                    names = [name for name, _ in lane.needs]
+                    self._unpark(lane, back=False)
+                    line.put(lane)
+                    self.stir_resources(names)
+
+    def _see_who_is_served(self, context: Context) -> None:
+        served = (context.served, context.scheduling)
+        if served != self._served:
+            self._served = served
+            for store in self._stores.values():
+                for lane in list(store.parked):
+                    self._unpark(lane)
+
+    # -- settings -------------------------------------------------------------------------------------------
+
+    def pause(self, line: Line, paused: bool) -> None:  # noqa: FBT001 -- the one thing that it is about
+        """Stop or go on."""
+        line.paused = paused
+        if paused:
+            self._withdraw(line)
+        self._place(line)
+
+    def configure(self, line: Line, settings: QueueSettings, holders: Iterable[Kind]) -> None:
+        """Give a queue other settings; `holders` are the kinds of the attempts that have begun and not ended.
+
+        What a rate remembers is kept as long as that rate stays the same.
+        """
+        for lane in line.active:
+            self._unpark(lane)
+        if line.gate is not None:
+            self._opening.remove(line.gate)
+            self._lines_of.pop(line.gate, None)
+        before, memory = line.settings, line.memory(0)
+        line.configure(settings)
+        for lane in self.lanes.values():
+            if lane.line is line:
+                lane.gates = line.gates_of(lane.kind)
+        line.remember(
+            memory[0] if before.rate == settings.rate else None,
+            memory[1] if before.key_rate == settings.key_rate else [],
+        )
+        for kind in holders:
+            if kind.queue == line.name:
+                for gate in self.lanes[kind].all_gates:
+                    gate.running += 1
+        for lane in line.active:
+            line.put(lane)
+        self._place(line)
+
+    # -- images ---------------------------------------------------------------------------------------------
+
+    def dump(self) -> Any:
+        """Give what is special about queues as plain data: settings, turns, and what rates remember."""
+        return [
+            (
+                line.name,
+                msgspec.to_builtins(line.settings),
+                line.turn,
+                line.dump_turns(),
+                line.memory(self.newest_us),
+            )
+            for line in self.lines.values()
+            if line.settings != PLAIN or line.turns or line.turn
+        ]
+
+    def restore(self, image: Any, holders: Iterable[Kind]) -> None:
+        """Have queues special again; their lines and lanes are there, and empty of ready jobs."""
+        holders = list(holders)
+        for name, settings, _, turns, memory in image:
+            line = self.line(name)
+            line.turns = dict(turns)
+            self.configure(line, msgspec.convert(settings, QueueSettings), holders)
+            line.remember(*memory)
+
+    def restore_turns(self, image: Any) -> None:
+        """Say which turn it is: once all ready jobs are back, none of which comes anew."""
+        for name, _, turn, _, _ in image:
+            self.line(name).turn = turn
