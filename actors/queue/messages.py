@@ -106,8 +106,10 @@ class Input(Data, frozen=True):
     kind: str
     """`step`: the result of the job `source`; `param`: the run's parameter `source`; `ctx`: the attempt's
     context; `ref-step` and `ref-param`: named in a `{{…}}` reference as `parameter`, not passed themselves;
-    `ref`: nothing is named, but the arguments have doubled braces to undo; `none` and `ref-none`: the step
-    that it came from has no output, so it is None."""
+    `ref`: nothing is named, but the arguments have doubled braces to undo. In place of `step`: `none`, the step
+    has no output, so it is None; `list`, the results of jobs, `source` is their number, a slash and what their
+    ids begin with; `run`, the output of the run `source`; `signal`, what was sent to the step `source`.
+    `item-…`: the item of that list which the job is about."""
     source: str
     positional: bool = False
     """Passed by position, behind the constants."""
@@ -115,6 +117,8 @@ class Input(Data, frozen=True):
 
 NOTE_SKIP = b"-"
 """A worker's note to the owner of a step: its condition does not hold."""
+NOTE_VALUE = b"="
+"""A worker's note to the owner of a step begins so if it is what the step `gives`."""
 
 
 class StepWork(Data, frozen=True):
@@ -126,6 +130,11 @@ class StepWork(Data, frozen=True):
     """A function instead of an expression."""
     when_inputs: tuple[Input, ...] = ()
     """What the expression refers to, or what the function gets."""
+    gives: str = ""
+    """Empty: the function is called. Else it is not, and the owner gets a note: `count`, how many items the only
+    input has; `params`, the keyword arguments as the parameters of a run; `text`, the only argument; `nothing`."""
+    item: int = -1
+    """Which item of a list the job is about; -1: there is no list."""
 
 
 class JobSpec(Data, frozen=True):

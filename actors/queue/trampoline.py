@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from actors.queue.messages import NOTE_SKIP, FunctionsKnown, JobCompleted, JobEnqueued
+from actors.queue.inputs import Inputs
+from actors.queue.messages import NOTE_SKIP, NOTE_VALUE, FunctionsKnown
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.functions import UnresolvedFunctionError
-from actors.runtime.values import convert_call, decode_call, decode_value, encode_call, encode_result
+from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
 from actors.workflow.condition import parse
-from actors.workflow.messages import RunCreated
 from eventstore.errors import CorruptStoreError, StoreError
 
 if TYPE_CHECKING:
@@ -43,20 +43,21 @@ class Trampoline:
         self._runtime = runtime
         self._functions = functions
         self._max_payload = max_payload
+        self._inputs = Inputs(runtime)
 
     def __call__(self, start: StartAttempt) -> AttemptFinished:
         """Run the attempt."""
         started_us = self._runtime.clock.now_us()
         try:
-            spec = self._spec(start.key.job_id)
-            if spec.work is not None and not self._is_to_run(spec.work, spec, start):
+            spec = self._inputs.spec(start.key.job_id)
+            if spec.work is not None and (note := self._note(spec.work, spec, start)):
                 return AttemptFinished(
                     key=start.key,
                     outcome="ok",
                     result=NO_RESULT,
                     started_us=started_us,
                     correlation=start.correlation,
-                    note=NOTE_SKIP,
+                    note=note,
                 )
             function = self._functions.resolve(spec.function)
             args, kwargs = self._arguments(spec, function, start)
@@ -87,7 +88,7 @@ class Trampoline:
         asked once that word has been sent: then either this, or that, comes after it.
         """
         try:
-            function = self._spec(end.key.job_id).function
+            function = self._inputs.spec(end.key.job_id).function
         except StoreError:
             return None  # the log is being reopened: the end is reported again, and this is asked again
         return FunctionsKnown(functions=(function,)) if self._functions.knows(function) else None
@@ -127,22 +128,27 @@ class Trampoline:
             correlation=start.correlation,
         )
 
-    # -- where arguments come from ----------------------------------------------------------------------
+    # -- what is done beside a call ---------------------------------------------------------------------
 
-    def _spec(self, job_id: str) -> JobSpec:
-        event = self._first(f"job:{job_id}")
-        assert isinstance(event, JobEnqueued)
-        return event.spec
+    def _note(self, work: StepWork, spec: JobSpec, start: StartAttempt) -> bytes:
+        """Return what the owner is told instead of calling the function; empty if that is to be called."""
+        if not self._holds(work, spec, start):
+            return NOTE_SKIP
+        if not work.gives:
+            return b""
+        if work.gives == "count":
+            return NOTE_VALUE + str(self._inputs.count(spec.inputs[0], spec)).encode()
+        args, kwargs = decode_call(spec.payload)
+        steps, params, _ = self._values(spec, start)
+        if work.gives == "params":
+            kwargs = substitute(kwargs, steps, params)
+            return NOTE_VALUE + encode_result(dict(sorted(kwargs.items())), limit=self._max_payload)
+        return NOTE_VALUE + "".join(map(str, substitute(args, steps, params))).encode()
 
-    def _first(self, entity: str) -> Any:
-        stored = self._runtime.log.first(entity, upto=self._runtime.journal.watermark)
-        if stored is None:
-            msg = f"{entity} is not in the log, though its start is"
-            raise CorruptStoreError(msg)
-        return self._runtime.codec.decode(stored.record)
-
-    def _is_to_run(self, work: StepWork, spec: JobSpec, start: StartAttempt) -> bool:
+    def _holds(self, work: StepWork, spec: JobSpec, start: StartAttempt) -> bool:
         """Whether the condition of a step holds."""
+        if not (work.when or work.when_function):
+            return True
         given = msgspec.structs.replace(spec, inputs=work.when_inputs, payload=NO_ARGUMENTS)
         if work.when:
             steps, params, _ = self._values(given, start)
@@ -150,6 +156,8 @@ class Trampoline:
         function = self._functions.resolve(work.when_function)
         args, kwargs = self._arguments(given, function, start)
         return bool(function(*args, **kwargs))
+
+    # -- where arguments come from ----------------------------------------------------------------------
 
     def _arguments(self, spec: JobSpec, function: Callable[..., Any], start: StartAttempt) -> tuple[Any, Any]:
         if not spec.inputs:
@@ -170,37 +178,15 @@ class Trampoline:
         params: dict[str, Any] = {}
         values: list[tuple[Input, Any]] = []
         for given in spec.inputs:
-            if given.kind == "step":
-                values.append((given, self._output(given.source)))
-            elif given.kind == "none":
-                values.append((given, None))
-            elif given.kind == "param":
-                values.append((given, self._params(spec)[given.source]))
-            elif given.kind == "ref-step":
-                steps[given.parameter] = self._output(given.source)
-            elif given.kind == "ref-none":
-                steps[given.parameter] = None
-            elif given.kind == "ref-param":
-                params[given.parameter] = self._params(spec)[given.source]
-            elif given.kind == "ctx":
+            if given.kind == "ctx":
                 values.append((given, AttemptContext(start.key, spec.name, spec.owner)))
+            elif given.kind == "ref-param":
+                params[given.parameter] = self._inputs.of(given, spec)
+            elif given.kind.startswith("ref-"):
+                steps[given.parameter] = self._inputs.of(given, spec)
+            elif given.kind != "ref":
+                values.append((given, self._inputs.of(given, spec)))
         return steps, params, values
-
-    def _output(self, job_id: str) -> Any:
-        history = self._runtime.log.history(f"job:{job_id}", upto=self._runtime.journal.watermark)
-        for stored in reversed(history):
-            event = self._runtime.codec.decode(stored.record)
-            if isinstance(event, JobCompleted):
-                return decode_value(event.result)
-        msg = f"the output of job {job_id} is not in the log, though a step that needs it was started"
-        raise CorruptStoreError(msg)
-
-    def _params(self, spec: JobSpec) -> dict[str, Any]:
-        created = self._first(spec.owner)
-        assert isinstance(created, RunCreated)
-        params = decode_value(created.params)
-        assert isinstance(params, dict)
-        return params
 
 
 def _filled(

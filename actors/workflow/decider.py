@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actors.queue.messages import NOTE_SKIP, CancelOwned, EnqueueJobs, JobEnded, JobStatus
+from actors.queue.messages import NOTE_VALUE, CancelOwned, EnqueueJobs, JobEnded
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Message
 from actors.workflow.checks import check_plan, is_index
+from actors.workflow.jobs import owed_jobs
 from actors.workflow.messages import (
     WORKFLOW_EVENTS,
     AdoptRun,
@@ -25,30 +27,42 @@ from actors.workflow.messages import (
     GetSession,
     GetTotals,
     GetWorkflows,
+    PauseRun,
     PlanRecorded,
     ProjectCreated,
     ProjectUpdated,
     ProjectView,
+    ResumeRun,
     RunAdopted,
     RunCreated,
+    RunForked,
+    RunPaused,
+    RunResumed,
     RunStatus,
     RunView,
     SessionClosed,
     SessionCreated,
     SessionStatus,
+    SignalReceived,
+    SignalRun,
     StartRun,
     StepStatus,
     UpdateProject,
     WorkflowDefined,
     WorkflowDeleted,
 )
-from actors.workflow.progress import Advance, step_job
-from actors.workflow.state import Graph, Run, SupervisorState
+from actors.workflow.progress import BATCH, Advance
+from actors.workflow.run import UNDO, Graph, Run, digest
+from actors.workflow.state import SupervisorState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from actors.runtime.messages import Event
+
+
+ENDED = (StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED)
+"""How a step has ended."""
 
 
 class SupervisorRules:
@@ -67,8 +81,10 @@ class SupervisorRules:
 
     def lookups(self, state: SupervisorState, message: Message, /) -> Iterable[str]:
         """A run's id may have been used by a run that memory has forgotten."""
-        if type(message) is StartRun and message.run_id not in state.runs:
-            return (f"run:{message.run_id}",)
+        if type(message) is StartRun:
+            return (f"run:{message.run_id}",) if message.run_id not in state.runs else ()
+        if type(message) is JobEnded and message.note.startswith(NOTE_VALUE):
+            return tuple(_named(state, message))
         return ()
 
     def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
@@ -77,28 +93,63 @@ class SupervisorRules:
         _RULES.get(type(message), _unknown)(state, message, context, decision)
         return decision
 
-    def settle(self, _state: SupervisorState, _context: Context, /) -> Iterable[Decision]:
-        """Nothing follows from the state alone: each step's end says what comes next."""
-        return ()
+    def settle(self, state: SupervisorState, context: Context, /) -> Iterator[Decision]:
+        """End the steps whose run has ended, or whose time has come."""
+        while state.answered:
+            (run_id, step), (status, error) = next(iter(state.answered.items()))
+            decision, advance = _advance(state, run_id, context)
+            advance.run_ended(step, state.runs[run_id].extras.others[step], status, error)
+            advance.conclude()
+            _cancel_all(state, advance.orphans, context, decision)
+            yield decision
+        while state.timers and state.timers[0][0] <= context.now_us:
+            _, run_id, step = state.timers[0]
+            decision, advance = _advance(state, run_id, context)
+            wait = state.runs[run_id].graph.options[step].wait
+            assert wait is not None
+            if wait.kind == "time":
+                advance.completed(step, 0, context.now_us)
+            else:
+                what = "signal" if wait.kind == "signal" else "end of the run"
+                advance.failed(step, 0, f"no {what} came within {wait.span_us / 1e6:g} s", context.now_us)
+            advance.conclude()
+            _cancel_all(state, advance.orphans, context, decision)
+            yield decision
 
     def pending(self, state: SupervisorState, _context: Context, /) -> Decision:
         """Ask the queue again for everything without an outcome, and for every cancellation (R8)."""
         decision = Decision()
-        specs = tuple(
-            step_job(run, step)
-            for run in state.runs.values()
-            for step, status in enumerate(run.steps)
-            if status is StepStatus.RUNNING
-        )
-        if specs:
-            decision.tell("queue", EnqueueJobs(jobs=specs))
+        jobs = (job for run in state.runs.values() for job in owed_jobs(run))
+        while batch := tuple(islice(jobs, BATCH)):
+            decision.tell("queue", EnqueueJobs(jobs=batch))
         for job_id in state.cancelling:
             decision.tell("queue", CancelOwned(job_id=job_id, owner=f"run:{job_id.rpartition('.')[0]}"))
         return decision
 
-    def next_wake_us(self, _state: SupervisorState, _context: Context, /) -> int | None:
-        """No step waits for a time by itself; its job does."""
-        return None
+    def next_wake_us(self, state: SupervisorState, _context: Context, /) -> int | None:
+        """Return when the first step has waited for long enough."""
+        return state.timers[0][0] if state.timers else None
+
+
+def _named(state: SupervisorState, message: JobEnded) -> Iterator[str]:
+    """Yield the run that a step is to wait for, or to be, unless it is live."""
+    run_id, step, _ = _place(message.job_id)
+    run = state.runs.get(run_id)
+    options = None if run is None else run.graph.options.get(step)
+    if options is not None and (options.child or options.wait is not None):
+        value = message.note.removeprefix(NOTE_VALUE)
+        other = message.job_id if options.child else value.decode()
+        if other and other not in state.runs:
+            yield f"run:{other}"
+
+
+def _place(job_id: str) -> tuple[str, int, str]:
+    """Return the run, the step (-1: none) and the part that a job's id names."""
+    run_id, _, text = job_id.rpartition(".")
+    step, _, part = text.partition(":")
+    if not is_index(step) or not (part in {"", UNDO} or is_index(part)):
+        return run_id, -1, ""
+    return run_id, int(step), part
 
 
 # -- runs ------------------------------------------------------------------------------------------------------
@@ -109,7 +160,7 @@ def _start(state: SupervisorState, message: StartRun, context: Context, decision
     if _is_repeated(state, message, context):
         return
     plan = message.plan
-    check_plan(plan)
+    _check_start(state, message)
     session = state.sessions.get(message.session_id)
     if message.session_id and (session is None or session.status != SessionStatus.ACTIVE):
         msg = f"session {message.session_id!r} is {'not on record' if session is None else session.status}"
@@ -118,10 +169,7 @@ def _start(state: SupervisorState, message: StartRun, context: Context, decision
         msg = f"no project {message.project!r} on record"
         raise UnknownIdError(msg)
     run_id, now_us = message.run_id, context.now_us
-    graph = state.graphs.get(message.plan_id)
-    if graph is None:
-        graph = Graph(message.plan_id, plan)
-        decision.emit(PlanRecorded(message.plan_id, plan), f"run:{run_id}")
+    graph = _record_plans(state, message, decision)
     decision.emit(
         RunCreated(
             run_id,
@@ -133,9 +181,42 @@ def _start(state: SupervisorState, message: StartRun, context: Context, decision
             now_us,
             message.session_id,
             message.project,
+            origin=message.origin,
         )
     )
-    Advance(Run(run_id, graph, message.params), context, decision).begin()
+    run = Run(run_id, graph, message.params, message.session_id, message.project)
+    if message.kept:
+        decision.emit(RunForked(run_id, message.kept, now_us))
+        run.keep(message.kept)
+    Advance(state, run, context, decision).begin()
+
+
+def _record_plans(state: SupervisorState, message: StartRun, decision: Decision) -> Graph:
+    """Record the plan of a run, and those of the runs that its steps are, unless memory has them."""
+    graph = state.graphs.get(message.plan_id)
+    if graph is None:
+        for plan_id, plan in ((message.plan_id, message.plan), *message.children):
+            if plan_id not in state.graphs:
+                decision.emit(PlanRecorded(plan_id, plan), f"run:{message.run_id}")
+        graph = Graph(message.plan_id, message.plan)
+    return graph
+
+
+def _check_start(state: SupervisorState, message: StartRun) -> None:
+    """Refuse what is no graph, or has a run as a step whose plan is not there, or keeps what is no step."""
+    plans = dict(message.children)
+    known = message.plan_id in state.graphs  # it was checked before
+    for plan in () if known else (message.plan, *plans.values()):
+        check_plan(plan)
+        for step in plan.steps:
+            if step.options is not None and step.options.child and step.options.child not in plans:
+                msg = f"step {step.name!r} is a run of plan {step.options.child!r}, which is not given"
+                raise InputError(msg)
+    if len({kept.step for kept in message.kept}) < len(message.kept) or not all(
+        0 <= kept.step < len(message.plan.steps) for kept in message.kept
+    ):
+        msg = f"kept: expected steps of a plan of {len(message.plan.steps)}, each once, got {message.kept}"
+        raise InputError(msg)
 
 
 def _is_repeated(state: SupervisorState, message: StartRun, context: Context) -> bool:
@@ -168,39 +249,110 @@ def _adopt(state: SupervisorState, message: AdoptRun, context: Context, decision
 
 
 def _job_ended(state: SupervisorState, message: JobEnded, context: Context, decision: Decision) -> None:
-    run_id, _, text = message.job_id.rpartition(".")
-    if not is_index(text):
+    run_id, step, part = _place(message.job_id)
+    if step < 0:
         return  # no step has such a job: whoever enqueued it made up an owner
-    step = int(text)
     if message.job_id in state.cancelling:
-        decision.emit(CancelSettled(run_id, step))
+        decision.emit(CancelSettled(run_id, step, part))
         return
     run = state.runs.get(run_id)
-    if run is None or step >= len(run.steps) or run.steps[step] is not StepStatus.RUNNING:
+    if run is None or not run.owes(step, part):
         return  # said again: known
-    advance = Advance(run, context, decision)
-    if message.status != JobStatus.COMPLETED:
-        error = message.error or f"its job was {message.status}"
-        advance.failed(step, message.attempts, error, message.ended_us)
-    elif message.note == NOTE_SKIP:
-        advance.skipped(step, because=step)
-    else:
-        advance.completed(step, message.attempts, message.ended_us)
+    advance = Advance(state, run, context, decision)
+    advance.job_ended(step, part, message)
     advance.conclude()
+    _cancel_all(state, advance.orphans, context, decision)
+
+
+def _advance(state: SupervisorState, run_id: str, context: Context) -> tuple[Decision, Advance]:
+    decision = Decision()
+    return decision, Advance(state, state.runs[run_id], context, decision)
 
 
 def _cancel(state: SupervisorState, message: CancelRun, context: Context, decision: Decision) -> None:
     run = state.runs.get(message.run_id)
     decision.answer(run is not None)
     if run is not None:
-        Advance(run, context, decision).cancel()
+        _cancel_all(state, [run.run_id], context, decision)
+
+
+def _cancel_all(state: SupervisorState, run_ids: Iterable[str], context: Context, decision: Decision) -> None:
+    """Cancel live runs and, without recursion, the runs that their steps are."""
+    stack = list(run_ids)
+    while stack:
+        run = state.runs.get(stack.pop())
+        if run is not None:
+            advance = Advance(state, run, context, decision)
+            advance.cancel()
+            stack += advance.orphans
+
+
+def _live(state: SupervisorState, run_id: str) -> Run:
+    run = state.runs.get(run_id)
+    if run is None:
+        msg = f"no run {run_id!r} is live: it has ended, or is not on record"
+        raise UnknownIdError(msg)
+    return run
+
+
+def _family(state: SupervisorState, run: Run) -> Iterator[Run]:
+    """Yield a run and, without recursion, the live runs that its steps are, and theirs."""
+    stack = [run]
+    while stack:
+        run = stack.pop()
+        yield run
+        others = (run.extras.others[step] for step in run.extras.waits if run.graph.options[step].child)
+        stack += (state.runs[other] for other in others if other in state.runs)
+
+
+def _pause(state: SupervisorState, message: PauseRun, context: Context, decision: Decision) -> None:
+    run = _live(state, message.run_id)
+    if run.ending:
+        msg = (
+            f"run {message.run_id!r} is ending ({run.ending}): what is left cannot be paused, only cancelled"
+        )
+        raise InputError(msg)
+    for each in _family(state, run):
+        if not each.extras.paused and not each.ending:
+            decision.emit(RunPaused(each.run_id, context.now_us))
+
+
+def _resume(state: SupervisorState, message: ResumeRun, context: Context, decision: Decision) -> None:
+    for each in _family(state, _live(state, message.run_id)):
+        if each.extras.paused:
+            decision.emit(RunResumed(each.run_id, context.now_us))
+            Advance(state, each, context, decision).resume()
+
+
+def _signal(state: SupervisorState, message: SignalRun, context: Context, decision: Decision) -> None:
+    run = _live(state, message.run_id)
+    named = (index for index, step in enumerate(run.graph.plan.steps) if step.name == message.step)
+    step = next(named, -1)
+    options = run.graph.options.get(step)
+    if options is None or options.wait is None or options.wait.kind != "signal":
+        msg = (
+            f"run {message.run_id!r} of {run.workflow!r} has no step {message.step!r} that waits for a signal"
+        )
+        raise UnknownIdError(msg)
+    before = run.extras.signals.get(step)
+    if before is not None or run.steps[step] in ENDED:
+        if before != digest(message.value):
+            how = "got another value already" if before is not None else f"is {run.steps[step]}"
+            msg = f"step {message.step!r} of run {message.run_id!r} {how}"
+            raise InputError(msg)
+        return
+    decision.emit(SignalReceived(run.run_id, step, message.value, context.now_us), f"run:{run.run_id}")
+    if run.steps[step] is StepStatus.WAITING:
+        advance = Advance(state, run, context, decision)
+        advance.completed(step, 0, context.now_us)
+        advance.conclude()
 
 
 def _get_run(state: SupervisorState, message: GetRun, _context: Context, decision: Decision) -> None:
     run = state.runs.get(message.run_id)
     if run is not None:
         steps = {step.name: str(status) for step, status in zip(run.graph.plan.steps, run.steps, strict=True)}
-        decision.answer(RunView(run.run_id, run.workflow, RunStatus.RUNNING, steps))
+        decision.answer(RunView(run.run_id, run.workflow, run.status, steps))
 
 
 def _get_runs(state: SupervisorState, _message: GetRuns, _context: Context, decision: Decision) -> None:
@@ -298,6 +450,9 @@ _RULES: Mapping[type[Message], Callable[[SupervisorState, Any, Context, Decision
         StartRun: _start,
         AdoptRun: _adopt,
         CancelRun: _cancel,
+        PauseRun: _pause,
+        ResumeRun: _resume,
+        SignalRun: _signal,
         JobEnded: _job_ended,
         GetRun: _get_run,
         GetRuns: _get_runs,

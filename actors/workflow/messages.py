@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from actors.queue.messages import Data, Input, RetryPolicy
+import msgspec
+
+from actors.queue.messages import Data, Input, RetryPolicy, Span
 from actors.runtime.messages import Event, Message
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class RunStatus(StrEnum):
@@ -42,6 +46,17 @@ class SessionStatus(StrEnum):
     COMPLETED = "COMPLETED"
 
 
+class WaitPlan(Data, frozen=True):
+    """What a step waits for instead of calling a function."""
+
+    kind: str
+    """`time`, `signal` or `run` (another one, whose id is the only argument)."""
+    span_us: Span = 0
+    """How long: until the time comes; of the others, until they have failed, 0: for ever."""
+    schema: tuple[tuple[str, str], ...] | None = None
+    """Fields of the value that is sent, and their types; None: anything. Checked at the sender's side."""
+
+
 class StepOptions(Data, frozen=True):
     """What is out of the ordinary about a step."""
 
@@ -56,6 +71,16 @@ class StepOptions(Data, frozen=True):
     """A condition; unless it holds, the step is skipped."""
     when_function: str = ""
     when_inputs: tuple[Input, ...] = ()
+    mapped: bool = False
+    """Called once for each item of the list that its `item-…` input is."""
+    parallel: Count = 0
+    """Items under way at one time, at most; 0: no limit."""
+    child: str = ""
+    """The plan of the run that it is, instead of a call."""
+    wait: WaitPlan | None = None
+    compensate: str = ""
+    """A function that undoes it, called if the run fails or is cancelled after the step has succeeded."""
+    compensate_inputs: tuple[Input, ...] = ()
 
 
 class PlanStep(Data, frozen=True):
@@ -84,6 +109,16 @@ class Plan(Data, frozen=True):
     steps: tuple[PlanStep, ...]
 
 
+class Kept(Data, frozen=True):
+    """A step whose output a fork has from an earlier run."""
+
+    step: int
+    source: str
+    """What the id of its job, or of its run, was."""
+    count: int = -1
+    """How many items it was mapped over; -1: it was not."""
+
+
 # -- commands and queries ------------------------------------------------------------------------------
 
 
@@ -100,6 +135,12 @@ class StartRun(Message, frozen=True, tag="workflow.start_run"):
     """Somebody waits for it in the same process: if that is cut off, the same call adopts the run."""
     session_id: str = ""
     project: str = ""
+    children: tuple[tuple[str, Plan], ...] = ()
+    """Fingerprints and plans of the runs that its steps are, and theirs; each before those that have it."""
+    origin: str = ""
+    """The run that it is a fork of; empty for none."""
+    kept: tuple[Kept, ...] = ()
+    """The steps of the origin that are not executed again."""
 
 
 class AdoptRun(Message, frozen=True, tag="workflow.adopt_run"):
@@ -116,6 +157,29 @@ class CancelRun(Message, frozen=True, tag="workflow.cancel_run"):
     """Cancel a run that has not ended; answered with whether that was so."""
 
     run_id: str
+
+
+class PauseRun(Message, frozen=True, tag="workflow.pause_run"):
+    """Begin no more steps of a run, nor of the runs that its steps are. `UnknownIdError` if it is not live."""
+
+    run_id: str
+
+
+class ResumeRun(Message, frozen=True, tag="workflow.resume_run"):
+    """Go on with a paused run. `UnknownIdError` if it is not live."""
+
+    run_id: str
+
+
+class SignalRun(Message, frozen=True, tag="workflow.signal_run"):
+    """Send a value to a step that waits for one, or will. Repeating it is safe.
+
+    `UnknownIdError` if the run is not live or has no such step, `InputError` if the step got another value.
+    """
+
+    run_id: str
+    step: str
+    value: bytes
 
 
 class DefineWorkflow(Message, frozen=True, tag="workflow.define"):
@@ -283,6 +347,29 @@ class RunCreated(RunEvent, frozen=True, tag="run.created"):
     at_us: int
     session_id: str = ""
     project: str = ""
+    parent: str = ""
+    """The run one of whose steps it is."""
+    origin: str = ""
+    """The run that it is a fork of."""
+
+
+class RunForked(RunEvent, frozen=True, tag="run.forked"):
+    """These steps have their outputs from an earlier run; they are not executed again."""
+
+    kept: tuple[Kept, ...]
+    at_us: int
+
+
+class RunPaused(RunEvent, frozen=True, tag="run.paused"):
+    """No more steps are begun."""
+
+    at_us: int
+
+
+class RunResumed(RunEvent, frozen=True, tag="run.resumed"):
+    """Steps are begun again."""
+
+    at_us: int
 
 
 class RunAdopted(RunEvent, frozen=True, tag="run.adopted"):
@@ -296,6 +383,76 @@ class StepScheduled(RunEvent, frozen=True, tag="step.scheduled"):
     """A step's turn has come: the queue owes its outcome."""
 
     step: int
+    at_us: int
+
+
+class StepSpread(RunEvent, frozen=True, tag="step.spread"):
+    """The list that a step is mapped over has so many items."""
+
+    step: int
+    count: int
+    at_us: int
+
+
+class ItemsScheduled(RunEvent, frozen=True, tag="items.scheduled"):
+    """The turn of some items of a list has come: the queue owes their outcomes."""
+
+    step: int
+    first: int
+    count: int
+    at_us: int
+
+
+class ItemEnded(RunEvent, frozen=True, tag="item.ended"):
+    """The call for one item has succeeded, or failed for good; its output is with its job."""
+
+    step: int
+    item: int
+    attempts: int
+    error: str
+    """Empty if it has succeeded."""
+    at_us: int
+
+
+class StepWaiting(RunEvent, frozen=True, tag="step.waiting"):
+    """A step waits: for a time, a signal, or the end of a run."""
+
+    step: int
+    due_us: int
+    """When the time comes, or it has waited for too long; 0: never."""
+    other: str
+    """The run; empty: none."""
+    at_us: int
+
+
+class SignalReceived(Event, frozen=True, tag="signal.received"):
+    """A value was sent to a step."""
+
+    run_id: str
+    step: int
+    value: bytes
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """What was sent to the step: read by the steps that need it."""
+        return f"signal:{self.run_id}.{self.step}"
+
+
+class UndoScheduled(RunEvent, frozen=True, tag="undo.scheduled"):
+    """The turn of a step's compensation has come: the queue owes its outcome."""
+
+    step: int
+    at_us: int
+
+
+class UndoEnded(RunEvent, frozen=True, tag="undo.ended"):
+    """A step's compensation has succeeded, or failed for good."""
+
+    step: int
+    attempts: int
+    error: str
+    """Empty if it has succeeded."""
     at_us: int
 
 
@@ -366,12 +523,16 @@ class RunCancelled(RunEvent, frozen=True, tag="run.cancelled"):
 
     epoch: int
     at_us: int
+    error: str = ""
+    """What else there is to say."""
 
 
 class CancelSettled(RunEvent, frozen=True, tag="run.cancel_settled"):
     """The queue has confirmed the end of a cancelled run's job: it need not be asked again."""
 
     step: int
+    part: str = ""
+    """Which of the step's jobs, if it has several."""
 
 
 class SessionCreated(Event, frozen=True, tag="session.created"):
@@ -432,8 +593,18 @@ WORKFLOW_EVENTS: tuple[type[Event], ...] = (
     WorkflowDeleted,
     PlanRecorded,
     RunCreated,
+    RunForked,
+    RunPaused,
+    RunResumed,
     RunAdopted,
     StepScheduled,
+    StepSpread,
+    ItemsScheduled,
+    ItemEnded,
+    StepWaiting,
+    SignalReceived,
+    UndoScheduled,
+    UndoEnded,
     StepCompleted,
     StepFailed,
     StepSkipped,

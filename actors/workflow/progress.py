@@ -5,12 +5,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from actors.queue.messages import STEPS, CancelOwned, EnqueueJobs, JobSpec, StepWork
+from actors.queue.messages import NOTE_SKIP, NOTE_VALUE, CancelOwned, EnqueueJobs, JobStatus
+from actors.workflow.jobs import Ahead, item_job, step_job, undo_job
 from actors.workflow.messages import (
+    ItemEnded,
+    ItemsScheduled,
     RunCancelled,
     RunCompleted,
+    RunCreated,
     RunEnding,
     RunFailed,
     RunStatus,
@@ -19,82 +21,93 @@ from actors.workflow.messages import (
     StepFailed,
     StepScheduled,
     StepSkipped,
+    StepSpread,
     StepStatus,
+    StepWaiting,
+    UndoEnded,
+    UndoScheduled,
 )
+from actors.workflow.run import UNDO, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from actors.queue.messages import Input
-    from actors.runtime.messages import Context, Decision
-    from actors.workflow.state import Run
+    from actors.queue.messages import JobEnded, JobSpec
+    from actors.runtime.messages import Context, Decision, Event
+    from actors.workflow.messages import StepOptions
+    from actors.workflow.run import Fan
+    from actors.workflow.state import SupervisorState
 
 CANCELLED = "it was cancelled"
 """The error of a cancelled run."""
-OPEN = (StepStatus.PENDING, StepStatus.RUNNING)
-LOST = (StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED)
-"""Steps that have ended so have no output."""
-NOTHING: Mapping[int, StepStatus] = MappingProxyType({})
-
-
-def step_job(run: Run, index: int, ended: Mapping[int, StepStatus] = NOTHING) -> JobSpec:
-    """Return the job of a step: the same one however often it is asked for (R9).
-
-    `ended` has the steps whose end was decided just now, and is not in the state yet.
-    """
-    step = run.graph.plan.steps[index]
-    options = step.options
-    work = None
-    if options is not None and (options.when or options.when_function):
-        when_inputs = _inputs(run, options.when_inputs, ended)
-        work = StepWork(options.when, options.when_function, when_inputs)
-    return JobSpec(
-        job_id=run.job_id(index),
-        queue=step.queue or STEPS,
-        name=f"{run.workflow}.{step.name}",
-        function=step.function,
-        payload=step.payload,
-        priority=step.priority,
-        retry=step.retry,
-        owner=f"run:{run.run_id}",
-        inputs=_inputs(run, step.inputs, ended),
-        work=work,
-    )
-
-
-def _inputs(run: Run, inputs: tuple[Input, ...], ended: Mapping[int, StepStatus]) -> tuple[Input, ...]:
-    return tuple(_from_job(run, given, ended) if "step" in given.kind else given for given in inputs)
-
-
-def _from_job(run: Run, given: Input, ended: Mapping[int, StepStatus]) -> Input:
-    """Say where the output of a step is that has ended."""
-    step = int(given.source)
-    if ended.get(step, run.steps[step]) in LOST:
-        kind = given.kind.replace("step", "none")
-        return msgspec.structs.replace(given, kind=kind, source="")
-    return msgspec.structs.replace(given, source=run.job_id(step))
+OPEN = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING)
+WINDOW = 512
+"""Items of one list that are under way at one time, where nobody has set a limit: a bound of memory."""
+BATCH = 1_000
+"""Jobs in one message to the queue."""
 
 
 class Advance:
     """One decision about a run: it looks ahead of the state, which the decision's events have not changed yet."""
 
-    def __init__(self, run: Run, context: Context, decision: Decision) -> None:
+    def __init__(self, state: SupervisorState, run: Run, context: Context, decision: Decision) -> None:
+        self._state = state
         self._run = run
+        self._context = context
         self._now_us = context.now_us
-        self._epoch = context.epoch
         self._decision = decision
         self._left = run.left
         self._error = run.error
         self._ending = run.ending
+        self._paused = run.extras.paused
+        self._undo = list(run.extras.undo)
+        self._undo_error = run.extras.undo_error
+        self._ahead = Ahead()
         self._missing: dict[int, int] = {}
-        self._ended: dict[int, StepStatus] = {}
         self._ready: list[int] = []
+        self._jobs: list[JobSpec] = []
+        self.orphans: list[str] = []
+        """Runs that steps were which this decision has cancelled."""
+
+    # -- jobs that end ---------------------------------------------------------------------------------------
+
+    def job_ended(self, step: int, part: str, message: JobEnded) -> None:
+        """Take in the end of one of a step's jobs."""
+        error = (
+            "" if message.status == JobStatus.COMPLETED else message.error or f"its job was {message.status}"
+        )
+        if part == UNDO:
+            self._undone(step, message.attempts, error, message.ended_us)
+        elif part:
+            self._item_ended(step, int(part), error, message)
+        elif error:
+            self.failed(step, message.attempts, error, message.ended_us)
+        elif message.note == NOTE_SKIP:
+            self._decision.emit(StepSkipped(self._run.run_id, step, step, self._now_us))
+            self._end(step, StepStatus.SKIPPED)
+        elif message.note:
+            self._found_out(step, message)
+        else:
+            self.completed(step, message.attempts, message.ended_us)
+
+    def _found_out(self, step: int, message: JobEnded) -> None:
+        """Go on with a step whose job was to find something out."""
+        options = self._run.graph.options[step]
+        value = message.note.removeprefix(NOTE_VALUE)
+        if options.mapped:
+            self._spread(step, int(value))
+        elif options.child:
+            self._begin_child(step, options, value)
+        else:
+            self._wait(step, options, value.decode())
 
     # -- steps that end --------------------------------------------------------------------------------------
 
     def completed(self, step: int, attempts: int, at_us: int) -> None:
         """A step has succeeded."""
         self._decision.emit(StepCompleted(self._run.run_id, step, attempts, at_us))
+        if step in self._run.graph.undoable:
+            self._undo.append(step)
         self._end(step, StepStatus.COMPLETED)
 
     def failed(self, step: int, attempts: int, error: str, at_us: int) -> None:
@@ -108,38 +121,34 @@ class Advance:
         if options is not None and options.on_failure == "stop":
             self._stop(step)
 
-    def skipped(self, step: int, because: int) -> None:
-        """A step will not run."""
-        self._decision.emit(StepSkipped(self._run.run_id, step, because, self._now_us))
-        self._end(step, StepStatus.SKIPPED)
-
     def _end(self, step: int, status: StepStatus) -> None:
         """Let go, or skip, without recursion, what waited for a step."""
         run, graph = self._run, self._run.graph
         stack = [(step, status)]
         while stack:
             because, status = stack.pop()
-            self._ended[because] = status
+            self._ahead.ended[because] = status
             self._left -= 1
             passes = graph.passes(because, status)
             for other in graph.dependents[because]:
                 if passes:
                     missing = self._missing.get(other, run.missing[other]) - 1
                     self._missing[other] = missing
-                    if not missing:
+                    if not missing and run.steps[other] is StepStatus.PENDING:
                         self._ready.append(other)
                 elif self._is_open(other):
                     self._decision.emit(StepSkipped(run.run_id, other, because, self._now_us))
                     stack.append((other, StepStatus.SKIPPED))
 
     def _is_open(self, step: int) -> bool:
-        return self._run.steps[step] in OPEN and step not in self._ended
+        return self._run.steps[step] in OPEN and step not in self._ahead.ended
 
     def _stop(self, because: int) -> None:
         """End whatever has not ended, on account of a step that failed."""
         for step in self._open():
             if self._run.steps[step] is StepStatus.PENDING:
                 self._decision.emit(StepSkipped(self._run.run_id, step, because, self._now_us))
+                self._ahead.ended[step] = StepStatus.SKIPPED
             else:
                 self._cancel(step)
         self._left = 0
@@ -154,65 +163,252 @@ class Advance:
     def _cancel(self, step: int) -> None:
         run = self._run
         self._decision.emit(StepCancelled(run.run_id, step, self._now_us))
-        if run.steps[step] is StepStatus.RUNNING:
-            owner = f"run:{run.run_id}"
-            self._decision.tell("queue", CancelOwned(job_id=run.job_id(step), owner=owner))
+        self._ahead.ended[step] = StepStatus.CANCELLED
+        self._cancel_jobs(run.owed_jobs(step))
+        if step in run.extras.waits and run.graph.options[step].child:
+            self.orphans.append(run.extras.others[step])
 
-    # -- the run itself --------------------------------------------------------------------------------------
+    def _cancel_jobs(self, jobs: Iterable[str]) -> None:
+        for job_id in jobs:
+            self._decision.tell("queue", CancelOwned(job_id=job_id, owner=f"run:{self._run.run_id}"))
+
+    # -- steps that begin ------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Schedule the steps that need nothing."""
-        graph = self._run.graph
-        self._ready += [step for step in graph.ordinary if not graph.missing[step]]
+        """Begin the steps that need nothing, or nothing any more."""
+        run = self._run
+        self._ready += [
+            step
+            for step in run.graph.ordinary
+            if not run.missing[step] and run.steps[step] is StepStatus.PENDING
+        ]
         self.conclude()
+
+    def resume(self) -> None:
+        """Go on where a pause has kept the run."""
+        self._paused = False
+        for step, fan in self._run.extras.fans.items():
+            if self._run.steps[step] is StepStatus.RUNNING:
+                self._refill(step, fan, len(fan.flying))
+        self.begin()
+
+    def conclude(self) -> None:
+        """Begin what is ready, and close the run if nothing is left."""
+        self._begin_ready()
+        if not self._ending:
+            if not self._left:
+                status = RunStatus.FAILED if self._error else RunStatus.COMPLETED
+                self._close(status, self._error)
+        elif not self._left and self._run.extras.undoing < 0:
+            self._over()
+        self._ask()
+
+    def _ask(self) -> None:
+        jobs = self._jobs
+        for first in range(0, len(jobs), BATCH):
+            self._decision.tell("queue", EnqueueJobs(jobs=tuple(jobs[first : first + BATCH]), fresh=True))
+        self._jobs = []
+
+    def _begin_ready(self) -> None:
+        if self._paused:
+            self._ready.clear()
+        for step in self._ready:  # grows while steps that need not wait end at once
+            options = self._run.graph.options.get(step)
+            if options is not None and options.wait is not None and _waits_at_once(options):
+                self._wait(step, options, "")
+            else:
+                self._decision.emit(StepScheduled(self._run.run_id, step, self._now_us))
+                self._jobs.append(step_job(self._run, step, self._ahead))
+        self._ready = []
+
+    def _wait(self, step: int, options: StepOptions, other: str) -> None:
+        """Have a step wait, unless what it waits for has come."""
+        wait, run = options.wait, self._run
+        assert wait is not None
+        due_us = self._now_us + wait.span_us if wait.span_us else 0
+        if wait.kind == "run":
+            self._wait_for(step, other, due_us)
+        elif (wait.kind == "time" and not due_us) or step in run.extras.signals:
+            self.completed(step, 0, self._now_us)
+        else:
+            self._decision.emit(StepWaiting(run.run_id, step, due_us, "", self._now_us))
+
+    def _wait_for(self, step: int, other: str, due_us: int) -> None:
+        """Have a step wait for the end of another run."""
+        run_id = self._run.run_id
+        known = self._context.known.get(f"run:{other}")
+        status = self._state.retired.get(other)
+        if known is not None and status is None:
+            final = next((event for event in reversed(known.history) if event.final), None)
+            status = None if final is None else ENDINGS[type(final)]
+        if other == run_id or (status is None and other not in self._state.runs):
+            why = (
+                "it would wait for its own end" if other == run_id else f"there is no run {other!r} on record"
+            )
+            self.failed(step, 1, why, self._now_us)
+            return
+        self._decision.emit(StepWaiting(run_id, step, due_us, other, self._now_us))
+        self._ahead.others[step] = other
+        if status is not None:
+            self.run_ended(step, other, status, "")
+
+    def run_ended(self, step: int, other: str, status: RunStatus, error: str) -> None:
+        """Take in the end of a run that a step is, or waits for."""
+        if status is RunStatus.COMPLETED:
+            self.completed(step, 1, self._now_us)
+        else:
+            self.failed(step, 1, f"run {other} is {status}{error and f': {error}'}", self._now_us)
+
+    def _begin_child(self, step: int, options: StepOptions, params: bytes) -> None:
+        """Begin the run that a step is."""
+        run, child = self._run, self._run.job_id(step)
+        if child in self._state.runs or child in self._state.retired or f"run:{child}" in self._context.known:
+            self.failed(step, 1, f"run id {child!r} is on record for another run", self._now_us)
+            return
+        graph = self._state.graphs[options.child]
+        self._decision.emit(StepWaiting(run.run_id, step, 0, child, self._now_us))
+        self._decision.emit(
+            RunCreated(
+                child,
+                graph.plan.workflow,
+                options.child,
+                params,
+                blocking=False,
+                epoch=self._context.epoch,
+                at_us=self._now_us,
+                session_id=run.session_id,
+                project=run.project,
+                parent=run.run_id,
+            )
+        )
+        Advance(
+            self._state,
+            Run(child, graph, params, run.session_id, run.project),
+            self._context,
+            self._decision,
+        ).begin()
+
+    # -- lists -----------------------------------------------------------------------------------------------
+
+    def _spread(self, step: int, count: int) -> None:
+        """Begin with the items of the list that a step is mapped over."""
+        self._decision.emit(StepSpread(self._run.run_id, step, count, self._now_us))
+        if count:
+            self._send(step, 0, count, self._limit(step))
+        else:
+            self.completed(step, 1, self._now_us)
+
+    def _limit(self, step: int) -> int:
+        return self._run.graph.options[step].parallel or WINDOW
+
+    def _send(self, step: int, first: int, count: int, most: int) -> None:
+        """Schedule items from `first` on, `most` of them, of `count` altogether."""
+        number = min(most, count - first)
+        if number > 0 and not self._paused:
+            self._decision.emit(ItemsScheduled(self._run.run_id, step, first, number, self._now_us))
+            items = range(first, first + number)
+            self._jobs += [item_job(self._run, step, item, self._ahead) for item in items]
+
+    def _refill(self, step: int, fan: Fan, flying: int) -> None:
+        """Schedule more items: at once where their number has a limit, else when half of them have ended."""
+        limit = self._limit(step)
+        if self._run.graph.options[step].parallel or flying <= limit // 2:
+            self._send(step, fan.next, fan.count, limit - flying)
+
+    def _item_ended(self, step: int, item: int, error: str, message: JobEnded) -> None:
+        run = self._run
+        fan = run.extras.fans[step]
+        self._decision.emit(ItemEnded(run.run_id, step, item, message.attempts, error, message.ended_us))
+        flying, failed = len(fan.flying) - 1, fan.failed + bool(error)
+        first_error = fan.error or f"item {item}: {error}"
+        if failed and run.graph.options[step].on_failure == "stop":
+            others = (job_id for job_id in run.owed_jobs(step) if job_id != message.job_id)
+            self._cancel_jobs(others)
+            self.failed(step, 1, f"{first_error}; the others were stopped", message.ended_us)
+        elif flying or fan.next < fan.count:
+            self._refill(step, fan, flying)
+        elif failed:
+            error = f"{failed} of {fan.count} items failed; {first_error}"
+            self.failed(step, 1, error, message.ended_us)
+        else:
+            self.completed(step, 1, message.ended_us)
+
+    # -- the end of the run ----------------------------------------------------------------------------------
 
     def cancel(self) -> None:
         """End everything; what is to be done at the end is still done, unless that is what is cancelled."""
         for step in self._open():
             self._cancel(step)
         self._left = 0
-        if self._ending:
-            self._over(RunStatus.CANCELLED)
-        else:
-            self._close(RunStatus.CANCELLED, CANCELLED)
-
-    def conclude(self) -> None:
-        """Schedule what is ready, or close the run if nothing is left."""
-        self._schedule(self._ready)
-        if self._left:
-            return
+        self._paused = False
         if not self._ending:
-            self._close(RunStatus.FAILED if self._error else RunStatus.COMPLETED, self._error)
-        elif self._ending == RunStatus.COMPLETED and self._error:
-            self._over(RunStatus.FAILED)
+            self._close(RunStatus.CANCELLED, CANCELLED)
         else:
-            self._over(RunStatus(self._ending))
-
-    def _schedule(self, steps: Iterable[int]) -> None:
-        specs = []
-        for step in steps:
-            self._decision.emit(StepScheduled(self._run.run_id, step, self._now_us))
-            specs.append(step_job(self._run, step, self._ended))
-        if specs:
-            self._decision.tell("queue", EnqueueJobs(jobs=tuple(specs), fresh=True))
+            if self._run.extras.undoing >= 0:
+                self._cancel_jobs([self._run.job_id(self._run.extras.undoing, UNDO)])
+            self._ending = RunStatus.CANCELLED
+            self._over()
+        self._ask()
 
     def _close(self, status: RunStatus, error: str) -> None:
         """Begin with what is done whatever happened; if there is nothing, the run is over."""
-        graph = self._run.graph
-        if not graph.last:
-            self._over(status)
-            return
-        self._decision.emit(RunEnding(self._run.run_id, status, error, self._now_us))
-        for step in self._run.graph.ordinary:  # of a cancelled run: what is not in the state yet
-            if self._run.steps[step] in OPEN:
-                self._ended.setdefault(step, StepStatus.CANCELLED)
-        self._schedule(step for step in graph.last if not graph.missing[step])
-
-    def _over(self, status: RunStatus) -> None:
-        run_id, now_us = self._run.run_id, self._now_us
+        run = self._run
+        self._error = error
         if status is RunStatus.COMPLETED:
-            self._decision.emit(RunCompleted(run_id, self._epoch, now_us))
-        elif status is RunStatus.FAILED:
-            self._decision.emit(RunFailed(run_id, self._epoch, self._error, now_us))
+            self._undo = []
+        if not self._undo and not run.graph.last:
+            self._ending = status
+            self._over()
+        elif not self._paused:
+            self._decision.emit(RunEnding(run.run_id, status, error, self._now_us))
+            self._ending = status
+            self._left = len(run.graph.last)
+            self._unwind()
+
+    def _unwind(self) -> None:
+        """Compensate the step that succeeded last; when none is left, begin the finally steps."""
+        run = self._run
+        if self._undo:
+            step = self._undo.pop()
+            self._decision.emit(UndoScheduled(run.run_id, step, self._now_us))
+            self._jobs.append(undo_job(run, step, self._ahead))
+            return
+        self._ready += [step for step in run.graph.last if not run.graph.missing[step]]
+        self._begin_ready()
+        if not self._left:
+            self._over()
+
+    def _undone(self, step: int, attempts: int, error: str, at_us: int) -> None:
+        self._decision.emit(UndoEnded(self._run.run_id, step, attempts, error, at_us))
+        if error:
+            self._undo_error = self._undo_error or self._run.undo_failure(step, error)
+        self._unwind()
+        self._ask()
+
+    def _over(self) -> None:
+        run_id, now_us, epoch = self._run.run_id, self._now_us, self._context.epoch
+        error = "; ".join(filter(None, (self._error, self._undo_error)))
+        if self._ending == RunStatus.CANCELLED:
+            self._decision.emit(RunCancelled(run_id, epoch, now_us, self._undo_error))
+        elif error:
+            self._decision.emit(RunFailed(run_id, epoch, error, now_us))
         else:
-            self._decision.emit(RunCancelled(run_id, self._epoch, now_us))
+            self._decision.emit(RunCompleted(run_id, epoch, now_us))
+
+
+ENDINGS: Mapping[type[Event], RunStatus] = MappingProxyType(
+    {
+        RunCompleted: RunStatus.COMPLETED,
+        RunFailed: RunStatus.FAILED,
+        RunCancelled: RunStatus.CANCELLED,
+    }
+)
+
+
+def _waits_at_once(options: StepOptions) -> bool:
+    """Whether nothing has to be found out before a step waits."""
+    return (
+        options.wait is not None
+        and options.wait.kind != "run"
+        and not (options.when or options.when_function)
+    )

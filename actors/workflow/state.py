@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import heapq
+from typing import Any
 
 import msgspec
 
 from actors.runtime.state import FoldedState
 from actors.workflow.messages import (
     CancelSettled,
+    ItemEnded,
+    ItemsScheduled,
     Plan,
     PlanRecorded,
     ProjectCreated,
@@ -20,110 +23,29 @@ from actors.workflow.messages import (
     RunCreated,
     RunEnding,
     RunFailed,
+    RunForked,
+    RunPaused,
+    RunResumed,
     RunStatus,
     SessionClosed,
     SessionCreated,
     SessionStatus,
     SessionView,
+    SignalReceived,
     StepCancelled,
     StepCompleted,
     StepFailed,
     StepScheduled,
     StepSkipped,
+    StepSpread,
     StepStatus,
+    StepWaiting,
+    UndoEnded,
+    UndoScheduled,
     WorkflowDefined,
     WorkflowDeleted,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-class Graph:
-    """A plan, with its edges turned round: shared by all runs of it."""
-
-    def __init__(self, plan_id: str, plan: Plan) -> None:
-        self.plan_id = plan_id
-        self.plan = plan
-        self.options = {
-            index: step.options for index, step in enumerate(plan.steps) if step.options is not None
-        }
-        """Of the steps that are out of the ordinary."""
-        self.last = tuple(index for index, options in self.options.items() if options.last)
-        """Steps that are begun when all others have ended."""
-        self.ordinary: Sequence[int] = range(len(plan.steps))
-        """All the others."""
-        if self.last:
-            last = frozenset(self.last)
-            self.ordinary = [index for index in self.ordinary if index not in last]
-        self.dependents: list[list[int]] = [[] for _ in plan.steps]
-        self.missing = [len(step.depends_on) for step in plan.steps]
-        for index, step in enumerate(plan.steps):
-            for other in step.depends_on:
-                if self._is_last(index) and not self._is_last(other):
-                    self.missing[index] -= 1  # it has ended by then
-                else:
-                    self.dependents[other].append(index)
-        self.runs = 0
-        """Live runs of it."""
-
-    def _is_last(self, step: int) -> bool:
-        options = self.options.get(step)
-        return options is not None and options.last
-
-    def passes(self, step: int, status: StepStatus) -> bool:
-        """Whether a step that has ended so lets go what depends on it."""
-        if status is StepStatus.COMPLETED:
-            return True
-        options = self.options.get(step)
-        return options is not None and (options.on_failure == "continue" or options.last)
-
-
-class Run:
-    """A live run."""
-
-    __slots__ = (
-        "ending",
-        "error",
-        "graph",
-        "left",
-        "missing",
-        "params",
-        "project",
-        "run_id",
-        "session_id",
-        "steps",
-    )
-
-    def __init__(
-        self, run_id: str, graph: Graph, params: bytes, session_id: str = "", project: str = ""
-    ) -> None:
-        self.run_id = run_id
-        self.graph = graph
-        self.params = params
-        self.session_id = session_id
-        self.project = project
-        self.steps = [StepStatus.PENDING] * len(graph.plan.steps)
-        self.missing = list(graph.missing)
-        self.left = len(graph.ordinary)
-        """Steps of the present phase that have not ended."""
-        self.error = ""
-        """Of the first step whose failure fails the run."""
-        self.ending = ""
-        """How it will end (`RunStatus`), once only its last steps are left."""
-
-    @property
-    def workflow(self) -> str:
-        """The name of its workflow."""
-        return self.graph.plan.workflow
-
-    def job_id(self, step: int) -> str:
-        """Return the id of a step's job: the same however often it is said (R9)."""
-        return f"{self.run_id}.{step}"
-
-    def failure(self, step: int, error: str) -> str:
-        """Return the error of the run that the failure of a step is."""
-        return f"step {self.graph.plan.steps[step].name!r} failed: {error}"
+from actors.workflow.run import NO_EXTRAS, UNDO, Extras, Fan, Graph, Run, digest
 
 
 class SupervisorState(FoldedState[RunStatus]):
@@ -142,6 +64,14 @@ class SupervisorState(FoldedState[RunStatus]):
         under which epoch."""
         self.cancelling: dict[str, None] = {}
         """Jobs of cancelled runs whose end the queue has not confirmed."""
+        self.plan_uses: dict[str, int] = {}
+        """How many plans in memory have a plan as one of their steps."""
+        self.awaited: dict[str, dict[tuple[str, int], None]] = {}
+        """By live run: the steps of others that wait for its end."""
+        self.answered: dict[tuple[str, int], tuple[RunStatus, str]] = {}
+        """Steps whose run has ended, and how: what settling them is made of."""
+        self.timers: list[tuple[int, str, int]] = []
+        """A heap of when which steps stop waiting; `waits` of the run says whether one still counts."""
         self.totals: dict[RunStatus, int] = {}
         self.sessions: dict[str, SessionView] = {}
         self.projects: dict[str, ProjectView] = {}
@@ -150,8 +80,18 @@ class SupervisorState(FoldedState[RunStatus]):
             WorkflowDeleted: self._on_deleted,
             PlanRecorded: self._on_plan,
             RunCreated: self._on_created,
+            RunForked: self._on_forked,
+            RunPaused: self._on_paused,
+            RunResumed: self._on_resumed,
             RunAdopted: self._on_adopted,
             StepScheduled: self._on_scheduled,
+            StepSpread: self._on_spread,
+            ItemsScheduled: self._on_items_scheduled,
+            ItemEnded: self._on_item_ended,
+            StepWaiting: self._on_waiting,
+            SignalReceived: self._on_signal,
+            UndoScheduled: self._on_undo_scheduled,
+            UndoEnded: self._on_undo_ended,
             StepCompleted: self._on_completed,
             StepFailed: self._on_failed,
             StepSkipped: self._on_skipped,
@@ -187,11 +127,13 @@ class SupervisorState(FoldedState[RunStatus]):
                     run.left,
                     run.error,
                     run.ending,
+                    None if run.extras is NO_EXTRAS else run.extras.dump(),
                 )
                 for run in self.runs.values()
             ],
             "adoptable": [(*key, list(runs.items())) for key, runs in self.adoptable.items()],
             "cancelling": list(self.cancelling),
+            "answered": [(*key, status.value, error) for key, (status, error) in self.answered.items()],
             "totals": [(status.value, count) for status, count in self.totals.items()],
             "sessions": [msgspec.structs.astuple(session) for session in self.sessions.values()],
             "projects": [msgspec.structs.astuple(project) for project in self.projects.values()],
@@ -202,23 +144,32 @@ class SupervisorState(FoldedState[RunStatus]):
         """Return the state whose `dump` was `image`."""
         state = cls()
         for plan_id, plan in image["graphs"]:
-            state.graphs[plan_id] = Graph(plan_id, msgspec.convert(plan, Plan))
+            state._add_graph(plan_id, msgspec.convert(plan, Plan))
         state.newest = dict(image["newest"])
         state.definitions = dict(image["definitions"])
-        for run_id, plan_id, params, session_id, project, steps, missing, left, error, ending in image[
-            "runs"
-        ]:
-            graph = state.graphs[plan_id]
-            graph.runs += 1
-            run = state.runs[run_id] = Run(run_id, graph, params, session_id, project)
-            run.steps = [StepStatus(status) for status in steps]
-            run.missing, run.left, run.error, run.ending = list(missing), left, error, ending
+        for row in image["runs"]:
+            state._restore_run(row)
         state.adoptable = {(workflow, params): dict(runs) for workflow, params, runs in image["adoptable"]}
         state.cancelling = dict.fromkeys(image["cancelling"])
+        state.answered = {
+            (run_id, step): (RunStatus(status), error) for run_id, step, status, error in image["answered"]
+        }
         state.totals = {RunStatus(status): count for status, count in image["totals"]}
         state.sessions = {row[0]: SessionView(*row) for row in image["sessions"]}
         state.projects = {row[0]: ProjectView(*row) for row in image["projects"]}
         return state
+
+    def _restore_run(self, row: Any) -> None:
+        run_id, plan_id, params, session_id, project, steps, missing, left, error, ending, extras = row
+        graph = self.graphs[plan_id]
+        graph.runs += 1
+        run = self.runs[run_id] = Run(run_id, graph, params, session_id, project)
+        run.steps = [StepStatus(status) for status in steps]
+        run.missing, run.left, run.error, run.ending = list(missing), left, error, ending
+        if extras is not None:
+            run.extras = Extras.restore(extras)
+            for step, due_us in run.extras.waits.items():
+                self._await(run, step, due_us)
 
     # -- definitions and plans -----------------------------------------------------------------------------
 
@@ -234,23 +185,43 @@ class SupervisorState(FoldedState[RunStatus]):
     def _on_plan(self, event: PlanRecorded) -> None:
         workflow = event.plan.workflow
         if event.plan_id not in self.graphs:
-            self.graphs[event.plan_id] = Graph(event.plan_id, event.plan)
+            self._add_graph(event.plan_id, event.plan)
         before = self.newest.get(workflow)
         self.newest[workflow] = event.plan_id
         if before is not None and before != event.plan_id:
             self._drop_unused(before)
 
+    def _add_graph(self, plan_id: str, plan: Plan) -> None:
+        graph = self.graphs[plan_id] = Graph(plan_id, plan)
+        for child in graph.children:
+            self.plan_uses[child] = self.plan_uses.get(child, 0) + 1
+
     def _drop_unused(self, plan_id: str) -> None:
-        graph = self.graphs.get(plan_id)
-        if graph is not None and not graph.runs and self.newest.get(graph.plan.workflow) != plan_id:
-            del self.graphs[plan_id]
+        """Forget a plan that nothing needs, and those that were needed by it alone."""
+        stack = [plan_id]
+        while stack:
+            unused = stack.pop()
+            graph = self.graphs.get(unused)
+            if graph is None or graph.runs or unused in self.plan_uses:
+                continue
+            if self.newest.get(graph.plan.workflow) == unused:
+                continue
+            del self.graphs[unused]
+            for child in graph.children:
+                self.plan_uses[child] -= 1
+                if not self.plan_uses[child]:
+                    del self.plan_uses[child]
+                    stack.append(child)
 
     # -- runs --------------------------------------------------------------------------------------------------
 
     def _on_created(self, event: RunCreated) -> None:
         graph = self.graphs[event.plan_id]
         graph.runs += 1
-        self.runs[event.run_id] = Run(event.run_id, graph, event.params, event.session_id, event.project)
+        run = Run(event.run_id, graph, event.params, event.session_id, event.project)
+        self.runs[event.run_id] = run
+        if event.parent:
+            run.extend().parent = event.parent
         self._count(RunStatus.RUNNING)
         if event.blocking:
             self.adoptable.setdefault((event.workflow, event.params), {})[event.run_id] = event.epoch
@@ -284,15 +255,18 @@ class SupervisorState(FoldedState[RunStatus]):
 
     def _end_step(self, run_id: str, step: int, status: StepStatus) -> Run:
         run = self.runs[run_id]
-        run.steps[step] = status
-        run.left -= 1
-        if run.graph.passes(step, status):
-            for dependent in run.graph.dependents[step]:
-                run.missing[dependent] -= 1
+        run.end_step(step, status)
+        if run.extras is not NO_EXTRAS and step in run.extras.waits:
+            self._stop_waiting(run, step)
+        if status is StepStatus.COMPLETED and step in run.graph.undoable:
+            run.extend().undo.append(step)
         return run
 
     def _on_failed(self, event: StepFailed) -> None:
-        run = self._end_step(event.run_id, event.step, StepStatus.FAILED)
+        run = self.runs[event.run_id]
+        if event.step in run.extras.fans:  # its other items are stopped
+            self.cancelling.update(dict.fromkeys(run.owed_jobs(event.step)))
+        self._end_step(event.run_id, event.step, StepStatus.FAILED)
         options = run.graph.options.get(event.step)
         if not run.error and (options is None or options.required):
             run.error = run.failure(event.step, event.error)
@@ -307,11 +281,11 @@ class SupervisorState(FoldedState[RunStatus]):
 
     def _on_step_cancelled(self, event: StepCancelled) -> None:
         run = self.runs[event.run_id]
-        if run.steps[event.step] is StepStatus.RUNNING:
-            self.cancelling[run.job_id(event.step)] = None
+        for job_id in run.owed_jobs(event.step):
+            self.cancelling[job_id] = None
         self._end_step(event.run_id, event.step, StepStatus.CANCELLED)
 
-    def _end_run(self, run_id: str, status: RunStatus, epoch: int) -> None:
+    def _end_run(self, run_id: str, status: RunStatus, epoch: int, error: str = "") -> None:
         run = self.runs.pop(run_id)
         run.graph.runs -= 1
         self._drop_unused(run.graph.plan_id)
@@ -320,13 +294,15 @@ class SupervisorState(FoldedState[RunStatus]):
         key = (run.workflow, run.params)
         if self.adoptable.get(key, {}).get(run_id) == epoch:
             self._unadoptable(key, run_id)  # whoever waits for it is still there
+        for waiting in self.awaited.pop(run_id, ()):
+            self.answered[waiting] = (status, error)
         self.retire(run_id, status)
 
     def _on_run_completed(self, event: RunCompleted) -> None:
         self._end_run(event.run_id, RunStatus.COMPLETED, event.epoch)
 
     def _on_run_failed(self, event: RunFailed) -> None:
-        self._end_run(event.run_id, RunStatus.FAILED, event.epoch)
+        self._end_run(event.run_id, RunStatus.FAILED, event.epoch, event.error)
 
     def _on_run_cancelled(self, event: RunCancelled) -> None:
         run = self.runs[event.run_id]
@@ -334,10 +310,86 @@ class SupervisorState(FoldedState[RunStatus]):
             self._unadoptable(
                 (run.workflow, run.params), event.run_id
             )  # nobody asks for a cancelled run again
+        if run.extras.undoing >= 0:
+            self.cancelling[run.job_id(run.extras.undoing, UNDO)] = None
         self._end_run(event.run_id, RunStatus.CANCELLED, event.epoch)
 
     def _on_cancel_settled(self, event: CancelSettled) -> None:
-        self.cancelling.pop(f"{event.run_id}.{event.step}", None)
+        part = f":{event.part}" if event.part else ""
+        self.cancelling.pop(f"{event.run_id}.{event.step}{part}", None)
+
+    # -- what only few runs have -----------------------------------------------------------------------------
+
+    def _on_forked(self, event: RunForked) -> None:
+        self.runs[event.run_id].keep(event.kept)
+
+    def _on_paused(self, event: RunPaused) -> None:
+        self.runs[event.run_id].extend().paused = True
+
+    def _on_resumed(self, event: RunResumed) -> None:
+        self.runs[event.run_id].extend().paused = False
+
+    def _on_spread(self, event: StepSpread) -> None:
+        self.runs[event.run_id].extend().fans[event.step] = Fan(event.count)
+
+    def _on_items_scheduled(self, event: ItemsScheduled) -> None:
+        fan = self.runs[event.run_id].extras.fans[event.step]
+        fan.next = event.first + event.count
+        fan.flying.update(dict.fromkeys(range(event.first, fan.next)))
+
+    def _on_item_ended(self, event: ItemEnded) -> None:
+        fan = self.runs[event.run_id].extras.fans[event.step]
+        del fan.flying[event.item]
+        if event.error:
+            fan.failed += 1
+            fan.error = fan.error or f"item {event.item}: {event.error}"
+
+    def _on_waiting(self, event: StepWaiting) -> None:
+        run = self.runs[event.run_id]
+        run.steps[event.step] = StepStatus.WAITING
+        extras = run.extend()
+        extras.waits[event.step] = event.due_us
+        if event.other:
+            extras.others[event.step] = event.other
+        self._await(run, event.step, event.due_us)
+
+    def _await(self, run: Run, step: int, due_us: int) -> None:
+        if due_us:
+            heapq.heappush(self.timers, (due_us, run.run_id, step))
+        other = run.extras.others.get(step)
+        if other:
+            self.awaited.setdefault(other, {})[run.run_id, step] = None
+
+    def _stop_waiting(self, run: Run, step: int) -> None:
+        del run.extras.waits[step]
+        self.answered.pop((run.run_id, step), None)
+        other = run.extras.others.get(step, "")
+        waiting = self.awaited.get(other)
+        if waiting is not None:
+            waiting.pop((run.run_id, step), None)
+            if not waiting:
+                del self.awaited[other]
+        while self.timers and not self._still_waits(*self.timers[0]):
+            heapq.heappop(self.timers)
+
+    def _still_waits(self, due_us: int, run_id: str, step: int) -> bool:
+        run = self.runs.get(run_id)
+        return run is not None and run.extras.waits.get(step) == due_us
+
+    def _on_signal(self, event: SignalReceived) -> None:
+        self.runs[event.run_id].extend().signals[event.step] = digest(event.value)
+
+    def _on_undo_scheduled(self, event: UndoScheduled) -> None:
+        extras = self.runs[event.run_id].extras
+        extras.undoing = event.step
+        extras.undo.remove(event.step)
+
+    def _on_undo_ended(self, event: UndoEnded) -> None:
+        run = self.runs[event.run_id]
+        run.extras.undoing = -1
+        if event.error:
+            failure = run.undo_failure(event.step, event.error)
+            run.extras.undo_error = run.extras.undo_error or failure
 
     # -- sessions and projects -----------------------------------------------------------------------------
 

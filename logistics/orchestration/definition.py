@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logistics.inputs import Duration
 
 CANONICAL = msgspec.msgpack.Encoder(order="deterministic")
+MAX_PARALLEL = 1_000_000
 DEFAULT_RETRY_US = round(DEFAULT_RETRY_DELAY * 1_000_000)
 
 
@@ -49,11 +50,24 @@ class StepDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
     """Empty: `skip`, or `continue` if it is not required."""
     last: bool = False
     """Begun when all others have ended."""
+    map_over: str = ""
+    """A step, or `params.` and a run parameter: the function is called for each item of that list."""
+    parallel: int = 0
+    """Items under way at one time; 0: no limit."""
+    compensate: str = ""
+    """The reference of a function that undoes it."""
+    workflow: str = ""
+    """The workflow that it is a run of; the keyword arguments are the parameters of that run."""
+    wait: str = ""
+    """What it waits for: `time`, `signal` or `run`, the only argument."""
+    wait_us: int = 0
+    schema: dict[str, str] | None = None
+    """Fields of the value that is sent to it, and their types."""
 
     @property
     def functions(self) -> tuple[str, ...]:
         """References of all that it calls."""
-        return tuple(filter(None, (self.function, self.when_function)))
+        return tuple(filter(None, (self.function, self.when_function, self.compensate)))
 
 
 class ParameterDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -96,12 +110,12 @@ def define_step(
     function: str,
     *,
     depends_on: tuple[str, ...],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any] | None,
-    max_retries: int,
-    retry_delay: Duration,
-    queue: str | None,
-    priority: int,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    max_retries: int = 0,
+    retry_delay: Duration = DEFAULT_RETRY_DELAY,
+    queue: str | None = None,
+    priority: int = 0,
     max_payload: int,
     templated: bool = False,
     when: str = "",
@@ -109,6 +123,13 @@ def define_step(
     required: bool = True,
     on_failure: str | None = None,
     last: bool = False,
+    map_over: str | None = None,
+    parallel: int | None = None,
+    compensate: str = "",
+    workflow: str = "",
+    wait: str = "",
+    wait_us: int = 0,
+    schema: dict[str, str] | None = None,
 ) -> StepDefinition:
     """Return a step made of a user's input, all of it checked; `InputError`, `PayloadError`."""
     if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
@@ -129,6 +150,13 @@ def define_step(
         required=check_bool("required", required),
         on_failure=check_on_failure(on_failure),
         last=last,
+        map_over="" if map_over is None else check_name("map_over", map_over),
+        parallel=0 if parallel is None else check_int("parallel", parallel, least=1, most=MAX_PARALLEL),
+        compensate=compensate,
+        workflow=workflow and check_name("workflow", workflow),
+        wait=wait,
+        wait_us=wait_us,
+        schema=schema,
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from actors.queue.messages import Input, RetryPolicy
 from actors.runtime.binding import (
+    PARAMS,
+    Binding,
     BindingError,
     find_parameters,
     find_references,
@@ -19,20 +21,27 @@ from actors.runtime.binding import (
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import decode_call
 from actors.workflow.condition import parse
-from actors.workflow.messages import Plan, PlanStep, StepOptions
+from actors.workflow.messages import Plan, PlanStep, StepOptions, WaitPlan
 from logistics.errors import GraphError
 from logistics.orchestration.definition import encode_definition
 from logistics.orchestration.graph import graph_problems
 from logistics.task.job import RETRY_CAP_US
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from actors.runtime.functions import FunctionRegistry
     from logistics.orchestration.definition import Definition, StepDefinition
 
+OF_PARAMS = f"{PARAMS}."
+ITEM = "item"
+"""The parameter of a mapped function that gets an item, whatever the list is called."""
 ORDINARY = StepOptions()
 ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+Find: TypeAlias = "Callable[[str], Prepared | None]"
+"""Finds a workflow by its name."""
 
 
 class PlannedRun(NamedTuple):
@@ -40,6 +49,10 @@ class PlannedRun(NamedTuple):
 
     plan_id: str
     plan: Plan
+    children: tuple[tuple[str, Plan], ...] = ()
+    """Of the runs that its steps are, and theirs; each behind those that have it."""
+    made_of: tuple[tuple[str, Prepared], ...] = ()
+    """The workflows that those runs are of."""
 
 
 class _Arguments(NamedTuple):
@@ -68,20 +81,30 @@ class Prepared:
         self._registry = functions
         self._plans: dict[frozenset[str], PlannedRun] = {}
 
-    def plan(self, params: frozenset[str]) -> PlannedRun:
+    def plan(self, params: frozenset[str], find: Find, within: tuple[str, ...] = ()) -> PlannedRun:
         """Return the plan of a run that is given these parameters; refuses what `make_plan` does."""
         planned = self._plans.get(params)
-        if planned is None:
-            planned = make_plan(self.definition, params=params, functions=self._registry)
+        if planned is None or any(find(name) is not prepared for name, prepared in planned.made_of):
+            planned = make_plan(
+                self.definition, params=params, functions=self._registry, find=find, within=within
+            )
             self._plans[params] = planned
         return planned
 
 
-def make_plan(definition: Definition, *, params: Collection[str], functions: FunctionRegistry) -> PlannedRun:
+def make_plan(
+    definition: Definition,
+    *,
+    params: Collection[str],
+    functions: FunctionRegistry,
+    find: Find = lambda _: None,
+    within: tuple[str, ...] = (),
+) -> PlannedRun:
     """Return the plan of a run that is given these parameters.
 
     `GraphError` names every circle, self-dependency and unknown step; `BindingError` every parameter that
-    nothing fills, every run parameter that no step takes, every function that cannot be found.
+    nothing fills, every run parameter that no step takes, every function or workflow that cannot be found.
+    `within` names the workflows that have this one as a step.
     """
     arguments = {step.name: _arguments(step) for step in definition.steps}
     edges = {step.name: _edges(step, definition, arguments[step.name]) for step in definition.steps}
@@ -89,12 +112,14 @@ def make_plan(definition: Definition, *, params: Collection[str], functions: Fun
     if problems:
         raise GraphError(definition.name, problems)
     planner = _Planner(definition, edges, params=params, functions=functions)
-    steps = tuple(planner.step(step, arguments[step.name]) for step in definition.steps)
+    children = Children(definition.name, find, within)
+    steps = tuple(planner.step(step, arguments[step.name], children) for step in definition.steps)
     planner.check_params()
     if planner.problems:
         raise BindingError(f"workflow {definition.name!r}, {problem}" for problem in planner.problems)
     plan = Plan(definition.name, steps)
-    return PlannedRun(blake2b(ENCODE(plan), digest_size=16).hexdigest(), plan)
+    plan_id = blake2b(ENCODE(plan), digest_size=16).hexdigest()
+    return PlannedRun(plan_id, plan, tuple(children.plans.items()), tuple(children.made_of.items()))
 
 
 def _late(definition: Definition, edges: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -106,7 +131,42 @@ def _late(definition: Definition, edges: Mapping[str, Sequence[str]]) -> Iterato
                 yield f"step {step.name!r} depends on {other!r}, a finally step, which is begun after it"
 
 
-def _options(step: StepDefinition, when_inputs: tuple[Input, ...]) -> StepOptions | None:
+class Children:
+    """The plans of the runs that the steps of a workflow are."""
+
+    def __init__(self, name: str, find: Find, within: tuple[str, ...]) -> None:
+        self._within = (*within, name)
+        self._find = find
+        self.plans: dict[str, Plan] = {}
+        self.made_of: dict[str, Prepared] = {}
+
+    def add(self, name: str, params: frozenset[str]) -> str:
+        """Return the fingerprint of the plan of a run of a workflow that is given these parameters."""
+        if name in self._within:
+            path = " -> ".join((*self._within[self._within.index(name) :], name))
+            problem = f"a run of a workflow cannot be a step of itself: {path}"
+            raise GraphError(self._within[-1], (problem,))
+        prepared = self._find(name)
+        if prepared is None:
+            raise BindingError([f"there is no workflow {name!r}: create it, or load it from a file"])
+        planned = prepared.plan(params, self._find, self._within)
+        self.made_of |= {name: prepared, **dict(planned.made_of)}
+        for plan_id, plan in ((planned.plan_id, planned.plan), *planned.children):
+            self.plans.pop(plan_id, None)  # behind whatever has it
+            self.plans[plan_id] = plan
+        return planned.plan_id
+
+
+def _wait(step: StepDefinition) -> WaitPlan | None:
+    if not step.wait:
+        return None
+    schema = None if step.schema is None else tuple(sorted(step.schema.items()))
+    return WaitPlan(step.wait, step.wait_us, schema)
+
+
+def _options(
+    step: StepDefinition, when_inputs: tuple[Input, ...], undo_inputs: tuple[Input, ...], child: str
+) -> StepOptions | None:
     """Return what is out of the ordinary about a step; None if nothing is."""
     options = StepOptions(
         required=step.required,
@@ -115,6 +175,12 @@ def _options(step: StepDefinition, when_inputs: tuple[Input, ...]) -> StepOption
         when=step.when,
         when_function=step.when_function,
         when_inputs=when_inputs,
+        mapped=bool(step.map_over),
+        parallel=step.parallel,
+        child=child,
+        wait=_wait(step),
+        compensate=step.compensate,
+        compensate_inputs=undo_inputs,
     )
     return None if options == ORDINARY else options
 
@@ -131,7 +197,11 @@ def _arguments(step: StepDefinition) -> _Arguments:
 
 def _edges(step: StepDefinition, definition: Definition, arguments: _Arguments) -> tuple[str, ...]:
     """Return what a step waits for: as declared, then what it refers to, in the workflow's order."""
-    referred = arguments.steps | parse(step.when).steps if step.when else arguments.steps
+    referred = set(arguments.steps)
+    if step.when:
+        referred |= parse(step.when).steps
+    if step.map_over and not step.map_over.startswith(OF_PARAMS):
+        referred.add(step.map_over)
     if not referred:
         return step.depends_on
     known = [each.name for each in definition.steps if each.name in referred]
@@ -160,15 +230,22 @@ class _Planner:
         """Parameters of functions that no constant and no dependency fills: a run parameter could."""
         self._functions = functions
 
-    def step(self, step: StepDefinition, arguments: _Arguments) -> PlanStep:
+    def step(self, step: StepDefinition, arguments: _Arguments, children: Children) -> PlanStep:
         inputs: list[Input] = []
         when_inputs: list[Input] = []
+        undo_inputs: list[Input] = []
+        child = ""
         try:
-            inputs = [*self._bindings(step, arguments), *self._references(arguments)]
+            if step.function:
+                inputs = self._mapped(step, arguments) if step.map_over else self._bindings(step, arguments)
+            inputs += self._references(arguments)
             when_inputs = self._when(step)
+            undo_inputs = self._undo(step)
+            if step.workflow:
+                child = children.add(step.workflow, frozenset(arguments.kwargs))
         except BindingError as error:
             self.problems += [f"step {step.name!r}: {problem}" for problem in error.problems]
-        taken = (each.source for each in (*inputs, *when_inputs) if each.kind.endswith("param"))
+        taken = (each.source for each in (*inputs, *when_inputs, *undo_inputs) if each.kind.endswith("param"))
         self._taken.update(taken)
         return PlanStep(
             name=step.name,
@@ -179,8 +256,44 @@ class _Planner:
             retry=RetryPolicy(step.max_retries, step.retry_us, max(step.retry_us, RETRY_CAP_US)),
             queue=step.queue,
             priority=step.priority,
-            options=_options(step, tuple(when_inputs)),
+            options=_options(step, tuple(when_inputs), tuple(undo_inputs), child),
         )
+
+    def _mapped(self, step: StepDefinition, arguments: _Arguments) -> list[Input]:
+        """Return the inputs of a step that is called for each item: `item`, or what would get the list, gets it."""
+        kind, source = "step", step.map_over
+        if step.map_over.startswith(OF_PARAMS):
+            kind, source = "param", step.map_over.removeprefix(OF_PARAMS)
+            if source not in self._params:
+                raise BindingError([f"map_over: the run is not given a parameter {source!r}"])
+        else:
+            source = str(self._numbers[source])
+        by_name = ITEM in self._signature(step.function).parameters and ITEM not in arguments.kwargs
+        inputs = self._bindings(step, arguments, item_of=step.map_over if by_name else "")
+        mapped = [
+            msgspec.structs.replace(each, kind=f"item-{kind}")
+            if (each.kind, each.source) == (kind, source) and (each.parameter == ITEM or not by_name)
+            else each
+            for each in inputs
+        ]
+        if mapped == inputs:
+            raise BindingError([f"map_over: no parameter takes the items of {step.map_over!r}"])
+        return mapped
+
+    def _undo(self, step: StepDefinition) -> list[Input]:
+        """Return what the function gets that compensates a step: its output by its name, else the only one."""
+        if not step.compensate:
+            return []
+        names = self._signature(step.compensate).parameters
+        others = (other for other in self._edges[step.name] if other in names)
+        try:
+            return self._bindings(
+                msgspec.structs.replace(step, function=step.compensate),
+                _NO_ARGUMENTS,
+                dependencies=(step.name, *others),
+            )
+        except BindingError as error:
+            raise BindingError(f"compensate: {problem}" for problem in error.problems) from error
 
     def _when(self, step: StepDefinition) -> list[Input]:
         """Return what the condition of a step refers to, or what its function gets."""
@@ -196,12 +309,26 @@ class _Planner:
         condition = parse(step.when)
         return self._references(_Arguments((), {}, condition.steps, condition.params, templated=False))
 
-    def _bindings(self, step: StepDefinition, arguments: _Arguments) -> list[Input]:
+    def _bindings(
+        self,
+        step: StepDefinition,
+        arguments: _Arguments,
+        *,
+        dependencies: Sequence[str] | None = None,
+        item_of: str = "",
+    ) -> list[Input]:
+        """Return where the parameters of a function come from; with `item_of`, `item` is the name of that."""
         signature = self._signature(step.function)
+        params = set(self._params)
+        dependencies = list(self._edges[step.name] if dependencies is None else dependencies)
+        if item_of.startswith(OF_PARAMS):
+            params.add(ITEM)
+        elif item_of:
+            dependencies.append(ITEM)
         bindings = plan_bindings(
             signature,
-            dependencies=self._edges[step.name],
-            params=self._params,
+            dependencies=dependencies,
+            params=params,
             args=arguments.args,
             kwargs=arguments.kwargs,
             used=arguments.steps,
@@ -209,15 +336,16 @@ class _Planner:
         filled = {each.parameter for each in bindings if each.kind != "param"}
         self._open.update(name for name in signature.parameters if name not in filled)
         return [
-            Input(
-                each.parameter,
-                each.kind,
-                str(self._numbers[each.source]) if each.kind == "step" else each.source,
-                each.positional,
-            )
+            Input(each.parameter, each.kind, self._source(each, item_of), each.positional)
             for each in bindings
             if each.kind != "const"
         ]
+
+    def _source(self, binding: Binding, item_of: str) -> str:
+        name = binding.source
+        if item_of and name == ITEM:
+            name = item_of.removeprefix(OF_PARAMS)
+        return str(self._numbers[name]) if binding.kind == "step" else name
 
     def _signature(self, function: str) -> inspect.Signature:
         try:

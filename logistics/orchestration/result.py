@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from actors.queue.inputs import Inputs
 from actors.queue.messages import (
     JobCancelled,
     JobCompleted,
@@ -18,11 +20,13 @@ from actors.queue.messages import (
 from actors.runtime.errors import InternalError, UnknownIdError
 from actors.runtime.values import decode_value
 from actors.workflow.messages import (
+    ItemEnded,
     PlanRecorded,
     RunCancelled,
     RunCompleted,
     RunCreated,
     RunFailed,
+    RunForked,
     RunStatus,
     StepCancelled,
     StepCompleted,
@@ -30,7 +34,10 @@ from actors.workflow.messages import (
     StepScheduled,
     StepSkipped,
     StepStatus,
+    StepWaiting,
+    UndoEnded,
 )
+from actors.workflow.past import leaves, run_of
 from eventstore.errors import CorruptStoreError
 from logistics.errors import RunFailedError
 from logistics.inputs import as_datetime
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.messages import Event
     from actors.workflow.messages import Plan
+    from actors.workflow.run import Run
     from logistics.orchestration.engine import OrchestrationEngine
 
 RECORDS_PER_STEP = 64
@@ -62,6 +70,13 @@ class StepResult:
     """When its first try began."""
     ended_at: datetime | None = None
     traceback: str | None = None
+    items: int | None = None
+    """How many items it is mapped over, once that is known; None if it is not mapped."""
+    items_ended: int = 0
+    kept_from: str | None = None
+    """The run whose step's output this is, if it was not executed again."""
+    compensated: bool | None = None
+    """Whether it was undone; False: that failed; None: nobody has tried."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +144,19 @@ class RunRecord:
             msg = f"run {run_id} is not in the log from its beginning"
             raise CorruptStoreError(msg)
         self.created = past[0]
-        self.plan = _plan(engine, self.created.plan_id)
+        self.plan = plan_on_record(engine, self.created.plan_id)
         self.end = next((event for event in past if event.final), None)
-        self._history = past
+        self.events = past
+        """Everything that is durable of it, oldest first."""
         self._began = numbered[0][0]
         self._until = engine.store.runtime.journal.watermark if self.end is None else numbered[-1][0]
         self._engine = engine
+        self._run = (
+            run_of(self.plan, past)
+            if any(step.options for step in self.plan.steps) or self.created.origin
+            else None
+        )
+        """The run as its events tell it, if it is out of the ordinary."""
 
     @property
     def started_at(self) -> datetime:
@@ -149,16 +171,29 @@ class RunRecord:
     def steps(self) -> dict[str, StepResult]:
         """Return every step as it stands, in the workflow's order."""
         results = [StepResult() for _ in self.plan.steps]
-        for event in self._history:
+        for event in self.events:
             _take(results, event, self.plan)
         begun = [
             number
             for number, result in enumerate(results)
-            if result.status not in (StepStatus.PENDING, StepStatus.SKIPPED)
+            if result.status not in (StepStatus.PENDING, StepStatus.SKIPPED) and not result.kept_from
         ]
         for number, past in self._jobs(begun):
             _take_job(results[number], past)
+        if self._run is not None:
+            self._take_extras(results, self._run)
         return {step.name: result for step, result in zip(self.plan.steps, results, strict=True)}
+
+    def _take_extras(self, results: list[StepResult], run: Run) -> None:
+        """Take in what is not with the one job of a step: outputs of lists, runs, signals and earlier runs."""
+        inputs = Inputs(self._engine.store.runtime)
+        for number, result in enumerate(results):
+            fan = run.extras.fans.get(number)
+            if fan is not None:
+                result.items, result.items_ended = fan.count, fan.next - len(fan.flying)
+            kind, source = run.output(number) if result.status is StepStatus.COMPLETED else ("none", "")
+            if result.status is StepStatus.COMPLETED and (kind != "step" or result.kept_from):
+                result.output = patiently(partial(inputs.output, kind, source))
 
     def _jobs(self, numbers: Sequence[int]) -> Iterable[tuple[int, Sequence[Event]]]:
         """Return the histories of steps' jobs: by the index, or in one pass if the run has the log for itself."""
@@ -186,7 +221,7 @@ class RunRecord:
         steps = self.steps()
         error = end.error if isinstance(end, RunFailed) else None
         if isinstance(end, RunCancelled):
-            error = "it was cancelled"
+            error = "; ".join(filter(None, ("it was cancelled", end.error)))
         return WorkflowResult(
             run_id=self.created.run_id,
             name=self.created.workflow,
@@ -207,7 +242,8 @@ def status_after(event: Event) -> RunStatus:
     return RunStatus.FAILED if isinstance(event, RunFailed) else RunStatus.CANCELLED
 
 
-def _plan(engine: OrchestrationEngine, plan_id: str) -> Plan:
+def plan_on_record(engine: OrchestrationEngine, plan_id: str) -> Plan:
+    """Return a plan; `CorruptStoreError` if it is not there, though something refers to it."""
     recorded = first(engine, f"plan:{plan_id}")
     if not isinstance(recorded, PlanRecorded):
         msg = f"plan {plan_id} is not in the log, though a run of it is"
@@ -217,17 +253,35 @@ def _plan(engine: OrchestrationEngine, plan_id: str) -> Plan:
 
 def _take(results: list[StepResult], event: Event, plan: Plan) -> None:
     """Take in an event of the run."""
-    if isinstance(event, StepScheduled):
+    if isinstance(event, RunForked):
+        for kept in event.kept:
+            result = results[kept.step]
+            result.status, result.kept_from = (
+                StepStatus.COMPLETED,
+                kept.source.rpartition(".")[0] or kept.source,
+            )
+    elif isinstance(event, StepScheduled):
         results[event.step].status = StepStatus.RUNNING
-        return
-    if not isinstance(event, StepCompleted | StepFailed | StepSkipped | StepCancelled):
-        return
-    result = results[event.step]
+    elif isinstance(event, StepWaiting):
+        result = results[event.step]
+        result.status, result.started_at = StepStatus.WAITING, as_datetime(event.at_us)
+    elif isinstance(event, ItemEnded):
+        results[event.step].attempts += event.attempts
+    elif isinstance(event, UndoEnded):
+        results[event.step].compensated = not event.error
+    elif isinstance(event, StepCompleted | StepFailed | StepSkipped | StepCancelled):
+        _take_end(results[event.step], event, plan)
+
+
+def _take_end(
+    result: StepResult, event: StepCompleted | StepFailed | StepSkipped | StepCancelled, plan: Plan
+) -> None:
     result.ended_at = as_datetime(event.at_us)
     if isinstance(event, StepCompleted):
-        result.status, result.attempts = StepStatus.COMPLETED, event.attempts
+        result.status, result.attempts = StepStatus.COMPLETED, result.attempts or event.attempts
     elif isinstance(event, StepFailed):
-        result.status, result.attempts, result.error = StepStatus.FAILED, event.attempts, event.error
+        result.status, result.error = StepStatus.FAILED, event.error
+        result.attempts = result.attempts or event.attempts
     elif isinstance(event, StepSkipped):
         result.status = StepStatus.SKIPPED
         because = plan.steps[event.because].name
@@ -272,13 +326,7 @@ def _take_present(result: StepResult, past: Sequence[Event], started: int) -> No
 
 def _output(plan: Plan, steps: Mapping[str, StepResult]) -> Any:
     """Return the output of the steps that no other needs, finally steps aside."""
-    ordinary = {
-        number: step
-        for number, step in enumerate(plan.steps)
-        if step.options is None or not step.options.last
-    }
-    needed = {number for step in ordinary.values() for number in step.depends_on}
-    last = [step.name for number, step in ordinary.items() if number not in needed]
+    last = [plan.steps[number].name for number in leaves(plan)]
     if len(last) == 1:
         return steps[last[0]].output
     return {name: steps[name].output for name in last if steps[name].status is StepStatus.COMPLETED} or None

@@ -8,18 +8,31 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.attempt import CURRENT
-from actors.workflow.messages import CancelRun, CancelSettled, RunAdopted, RunStatus
+from actors.runtime.values import encode_result
+from actors.workflow.messages import (
+    CancelRun,
+    CancelSettled,
+    GetRun,
+    PauseRun,
+    ResumeRun,
+    RunAdopted,
+    RunStatus,
+    SignalRun,
+)
 from eventstore.errors import ReopenNeededError
-from logistics.inputs import timeout_s
+from logistics.errors import RunNotFoundError
+from logistics.inputs import check_name, timeout_s
 from logistics.orchestration.awaiting import until_ended
+from logistics.orchestration.forking import fork
 from logistics.orchestration.reading import history, last
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, status_after
+from logistics.orchestration.schema import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from datetime import datetime
 
-    from actors.runtime.messages import Event
+    from actors.runtime.messages import Event, Message
     from logistics.inputs import Duration
     from logistics.orchestration.engine import OrchestrationEngine
 
@@ -58,8 +71,21 @@ class WorkflowRun:
     @property
     def status(self) -> RunStatus:
         """Where it stands, as far as that is durable."""
-        end = self._end()
-        return RunStatus.RUNNING if end is None else status_after(end)
+        while (end := self._end()) is None:
+            view = self._engine.query("supervisor", GetRun(run_id=self.run_id))
+            if view is not None:
+                return RunStatus(view.status)
+        return status_after(end)
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the run one of whose steps it is; None if it was begun by itself."""
+        return RunRecord(self._engine, self.run_id).created.parent or None
+
+    @property
+    def origin(self) -> str | None:
+        """The id of the run that it is a fork of; None if it is none."""
+        return RunRecord(self._engine, self.run_id).created.origin or None
 
     @property
     def steps(self) -> dict[str, StepResult]:
@@ -89,6 +115,57 @@ class WorkflowRun:
     def cancel(self) -> bool:
         """Cancel it if it has not ended; whether that was so. A function that already runs is not stopped."""
         return bool(self._engine.ask("supervisor", CancelRun(run_id=self.run_id)))
+
+    def pause(self) -> None:
+        """Begin no more steps of it, nor of runs that its steps are; what runs goes on to its end.
+
+        `RunNotFoundError` if it has ended, `InputError` if only compensations and finally steps are left.
+        """
+        self._tell(PauseRun(run_id=self.run_id))
+
+    def resume(self) -> None:
+        """Go on after a pause. `RunNotFoundError` if it has ended."""
+        self._tell(ResumeRun(run_id=self.run_id))
+
+    def retry(self) -> WorkflowRun:
+        """Begin a new run that does again what did not succeed in this one, which has ended; return it.
+
+        Steps that have succeeded are not executed again, unless something that they depend on is, or they
+        were compensated. `InputError` if it has not ended, or has succeeded.
+        """
+        return WorkflowRun(self._engine, fork(self._engine, self.run_id, None), self._name)
+
+    def restart(self, step: str) -> WorkflowRun:
+        """Begin a new run that does again `step` and all that depends on it; return it.
+
+        The rest is as for `retry`. `UnknownIdError` if there is no such step.
+        """
+        return WorkflowRun(
+            self._engine, fork(self._engine, self.run_id, check_name("step", step)), self._name
+        )
+
+    def signal(self, name: str, payload: Any = None) -> None:
+        """Send a value to the step `name`, which waits for one, or will; its output is the payload.
+
+        Sending the same again changes nothing. `InputError` for a payload that does not fit the step's
+        schema, or another one than it was sent before; `RunNotFoundError` if the run has ended,
+        `UnknownIdError` if it has no such step.
+        """
+        check_name("name", name)
+        step = next(
+            (each for each in RunRecord(self._engine, self.run_id).plan.steps if each.name == name), None
+        )
+        wait = None if step is None or step.options is None else step.options.wait
+        fitting = check_value(None if wait is None or wait.schema is None else dict(wait.schema), payload)
+        value = encode_result(fitting, limit=self._engine.max_payload)
+        self._tell(SignalRun(run_id=self.run_id, step=name, value=value))
+
+    def _tell(self, command: Message) -> None:
+        """Send a command that means a live run."""
+        if self._has_ended():
+            msg = f"run {self.run_id} has ended: it is {self.status}"
+            raise RunNotFoundError(msg)
+        self._engine.ask("supervisor", command)
 
     # -- what the manager uses -------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ def begin_run(
     prepared = _prepared(engine, name)
     values = checked_params(prepared.definition, params)
     encoded = encode_params(values, limit=engine.max_payload)
-    planned = prepared.plan(frozenset(values))
+    planned = prepared.plan(frozenset(values), lambda other: _known(engine, other))
     if blocking:
         _define(engine, prepared)
         adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=encoded))
@@ -89,6 +89,7 @@ def begin_run(
         blocking=blocking,
         session_id=session_id,
         project=project,
+        children=planned.children,
     )
     _start(engine, prepared, command)
     return WorkflowRun(engine, command.run_id, name)
@@ -129,6 +130,11 @@ def _prepared(engine: OrchestrationEngine, name: str) -> Prepared:
         msg = f"no workflow {name!r}: create it, or load it from a file"
         raise WorkflowNotFoundError(msg)
     return workflow.prepared()
+
+
+def _known(engine: OrchestrationEngine, name: str) -> Prepared | None:
+    workflow = find_workflow(engine, name)
+    return None if workflow is None else workflow.prepared()
 
 
 def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:

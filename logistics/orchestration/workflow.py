@@ -12,9 +12,10 @@ from actors.queue.messages import FunctionsKnown
 from actors.runtime.errors import InputError
 from actors.workflow.messages import DefineWorkflow
 from logistics.ids import new_id
-from logistics.inputs import check_name
-from logistics.orchestration.definition import Definition, check_dependencies, define_step
+from logistics.inputs import check_name, duration_us
+from logistics.orchestration.definition import Definition, check_dependencies, check_text, define_step
 from logistics.orchestration.plan import Prepared
+from logistics.orchestration.schema import field_types
 from logistics.task.job import DEFAULT_RETRY_DELAY
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ class Workflow:
         when: str | Callable[..., Any] | None = None,
         required: bool = True,
         on_failure: str | None = None,
+        map_over: str | None = None,
+        parallel: int | None = None,
+        compensate: Callable[..., Any] | None = None,
         queue: str | None = None,
         priority: int = 0,
     ) -> Workflow:
@@ -98,6 +102,13 @@ class Workflow:
             on_failure: what becomes of others if the step has no output, as it failed or was skipped: `skip`
                 those that depend on it, or `continue` with them, None in place of the output (what is said
                 by leaving it out if it is not required); `stop`: as `skip`, and its failure ends the run.
+            map_over: a step whose output is a list, or `params.` and the name of a run parameter that is one:
+                the function is called for each item, as a job of its own; the parameter `item`, else the one
+                that would get the list, gets the item. The output is the list of outputs in the same order.
+            parallel: items under way at one time, at most; None: as many as there are workers.
+            compensate: a function that undoes the step, called with its output if it has succeeded and the
+                run then fails or is cancelled: the last step first, one after the other, each tried 11 times
+                at least.
             queue: a queue that a `JobScheduler` serves; None: the engine's own, always served.
             priority: higher ones start first.
 
@@ -117,8 +128,102 @@ class Workflow:
             retry_delay=retry_delay,
             required=required,
             on_failure=on_failure,
+            map_over=map_over,
+            parallel=parallel,
+            compensate="" if compensate is None else self._store.functions.register(compensate),
             queue=queue,
             priority=priority,
+        )
+
+    def add_workflow(
+        self,
+        name: str,
+        workflow: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        depends_on: Collection[str] | None = None,
+        when: str | Callable[..., Any] | None = None,
+        required: bool = True,
+        on_failure: str | None = None,
+    ) -> Workflow:
+        """Add a step that is a run of another workflow; return the workflow.
+
+        Args:
+            name: the step's.
+            workflow: the name of the other workflow, which has to be defined when a run begins.
+            params: the parameters of that run, plain data; `{{step.output}}` and `{{params.name}}` in texts
+                stand for values, as in files.
+            depends_on: as for `add_step`, and so are `when`, `required` and `on_failure`.
+            when: see there.
+            required: see there.
+            on_failure: see there.
+
+        The output is that of the run, whose id is that of this run, a dot and the number of the step.
+        Cancelling, pausing and resuming pass on to it.
+
+        """
+        return self._add(
+            name,
+            None,
+            depends_on,
+            when,
+            kwargs=params,
+            templated=True,
+            workflow=workflow,
+            required=required,
+            on_failure=on_failure,
+        )
+
+    def add_wait(
+        self,
+        name: str,
+        span: Duration | None = None,
+        *,
+        run: str | None = None,
+        schema: Any = None,
+        timeout: Duration | None = None,
+        depends_on: Collection[str] | None = None,
+        when: str | Callable[..., Any] | None = None,
+        required: bool = True,
+        on_failure: str | None = None,
+    ) -> Workflow:
+        """Add a step that waits, durably, and occupies no worker; return the workflow.
+
+        Args:
+            name: the step's. Without `span` and `run` it waits for `WorkflowRun.signal(name, payload)`, and
+                the payload is its output.
+            span: how long, in seconds or as a `timedelta`.
+            run: the id of another run, whose end it waits for, and whose output becomes its own; most often
+                a reference such as `"{{params.run}}"`. It fails if that run does not succeed.
+            schema: the fields of the payload and their types (`str`, `int`, `float`, `bool`, `json`; with `?`
+                behind it, a field may be left out) as a dict, or a dataclass or `msgspec.Struct` that has them.
+            timeout: after so many seconds without a signal, or the end of the run, it has failed.
+            depends_on: as for `add_step`, and so are `when`, `required` and `on_failure`.
+            when: see there.
+            required: see there.
+            on_failure: see there.
+
+        """
+        kind = "run" if run is not None else "signal" if span is None else "time"
+        if (span is not None) + (run is not None) + (schema is not None) > 1:
+            msg = "add_wait: expected one of span, run and schema, got more"
+            raise InputError(msg)
+        if kind == "time" and timeout is not None:
+            msg = "add_wait: timeout: a step that waits for a time ends by itself"
+            raise InputError(msg)
+        limit = timeout if span is None else span
+        return self._add(
+            name,
+            None,
+            depends_on,
+            when,
+            args=() if run is None else (check_text("run", run),),
+            templated=True,
+            wait=kind,
+            wait_us=0 if limit is None else duration_us("span" if span is not None else "timeout", limit),
+            schema=field_types(schema),
+            required=required,
+            on_failure=on_failure,
         )
 
     def add_finally(
@@ -160,7 +265,7 @@ class Workflow:
     def _add(
         self,
         name: str,
-        func: Callable[..., Any],
+        func: Callable[..., Any] | None,
         depends_on: Collection[str] | None,
         when: str | Callable[..., Any] | None,
         *,
@@ -169,7 +274,7 @@ class Workflow:
     ) -> Workflow:
         check_name("name", name)
         functions = self._store.functions
-        function = functions.register(func)
+        function = "" if func is None else functions.register(func)
         given = None if depends_on is None else check_dependencies(depends_on)
         expression, when_function = "", ""
         if isinstance(when, str):

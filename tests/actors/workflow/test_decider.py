@@ -14,6 +14,7 @@ from actors.queue.messages import CancelOwned, EnqueueJobs, Input, JobEnded, Job
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Event, Known, Message
 from actors.workflow.decider import SupervisorRules
+from actors.workflow.jobs import step_job
 from actors.workflow.messages import (
     AdoptRun,
     CancelRun,
@@ -40,7 +41,6 @@ from actors.workflow.messages import (
     StepStatus,
     UpdateProject,
 )
-from actors.workflow.progress import step_job
 from actors.workflow.state import SupervisorState
 from eventstore.records import Record
 

@@ -23,6 +23,7 @@ class Signals:
         self.barrier = threading.Barrier(3)
         self.lock = threading.Lock()
         self.calls: list[str] = []
+        self.busy = 0
 
     def note(self, call: str) -> None:
         with self.lock:
@@ -145,3 +146,72 @@ def give_extract(extract: list[int] | None) -> Any:
 
 def give_all(left: Any, right: Any) -> list[Any]:
     return [left, right]
+
+
+def double(item: int) -> int:
+    return 2 * item
+
+
+def double_extract(extract: int) -> int:
+    return 2 * extract
+
+
+def fail_odd(item: int) -> int:
+    if item % 2:
+        raise ValueError(f"{item} is odd")
+    return item
+
+
+def is_busy(item: int) -> int:
+    """How many of these run at one time, this one included."""
+    signals = Current.signals
+    with signals.lock:
+        signals.busy += 1
+        busy = signals.busy
+    signals.begun.wait(0.01)
+    with signals.lock:
+        signals.busy -= 1
+    return busy
+
+
+def book(ctx: AttemptContext) -> str:
+    Current.signals.note(ctx.name.partition(".")[2])
+    return ctx.name
+
+
+def unbook(book: str, ctx: AttemptContext) -> None:
+    Current.signals.note(f"undo {ctx.name.partition('.')[2].partition('[')[0]} {book}")
+
+
+def fail_once() -> str:
+    if "failed once" not in Current.signals.calls:
+        Current.signals.note("failed once")
+        raise ValueError("not yet")
+    return "done"
+
+
+def hold_item(item: int) -> int:
+    Current.signals.begun.set()
+    assert Current.signals.go_on.wait(WAIT_S)
+    return item
+
+
+def give_other(other: Any) -> Any:
+    return other
+
+
+def give_approval(approval: Any) -> Any:
+    return approval
+
+
+def give_never(never: Any) -> Any:
+    return never
+
+
+def unbook_hotel(hotel: str, book: str, ctx: AttemptContext) -> None:
+    unbook(hotel, ctx)
+    assert book == "trip.book"
+
+
+def fail_with_one(bad: int) -> None:
+    raise ValueError("no")

@@ -1,0 +1,137 @@
+"""Where what a step gets comes from: outputs, signals and parameters, read from the durable log."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.queue.messages import JobCompleted, JobEnqueued
+from actors.runtime.errors import InputError
+from actors.runtime.values import check_depth, decode_value, encode_result
+from actors.workflow.messages import PlanRecorded, RunCreated, SignalReceived, StepStatus
+from actors.workflow.past import leaves, run_of
+from eventstore.errors import CorruptStoreError
+
+if TYPE_CHECKING:
+    from actors.queue.messages import Input, JobSpec
+    from actors.runtime.engine import Runtime
+    from actors.runtime.messages import Event
+
+LISTS = 4
+"""Lists kept in memory, item by item, while steps are mapped over them."""
+MAX_LIST = 1 << 30
+"""Bytes of a list of run parameters that is taken apart: it was checked when the run began."""
+
+_split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+
+
+class Inputs:
+    """Reads inputs. Kinds and sources are those of `Input`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._items = lru_cache(maxsize=LISTS)(self._read_items)
+
+    def spec(self, job_id: str) -> JobSpec:
+        """Return a job as it was enqueued."""
+        event = self._first(f"job:{job_id}")
+        assert isinstance(event, JobEnqueued)
+        return event.spec
+
+    def of(self, given: Input, spec: JobSpec) -> Any:
+        """Return the value of an input of a job."""
+        kind = given.kind.removeprefix("ref-")
+        if kind.startswith("item-"):
+            assert spec.work is not None
+            return self._item(kind.removeprefix("item-"), given.source, spec)
+        if kind == "param":
+            return self.params(spec.owner)[given.source]
+        return self.output(kind, given.source)
+
+    def params(self, owner: str) -> dict[str, Any]:
+        """Return the parameters of a run."""
+        created = self._first(owner)
+        assert isinstance(created, RunCreated)
+        params = decode_value(created.params)
+        assert isinstance(params, dict)
+        return params
+
+    def count(self, given: Input, spec: JobSpec) -> int:
+        """Return how many items an input has; `InputError` if it is no list."""
+        if given.kind == "list":
+            return int(given.source.partition("/")[0])
+        return len(self._items(given.kind, given.source, spec.owner))
+
+    def output(self, kind: str, source: str) -> Any:
+        """Return the output of a step."""
+        if kind == "list":
+            count, _, prefix = source.partition("/")
+            return [self._result(f"{prefix}{number}") for number in range(int(count))]
+        if kind == "step":
+            return self._result(source)
+        if kind == "signal":
+            sent = self._first(f"signal:{source}")
+            assert isinstance(sent, SignalReceived)
+            return decode_value(sent.value)
+        return self.run_output(source) if kind == "run" else None
+
+    def run_output(self, run_id: str) -> Any:
+        """Return what came of a run: the output of the step that no other needs, or a dict of several."""
+        past = self._history(f"run:{run_id}")
+        created = past[0]
+        assert isinstance(created, RunCreated)
+        recorded = self._first(f"plan:{created.plan_id}")
+        assert isinstance(recorded, PlanRecorded)
+        run = run_of(recorded.plan, past)
+        outputs = {
+            recorded.plan.steps[step].name: self.output(*run.output(step))
+            for step in leaves(recorded.plan)
+            if run.steps[step] is StepStatus.COMPLETED
+        }
+        if len(leaves(recorded.plan)) == 1:
+            return next(iter(outputs.values()), None)
+        return outputs or None
+
+    # -- single values ---------------------------------------------------------------------------------------
+
+    def _result(self, job_id: str) -> Any:
+        return decode_value(self._result_bytes(job_id))
+
+    def _result_bytes(self, job_id: str) -> bytes:
+        for event in reversed(self._history(f"job:{job_id}")):
+            if isinstance(event, JobCompleted):
+                return event.result
+        msg = f"the output of job {job_id} is not in the log, though a step that needs it was started"
+        raise CorruptStoreError(msg)
+
+    def _item(self, kind: str, source: str, spec: JobSpec) -> Any:
+        assert spec.work is not None
+        return decode_value(self._items(kind, source, spec.owner)[spec.work.item])
+
+    def _read_items(self, kind: str, source: str, owner: str) -> list[bytes]:
+        """Take a list apart into its items as bytes, so that each is decoded for one attempt alone."""
+        if kind == "step":
+            data = self._result_bytes(source)
+        else:
+            value = self.params(owner)[source] if kind == "param" else self.output(kind, source)
+            data = encode_result(value, limit=MAX_LIST)
+        check_depth(data, 256)
+        try:
+            return [bytes(item) for item in _split(data)]
+        except msgspec.ValidationError as error:
+            msg = f"a step is mapped over a list, and what it got is none: {error}"
+            raise InputError(msg) from error
+
+    def _first(self, entity: str) -> Any:
+        stored = self._runtime.log.first(entity, upto=self._runtime.journal.watermark)
+        if stored is None:
+            msg = f"{entity} is not in the log, though its start is"
+            raise CorruptStoreError(msg)
+        return self._runtime.codec.decode(stored.record)
+
+    def _history(self, entity: str) -> list[Event]:
+        runtime = self._runtime
+        past = runtime.log.history(entity, upto=runtime.journal.watermark)
+        return [runtime.codec.decode(stored.record) for stored in past]

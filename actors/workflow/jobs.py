@@ -1,0 +1,164 @@
+"""The jobs that a run asks of the queue: the same ones however often they are asked for (R9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.queue.messages import STEPS, JobSpec, RetryPolicy, StepWork
+from actors.workflow.messages import StepStatus
+from actors.workflow.run import UNDO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.queue.messages import Input
+    from actors.workflow.messages import PlanStep, StepOptions
+    from actors.workflow.run import Run
+
+LOST = (StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED)
+"""Steps that have ended so have no output."""
+UNDO_RETRIES = 10
+"""How often a compensation is tried again, at least."""
+NO_ARGUMENTS = b"\x92\x90\x80"
+"""A call without any, as bytes."""
+
+
+class Ahead:
+    """What a decision has done to a run, ahead of its state."""
+
+    __slots__ = ("ended", "others")
+
+    def __init__(self) -> None:
+        self.ended: dict[int, StepStatus] = {}
+        self.others: dict[int, str] = {}
+        """Steps that waited for other runs, and which."""
+
+
+def owed_jobs(run: Run) -> Iterator[JobSpec]:
+    """Yield every job of a run whose outcome the queue owes."""
+    for step, status in enumerate(run.steps):
+        if status is StepStatus.RUNNING:
+            fan = run.extras.fans.get(step)
+            if fan is None:
+                yield step_job(run, step)
+            else:
+                for item in fan.flying:
+                    yield item_job(run, step, item)
+    if run.extras.undoing >= 0:
+        yield undo_job(run, run.extras.undoing)
+
+
+def step_job(run: Run, index: int, ahead: Ahead | None = None) -> JobSpec:
+    """Return the job that a step begins with: most often its call, else what has to be found out first."""
+    step = run.graph.plan.steps[index]
+    options = step.options
+    if options is None:
+        return _job(run, index, step, inputs=_inputs(run, step.inputs, ahead))
+    work = StepWork(
+        options.when, options.when_function, _inputs(run, options.when_inputs, ahead), gives=_gives(options)
+    )
+    inputs = step.inputs
+    payload = step.payload
+    if options.mapped:
+        inputs = tuple(_whole(given) for given in inputs if given.kind.startswith("item-"))
+        payload = NO_ARGUMENTS
+    return _job(
+        run,
+        index,
+        step,
+        payload=payload,
+        inputs=_inputs(run, inputs, ahead),
+        work=None if work == NO_WORK else work,
+    )
+
+
+NO_WORK = StepWork()
+
+
+def _gives(options: StepOptions) -> str:
+    if options.mapped:
+        return "count"
+    if options.child:
+        return "params"
+    if options.wait is not None:
+        return "text" if options.wait.kind == "run" else "nothing"
+    return ""
+
+
+def item_job(run: Run, index: int, item: int, ahead: Ahead | None = None) -> JobSpec:
+    """Return the job of one item of a step that is mapped over a list."""
+    step = run.graph.plan.steps[index]
+    inputs = tuple(
+        _item(run, given, item) if given.kind.startswith("item-") else given for given in step.inputs
+    )
+    return _job(
+        run, index, step, part=str(item), inputs=_inputs(run, inputs, ahead), work=StepWork(item=item)
+    )
+
+
+def undo_job(run: Run, index: int, ahead: Ahead | None = None) -> JobSpec:
+    """Return the job that compensates a step."""
+    step = run.graph.plan.steps[index]
+    assert step.options is not None
+    retry = RetryPolicy(max(step.retry.max_retries, UNDO_RETRIES), step.retry.base_us, step.retry.cap_us)
+    step = msgspec.structs.replace(step, function=step.options.compensate, retry=retry)
+    inputs = _inputs(run, step.options.compensate_inputs, ahead) if step.options is not None else ()
+    return _job(run, index, step, part=UNDO, payload=NO_ARGUMENTS, inputs=inputs)
+
+
+def _job(
+    run: Run,
+    index: int,
+    step: PlanStep,
+    *,
+    inputs: tuple[Input, ...],
+    part: str = "",
+    payload: bytes | None = None,
+    work: StepWork | None = None,
+) -> JobSpec:
+    return JobSpec(
+        job_id=run.job_id(index, part),
+        queue=step.queue or STEPS,
+        name=f"{run.workflow}.{step.name}{part and f'[{part}]'}",
+        function=step.function,
+        payload=step.payload if payload is None else payload,
+        priority=step.priority,
+        retry=step.retry,
+        owner=f"run:{run.run_id}",
+        inputs=inputs,
+        work=work,
+    )
+
+
+def _inputs(run: Run, inputs: tuple[Input, ...], ahead: Ahead | None) -> tuple[Input, ...]:
+    return tuple(_found(run, given, ahead) if "step" in given.kind else given for given in inputs)
+
+
+def _found(run: Run, given: Input, ahead: Ahead | None) -> Input:
+    """Say where the output of a step is that has ended."""
+    if not given.source.isdecimal():
+        return given  # an item of a list that is the outputs of jobs: it was found before
+    step = int(given.source)
+    status = run.steps[step] if ahead is None else ahead.ended.get(step, run.steps[step])
+    if status in LOST:
+        kind, source = "none", ""
+    elif ahead is not None and step in ahead.others:
+        kind, source = "run", ahead.others[step]
+    else:
+        kind, source = run.output(step)
+    return msgspec.structs.replace(given, kind=given.kind.replace("step", kind), source=source)
+
+
+def _whole(given: Input) -> Input:
+    return msgspec.structs.replace(given, kind=given.kind.removeprefix("item-"))
+
+
+def _item(run: Run, given: Input, item: int) -> Input:
+    """Say where an item is: in a list, or the result of a job of its own."""
+    if given.kind == "item-step":
+        kind, source = run.output(int(given.source))
+        if kind == "list":
+            return msgspec.structs.replace(given, kind="step", source=f"{source.partition('/')[2]}{item}")
+    return given
