@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -70,13 +70,15 @@ class Retired(msgspec.Struct, frozen=True, gc=False):
 class QueueState(FoldedState[Retired]):
     """The fold of the queue's events."""
 
+    hall_type: ClassVar[type[Hall]] = Hall
+
     def __init__(self) -> None:
         super().__init__()
         self.jobs: dict[str, Job] = {}
         self.recent: dict[str, bytes] = {}
         """Fingerprints of jobs whose first event may not be durable: the others are looked up. Not in `dump`."""
         self.resources = Resources()
-        self.hall = Hall(self.resources)
+        self.hall = self.hall_type(self.resources)
         self.lines = self.hall.lines
         self.due_lines: Heads[Line] = Heads()
         """Queues with jobs that wait for an instant, by the first of these."""

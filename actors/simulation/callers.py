@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
     FINAL,
+    AddResource,
     CancelJob,
+    ConfigureQueue,
     EnqueueJobs,
     GetJob,
     JobSpec,
     LeaseJob,
     PauseQueue,
+    QueueSettings,
+    Rate,
     ResumeQueue,
     RetryJob,
     RetryPolicy,
     SettleLease,
+    Terms,
 )
 from actors.runtime.errors import BusyError, ConflictingIdError, InputError, UnknownIdError
 from actors.schedule.messages import JobTemplate, Policies, PutSchedule, RemoveSchedule
@@ -33,6 +38,19 @@ REFUSALS = (ConflictingIdError, InputError, UnknownIdError)
 ENDED = frozenset(map(str, FINAL))
 QUEUES = ("a", "b")
 SCHEDULES = ("x", "y")
+TERMS = (
+    *(None,) * 6,
+    Terms(key="k"),
+    Terms(key="k", resources=(("gpu", 1.0),)),
+    Terms(group="g", resources=(("gpu", 2.0),)),
+    Terms(group="h"),
+)
+SETTINGS = (
+    QueueSettings(),
+    QueueSettings(concurrency=1),
+    QueueSettings(key_concurrency=1, function_concurrency=(("m:long", 1),)),
+    QueueSettings(rate=Rate(2, 3_000_000), key_rate=Rate(1, 1_000_000, 2), weights=(("g", 2),)),
+)
 
 
 class Caller:
@@ -115,6 +133,7 @@ class Caller:
             (2, self._lease_or_settle),
             (1, self._schedule),
             (1, self._adopt),
+            (1, self._configure),
         ]
         make = self._random.choices([make for _, make in choices], [weight for weight, _ in choices])[0]
         said: tuple[str, Message] = make()
@@ -141,6 +160,7 @@ class Caller:
                     retry=RetryPolicy(self._random.randint(0, 2), self._random.choice((0, 1_000_000))),
                     due_us=self._random.choice((0, 0, 0, self._world.clock.now_us() + 5_000_000)),
                     after=after,
+                    terms=self._random.choice(TERMS),
                 )
             )
         fresh = self._random.random() < 0.5  # noqa: PLR2004 -- half of the ids are shared from the beginning
@@ -194,6 +214,13 @@ class Caller:
     def _pause_or_resume(self) -> tuple[str, Message]:
         command = PauseQueue if self._random.random() < 0.3 else ResumeQueue  # noqa: PLR2004 -- mostly resumed
         return "queue", command(queue=self._random.choice(QUEUES))
+
+    def _configure(self) -> tuple[str, Message]:
+        if self._random.random() < 0.3:  # noqa: PLR2004 -- now and then
+            return "queue", AddResource(name="gpu", kind="x", capacity=2.0)
+        return "queue", ConfigureQueue(
+            queue=self._random.choice(QUEUES), settings=self._random.choice(SETTINGS)
+        )
 
     def _lease_or_settle(self) -> tuple[str, Message]:
         if self._lease is not None and self._random.random() < 0.8:  # noqa: PLR2004 -- mostly settled

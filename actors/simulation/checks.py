@@ -21,6 +21,7 @@ from actors.queue.messages import (
     JobStatus,
     JobUnresolved,
 )
+from actors.simulation.limits import Limits
 from actors.workflow.messages import (
     RunCancelled,
     RunCompleted,
@@ -107,7 +108,7 @@ class JobHistory:
 
 
 class History:
-    """A log, read from its beginning and checked event by event (I2, I4–I7, I9, I12)."""
+    """A log, read from its beginning and checked event by event (I2, I4–I9, I12)."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, JobHistory] = {}
@@ -115,6 +116,7 @@ class History:
         """`open`, or how it ended, by run."""
         self.steps: dict[tuple[str, int], str] = {}
         self.fired: set[tuple[str, int]] = set()
+        self.limits = Limits()
         self.length = 0
 
     def take_all(self, events: Iterable[Event]) -> None:
@@ -122,6 +124,10 @@ class History:
         for event in events:
             self.length += 1
             self._take(event)
+            job = self.jobs.get(getattr(event, "job_id", ""))
+            broken = self.limits.take(event, None if job is None else job.spec)
+            if broken:
+                raise violated(broken, event)
 
     def _take(self, event: Any) -> None:
         if isinstance(event, JobEnqueued):

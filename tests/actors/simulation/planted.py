@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from actors.assembly import ACTORS
 from actors.queue.actor import QueueActor
 from actors.queue.decider import QueueRules
-from actors.queue.messages import AttemptInterrupted
+from actors.queue.hall import Hall
+from actors.queue.lanes import Kind, Line
+from actors.queue.messages import AttemptInterrupted, QueueSettings
 from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.journal import Item, Journal
@@ -296,6 +298,56 @@ class InterruptOnRebuild(QueueRules):
         return super().pending(state, context._replace(epoch=-1))
 
 
+def with_hall(hall: type[Hall]) -> type[World]:
+    """Return worlds whose queue keeps its jobs otherwise."""
+
+    class State(QueueState):
+        hall_type = hall
+
+    class Rules(QueueRules):
+        def initial(self) -> QueueState:
+            return State()
+
+        def restore(self, image: Any, /) -> QueueState:
+            return State.restore(image)
+
+    return with_queue_rules(Rules())
+
+
+class CancelledHoldsNothing(Hall):
+    """What a cancelled job's function still uses counts as free."""
+
+    def hold(self, kind: Kind) -> None:
+        self.lanes[kind].size += 1
+
+    def let_go(self, kind: Kind) -> None:
+        self.lanes[kind].size -= 1
+
+
+class NeverGivenBack(Hall):
+    """What a cancelled job's function used counts as used for ever."""
+
+    def let_go(self, kind: Kind) -> None:
+        self.lanes[kind].size -= 1
+
+
+class NobodyTriedAgain(Hall):
+    """Who was held back is not looked at again when an attempt ends."""
+
+    def give(self, kind: Kind) -> None:
+        lane = self.lanes[kind]
+        for gate in lane.all_gates:
+            gate.running -= 1
+        self._resources.give(lane.needs)
+
+
+class LimitsForgottenByConfiguring(Hall):
+    """New settings do not count what runs already."""
+
+    def configure(self, line: Line, settings: QueueSettings, holders: Iterable[Kind]) -> None:
+        super().configure(line, settings, ())
+
+
 PLANTED: dict[str, type[World]] = {
     "reply before commit": with_journal(ReplyBeforeCommit),
     "effects before commit": with_journal(EffectsBeforeCommit),
@@ -321,4 +373,8 @@ PLANTED: dict[str, type[World]] = {
     "mailbox unanswered": with_actors(MailboxUnanswered),
     "no interruption after a restart": with_queue_rules(NoInterrupt()),
     "interruption after a rebuild": with_queue_rules(InterruptOnRebuild()),
+    "a cancelled attempt holds nothing": with_hall(CancelledHoldsNothing),
+    "a cancelled attempt holds for ever": with_hall(NeverGivenBack),
+    "an end tries nobody again": with_hall(NobodyTriedAgain),
+    "new settings forget what runs": with_hall(LimitsForgottenByConfiguring),
 }

@@ -1,0 +1,127 @@
+"""What queues let through, counted anew from the log: at one time, in a span of time, with which resources (I8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from actors.queue.messages import (
+    AttemptInterrupted,
+    AttemptRefused,
+    JobCancelled,
+    JobCompleted,
+    JobFailed,
+    JobLeased,
+    JobRetrying,
+    JobStarted,
+    JobUnresolved,
+    QueueConfigured,
+    ResourceAdded,
+    ResourceGranted,
+    ResourceReleased,
+    Terms,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.queue.messages import JobSpec, QueueSettings, Rate
+
+ENDS = (JobCompleted, JobRetrying, JobFailed, AttemptInterrupted, JobUnresolved, AttemptRefused)
+NOTHING = Terms()
+
+
+class Holder(NamedTuple):
+    """An attempt that has begun and not ended."""
+
+    spec: JobSpec
+    epoch: int
+    by_hand: bool
+
+
+class Limits:
+    """The attempts that go on, the settings of queues, and the starts that rates have seen."""
+
+    def __init__(self) -> None:
+        self._settings: dict[str, QueueSettings] = {}
+        self._holders: dict[tuple[str, int], Holder] = {}
+        self._outlived: set[tuple[str, int]] = set()
+        """Those whose job was cancelled while a worker had them."""
+        self._starts: dict[tuple[str, str], list[int]] = {}
+        self._capacity: dict[str, float] = {}
+        self._held: dict[str, tuple[tuple[str, float], ...]] = {}
+
+    def take(self, event: Any, spec: JobSpec | None) -> str:
+        """Take in one event; return what it breaks, or nothing."""
+        if isinstance(event, (JobStarted, JobLeased)):
+            assert spec is not None
+            return self._begin(event, spec)
+        if isinstance(event, ENDS):
+            self._end((event.job_id, event.attempt))
+        elif isinstance(event, JobCancelled):
+            self._cancel((event.job_id, event.attempt))
+        elif isinstance(event, QueueConfigured):
+            self._settings[event.queue] = event.settings
+            self._starts.clear()  # a rate that stays the same may go on; whether it does is tested elsewhere
+        elif isinstance(event, ResourceAdded):
+            self._capacity[event.name] = event.capacity
+        elif isinstance(event, ResourceGranted):
+            self._held[event.allocation_id] = event.amounts
+        elif isinstance(event, ResourceReleased):
+            self._held.pop(event.allocation_id, None)
+        return ""
+
+    def _end(self, key: tuple[str, int]) -> None:
+        self._holders.pop(key, None)
+        self._outlived.discard(key)
+
+    def _cancel(self, key: tuple[str, int]) -> None:
+        holder = self._holders.get(key)
+        if holder is not None and holder.by_hand:
+            self._end(key)
+        elif holder is not None:
+            self._outlived.add(key)
+
+    def _begin(self, event: JobStarted | JobLeased, spec: JobSpec) -> str:
+        for key in [key for key in self._outlived if self._holders[key].epoch < event.epoch]:
+            self._end(key)  # its process is gone
+        self._holders[event.job_id, event.attempt] = Holder(spec, event.epoch, isinstance(event, JobLeased))
+        return next(self._broken(spec, event.at_us), "")
+
+    def _broken(self, spec: JobSpec, at_us: int) -> Iterator[str]:
+        settings = self._settings.get(spec.queue)
+        terms = spec.terms or NOTHING
+        mine = [holder.spec for holder in self._holders.values() if holder.spec.queue == spec.queue]
+        if settings is not None:
+            same_key = [each for each in mine if (each.terms or NOTHING).key == terms.key]
+            same_function = [each for each in mine if each.function == spec.function]
+            limit = dict(settings.function_concurrency).get(spec.function, 0)
+            if len(mine) > (settings.concurrency or len(mine)):
+                yield "more of a queue run than may"
+            if terms.key and len(same_key) > (settings.key_concurrency or len(same_key)):
+                yield "more of a key run than may"
+            if len(same_function) > (limit or len(same_function)):
+                yield "more of a function run than may"
+            if self._is_too_fast((spec.queue, ""), settings.rate, at_us):
+                yield "a queue is faster than its rate"
+            if terms.key and self._is_too_fast((spec.queue, terms.key), settings.key_rate, at_us):
+                yield "a key is faster than its rate"
+        for name, _ in terms.resources:
+            held = [amount for each in self._held.values() for other, amount in each if other == name]
+            held += [
+                amount
+                for holder in self._holders.values()
+                for other, amount in (holder.spec.terms or NOTHING).resources
+                if other == name
+            ]
+            if sum(held) > self._capacity[name]:
+                yield f"{name} is over-committed"
+
+    def _is_too_fast(self, name: tuple[str, str], rate: Rate | None, at_us: int) -> bool:
+        if rate is None:
+            return False
+        starts = self._starts.setdefault(name, [])
+        if starts and starts[-1] > at_us:
+            starts.clear()  # the clock was set back
+        starts.append(at_us)
+        most = rate.count + rate.burst
+        return sum(start > at_us - rate.per_us for start in starts) > most
