@@ -7,6 +7,7 @@ from actors.runtime.binding import BindingError
 from actors.runtime.errors import (
     BusyError,
     ConflictingIdError,
+    DuplicateJobError,
     EngineClosedError,
     InputError,
     InternalError,
@@ -81,6 +82,7 @@ __all__ = [
     "CorruptStoreError",
     "CronError",
     "CronWarning",
+    "DuplicateJobError",
     "EngineClosedError",
     "FunctionError",
     "GraphError",

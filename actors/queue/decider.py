@@ -20,6 +20,7 @@ from actors.queue.messages import (
     CancelOwned,
     ClearQueue,
     ConfigureQueue,
+    Conflict,
     EnqueueJobs,
     FunctionsKnown,
     GetJob,
@@ -63,6 +64,7 @@ from actors.queue.outcome import (
     tell_owner,
 )
 from actors.queue.state import PROCESS_ENDED, QueueState, Retired
+from actors.queue.unique import duplicate, existing, unique_of
 from actors.runtime.effects import (
     Acknowledge,
     AttemptFinished,
@@ -73,6 +75,7 @@ from actors.runtime.effects import (
 )
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Message, Shutdown
+from eventstore.errors import LogisticsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -201,20 +204,68 @@ def digest_of(spec: JobSpec) -> bytes:
 
 def _enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision: Decision) -> None:
     seen: dict[str, bytes] = {}
+    keys: dict[tuple[str, str], str] = {}
+    ids = []
     for spec in message.jobs:
         digest = digest_of(spec)
         before = _digest_on_record(state, spec.job_id, context, seen)
+        job_id = spec.job_id
         if before is None:
             missing = _missing(state, spec, context, seen)
             if spec.terms is not None:
-                allocation.check_needs(state, spec.terms)
-            decision.emit(JobEnqueued(spec, digest, context.now_us, missing), spec.owner)
-            seen[spec.job_id] = digest
+                job_id = _check_terms(state, spec, keys, context, decision)
+            if job_id == spec.job_id:
+                decision.emit(JobEnqueued(spec, digest, context.now_us, missing), spec.owner)
+                seen[spec.job_id] = digest
         elif before != digest:
             _conflict(spec, context, decision)
         elif spec.owner:
             _tell_again(state, spec, context, decision)
-    decision.answer(tuple(spec.job_id for spec in message.jobs))
+        ids.append(job_id)
+    decision.answer(tuple(ids))
+
+
+def _check_terms(
+    state: QueueState,
+    spec: JobSpec,
+    keys: dict[tuple[str, str], str],
+    context: Context,
+    decision: Decision,
+) -> str:
+    """Return the id of the job, or of the one that stands for it; an owner is told what anybody else is refused."""
+    assert spec.terms is not None
+    try:
+        allocation.check_needs(state, spec.terms)
+        return _unique_id(state, spec, keys, context, decision)
+    except LogisticsError as refusal:
+        if not spec.owner:
+            raise
+        failed = Retired(JobStatus.FAILED, 0, 0, str(refusal), context.now_us)
+        tell_owner(spec.owner, spec.job_id, failed, decision)
+        return ""
+
+
+def _unique_id(
+    state: QueueState,
+    spec: JobSpec,
+    keys: dict[tuple[str, str], str],
+    context: Context,
+    decision: Decision,
+) -> str:
+    unique = unique_of(spec)
+    if unique is None:
+        return spec.job_id
+    name = (spec.queue, unique.key)
+    if name in keys:
+        if unique.conflict is not Conflict.RETURN:
+            raise duplicate(*name, keys[name])
+        return keys[name]
+    other, replaced = existing(state.unique, state.jobs, spec, unique, context.now_us)
+    if other is None:
+        keys[name] = spec.job_id
+    if replaced is not None:
+        _cancel_one(state, replaced, context, decision, f"replaced by job {spec.job_id!r}")
+    return other or spec.job_id
 
 
 def _conflict(spec: JobSpec, context: Context, decision: Decision) -> None:
@@ -415,6 +466,11 @@ def _retry(state: QueueState, message: RetryJob, context: Context, decision: Dec
     if spec.owner:
         msg = f"job {message.job_id!r} belongs to {spec.owner!r}; retry that instead"
         raise InputError(msg)
+    unique = unique_of(spec)
+    if unique is not None:
+        other = state.unique.holder(spec.queue, unique.key, context.now_us)
+        if other not in (None, spec.job_id):
+            raise duplicate(spec.queue, unique.key, other)
     spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=())
     decision.emit(JobRetried(spec, first.digest, retired.attempt, retired.status, context.now_us), spec.owner)
 

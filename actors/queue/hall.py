@@ -368,7 +368,7 @@ class Hall:
 
     # -- images ---------------------------------------------------------------------------------------------
 
-    def dump(self) -> Any:
+    def dump(self, since_us: int) -> Any:
         """Give what is special about queues as plain data: settings, turns, and what rates remember."""
         return [
             (
@@ -377,6 +377,7 @@ class Hall:
                 line.turn,
                 line.dump_turns(),
                 line.memory(self.newest_us),
+                line.dump_retries(since_us),
             )
             for line in self.lines.values()
             if line.settings != PLAIN or line.turns or line.turn
@@ -385,13 +386,14 @@ class Hall:
     def restore(self, image: Any, holders: Iterable[Kind]) -> None:
         """Have queues special again; their lines and lanes are there, and empty of ready jobs."""
         holders = list(holders)
-        for name, settings, _, turns, memory in image:
+        for name, settings, _, turns, memory, retries in image:
             line = self.line(name)
             line.turns = dict(turns)
             self.configure(line, msgspec.convert(settings, QueueSettings), holders)
             line.remember(*memory)
+            line.retries = dict(retries)
 
     def restore_turns(self, image: Any) -> None:
         """Say which turn it is: once all ready jobs are back, none of which comes anew."""
-        for name, _, turn, _, _ in image:
+        for name, _, turn, *_ in image:
             self.line(name).turn = turn

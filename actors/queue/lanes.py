@@ -10,7 +10,7 @@ import msgspec
 
 from actors.queue.gates import Gate
 from actors.queue.heads import Heads
-from actors.queue.messages import JobStatus, QueueSettings, RetryPolicy
+from actors.queue.messages import Backoff, JobStatus, QueueSettings, RetryPolicy, Scope
 from actors.queue.resources import Amounts, in_units
 from actors.runtime.effects import AttemptKey
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 # Looking a member up in its class is slow, and this is done for every job.
 _PENDING = JobStatus.PENDING
+_RUNNING = JobStatus.RUNNING
 WAITING = frozenset({JobStatus.SCHEDULED, JobStatus.RETRYING})
 """The statuses of jobs that wait for an instant."""
+MANY_SPANS = 1_024
+"""Spans with retries in them that are kept without looking whether they have passed."""
 STRIDE = 1_000_000
 """What a start costs a group of weight 1."""
 
@@ -37,12 +40,13 @@ class Kind(msgspec.Struct, frozen=True, eq=False, gc=False):
     key: str = ""
     group: str = ""
     resources: Amounts = ()
+    backoff: Backoff | None = None
 
     @property
     def values(self) -> tuple[object, ...]:
         """What makes two kinds the same."""
         plain = (self.queue, self.function, self.priority, self.retry)
-        terms = (self.key, self.group, self.resources)
+        terms = (self.key, self.group, self.resources, self.backoff)
         return (*plain, *terms) if any(terms) else plain
 
 
@@ -61,6 +65,9 @@ class Course(msgspec.Struct, gc=False):
     epoch: int = 0
     missing: int = 0
     """Jobs it waits for."""
+    unique: str = ""
+    """The unique key that it has had."""
+    scope: Scope = Scope.LIVE
 
 
 class Untouched(Course, frozen=True, gc=False):  # type: ignore[misc]  # what may be written elsewhere is only read here
@@ -99,6 +106,11 @@ class Job(msgspec.Struct, gc=False, eq=False):
     def queue(self) -> str:
         """The queue's name."""
         return self.kind.queue
+
+    @property
+    def has_not_begun(self) -> bool:
+        """Whether no attempt has ever started."""
+        return not self.course.attempt and self.status is not _RUNNING
 
     @property
     def is_ready(self) -> bool:
@@ -189,6 +201,8 @@ class Line:
         self.leased = 0
         """Jobs taken by hand."""
         self.settings = QueueSettings()
+        self.retries: dict[int, int] = {}
+        """How many retries fall due in which span of the retry rate."""
         self.gate: Gate | None = None
         """What holds back the queue as a whole."""
         self.gates: dict[tuple[str, str], Gate] = {}
@@ -250,6 +264,8 @@ class Line:
 
     def configure(self, settings: QueueSettings) -> None:
         """Have other settings, and new gates; those of lanes are up to the hall."""
+        if settings.retry_rate != self.settings.retry_rate:
+            self.retries = {}
         self.settings = settings
         self.gates.clear()
         limits = settings.concurrency or settings.rate is not None
@@ -266,6 +282,33 @@ class Line:
             self.gate.restore(memory)
         for sort, name, image in memories:
             self.gate_of(sort, name).restore(image)
+
+    def retry_us(self, due_us: int) -> int:
+        """Return when a retry that is due then may be: in the first span from there that has room, evenly."""
+        rate = self.settings.retry_rate
+        if rate is None:
+            return due_us
+        span = due_us // rate.per_us
+        while self.retries.get(span, 0) >= rate.count:
+            span += 1
+        return max(due_us, span * rate.per_us + self.retries.get(span, 0) * rate.per_us // rate.count)
+
+    def retrying(self, due_us: int, at_us: int) -> None:
+        """Note that a retry falls due."""
+        rate = self.settings.retry_rate
+        if rate is None:
+            return
+        span = due_us // rate.per_us
+        self.retries[span] = self.retries.get(span, 0) + 1
+        if len(self.retries) > MANY_SPANS:
+            self.retries = dict(self.dump_retries(at_us))
+
+    def dump_retries(self, since_us: int) -> list[tuple[int, int]]:
+        """Give the spans that have not passed."""
+        rate = self.settings.retry_rate
+        if rate is None:
+            return []
+        return sorted(each for each in self.retries.items() if each[0] >= since_us // rate.per_us)
 
     def first(self) -> Lane | None:
         """Return the lane that is next, unless its own limits hold it back."""

@@ -58,8 +58,49 @@ class RetryPolicy(Data, frozen=True):
     """Bound of any delay."""
 
 
+class Scope(StrEnum):
+    """How long a job has its unique key."""
+
+    PENDING = "while_pending"
+    """Until its first attempt starts."""
+    LIVE = "until_finished"
+    """Until it has ended."""
+    PERIOD = "period"
+    """For a time, whatever becomes of it."""
+
+
+class Conflict(StrEnum):
+    """What happens to a job whose unique key another one has."""
+
+    REJECT = "reject"
+    RETURN = "return_existing"
+    """The other one's id is returned, nothing is enqueued."""
+    REPLACE = "replace"
+    """The other one is cancelled, unless it has begun: then as `REJECT`."""
+
+
+class Unique(Data, frozen=True):
+    """A key that one job of a queue has at a time."""
+
+    key: Key
+    scope: Scope = Scope.LIVE
+    conflict: Conflict = Conflict.REJECT
+    period_us: Span = 0
+
+
+class Backoff(Data, frozen=True):
+    """Delays before the next try that are not exponential with full jitter."""
+
+    shape: str
+    """`fixed`: the base; `linear`: the base times the failures, up to the cap; `exponential`: doubled; `list`."""
+    jitter: bool = False
+    """Any time between 0 and that."""
+    delays: tuple[Span, ...] = ()
+    """The list; the last one holds for all that follow."""
+
+
 class Terms(Data, frozen=True):
-    """What holds a job back beside its place in the line. Most jobs have none."""
+    """What is special about when a job may be enqueued, start, and be tried again. Most jobs have none."""
 
     key: str = ""
     """Jobs of one key share the queue's limits per key; empty: no such limit applies."""
@@ -67,6 +108,8 @@ class Terms(Data, frozen=True):
     """Groups of a queue are served in turn."""
     resources: tuple[tuple[str, float], ...] = ()
     """Held from the start of an attempt to its end; granted all together or not at all."""
+    unique: Unique | None = None
+    backoff: Backoff | None = None
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
@@ -97,6 +140,10 @@ class QueueSettings(Data, frozen=True):
     """Shares of groups; a group that is not named has 1."""
     ageing_us: Span = 0
     """Waiting this long is worth one step of priority."""
+    retry: RetryPolicy | None = None
+    """For jobs that keep the default policy."""
+    retry_rate: Rate | None = None
+    """How many retries may fall due in a span of time; its spans are counted from 1970, `burst` says nothing."""
 
 
 class Input(Data, frozen=True):

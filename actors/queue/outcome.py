@@ -19,6 +19,7 @@ from actors.queue.messages import (
     JobRetrying,
     JobStatus,
     JobUnblocked,
+    RetryPolicy,
 )
 from actors.queue.state import QueueState, Retired
 
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.queue.lanes import Job
-    from actors.queue.messages import RetryPolicy
+    from actors.queue.messages import Backoff
     from actors.runtime.messages import Context, Decision, Event, Known
 
+DEFAULT = RetryPolicy()
+"""The policy of a job that says nothing."""
 MIN_STARTS = 3
 """Attempts that an interrupted job gets at least, however few retries it allows."""
 INTERRUPTED = "Interrupted"
@@ -67,8 +70,13 @@ def fail(
 ) -> None:
     """Record a failure: another try later, or the end of the job and of what waits for it."""
     charged = job.course.charged + 1
-    if charged <= job.kind.retry.max_retries:
-        due_us = context.now_us + retry_delay_us(job.kind.retry, charged, job.job_id)
+    line = state.lines[job.queue]
+    policy = job.kind.retry
+    if policy == DEFAULT and line.settings.retry is not None:
+        policy = line.settings.retry
+    if charged <= policy.max_retries:
+        delay_us = retry_delay_us(policy, charged, job.job_id, job.kind.backoff)
+        due_us = line.retry_us(context.now_us + delay_us)
         decision.emit(
             JobRetrying(job.job_id, job.course.attempt, error, traceback, context.now_us, due_us), job.owner
         )
@@ -103,15 +111,23 @@ def cancel_dependents(
                 tell_end(waiting, JobStatus.CANCELLED, why, context, decision, charged=waiting.course.charged)
 
 
-def retry_delay_us(policy: RetryPolicy, failures: int, job_id: str) -> int:
-    """Return the delay before the next try: exponential with a cap and full jitter.
+def retry_delay_us(policy: RetryPolicy, failures: int, job_id: str, backoff: Backoff | None = None) -> int:
+    """Return the delay before the next try: exponential with a cap and full jitter, unless `backoff` says otherwise.
 
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog (2015). The jitter is a function of the
     job's id and the number of failures, so that the rule stays pure and two jobs do not agree.
     """
-    if not policy.base_us:
-        return 0
-    bound = min(policy.cap_us, policy.base_us << min(failures - 1, 40))
+    shape = "exponential" if backoff is None else backoff.shape
+    if backoff is not None and shape == "list":
+        bound = backoff.delays[min(failures, len(backoff.delays)) - 1]
+    elif shape == "fixed":
+        bound = policy.base_us
+    elif shape == "linear":
+        bound = min(policy.cap_us, policy.base_us * failures)
+    else:
+        bound = min(policy.cap_us, policy.base_us << min(failures - 1, 40))
+    if not bound or not (backoff is None or backoff.jitter):
+        return bound
     drawn = int.from_bytes(blake2b(f"{job_id}/{failures}".encode(), digest_size=8).digest(), "big")
     return max(1, bound * drawn >> 64)
 

@@ -31,8 +31,10 @@ from actors.queue.messages import (
     ResourceGranted,
     ResourceReleased,
     ResourceRequested,
+    Scope,
 )
 from actors.queue.resources import Resources
+from actors.queue.unique import UniqueKeys
 from actors.runtime.effects import AttemptKey
 from actors.runtime.state import FoldedState
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 PROCESS_ENDED = "process ended"
 """The reason of an interruption that makes a job suspect of having caused it."""
+COURSE = Course.__struct_fields__
 SHARED_US = 10_000
 """Jobs that come to one lane, one behind the other, within so long share a place: order is kept by the lane."""
 
@@ -80,6 +83,7 @@ class QueueState(FoldedState[Retired]):
         self.resources = Resources()
         self.hall = self.hall_type(self.resources)
         self.lines = self.hall.lines
+        self.unique = UniqueKeys()
         self.due_lines: Heads[Line] = Heads()
         """Queues with jobs that wait for an instant, by the first of these."""
         self.running: dict[str, Job] = {}
@@ -151,7 +155,8 @@ class QueueState(FoldedState[Retired]):
                 for line in self.lines.values()
             ],
             "running": list(self.running),
-            "hall": (self.hall.newest_us, self.hall.dump()),
+            "hall": (self.hall.newest_us, self.hall.dump(self._order)),
+            "unique": self.unique.dump(),
             "zombies": zombies,
             "leases": list(self.leases.items()),
             "unresolved": [(function, list(jobs)) for function, jobs in self.unresolved.items()],
@@ -173,7 +178,11 @@ class QueueState(FoldedState[Retired]):
         kinds = [state.hall.kind(msgspec.convert(kind, Kind).values) for kind in image["kinds"]]
         orders: dict[int, int] = {}
         for job_id, kind, owner, status, order, course in image["jobs"]:
-            own = UNTOUCHED if course is None else Course(*course)
+            own = (
+                UNTOUCHED
+                if course is None
+                else msgspec.convert(dict(zip(COURSE, course, strict=True)), Course)
+            )
             place = orders.setdefault(order, order)  # one object for all who share it
             job = Job(job_id, kinds[kind], owner, own, JobStatus(status), place)
             state.jobs[job_id] = job
@@ -186,6 +195,7 @@ class QueueState(FoldedState[Retired]):
         state.resources.restore(image["resources"])
         state._restore_hall(*image["hall"])
         state._restore_places()
+        state.unique.restore(image["unique"], state.jobs)
         state.hall.restore_turns(image["hall"][1])
         state.unresolved = {function: dict.fromkeys(jobs) for function, jobs in image["unresolved"]}
         state.dependents = {job_id: list(waiting) for job_id, waiting in image["dependents"]}
@@ -254,7 +264,7 @@ class QueueState(FoldedState[Retired]):
 
     def _enqueued(self, event: JobEnqueued) -> None:
         spec = event.spec
-        job = self._admit(spec)
+        job = self._admit(spec, event.at_us)
         self.recent[spec.job_id] = event.digest
         self._newly_retired.append((spec.job_id, event.digest))
         if event.missing:
@@ -267,16 +277,20 @@ class QueueState(FoldedState[Retired]):
         else:
             self._stand_in_line(job, event.at_us, is_new=True)
 
-    def _admit(self, spec: JobSpec) -> Job:
+    def _admit(self, spec: JobSpec, at_us: int) -> Job:
         values: tuple[Any, ...] = (spec.queue, spec.function, spec.priority, spec.retry)
         terms = spec.terms
-        if terms is not None and (terms.key or terms.group or terms.resources):
-            values += (terms.key, terms.group, terms.resources)
+        if terms is not None and (terms.key or terms.group or terms.resources or terms.backoff):
+            values += (terms.key, terms.group, terms.resources, terms.backoff)
         kind = self.hall.kind(values)
         job = self.jobs[spec.job_id] = Job(spec.job_id, kind, spec.owner, UNTOUCHED)
         lane = self.hall.lanes[kind]
         lane.size += 1
         lane.line.count(_PENDING)
+        if terms is not None and terms.unique is not None:
+            job.own.unique = terms.unique.key
+            job.own.scope = terms.unique.scope
+            self.unique.take(spec.queue, terms.unique, job.job_id, at_us)
         return job
 
     def _place(self, kind: Kind, at_us: int, *, is_new: bool) -> int:
@@ -326,6 +340,8 @@ class QueueState(FoldedState[Retired]):
         was_ready = was is _PENDING and not job.course.missing
         self._become(job, status)
         if was_ready:
+            if status is _RUNNING and job.course.scope is Scope.PENDING:
+                self.unique.release(job)
             self.hall.leave(job)
             return
         line = self.lines[job.kind.queue]
@@ -353,6 +369,8 @@ class QueueState(FoldedState[Retired]):
         del self.jobs[job.job_id]
         self.hall.lanes[job.kind].size -= 1
         self.dependents.pop(job.job_id, None)
+        if job.course.unique:
+            self.unique.release(job)
         course = job.course
         self.retire(job.job_id, Retired(status, course.attempt, course.charged, error, at_us, note))
 
@@ -402,7 +420,9 @@ class QueueState(FoldedState[Retired]):
         job = self.jobs[event.job_id]
         job.own.charged += 1
         self._leave(job, _RETRYING)
-        self.lines[job.queue].retried += 1
+        line = self.lines[job.queue]
+        line.retried += 1
+        line.retrying(event.due_us, event.at_us)
         job.own.due_us = event.due_us
         if event.due_us > event.at_us:
             self._park(job, _RETRYING, event.at_us)
@@ -444,7 +464,7 @@ class QueueState(FoldedState[Retired]):
         spec = event.spec
         self.hall.line(spec.queue).count(JobStatus(event.was), -1)
         self.retired.pop(spec.job_id, None)
-        job = self._admit(spec)
+        job = self._admit(spec, event.at_us)
         job.own.attempt = event.attempts
         self._stand_in_line(job, event.at_us, is_new=True)
 

@@ -29,6 +29,14 @@ class ConflictingIdError(LogisticsError, ValueError):
     """An id was used again for something else (F65)."""
 
 
+class DuplicateJobError(LogisticsError, ValueError):
+    """Another job has the unique key; `job_id` says which."""
+
+    def __init__(self, message: str, job_id: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
 class WouldDeadlockError(LogisticsError, RuntimeError):
     """Waiting here would never end: every worker would be waiting and none left to do the work."""
 

@@ -9,6 +9,7 @@ from actors.queue.messages import (
     AddResource,
     CancelJob,
     ConfigureQueue,
+    Conflict,
     EnqueueJobs,
     GetJob,
     JobSpec,
@@ -19,10 +20,12 @@ from actors.queue.messages import (
     ResumeQueue,
     RetryJob,
     RetryPolicy,
+    Scope,
     SettleLease,
     Terms,
+    Unique,
 )
-from actors.runtime.errors import BusyError, ConflictingIdError, InputError, UnknownIdError
+from actors.runtime.errors import BusyError, ConflictingIdError, DuplicateJobError, InputError, UnknownIdError
 from actors.schedule.messages import JobTemplate, Policies, PutSchedule, RemoveSchedule
 from actors.schedule.spec import IntervalSpec
 from actors.simulation.checks import violated
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from actors.runtime.reply import Reply
     from actors.simulation.world import World
 
-REFUSALS = (ConflictingIdError, InputError, UnknownIdError)
+REFUSALS = (ConflictingIdError, DuplicateJobError, InputError, UnknownIdError)
 ENDED = frozenset(map(str, FINAL))
 QUEUES = ("a", "b")
 SCHEDULES = ("x", "y")
@@ -44,6 +47,8 @@ TERMS = (
     Terms(key="k", resources=(("gpu", 1.0),)),
     Terms(group="g", resources=(("gpu", 2.0),)),
     Terms(group="h"),
+    Terms(unique=Unique("u")),
+    Terms(unique=Unique("u", Scope.PENDING, Conflict.REPLACE)),
 )
 SETTINGS = (
     QueueSettings(),

@@ -12,7 +12,8 @@ from actors.workflow.checks import ON_FAILURE
 from actors.workflow.condition import parse
 from eventstore.errors import CorruptStoreError
 from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us
-from logistics.task.job import DEFAULT_RETRY_DELAY, MAX_RETRIES
+from logistics.task.job import DEFAULT_RETRY_DELAY
+from logistics.task.options import MAX_RETRIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

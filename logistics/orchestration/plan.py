@@ -25,7 +25,7 @@ from actors.workflow.messages import Plan, PlanStep, StepOptions, WaitPlan
 from logistics.errors import GraphError
 from logistics.orchestration.definition import encode_definition
 from logistics.orchestration.graph import graph_problems
-from logistics.task.job import RETRY_CAP_US
+from logistics.task.options import RETRY_CAP_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import JobStatus, RetryPolicy, Terms
 from actors.runtime.errors import InputError
-from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us
+from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name
 from logistics.task import limits
+from logistics.task.options import retry_policy, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from logistics.inputs import Duration
 
 NO_TERMS = Terms()
-MAX_RETRIES = 1_000_000
 DEFAULT_RETRY_DELAY = 1.0
-RETRY_CAP_US = 300_000_000
 
 
 def check_job(job: object) -> None:
@@ -60,7 +59,13 @@ class Job:
         *,
         priority: int = 0,
         max_retries: int = 3,
-        retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        retry_delay: Duration | Sequence[Duration] = DEFAULT_RETRY_DELAY,
+        backoff: str = "exponential",
+        jitter: bool | None = None,
+        unique_key: str | None = None,
+        unique_scope: str | Duration = "until_finished",
+        on_conflict: str = "reject",
+        debounce: Duration | None = None,
         concurrency_key: str | None = None,
         group: str | None = None,
         resources: Mapping[str, float] | None = None,
@@ -76,6 +81,14 @@ class Job:
             priority: higher ones start first.
             max_retries: tries after the first one; 0 for none.
             retry_delay: base of the delay in seconds, doubled each time up to 5 minutes, with full jitter; 0: at once.
+                A list has a delay for each retry, the last one for all that follow.
+            backoff: `exponential`, `linear` (the base times the failures, up to 5 minutes) or `fixed`.
+            jitter: any time between 0 and the delay; as it is, only of an exponential one.
+            unique_key: one job of the queue has it at a time.
+            unique_scope: how long: `until_finished`, `while_pending` (until it starts), or seconds from its enqueueing.
+            on_conflict: what happens to a job whose key another one has: `reject` (`DuplicateJobError` names the
+                other one), `return_existing` (its id is returned), `replace` (it is cancelled, unless it has begun).
+            debounce: start once the key has been quiet for so many seconds, with the last arguments.
             concurrency_key: whose job it is: a queue may limit how many of one key run (`Queue.configure`).
             group: groups of a queue are served in turn.
             resources: amounts of resources (`ResourceManager`) that it waits for and holds while it runs, all or none.
@@ -92,10 +105,11 @@ class Job:
         self.args = _arguments(args)
         self.kwargs = _named_arguments({} if kwargs is None else kwargs)
         self.priority = check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY)
-        self.max_retries = check_int("max_retries", max_retries, least=0, most=MAX_RETRIES)
+        self.max_retries = max_retries
         self.retry_delay = retry_delay
-        base_us = duration_us("retry_delay", retry_delay)
-        self._retry = RetryPolicy(max_retries, base_us, max(base_us, RETRY_CAP_US))
+        self._retry, self._backoff = retry_policy(max_retries, retry_delay, backoff, jitter)
+        self.unique_key = unique_key
+        self._unique, self._debounce_us = unique(unique_key, unique_scope, on_conflict, debounce)
         self.concurrency_key = (
             None if concurrency_key is None else check_name("concurrency_key", concurrency_key)
         )
@@ -126,8 +140,15 @@ class Job:
     @property
     def terms(self) -> Terms | None:
         """What holds it back beside its place in the line, as the queue takes it; None for nothing."""
-        terms = Terms(self.concurrency_key or "", self.group or "", self._resources)
+        terms = Terms(
+            self.concurrency_key or "", self.group or "", self._resources, self._unique, self._backoff
+        )
         return None if terms == NO_TERMS else terms
+
+    @property
+    def debounce_us(self) -> int:
+        """How long it waits for others to replace it, microseconds."""
+        return self._debounce_us
 
     @property
     def lease(self) -> AttemptKey | None:

@@ -10,11 +10,15 @@ import msgspec
 from actors.queue import messages
 from actors.runtime.errors import InputError
 from logistics.inputs import check_int, check_name, check_positive, duration_us
+from logistics.task.options import retry_policy
 
 if TYPE_CHECKING:
     from actors.queue.messages import QueueSettings
     from logistics.inputs import Duration
 
+DEFAULT_RETRIES = 3
+DEFAULT_RETRY_DELAY = 1.0
+ENGINES_OWN = messages.RetryPolicy()
 MAX_CONCURRENCY = 2**31
 MAX_WINDOW = 10_000
 """Starts that a sliding window remembers."""
@@ -93,6 +97,19 @@ def ageing(value: Duration | None) -> int:
     return 0 if value is None else duration_us("ageing", value, least_us=1)
 
 
+def retry(max_retries: int | None, retry_delay: Duration | None) -> messages.RetryPolicy | None:
+    """Return what holds for jobs that say nothing; None for the engine's own default."""
+    if max_retries is None and retry_delay is None:
+        return None
+    policy, _ = retry_policy(
+        DEFAULT_RETRIES if max_retries is None else max_retries,
+        DEFAULT_RETRY_DELAY if retry_delay is None else retry_delay,
+        "exponential",
+        None,
+    )
+    return policy
+
+
 def resources(value: Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
     """Return what a job needs, by name."""
     if value is None:
@@ -120,6 +137,10 @@ class Limits(msgspec.Struct, frozen=True):
     weights: Mapping[str, int]
     ageing: float | None
     """Seconds."""
+    max_retries: int
+    retry_delay: float
+    """For jobs that keep the defaults."""
+    retry_rate: Rate | None
 
 
 def limits_of(settings: QueueSettings) -> Limits:
@@ -132,6 +153,9 @@ def limits_of(settings: QueueSettings) -> Limits:
         _rate_of(settings.key_rate),
         dict(settings.weights),
         settings.ageing_us / 1e6 or None,
+        (settings.retry or ENGINES_OWN).max_retries,
+        (settings.retry or ENGINES_OWN).base_us / 1e6,
+        _rate_of(settings.retry_rate),
     )
 
 

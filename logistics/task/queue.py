@@ -107,9 +107,7 @@ class Queue:
         `PayloadError` for arguments that are no plain data or too large, `ConflictingIdError` if the job's own
         id is on record for another job.
         """
-        spec = self._spec(job, priority=priority)
-        self._engine.ask("queue", EnqueueJobs(jobs=(spec,), fresh=job.job_id is None))
-        return spec.job_id
+        return self._enqueue(job, self._spec(job, priority=priority))
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[str]:
         """Put many jobs on the queue in one commit, all or none; return their ids in order."""
@@ -118,10 +116,10 @@ class Queue:
             raise InputError(msg)
         jobs = list(jobs)
         specs = tuple(self._spec(job) for job in jobs)
-        if specs:
-            fresh = all(job.job_id is None for job in jobs)
-            self._engine.ask("queue", EnqueueJobs(jobs=specs, fresh=fresh))
-        return [spec.job_id for spec in specs]
+        if not specs:
+            return []
+        fresh = all(job.job_id is None for job in jobs)
+        return list(self._engine.ask("queue", EnqueueJobs(jobs=specs, fresh=fresh)))
 
     def schedule(self, job: Job, when: datetime | timedelta | float) -> str:
         """Put a job on the queue for later; return its id.
@@ -132,9 +130,11 @@ class Queue:
             due_us = instant_us("when", when)
         else:
             due_us = self._engine.store.runtime.clock.now_us() + duration_us("when", when)
-        spec = self._spec(job, due_us=max(1, due_us))
-        self._engine.ask("queue", EnqueueJobs(jobs=(spec,), fresh=job.job_id is None))
-        return spec.job_id
+        return self._enqueue(job, self._spec(job, due_us=max(1, due_us)))
+
+    def _enqueue(self, job: Job, spec: JobSpec) -> str:
+        (job_id,) = self._engine.ask("queue", EnqueueJobs(jobs=(spec,), fresh=job.job_id is None))
+        return str(job_id)
 
     def _spec(self, job: Job, *, priority: int | None = None, due_us: int = 0) -> JobSpec:
         return job_spec(self._engine, job, queue=self.name, priority=priority, due_us=due_us)
@@ -275,6 +275,9 @@ class Queue:
         rate_per_key: Rate | None = None,
         weights: Mapping[str, int] | None = None,
         ageing: Duration | None = None,
+        max_retries: int | None = None,
+        retry_delay: Duration | None = None,
+        retry_rate: Rate | None = None,
     ) -> None:
         """Say what this queue lets through, from now on and over restarts; what is not named has no limit.
 
@@ -286,6 +289,9 @@ class Queue:
             rate_per_key: the same for the jobs of each `concurrency_key`.
             weights: shares of groups, 1 for those that are not named.
             ageing: seconds of waiting that are worth one step of priority, so that nobody waits for ever.
+            max_retries: for jobs that keep the default of 3 and of 1 second.
+            retry_delay: likewise; exponential, with full jitter.
+            retry_rate: how many retries may fall due in a span of time; the others wait longer.
 
         """
         settings = QueueSettings(
@@ -296,6 +302,8 @@ class Queue:
             limits.rate("rate_per_key", rate_per_key),
             limits.weights(weights),
             limits.ageing(ageing),
+            limits.retry(max_retries, retry_delay),
+            limits.rate("retry_rate", retry_rate),
         )
         self._engine.ask("queue", ConfigureQueue(queue=self.name, settings=settings))
 
@@ -338,6 +346,8 @@ def job_spec(
         priority = job.priority
     else:
         check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY)
+    if job.debounce_us:
+        due_us = max(due_us, engine.store.runtime.clock.now_us() + job.debounce_us)
     return JobSpec(
         job.job_id or new_id(),
         queue,

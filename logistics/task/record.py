@@ -23,6 +23,7 @@ from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import decode_call, decode_value
 from logistics.inputs import as_datetime
 from logistics.task.job import NO_TERMS, Job
+from logistics.task.options import retry_delay_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +64,8 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
         kwargs,
         priority=spec.priority,
         max_retries=spec.retry.max_retries,
-        retry_delay=spec.retry.base_us / 1e6,
+        retry_delay=retry_delay_of(spec.retry, terms.backoff),
+        unique_key=None if terms.unique is None else terms.unique.key,
         concurrency_key=terms.key or None,
         group=terms.group or None,
         resources=dict(terms.resources),

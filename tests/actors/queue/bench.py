@@ -85,6 +85,8 @@ class Bench:
         self.scheduling = False
         self.state = RULES.initial()
         self.log: list[Event] = []
+        self.ids: set[str] = set()
+        """Every job on record."""
 
     def context(self, known: dict[str, Known] | None = None) -> Context:
         return Context(self.now_us, self.epoch, self.capacity, self.served, self.scheduling, known or {})
@@ -213,6 +215,8 @@ class Bench:
     def _take(self, event: Event) -> None:
         event = through_codec(event)
         self.log.append(event)
+        if isinstance(event, JobEnqueued):
+            self.ids.add(event.spec.job_id)
         self.state.evolve(event)
 
 

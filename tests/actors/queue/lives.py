@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from actors.queue.messages import (
     AddResource,
     Allocate,
+    Backoff,
     CancelJob,
     ClearQueue,
     ConfigureQueue,
+    Conflict,
     EnqueueJobs,
     FunctionsKnown,
     JobSpec,
@@ -24,8 +26,10 @@ from actors.queue.messages import (
     ResumeQueue,
     RetryJob,
     RetryPolicy,
+    Scope,
     SettleLease,
     Terms,
+    Unique,
 )
 from actors.runtime.effects import AttemptFinished, AttemptKey
 from actors.runtime.messages import Shutdown
@@ -50,6 +54,9 @@ TERMS = (
     Terms(resources=(("gpu", 1.0),)),
     Terms(resources=(("gpu", 2.0), ("cpu", 1.0))),
     Terms(key="x", resources=(("cpu", 2.0),)),
+    Terms(unique=Unique("u")),
+    Terms(unique=Unique("u", Scope.PENDING, Conflict.REPLACE), backoff=Backoff("linear")),
+    Terms(unique=Unique("u", Scope.PERIOD, Conflict.RETURN, 2 * SECOND)),
 )
 SETTINGS = (
     QueueSettings(),
@@ -57,7 +64,7 @@ SETTINGS = (
     QueueSettings(key_concurrency=1, function_concurrency=(("app:short", 1),)),
     QueueSettings(rate=Rate(2, 3 * SECOND), key_rate=Rate(1, SECOND, 2)),
     QueueSettings(concurrency=2, key_rate=Rate(1, 2 * SECOND), weights=(("g", 3),)),
-    QueueSettings(ageing_us=SECOND),
+    QueueSettings(ageing_us=SECOND, retry_rate=Rate(1, SECOND), retry=RetryPolicy(1, 1)),
 )
 OUTCOMES = ("ok", "ok", "ok", "error", "error", "unresolved", "returned")
 
@@ -105,7 +112,7 @@ class Life:
             after=after,
             terms=TERMS[(a * 5 + b) % len(TERMS)],
         )
-        if self.say(EnqueueJobs(jobs=(new,), fresh=bool(b % 2) and not after)):
+        if self.say(EnqueueJobs(jobs=(new,), fresh=bool(b % 2) and not after)) and job_id in self.bench.ids:
             self.specs[job_id] = new
 
     def follow(self, a: int, b: int) -> None:
@@ -226,6 +233,7 @@ class Life:
             expected = sorted(ready, key=lambda job: (-job.kind.priority, job.order))
             assert [job.job_id for job in line.in_order()] == [job.job_id for job in expected]
         self.check_limits()
+        self.check_keys()
         self.check_that_nobody_waits_for_nothing()
         for job in state.jobs.values():
             assert job.course.missing >= 0
@@ -262,6 +270,18 @@ class Life:
             ]
             assert sum(held) <= capacity
             assert state.resources.used(name) == sum(held)
+
+    def check_keys(self) -> None:
+        """No two jobs that live, or wait, have one key."""
+        for scope in (Scope.LIVE, Scope.PENDING):
+            having = [
+                job.queue
+                for job in self.bench.state.jobs.values()
+                if job.course.unique
+                and job.course.scope is scope
+                and (scope is Scope.LIVE or job.has_not_begun)
+            ]
+            assert len(having) == len(set(having))
 
     def check_that_nobody_waits_for_nothing(self) -> None:
         """With a worker free, every ready job of a served queue is held back by something that can be named."""

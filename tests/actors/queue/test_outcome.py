@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.queue.messages import (
+    Backoff,
+    ConfigureQueue,
     JobCompleted,
     JobEnqueued,
     JobFailed,
     JobRetried,
+    JobRetrying,
+    JobStarted,
     JobStatus,
+    QueueConfigured,
+    QueueSettings,
+    Rate,
     RetryJob,
     RetryPolicy,
 )
 from actors.queue.outcome import retired_of, retry_delay_us
+from actors.runtime.effects import AttemptFinished
 from actors.runtime.messages import Known
-from tests.actors.queue.bench import NEVER_AGAIN, SECOND, Bench, spec
+from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, Bench, spec, through_image
 from tests.actors.queue.lives import STEPS, Life
 
 DELAYS = st.integers(0, 10**13)
@@ -52,6 +63,52 @@ def test_ten_thousand_jobs_that_fail_together_are_spread_out() -> None:
     for delay_us in due:
         seconds[delay_us // SECOND] += 1
     assert max(seconds[:256]) < 100, "39 a second on average"
+
+
+@pytest.mark.parametrize(
+    ("backoff", "expected"),
+    [
+        (Backoff("fixed"), [2, 2, 2, 2]),
+        (Backoff("linear"), [2, 4, 6, 7]),
+        (Backoff("exponential"), [2, 4, 7, 7]),
+        (Backoff("list", delays=(SECOND, 0, 9 * SECOND)), [1, 0, 9, 9]),
+    ],
+)
+def test_delays_have_the_shape_that_was_asked_for(backoff: Backoff, expected: list[int]) -> None:
+    policy = RetryPolicy(9, 2 * SECOND, 7 * SECOND)
+    delays = [retry_delay_us(policy, failures, "j", backoff) for failures in (1, 2, 3, 4)]
+    assert delays == [seconds * SECOND for seconds in expected]
+    jittered = msgspec.structs.replace(backoff, jitter=True)
+    for failures, delay_us in enumerate(delays, 1):
+        assert 0 <= retry_delay_us(policy, failures, "j", jittered) <= delay_us
+
+
+def test_a_queue_has_a_default_for_jobs_that_say_nothing() -> None:
+    bench = Bench(capacity=2)
+    bench.when(ConfigureQueue("q", QueueSettings(retry=RetryPolicy(0))))
+    bench.enqueue(spec("says nothing", retry=RetryPolicy()), spec("says", retry=RetryPolicy(1, 0, 0)))
+    assert bench.finish("says nothing", "error", error="E").of(JobFailed)
+    assert not bench.finish("says", "error", error="E").of(JobFailed)
+
+
+def test_ten_thousand_jobs_that_fail_together_stay_within_the_budget() -> None:
+    """F78, with a budget that the jitter alone would break."""
+    bench = Bench(capacity=10_000)
+    bench.given(QueueConfigured("q", QueueSettings(retry_rate=Rate(100, SECOND)), bench.now_us))
+    jobs = [spec(f"j{n}", retry=RetryPolicy(3, 10 * SECOND, 10 * SECOND)) for n in range(10_000)]
+    bench.enqueued(*jobs)
+    bench.given(*(JobStarted(job.job_id, 1, 1, bench.now_us) for job in jobs))
+    due = []
+    for job in jobs:
+        ended = AttemptFinished(key=bench.state.jobs[job.job_id].key, outcome="error", error="E")
+        [(event, _)] = RULES.decide(bench.state, ended, bench.context()).events
+        assert isinstance(event, JobRetrying)
+        bench.state.evolve(event)
+        due.append(event.due_us)
+    seconds = Counter(due_us // SECOND for due_us in due)
+    assert max(seconds.values()) == 100
+    assert len(seconds) == 100, "and no second is wasted"
+    assert through_image(bench.state).dump() == bench.state.dump()
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3])

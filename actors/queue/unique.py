@@ -1,0 +1,100 @@
+"""Unique keys: which job has which key of a queue, and what happens when another one wants it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.queue.heads import Heads
+from actors.queue.messages import Conflict, Scope
+from actors.runtime.errors import DuplicateJobError
+
+if TYPE_CHECKING:
+    from actors.queue.lanes import Job
+    from actors.queue.messages import JobSpec, Unique
+
+
+class UniqueKeys:
+    """The fold of who has which key: as long as a job waits, or lives, or for a period whatever becomes of it."""
+
+    def __init__(self) -> None:
+        self._of_jobs: dict[str, dict[str, str]] = {}
+        """By queue and key: the live job that has it."""
+        self._of_periods: dict[tuple[str, str], tuple[str, int]] = {}
+        """By queue and key: the job that had it first, and until when nobody else has."""
+        self._ends: Heads[tuple[str, str]] = Heads()
+
+    def holder(self, queue: str, key: str, now_us: int) -> str | None:
+        """Return the job that has a key now."""
+        period = self._of_periods.get((queue, key))
+        if period is not None and period[1] > now_us:
+            return period[0]
+        return self._of_jobs.get(queue, {}).get(key)
+
+    def take(self, queue: str, unique: Unique, job_id: str, at_us: int) -> None:
+        """Give a key to a job."""
+        if unique.scope is not Scope.PERIOD:
+            self._of_jobs.setdefault(queue, {})[unique.key] = job_id
+            return
+        while (end := self._ends.first_key()) is not None and end[0] <= at_us:
+            over = self._ends.first()
+            assert over is not None
+            self._ends.remove(over)
+            del self._of_periods[over]
+        self._keep(queue, unique.key, job_id, at_us + unique.period_us)
+
+    def _keep(self, queue: str, key: str, job_id: str, until_us: int) -> None:
+        self._of_periods[queue, key] = (job_id, until_us)
+        self._ends.put((queue, key), (until_us,))
+
+    def release(self, job: Job) -> None:
+        """Take back the key that a job has, if it still has it."""
+        keys = self._of_jobs.get(job.queue, {})
+        key = job.course.unique
+        if keys.get(key) == job.job_id:
+            del keys[key]
+
+    def dump(self) -> Any:
+        """Give who has which key as plain data."""
+        of_jobs = [(queue, key, job) for queue, keys in self._of_jobs.items() for key, job in keys.items()]
+        return sorted(of_jobs), sorted((*name, *period) for name, period in self._of_periods.items())
+
+    def restore(self, image: Any, jobs: dict[str, Job]) -> None:
+        """Become what `dump` gave."""
+        of_jobs, of_periods = image
+        for queue, key, job_id in of_jobs:
+            job = jobs[job_id]
+            self._of_jobs.setdefault(queue, {})[job.course.unique or key] = job.job_id
+        for queue, key, job_id, until_us in of_periods:
+            self._keep(queue, key, job_id, until_us)
+
+
+def unique_of(spec: JobSpec) -> Unique | None:
+    """Return the unique key that a job asks for."""
+    return None if spec.terms is None else spec.terms.unique
+
+
+def existing(
+    keys: UniqueKeys, jobs: dict[str, Job], spec: JobSpec, unique: Unique, now_us: int
+) -> tuple[str | None, Job | None]:
+    """Return the job that is to be returned instead of a new one, or the one that is to be replaced by it.
+
+    `DuplicateJobError` if neither may be.
+    """
+    holder = keys.holder(spec.queue, unique.key, now_us)
+    if holder is None:
+        return None, None
+    if unique.conflict is Conflict.RETURN:
+        return holder, None
+    before = jobs.get(holder)
+    if unique.conflict is Conflict.REPLACE and before is not None and before.has_not_begun:
+        return None, before
+    if unique.conflict is Conflict.REPLACE and before is None:
+        return None, None
+    raise duplicate(spec.queue, unique.key, holder)
+
+
+def duplicate(queue: str, key: str, holder: str | None) -> DuplicateJobError:
+    """Return the refusal of a job whose key another one has."""
+    return DuplicateJobError(
+        f"the unique key {key!r} of queue {queue!r} belongs to job {holder!r}", holder or ""
+    )

@@ -1,0 +1,125 @@
+"""Unique keys: who has them, for how long, and what becomes of others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actors.queue.messages import (
+    CancelJob,
+    Conflict,
+    EnqueueJobs,
+    JobCancelled,
+    JobEnded,
+    JobEnqueued,
+    JobSpec,
+    RetryJob,
+    Scope,
+    Terms,
+    Unique,
+)
+from actors.runtime.errors import DuplicateJobError
+from tests.actors.queue.bench import NEVER_AGAIN, SECOND, Bench, spec
+
+
+def one(job_id: str, scope: Scope = Scope.LIVE, conflict: Conflict = Conflict.REJECT, **more: Any) -> JobSpec:
+    period_us = 60 * SECOND if scope is Scope.PERIOD else 0
+    return spec(job_id, terms=Terms(unique=Unique("k", scope, conflict, period_us)), **more)
+
+
+def holder(bench: Bench, *jobs: JobSpec) -> str | None:
+    """Who has the key that these jobs are refused."""
+    try:
+        bench.decide(EnqueueJobs(jobs=jobs))
+    except DuplicateJobError as refusal:
+        return refusal.job_id
+    return None
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_a_key_is_refused_as_long_as_its_scope_says(scope: Scope) -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(one("a", scope))
+    assert holder(bench, one("b", scope)) == "a"
+    assert holder(bench, one("b", scope, queue="other")) is None
+    bench.served = None
+    bench.settle()
+    assert holder(bench, one("b", scope)) == (None if scope is Scope.PENDING else "a")
+    bench.check()
+    bench.finish("a")
+    bench.restart()
+    assert holder(bench, one("b", scope)) == ("a" if scope is Scope.PERIOD else None)
+    bench.check()
+    bench.pass_time(60 * SECOND)
+    assert holder(bench, one("b", scope)) is None
+
+
+def test_a_job_that_is_tried_again_keeps_its_key() -> None:
+    bench = Bench()
+    bench.enqueue(one("a"))
+    bench.finish("a", "error", error="E")
+    assert holder(bench, one("b")) == "a"
+
+
+def test_the_one_that_is_there_is_returned_instead_and_nothing_is_recorded() -> None:
+    bench = Bench()
+    bench.enqueue(one("a"))
+    said = bench.enqueue(one("b", conflict=Conflict.RETURN), spec("c"))
+    assert said.reply == ("a", "c")
+    assert [event.spec.job_id for event in said.of(JobEnqueued)] == ["c"]
+
+
+def test_the_one_that_waits_is_replaced_with_what_waits_for_it() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(one("a"), spec("after", after=("a",)))
+    said = bench.enqueue(one("b", conflict=Conflict.REPLACE))
+    assert said.reply == ("b",)
+    assert [event.job_id for event in said.of(JobCancelled)] == ["a", "after"]
+    assert holder(bench, one("c")) == "b"
+    bench.check()
+
+
+def test_the_one_that_runs_is_not_replaced() -> None:
+    bench = Bench()
+    bench.enqueue(one("a"))
+    assert holder(bench, one("b", conflict=Conflict.REPLACE)) == "a"
+    bench.finish("a", "error", error="E")
+    assert holder(bench, one("b", conflict=Conflict.REPLACE)) == "a", "it has begun"
+
+
+@pytest.mark.parametrize("conflict", list(Conflict))
+def test_two_jobs_of_one_key_in_one_command_are_a_conflict(conflict: Conflict) -> None:
+    bench = Bench()
+    jobs = (one("a"), one("b", conflict=conflict))
+    if conflict is Conflict.RETURN:
+        assert bench.enqueue(*jobs).reply == ("a", "a")
+    else:
+        assert holder(bench, *jobs) == "a"
+
+
+def test_saying_it_again_is_no_conflict() -> None:
+    bench = Bench()
+    bench.enqueue(one("a"))
+    assert bench.enqueue(one("a")).reply == ("a",)
+
+
+def test_a_failed_job_takes_its_key_up_again_unless_another_one_has_it() -> None:
+    bench = Bench()
+    bench.enqueue(one("a", retry=NEVER_AGAIN))
+    bench.finish("a", "error", error="E")
+    bench.enqueue(one("b"))
+    assert isinstance(bench.refusal(RetryJob("a")), DuplicateJobError)
+    bench.when(CancelJob("b"))
+    bench.when(RetryJob("a"))
+    assert holder(bench, one("c")) == "a"
+    bench.check()
+
+
+def test_an_owner_is_told_that_its_job_failed_where_others_are_refused() -> None:
+    bench = Bench()
+    bench.enqueue(one("a"))
+    [(peer, told)] = bench.enqueue(one("r.0", owner="run:r")).tells
+    assert (peer, type(told)) == ("supervisor", JobEnded)
+    assert isinstance(told, JobEnded)
+    assert (told.status, told.error) == ("FAILED", "the unique key 'k' of queue 'q' belongs to job 'a'")
