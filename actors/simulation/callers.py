@@ -29,7 +29,8 @@ from actors.runtime.errors import BusyError, ConflictingIdError, DuplicateJobErr
 from actors.schedule.messages import JobTemplate, Policies, PutSchedule, RemoveSchedule
 from actors.schedule.spec import IntervalSpec
 from actors.simulation.checks import violated
-from actors.workflow.messages import AdoptRun, CancelRun, Plan, PlanStep, StartRun
+from actors.simulation.shapes import CHILD, SHAPES, SIGNAL, random_plan, unusual_plan
+from actors.workflow.messages import AdoptRun, CancelRun, PauseRun, ResumeRun, SignalRun, StartRun
 from eventstore.errors import StoreError
 
 if TYPE_CHECKING:
@@ -126,7 +127,14 @@ class Caller:
     # -- what is said ------------------------------------------------------------------------------------------
 
     def _anything(self) -> tuple[str, Message]:
-        choices: list[tuple[int, Any]] = [
+        choices = self._of_workflows if self._world.of_workflows else self._of_jobs
+        make = self._random.choices([make for _, make in choices], [weight for weight, _ in choices])[0]
+        said: tuple[str, Message] = make()
+        return said
+
+    @property
+    def _of_jobs(self) -> list[tuple[int, Any]]:
+        return [
             (6, self._enqueue),
             (3, self._start_run),
             (5, self._query),
@@ -140,9 +148,18 @@ class Caller:
             (1, self._adopt),
             (1, self._configure),
         ]
-        make = self._random.choices([make for _, make in choices], [weight for weight, _ in choices])[0]
-        said: tuple[str, Message] = make()
-        return said
+
+    @property
+    def _of_workflows(self) -> list[tuple[int, Any]]:
+        return [
+            (6, self._start_run),
+            (1, self._enqueue),
+            (1, self._query),
+            (3, self._cancel_run),
+            (2, self._pause_run),
+            (3, self._signal),
+            (1, self._adopt),
+        ]
 
     def _new_id(self, kind: str) -> str:
         self._made += 1
@@ -179,24 +196,28 @@ class Caller:
         return "queue", EnqueueJobs(jobs=(self._random.choice(self._jobs[-5:]),))
 
     def _start_run(self) -> tuple[str, Message]:
-        shape = self._random.choice(SHAPES)
-        steps = tuple(
-            PlanStep(
-                f"s{index}",
-                "m:short",
-                b"\x92\x90\x80",
-                needs,
-                retry=RetryPolicy(self._random.randint(0, 1), 0),
-            )
-            for index, needs in enumerate(shape)
-        )
-        plan = Plan(f"w{SHAPES.index(shape)}", steps)
+        unusual = self._world.of_workflows and self._random.random() < 0.9  # noqa: PLR2004 -- nearly all
+        plan = unusual_plan(self._random) if unusual else random_plan(self._random)
         run_id = self._new_id("r")
         self._runs.append(run_id)
-        plan_id = f"p{SHAPES.index(shape)}-{'-'.join(str(step.retry.max_retries) for step in steps)}"
         return "supervisor", StartRun(
-            run_id=run_id, plan=plan, plan_id=plan_id, params=b"\x80", blocking=True
+            run_id=run_id,
+            plan=plan,
+            plan_id=f"p-{plan}",
+            params=b"\x80",
+            blocking=True,
+            children=(("child", CHILD),) if unusual else (),
         )
+
+    def _some_run(self) -> str:
+        return self._random.choice(self._runs[-5:]) if self._runs else "none"
+
+    def _pause_run(self) -> tuple[str, Message]:
+        command = PauseRun if self._random.random() < 0.5 else ResumeRun  # noqa: PLR2004 -- half of them
+        return "supervisor", command(run_id=self._some_run())
+
+    def _signal(self) -> tuple[str, Message]:
+        return "supervisor", SignalRun(run_id=self._some_run(), step=SIGNAL, value=b"\x01")
 
     def _some_job(self) -> str:
         return self._random.choice(self._jobs[-5:]).job_id if self._jobs else "none"
@@ -208,7 +229,7 @@ class Caller:
         return "queue", CancelJob(job_id=self._some_job())
 
     def _cancel_run(self) -> tuple[str, Message]:
-        return "supervisor", CancelRun(run_id=self._random.choice(self._runs) if self._runs else "none")
+        return "supervisor", CancelRun(run_id=self._some_run())
 
     def _adopt(self) -> tuple[str, Message]:
         return "supervisor", AdoptRun(workflow=f"w{self._random.randrange(len(SHAPES))}", params=b"\x80")
@@ -254,6 +275,8 @@ class Caller:
         elif isinstance(message, StartRun):
             self._must_be_durable(message.run_id in self._world.durable().runs)
             self._world.acked_runs.append(message.run_id)
+        elif isinstance(message, SignalRun):
+            self._must_be_durable(message.run_id in self._world.durable().signalled)
         elif isinstance(message, GetJob):
             self._check_view(message.job_id, answer)
         elif answer:
@@ -301,13 +324,3 @@ class Caller:
         ):
             if "COMPLETED" not in self._world.durable().jobs[message.job_id].statuses:
                 raise violated("query shows state that a crash can take back", refusal)
-
-
-SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
-    ((),),
-    ((), (0,), (1,)),
-    ((), (), (0, 1)),
-    ((), (0,), (0,), (1, 2)),
-    ((), (0,), (1,), (2,), (3,)),
-)
-"""Graphs of workflows: what each step depends on."""

@@ -23,21 +23,30 @@ from actors.queue.messages import (
 )
 from actors.simulation.limits import Limits
 from actors.workflow.messages import (
+    ItemEnded,
+    ItemsScheduled,
+    PlanRecorded,
     RunCancelled,
     RunCompleted,
     RunCreated,
     RunFailed,
+    RunPaused,
+    RunResumed,
+    SignalReceived,
     StepCancelled,
     StepCompleted,
     StepFailed,
     StepScheduled,
     StepSkipped,
+    StepWaiting,
+    UndoScheduled,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.runtime.messages import Event
+    from actors.workflow.messages import Plan
 
 RUN_ENDS = (RunCompleted, RunFailed, RunCancelled)
 STEP_ENDS = (StepCompleted, StepFailed, StepSkipped, StepCancelled)
@@ -115,6 +124,15 @@ class History:
         self.runs: dict[str, str] = {}
         """`open`, or how it ended, by run."""
         self.steps: dict[tuple[str, int], str] = {}
+        self.plans: dict[str, Plan] = {}
+        self.plan_of: dict[str, Plan] = {}
+        """What each run goes through."""
+        self.parents: dict[str, str] = {}
+        self.paused: set[str] = set()
+        self.signalled: set[str] = set()
+        self.items: dict[tuple[str, int], int] = {}
+        """How many items of a list have been scheduled, by step."""
+        self.undone: list[tuple[str, int]] = []
         self.fired: set[tuple[str, int]] = set()
         self.limits = Limits()
         self.length = 0
@@ -136,18 +154,38 @@ class History:
             self.jobs[event.job_id].take(event)
         elif isinstance(event, JobRetried):
             self.jobs[event.spec.job_id].take(event)
+        elif isinstance(event, (StepScheduled, StepWaiting, *STEP_ENDS)):
+            self._step(event)
+        elif isinstance(event, ItemsScheduled | ItemEnded | UndoScheduled):
+            self._part(event)
+        elif isinstance(event, (PlanRecorded, RunCreated, *RUN_ENDS)):
+            self._run(event)
+        elif isinstance(event, RunPaused | RunResumed | SignalReceived):
+            self._told(event)
+        elif type(event).__name__ == "ScheduleFired":
+            self._fired(event)
+
+    def _run(self, event: Any) -> None:
+        if isinstance(event, PlanRecorded):
+            self.plans[event.plan_id] = event.plan
         elif isinstance(event, RunCreated):
             if event.run_id in self.runs:
                 raise violated("run created twice", event)
             self.runs[event.run_id] = "open"
-        elif isinstance(event, (StepScheduled, *STEP_ENDS)):
-            self._step(event)
-        elif isinstance(event, RUN_ENDS):
+            self.plan_of[event.run_id] = self.plans[event.plan_id]
+            self.parents[event.run_id] = event.parent
+        else:
             if self.runs.get(event.run_id) != "open":
                 raise violated("terminal state final", event)
             self.runs[event.run_id] = type(event).__name__
-        elif type(event).__name__ == "ScheduleFired":
-            self._fired(event)
+
+    def _told(self, event: Any) -> None:
+        if isinstance(event, RunPaused):
+            self.paused.add(event.run_id)
+        elif isinstance(event, RunResumed):
+            self.paused.discard(event.run_id)
+        else:
+            self.signalled.add(event.run_id)
 
     def _enqueued(self, event: JobEnqueued) -> None:
         spec = event.spec
@@ -155,21 +193,19 @@ class History:
             raise violated("job created twice", spec.job_id)
         self.jobs[spec.job_id] = JobHistory(event)
         if spec.owner.startswith("run:"):
-            run_id, _, step = spec.job_id.rpartition(".")
-            if self.steps.get((run_id, int(step))) is None:
+            run_id, _, text = spec.job_id.rpartition(".")
+            if self.steps.get((run_id, int(text.partition(":")[0]))) is None:
                 raise violated("effect before cause (job without its step)", spec.job_id)
 
     def _step(self, event: Any) -> None:
         key = (event.run_id, event.step)
         before = self.steps.get(key)
-        if isinstance(event, StepScheduled):
-            if before is not None:
-                raise violated("step scheduled twice", event)
-            self.steps[key] = "scheduled"
+        if isinstance(event, StepScheduled | StepWaiting):
+            self._begun(event, before)
             return
-        if before not in (None, "scheduled"):
+        if before not in (None, "scheduled", "waiting"):
             raise violated("terminal state final", event)
-        if isinstance(event, StepCompleted | StepFailed):
+        if isinstance(event, StepCompleted | StepFailed) and self._is_ordinary(event):
             job = self.jobs.get(f"{event.run_id}.{event.step}")
             done = (
                 (JobStatus.COMPLETED,)
@@ -179,6 +215,44 @@ class History:
             if job is None or job.status not in done:
                 raise violated("effect before cause (step done, job not)", event)
         self.steps[key] = type(event).__name__
+
+    def _is_ordinary(self, event: Any) -> bool:
+        options = self.plan_of[event.run_id].steps[event.step].options
+        return options is None or not (options.wait or options.child or options.mapped)
+
+    def _begun(self, event: Any, before: str | None) -> None:
+        """Check that it is a step's turn (I7)."""
+        now = "scheduled" if isinstance(event, StepScheduled) else "waiting"
+        if before is not None and (before, now) != ("scheduled", "waiting"):
+            raise violated("step scheduled twice", event)
+        if before is None and event.run_id in self.paused and not self._is_last(event):
+            raise violated("step of a paused run begun", event)
+        if self.runs.get(self.parents[event.run_id], "open") != "open":
+            raise violated("step begun though the parent has ended", event)
+        for other in self.plan_of[event.run_id].steps[event.step].depends_on:
+            if self.steps.get((event.run_id, other)) in (None, "scheduled", "waiting"):
+                raise violated("step begun before what it depends on has ended", event)
+        self.steps[event.run_id, event.step] = now
+
+    def _is_last(self, event: Any) -> bool:
+        options = self.plan_of[event.run_id].steps[event.step].options
+        return options is not None and options.last
+
+    def _part(self, event: Any) -> None:
+        """Check that items come in order, each once, and that a step is compensated once."""
+        key = (event.run_id, event.step)
+        if isinstance(event, ItemsScheduled):
+            if event.first != self.items.get(key, 0):
+                raise violated("items scheduled twice, or left out", event)
+            self.items[key] = event.first + event.count
+        elif isinstance(event, ItemEnded):
+            job = self.jobs.get(f"{event.run_id}.{event.step}:{event.item}")
+            if job is None or (job.status is JobStatus.COMPLETED) == bool(event.error):
+                raise violated("effect before cause (item ended, job not)", event)
+        elif key in self.undone:
+            raise violated("compensated twice", event)
+        else:
+            self.undone.append(key)
 
     def _fired(self, event: Any) -> None:
         key = (event.job_id, event.scheduled_us)

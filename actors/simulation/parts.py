@@ -131,7 +131,7 @@ class SimExecutor:
         """Whether an attempt was started and not acknowledged."""
         return key in self.running or key in self.finished
 
-    def finish(self, key: AttemptKey, *, outcome: str, now_us: int) -> None:
+    def finish(self, key: AttemptKey, *, outcome: str, now_us: int, note: bytes = b"") -> None:
         """End an attempt."""
         start = self.running.pop(key)
         end = AttemptFinished(
@@ -142,6 +142,7 @@ class SimExecutor:
             started_us=now_us,
             run_us=10,
             correlation=start.correlation,
+            note=note,
         )
         self.finished[key] = end
         self.report(end)

@@ -18,6 +18,8 @@ from actors.schedule.messages import RemoveSchedule
 from actors.simulation.callers import QUEUES, SCHEDULES, Caller
 from actors.simulation.checks import History, Violation, violated
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
+from actors.simulation.shapes import note_of
+from actors.workflow.messages import ResumeRun
 from eventstore.errors import StoreError
 from eventstore.faulty_log import Fault, FaultyLog
 from eventstore.memory_log import MemoryLog
@@ -56,6 +58,8 @@ class World:
     executor_type: ClassVar[type[SimExecutor]] = SimExecutor
     actor_types: ClassVar[Sequence[type[EventSourcedActor]]] = ACTORS
     mixins: ClassVar[tuple[type[SimActor], ...]] = (SimActor,)
+    of_workflows: ClassVar[bool] = False
+    """Whether runs, with steps of every kind, are what most is said of; else it is jobs."""
 
     def __init__(self, seed: int, *, steps: int = 300) -> None:
         self.seed = seed
@@ -224,7 +228,8 @@ class World:
     def _finish(self) -> None:
         key = self.random.choice(list(self.executor.running))
         outcome = self.random.choices(("ok", "error", "returned"), (7, 3, 0.3))[0]
-        self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us())
+        note = note_of(self.durable().jobs[key.job_id].spec, self.random) if outcome == "ok" else b""
+        self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), note=note)
         self.count(outcome)
 
     def _report_again(self) -> None:
@@ -306,7 +311,8 @@ class World:
             if not self._usable():
                 continue
             if not orders or not all(reply.done for reply in orders):
-                orders = [self.runtime.send(actor, message) for actor, message in PEACE]
+                resume = (("supervisor", ResumeRun(run_id=run_id)) for run_id in self.runs)
+                orders = [self.runtime.send(actor, message) for actor, message in (*PEACE, *resume)]
                 continue
             wakes = [wake for actor in self._alive() if (wake := getattr(actor, "wake_us", None)) is not None]
             if not wakes:
@@ -375,3 +381,9 @@ class _Envelope:
     def __init__(self, message: Any) -> None:
         self.message = message
         self.reply_to = None
+
+
+class WorkflowWorld(World):
+    """A world in which most is said of runs, whose steps are of every kind."""
+
+    of_workflows = True

@@ -278,6 +278,8 @@ class SupervisorState(FoldedState[RunStatus]):
         run = self.runs[event.run_id]
         run.ending, run.error = event.status, event.error
         run.left = len(run.graph.last)
+        if run.extras.paused:  # what is left is not to be held back
+            run.extras.paused = False
 
     def _on_step_cancelled(self, event: StepCancelled) -> None:
         run = self.runs[event.run_id]

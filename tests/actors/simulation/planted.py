@@ -10,13 +10,17 @@ from actors.queue.actor import QueueActor
 from actors.queue.decider import QueueRules
 from actors.queue.hall import Hall
 from actors.queue.lanes import Kind, Line
-from actors.queue.messages import AttemptInterrupted, QueueSettings
+from actors.queue.messages import AttemptInterrupted, EnqueueJobs, JobEnded, QueueSettings
 from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.journal import Item, Journal
 from actors.runtime.messages import Context, Decision, Letter, Message
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
-from actors.simulation.world import World
+from actors.simulation.world import WorkflowWorld, World
+from actors.workflow.actor import SupervisorActor
+from actors.workflow.decider import SupervisorRules
+from actors.workflow.messages import CancelRun, StepCompleted
+from actors.workflow.state import SupervisorState
 
 # -- the journal -------------------------------------------------------------------------------------
 
@@ -348,6 +352,76 @@ class LimitsForgottenByConfiguring(Hall):
         super().configure(line, settings, ())
 
 
+def with_supervisor(rules: SupervisorRules) -> type[World]:
+    """Return worlds whose supervisor decides otherwise."""
+    supervisor = type("PlantedSupervisor", (SupervisorActor,), {"rules": rules})
+    actors = tuple(supervisor if actor is SupervisorActor else actor for actor in ACTORS)
+    return type("PlantedWorld", (WorkflowWorld,), {"actor_types": actors})
+
+
+class OnlyStepsPending(SupervisorRules):
+    """R8: items of lists and compensations are not asked for again."""
+
+    def pending(self, state: SupervisorState, context: Context, /) -> Decision:
+        decision = super().pending(state, context)
+        for peer, message in list(decision.tells):
+            if isinstance(message, EnqueueJobs):
+                decision.tells.remove((peer, message))
+                jobs = tuple(job for job in message.jobs if ":" not in job.job_id)
+                decision.tell(peer, EnqueueJobs(jobs=jobs))
+        return decision
+
+
+class NeverWoken(SupervisorRules):
+    """The supervisor does not say when the next step has waited for long enough."""
+
+    def next_wake_us(self, _state: SupervisorState, _context: Context, /) -> int | None:
+        return None
+
+
+class AskedTwice(SupervisorRules):
+    """R9: word of an end that was heard before is taken for another one."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        decision = super().decide(state, message, context)
+        if isinstance(message, JobEnded) and not decision.events:
+            run_id, _, step = message.job_id.rpartition(".")
+            if run_id in state.runs and step.isdecimal():
+                decision.emit(StepCompleted(run_id, int(step), 1, context.now_us))
+        return decision
+
+
+class PauseForgotten(SupervisorRules):
+    """A step that ends lets go what depends on it though the run is paused."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        paused = [run for run in state.runs.values() if run.extras.paused]
+        for run in paused if isinstance(message, JobEnded) else ():
+            run.extras.paused = False
+        decision = super().decide(state, message, context)
+        for run in paused:
+            run.extras.paused = True
+        return decision
+
+
+class ChildrenNotCancelled(SupervisorRules):
+    """A run is cancelled, and what its steps are goes on; the word that it has ended finds nobody."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        decision = super().decide(state, message, context)
+        if isinstance(message, CancelRun):
+            inside = f"{message.run_id}."
+            decision.events = [
+                (event, root)
+                for event, root in decision.events
+                if not getattr(event, "run_id", "").startswith(inside)
+            ]
+            decision.tells = [
+                (peer, told) for peer, told in decision.tells if getattr(told, "job_id", "").count(".") < 2
+            ]
+        return decision
+
+
 PLANTED: dict[str, type[World]] = {
     "reply before commit": with_journal(ReplyBeforeCommit),
     "effects before commit": with_journal(EffectsBeforeCommit),
@@ -377,4 +451,9 @@ PLANTED: dict[str, type[World]] = {
     "a cancelled attempt holds for ever": with_hall(NeverGivenBack),
     "an end tries nobody again": with_hall(NobodyTriedAgain),
     "new settings forget what runs": with_hall(LimitsForgottenByConfiguring),
+    "items and compensations not asked for again": with_supervisor(OnlyStepsPending()),
+    "no waking of steps that wait": with_supervisor(NeverWoken()),
+    "an end taken in twice": with_supervisor(AskedTwice()),
+    "pause forgotten": with_supervisor(PauseForgotten()),
+    "children not cancelled": with_supervisor(ChildrenNotCancelled()),
 }

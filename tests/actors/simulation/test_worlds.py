@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.simulation.world import World
+from actors.simulation.world import WorkflowWorld, World
 from tests.support.scale import scaled
 
 SEEDS = scaled("SIMULATION_SEEDS", 500)
@@ -35,6 +35,12 @@ def test_no_world_violates_anything(block: int) -> None:
         World(seed, steps=STEPS).run()
 
 
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_no_world_of_workflows_violates_anything(block: int) -> None:
+    for seed in range(block, SEEDS // 2, BLOCKS):
+        WorkflowWorld(seed, steps=STEPS).run()
+
+
 @pytest.mark.parametrize("seed", ONCE_FAILED)
 def test_seeds_that_once_found_a_bug_find_it_no_more(seed: int) -> None:
     World(seed).run()
@@ -48,6 +54,17 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
         counts.update(world.counts)
     for what in ("kill", "power failure", "rebuild", "commit failed", "boot failed", "clock jump"):
         assert counts[what] >= 5, f"{what} happened {counts[what]} times only"
+    runs: Counter[str] = Counter()
+    for seed in range(60):
+        world = WorkflowWorld(seed)
+        world.run()
+        durable = world.durable()
+        runs.update(durable.runs.values())
+        for what in ("signalled", "items", "undone", "paused"):
+            runs[what] += len(getattr(durable, what))
+        runs["children"] += sum(bool(parent) for parent in durable.parents.values())
+    for what in ("RunCompleted", "RunFailed", "RunCancelled", "signalled", "items", "undone", "children"):
+        assert runs[what] >= 5, f"{what}: {runs[what]} only"
     for what in ("start", "ok", "error", "returned", "reported again"):
         assert counts[what] >= 20, f"{what} happened {counts[what]} times only"
 

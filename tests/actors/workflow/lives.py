@@ -78,8 +78,6 @@ class Life:
         """The events of each decision: what is written whole or not at all."""
         self.jobs: dict[str, int] = {}
         """Asked for and not ended, by id; the value is the step."""
-        self.asked: dict[str, int] = {}
-        """How often each job was asked for the first time."""
 
     def start(self) -> None:
         self.say(StartRun(run_id="r", plan=self.plan, plan_id="p", params=b"\x80", blocking=False))
@@ -95,26 +93,28 @@ class Life:
         for _, message in decision.tells:
             if isinstance(message, EnqueueJobs):
                 for spec in message.jobs:
-                    self.jobs[spec.job_id] = int(spec.job_id.rpartition(".")[2])
+                    self.jobs[spec.job_id] = int(spec.job_id.rpartition(".")[2].partition(":")[0])
             elif isinstance(message, CancelOwned):
                 self.jobs.pop(message.job_id, None)
 
     def play(self) -> None:
         """Let every job that was asked for end, until none is left."""
         while self.jobs:
-            job_id = self.random.choice(sorted(self.jobs))
-            step = self.jobs.pop(job_id)
-            outcome = self.outcomes[step]
-            self.say(
-                JobEnded(
-                    job_id=job_id,
-                    status="FAILED" if outcome == "fail" else "COMPLETED",
-                    error="planned" if outcome == "fail" else "",
-                    attempts=1,
-                    ended_us=5,
-                    note=NOTE_SKIP if outcome == "skip" else b"",
-                )
+            self.end(self.random.choice(sorted(self.jobs)))
+
+    def end(self, job_id: str) -> None:
+        """Let a job end as it is to."""
+        outcome = self.outcomes[self.jobs.pop(job_id)]
+        self.say(
+            JobEnded(
+                job_id=job_id,
+                status="FAILED" if outcome == "fail" else "COMPLETED",
+                error="planned" if outcome == "fail" else "",
+                attempts=1,
+                ended_us=5,
+                note=NOTE_SKIP if outcome == "skip" else b"",
             )
+        )
 
     def crashed_after(self, decisions: int) -> Life:
         """Return the life that goes on after a crash that left so many decisions, and has said what it owes."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.runtime.errors import InputError
 from actors.workflow.checks import check_plan
-from actors.workflow.messages import Plan, PlanStep, StepOptions, StepScheduled
+from actors.workflow.messages import CancelRun, PauseRun, Plan, PlanStep, StepOptions, StepScheduled
 from tests.actors.workflow.lives import EMPTY_CALL, OUTCOMES, Life, expected, graphs, random_plan
 from tests.support.scale import scaled
 
@@ -86,3 +86,18 @@ def test_a_plan_whose_ordinary_step_waits_for_a_last_one_is_refused() -> None:
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(InputError, match="on_failure: expected one of skip, stop, continue, got 'explode'"):
         check_plan(options(StepOptions(on_failure="explode")))
+
+
+def test_a_paused_run_that_is_cancelled_does_what_is_to_be_done_at_the_end() -> None:
+    steps = (
+        PlanStep("book", "m:f", EMPTY_CALL, (), options=StepOptions(compensate="m:g")),
+        PlanStep("pay", "m:f", EMPTY_CALL, (0,)),
+        PlanStep("tidy", "m:f", EMPTY_CALL, (), options=StepOptions(last=True)),
+    )
+    life = Life(Plan("w", steps), ["ok", "ok", "ok"], Random(0))
+    life.start()
+    life.say(PauseRun(run_id="r"))
+    life.end("r.0")
+    life.say(CancelRun(run_id="r"))
+    life.play()
+    assert life.ends() == ({0: "COMPLETED", 1: "CANCELLED", 2: "COMPLETED"}, "CANCELLED")

@@ -1,0 +1,77 @@
+"""The workflows of the simulation: graphs, and steps of every kind there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.queue.messages import NOTE_SKIP, NOTE_VALUE, Input, RetryPolicy
+from actors.workflow.messages import Plan, PlanStep, StepOptions, WaitPlan
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from actors.queue.messages import JobSpec
+
+CALL = b"\x92\x90\x80"
+SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
+    ((),),
+    ((), (0,), (1,)),
+    ((), (), (0, 1)),
+    ((), (0,), (0,), (1, 2)),
+    ((), (0,), (1,), (2,), (3,)),
+)
+"""What each step depends on."""
+CHILD = Plan("child", (PlanStep("s0", "m:short", CALL, ()), PlanStep("s1", "m:short", CALL, (0,))))
+SIGNAL = "signal"
+"""What a step is called that waits for a signal."""
+
+
+def random_plan(random: Random) -> Plan:
+    """Return a plan of ordinary steps, some with retries."""
+    shape = random.choice(SHAPES)
+    steps = (
+        PlanStep(f"s{index}", "m:short", CALL, needs, retry=RetryPolicy(random.randint(0, 1), 0))
+        for index, needs in enumerate(shape)
+    )
+    return Plan(f"w{SHAPES.index(shape)}", tuple(steps))
+
+
+def unusual_plan(random: Random) -> Plan:
+    """Return a plan of a step, one of some kind in its middle, and one behind that; perhaps a finally step."""
+    tidy = random.random() < 0.3  # noqa: PLR2004 -- a third
+    steps = (
+        PlanStep("first", "m:short", CALL, (), options=StepOptions(compensate="m:short")),
+        _middle(random),
+        PlanStep("after", "m:short", CALL, (1,)),
+        *([PlanStep("tidy", "m:short", CALL, (), options=StepOptions(last=True))] if tidy else []),
+    )
+    return Plan("unusual", steps)
+
+
+def _middle(random: Random) -> PlanStep:
+    needs = (0,) if random.random() < 0.5 else ()  # noqa: PLR2004 -- half of them
+    list_input = (Input("item", "item-step", "0"),)
+    policy = random.choice(("skip", "stop", "continue"))
+    kinds = (
+        PlanStep("list", "m:short", CALL, (0,), list_input, options=StepOptions(mapped=True, parallel=2)),
+        PlanStep(
+            "list", "m:short", CALL, (0,), list_input, options=StepOptions(mapped=True, on_failure=policy)
+        ),
+        PlanStep("child", "", CALL, needs, options=StepOptions(child="child", on_failure=policy)),
+        PlanStep("child", "", CALL, (), options=StepOptions(child="child", on_failure=policy)),
+        PlanStep("wait", "", CALL, needs, options=StepOptions(wait=WaitPlan("time", 3_000_000))),
+        PlanStep(SIGNAL, "", CALL, needs, options=StepOptions(wait=WaitPlan("signal", 60_000_000))),
+        PlanStep("if", "m:short", CALL, needs, options=StepOptions(when="true", on_failure=policy)),
+        PlanStep("undo", "m:short", CALL, needs, options=StepOptions(compensate="m:short")),
+    )
+    return random.choice(kinds)
+
+
+def note_of(spec: JobSpec, random: Random) -> bytes:
+    """Return what a worker would tell the owner of a job that has succeeded."""
+    if spec.work is None:
+        return b""
+    if spec.work.when and random.random() < 0.3:  # noqa: PLR2004 -- a third
+        return NOTE_SKIP
+    notes = {"count": b"%d" % random.randint(0, 4), "params": b"\x80"}
+    return NOTE_VALUE + notes.get(spec.work.gives, b"") if spec.work.gives else b""
