@@ -65,7 +65,8 @@ from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
 from logistics.schedule.scheduled import BackfilledRun, Lateness, PlannedRun, ScheduledTask
 from logistics.schedule.timezone import ClockChange, TimezoneManager
-from logistics.task.job import Job
+from logistics.task.chain import group
+from logistics.task.job import Chain, Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.limits import Limits, Rate
 from logistics.task.queue import Queue
@@ -79,6 +80,7 @@ __all__ = [
     "BindingError",
     "BusyError",
     "Calendar",
+    "Chain",
     "ClockChange",
     "CombinedSchedule",
     "ConditionError",
@@ -150,4 +152,5 @@ __all__ = [
     "WorkflowResult",
     "WorkflowRun",
     "WouldDeadlockError",
+    "group",
 ]

@@ -63,7 +63,7 @@ from actors.queue.outcome import (
     tell_end,
     tell_owner,
 )
-from actors.queue.state import PROCESS_ENDED, QueueState, Retired
+from actors.queue.state import PROCESS_ENDED, QueueState, Retired, waits_for
 from actors.queue.unique import duplicate, existing, unique_of
 from actors.runtime.effects import (
     Acknowledge,
@@ -116,7 +116,7 @@ class QueueRules:
             for spec in message.jobs:
                 if not message.fresh and spec.job_id not in state.recent:
                     wanted.append(spec.job_id)
-                wanted += (other for other in spec.after if other not in state.jobs)
+                wanted += (other for other in waits_for(spec) if other not in state.jobs)
             return [f"job:{job_id}" for job_id in wanted]
         if type(message) is AttemptFinished:
             key = message.key
@@ -205,18 +205,23 @@ def digest_of(spec: JobSpec) -> bytes:
 def _enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision: Decision) -> None:
     seen: dict[str, bytes] = {}
     keys: dict[tuple[str, str], str] = {}
+    instead: dict[str, str] = {}
     ids = []
     for spec in message.jobs:
         digest = digest_of(spec)
         before = _digest_on_record(state, spec.job_id, context, seen)
         job_id = spec.job_id
-        if before is None:
+        if before is None and instead.keys() & waits_for(spec).keys():
+            job_id = instead[spec.job_id] = ""  # what it follows was not enqueued
+        elif before is None:
             missing = _missing(state, spec, context, seen)
             if spec.terms is not None:
                 job_id = _check_terms(state, spec, keys, context, decision)
             if job_id == spec.job_id:
                 decision.emit(JobEnqueued(spec, digest, context.now_us, missing), spec.owner)
                 seen[spec.job_id] = digest
+            else:
+                instead[spec.job_id] = job_id
         elif before != digest:
             _conflict(spec, context, decision)
         elif spec.owner:
@@ -300,7 +305,7 @@ def _tell_again(state: QueueState, spec: JobSpec, context: Context, decision: De
 
 def _missing(state: QueueState, spec: JobSpec, context: Context, seen: dict[str, bytes]) -> int:
     missing = 0
-    for other in dict.fromkeys(spec.after):
+    for other in waits_for(spec):
         if other in state.jobs or other in seen:
             missing += 1
             continue
@@ -309,6 +314,9 @@ def _missing(state: QueueState, spec: JobSpec, context: Context, seen: dict[str,
         if not retired:
             msg = f"job {spec.job_id!r} is to run after {other!r}, which is not on record"
             raise UnknownIdError(msg)
+        if other not in spec.after:
+            msg = f"job {spec.job_id!r} is to run should {other!r} fail, which is {retired.status}"
+            raise InputError(msg)
         if retired.status is not JobStatus.COMPLETED:
             msg = f"job {spec.job_id!r} is to run after {other!r}, which is {retired.status}"
             raise InputError(msg)
@@ -444,7 +452,8 @@ def _cancel_one(state: QueueState, job: Job, context: Context, decision: Decisio
         decision.do(CancelAttempt(key=job.key))
     decision.emit(JobCancelled(job.job_id, job.course.attempt, context.now_us, reason), job.owner)
     tell_end(job, JobStatus.CANCELLED, reason, context, decision, charged=job.course.charged)
-    cancel_dependents(state, job.job_id, f"job {job.job_id!r} was cancelled", context, decision)
+    others = state.dependents.get(job.job_id, ())
+    cancel_dependents(state, others, f"job {job.job_id!r} was cancelled", context, decision)
 
 
 def _retry(state: QueueState, message: RetryJob, context: Context, decision: Decision) -> None:
@@ -471,7 +480,8 @@ def _retry(state: QueueState, message: RetryJob, context: Context, decision: Dec
         other = state.unique.holder(spec.queue, unique.key, context.now_us)
         if other not in (None, spec.job_id):
             raise duplicate(spec.queue, unique.key, other)
-    spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=())
+    terms = spec.terms and msgspec.structs.replace(spec.terms, on_failure_of="")
+    spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=(), terms=terms)
     decision.emit(JobRetried(spec, first.digest, retired.attempt, retired.status, context.now_us), spec.owner)
 
 
@@ -522,7 +532,8 @@ def _clear(state: QueueState, message: ClearQueue, context: Context, decision: D
     gone = {job.job_id for job in waiting}
     for job in waiting:
         why = f"job {job.job_id!r} was cancelled"
-        cancel_dependents(state, job.job_id, why, context, decision, gone=gone)
+        others = state.dependents.get(job.job_id, ())
+        cancel_dependents(state, others, why, context, decision, gone=gone)
     decision.answer(len(waiting))
 
 

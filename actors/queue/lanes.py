@@ -68,6 +68,8 @@ class Course(msgspec.Struct, gc=False):
     unique: str = ""
     """The unique key that it has had."""
     scope: Scope = Scope.LIVE
+    on_failure_of: str = ""
+    """The job whose failure it waits for."""
 
 
 class Untouched(Course, frozen=True, gc=False):  # type: ignore[misc]  # what may be written elsewhere is only read here

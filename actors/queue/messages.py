@@ -110,6 +110,8 @@ class Terms(Data, frozen=True):
     """Held from the start of an attempt to its end; granted all together or not at all."""
     unique: Unique | None = None
     backoff: Backoff | None = None
+    on_failure_of: str = ""
+    """The job that must have failed before this one starts; if that completes, this one is cancelled."""
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]

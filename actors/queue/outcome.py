@@ -24,7 +24,7 @@ from actors.queue.messages import (
 from actors.queue.state import QueueState, Retired
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from actors.queue.lanes import Job
     from actors.queue.messages import Backoff
@@ -59,10 +59,19 @@ def complete(
         waiting = state.jobs.get(other)
         if waiting is None or not waiting.course.missing:
             continue  # it was cancelled, and perhaps taken up again on its own
-        if waiting.course.missing == 1 and waiting.status is JobStatus.PENDING:
-            decision.emit(JobReady(other, context.now_us, "dependencies"), waiting.owner)
+        if waiting.course.on_failure_of == job.job_id:
+            why = f"job {job.job_id!r} did not fail"
+            cancel_dependents(state, (other,), why, context, decision)
         else:
-            decision.emit(JobUnblocked(other, job.job_id), waiting.owner)
+            _unblock(waiting, job.job_id, context, decision)
+
+
+def _unblock(waiting: Job, by: str, context: Context, decision: Decision) -> None:
+    """Record that a job waits for one job less."""
+    if waiting.course.missing == 1 and waiting.status is JobStatus.PENDING:
+        decision.emit(JobReady(waiting.job_id, context.now_us, "dependencies"), waiting.owner)
+    else:
+        decision.emit(JobUnblocked(waiting.job_id, by), waiting.owner)
 
 
 def fail(
@@ -83,32 +92,47 @@ def fail(
         return
     decision.emit(JobFailed(job.job_id, job.course.attempt, error, traceback, context.now_us), job.owner)
     tell_end(job, JobStatus.FAILED, error, context, decision, charged=charged)
-    cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision)
+    let_go_after_failure(state, job.job_id, context, decision)
+
+
+def let_go_after_failure(
+    state: QueueState, job_id: str, context: Context, decision: Decision, *, gone: set[str] | None = None
+) -> None:
+    """Let those start that waited for this failure, and cancel those that waited for a success."""
+    others = state.dependents.get(job_id, ())
+    for other in others:
+        waiting = state.jobs.get(other)
+        if waiting is not None and waiting.course.missing and waiting.course.on_failure_of == job_id:
+            _unblock(waiting, job_id, context, decision)
+    rest = [
+        other for other in others if other in state.jobs and state.jobs[other].course.on_failure_of != job_id
+    ]
+    cancel_dependents(state, rest, f"job {job_id!r} failed", context, decision, gone=gone)
 
 
 def cancel_dependents(
     state: QueueState,
-    job_id: str,
+    others: Iterable[str],
     why: str,
     context: Context,
     decision: Decision,
     *,
     gone: set[str] | None = None,
 ) -> None:
-    """Cancel, without recursion, everything that waits for a job that will not complete.
+    """Cancel, without recursion, jobs that wait for something that will not be, and all that wait for them.
 
     `gone` has the jobs that this decision has cancelled so far, when it ends more than one.
     """
     gone = set() if gone is None else gone
-    stack = [job_id]
+    stack = list(others)[::-1]
     while stack:
-        for other in state.dependents.get(stack.pop(), ()):
-            waiting = state.jobs.get(other)
-            if waiting is not None and waiting.course.missing and other not in gone:
-                gone.add(other)
-                stack.append(other)
-                decision.emit(JobCancelled(other, waiting.course.attempt, context.now_us, why), waiting.owner)
-                tell_end(waiting, JobStatus.CANCELLED, why, context, decision, charged=waiting.course.charged)
+        other = stack.pop()
+        waiting = state.jobs.get(other)
+        if waiting is not None and waiting.course.missing and other not in gone:
+            gone.add(other)
+            stack += state.dependents.get(other, ())[::-1]
+            decision.emit(JobCancelled(other, waiting.course.attempt, context.now_us, why), waiting.owner)
+            tell_end(waiting, JobStatus.CANCELLED, why, context, decision, charged=waiting.course.charged)
 
 
 def retry_delay_us(policy: RetryPolicy, failures: int, job_id: str, backoff: Backoff | None = None) -> int:
@@ -151,7 +175,7 @@ def interrupt(
         error = f"{INTERRUPTED}: the process or lease ended during each of {total} attempts"
         decision.emit(JobFailed(job.job_id, job.course.attempt, error, "", context.now_us), job.owner)
         tell_end(job, JobStatus.FAILED, error, context, decision, charged=total)
-        cancel_dependents(state, job.job_id, f"job {job.job_id!r} failed", context, decision, gone=gone)
+        let_go_after_failure(state, job.job_id, context, decision, gone=gone)
     else:
         decision.emit(
             AttemptInterrupted(job.job_id, job.course.attempt, context.now_us, charged, reason), job.owner

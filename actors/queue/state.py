@@ -59,6 +59,12 @@ _RETRYING = JobStatus.RETRYING
 _UNRESOLVED = JobStatus.UNRESOLVED
 
 
+def waits_for(spec: JobSpec) -> dict[str, None]:
+    """Return the jobs whose end a job waits for, each once."""
+    failing = () if spec.terms is None or not spec.terms.on_failure_of else (spec.terms.on_failure_of,)
+    return dict.fromkeys((*spec.after, *failing))
+
+
 class Retired(msgspec.Struct, frozen=True, gc=False):
     """What memory keeps of an ended job until the end is durable."""
 
@@ -269,7 +275,9 @@ class QueueState(FoldedState[Retired]):
         self._newly_retired.append((spec.job_id, event.digest))
         if event.missing:
             job.own.missing = event.missing
-            for other in dict.fromkeys(spec.after):
+            if spec.terms is not None and spec.terms.on_failure_of:
+                job.own.on_failure_of = spec.terms.on_failure_of
+            for other in waits_for(spec):
                 self.dependents.setdefault(other, []).append(spec.job_id)
         if spec.due_us > event.at_us:
             job.own.due_us = spec.due_us

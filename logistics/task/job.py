@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import JobStatus, RetryPolicy, Terms
@@ -69,6 +69,8 @@ class Job:
         concurrency_key: str | None = None,
         group: str | None = None,
         resources: Mapping[str, float] | None = None,
+        on_success: Job | None = None,
+        on_failure: Job | None = None,
         job_id: str | None = None,
     ) -> None:
         """Define a job; nothing is recorded before it is enqueued.
@@ -92,6 +94,8 @@ class Job:
             concurrency_key: whose job it is: a queue may limit how many of one key run (`Queue.configure`).
             group: groups of a queue are served in turn.
             resources: amounts of resources (`ResourceManager`) that it waits for and holds while it runs, all or none.
+            on_success: a job that is enqueued with it and starts when it has completed.
+            on_failure: one that starts when it has failed for good; each is cancelled if it is not wanted any more.
             job_id: an id of your own, so that enqueueing it twice makes one job.
 
         `InputError` names what is wrong.
@@ -115,6 +119,11 @@ class Job:
         )
         self.group = None if group is None else check_name("group", group)
         self._resources = limits.resources(resources)
+        for follower in (on_success, on_failure):
+            if follower is not None:
+                check_job(follower)
+        self.on_success = on_success
+        self.on_failure = on_failure
         self.job_id = None if job_id is None else check_id("job_id", job_id)
         self.queue: str | None = None
         self.status: JobStatus | None = None
@@ -126,6 +135,10 @@ class Job:
         self.started_at: datetime | None = None
         self.finished_at: datetime | None = None
         self._lease: AttemptKey | None = None
+
+    def then(self, jobs: Job | Iterable[Job], *, results: bool = False) -> Chain:
+        """Return a chain: this job, and then another one, or several side by side; see `Chain.then`."""
+        return Chain().then(self).then(jobs, results=results)
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -166,3 +179,38 @@ class Job:
     def _known(self) -> list[tuple[str, Any]]:
         pairs = [("job_id", self.job_id), ("queue", self.queue), ("status", self.status and str(self.status))]
         return [(name, value) for name, value in pairs if value is not None]
+
+
+class Chain:
+    """Jobs in stages: each stage starts when every job of the one before has completed.
+
+    If one of them fails or is cancelled, what follows is cancelled. Begun by `Job.then` or `group`, recorded whole by
+    `Queue.enqueue_chain`.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._stages: tuple[tuple[tuple[Job, ...], bool], ...] = ()
+
+    @property
+    def stages(self) -> tuple[tuple[tuple[Job, ...], bool], ...]:
+        """The jobs of each stage, and whether they get what those before returned."""
+        return self._stages
+
+    def then(self, jobs: Job | Iterable[Job], *, results: bool = False) -> Chain:
+        """Return a chain with one more stage: a job, or several that run side by side.
+
+        With `results` their functions get what the jobs before returned, in order, behind their own arguments.
+        """
+        if not isinstance(jobs, Job | Iterable):
+            msg = f"then: expected a Job, or a list of them, got {jobs!r}"
+            raise InputError(msg)
+        stage = (jobs,) if isinstance(jobs, Job) else tuple(jobs)
+        if not stage:
+            msg = "then: expected at least one job"
+            raise InputError(msg)
+        for job in stage:
+            check_job(job)
+        longer = Chain()
+        longer._stages = (*self._stages, (stage, results and bool(self._stages)))
+        return longer

@@ -44,7 +44,8 @@ from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import MEMORY
 from logistics.task import limits
-from logistics.task.job import Job, check_job
+from logistics.task.chain import callbacks, chain_specs
+from logistics.task.job import Chain, Job, check_job
 from logistics.task.record import read_job
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Queue:
         `PayloadError` for arguments that are no plain data or too large, `ConflictingIdError` if the job's own
         id is on record for another job.
         """
-        return self._enqueue(job, self._spec(job, priority=priority))
+        return self._enqueue([job], [self._spec(job, priority=priority)])[0]
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[str]:
         """Put many jobs on the queue in one commit, all or none; return their ids in order."""
@@ -115,11 +116,21 @@ class Queue:
             msg = f"jobs: expected a list of jobs, got {jobs!r}"
             raise InputError(msg)
         jobs = list(jobs)
-        specs = tuple(self._spec(job) for job in jobs)
-        if not specs:
-            return []
-        fresh = all(job.job_id is None for job in jobs)
-        return list(self._engine.ask("queue", EnqueueJobs(jobs=specs, fresh=fresh)))
+        return self._enqueue(jobs, [self._spec(job) for job in jobs])
+
+    def enqueue_chain(self, chain: Chain) -> list[list[str]]:
+        """Put a whole chain on the queue in one commit; return the ids of each stage, in order.
+
+        What follows a job that fails or is cancelled is cancelled. `InputError` for a chain with nothing in it.
+        """
+        if not isinstance(chain, Chain) or not chain.stages:
+            msg = f"chain: expected what Job.then or group() returns, got {chain!r}"
+            raise InputError(msg)
+        stages = list(chain_specs(chain, self._after))
+        ids = iter(
+            self._engine.ask("queue", EnqueueJobs(jobs=tuple(spec for stage in stages for spec in stage)))
+        )
+        return [[next(ids) for _ in stage] for stage in stages]
 
     def schedule(self, job: Job, when: datetime | timedelta | float) -> str:
         """Put a job on the queue for later; return its id.
@@ -130,11 +141,23 @@ class Queue:
             due_us = instant_us("when", when)
         else:
             due_us = self._engine.store.runtime.clock.now_us() + duration_us("when", when)
-        return self._enqueue(job, self._spec(job, due_us=max(1, due_us)))
+        return self._enqueue([job], [self._spec(job, due_us=max(1, due_us))])[0]
 
-    def _enqueue(self, job: Job, spec: JobSpec) -> str:
-        (job_id,) = self._engine.ask("queue", EnqueueJobs(jobs=(spec,), fresh=job.job_id is None))
-        return str(job_id)
+    def _enqueue(self, jobs: list[Job], specs: list[JobSpec]) -> list[str]:
+        if not jobs:
+            return []
+        fresh = all(job.job_id is None for job in jobs)
+        with_callbacks = [job for job in jobs if job.on_success or job.on_failure]
+        followers: list[JobSpec] = []
+        if with_callbacks:
+            fresh = False
+            for job, spec in zip(jobs, specs, strict=True):
+                followers += callbacks(job, spec, self._after)
+        ids = self._engine.ask("queue", EnqueueJobs(jobs=(*specs, *followers), fresh=fresh))
+        return list(ids[: len(specs)])
+
+    def _after(self, job: Job, after: tuple[str, ...]) -> JobSpec:
+        return job_spec(self._engine, job, queue=self.name, after=after)
 
     def _spec(self, job: Job, *, priority: int | None = None, due_us: int = 0) -> JobSpec:
         return job_spec(self._engine, job, queue=self.name, priority=priority, due_us=due_us)

@@ -1,0 +1,102 @@
+"""Jobs that follow others: on success, on failure, and what becomes of those that are not wanted."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.queue.messages import (
+    CancelJob,
+    Conflict,
+    EnqueueJobs,
+    JobCancelled,
+    JobReady,
+    JobSpec,
+    JobUnblocked,
+    RetryJob,
+    Terms,
+    Unique,
+)
+from actors.runtime.errors import InputError
+from tests.actors.queue.bench import NEVER_AGAIN, SECOND, START, Bench, spec
+
+
+def on_failure(job_id: str, of: str, *after: str, due_us: int = 0) -> JobSpec:
+    return spec(job_id, terms=Terms(on_failure_of=of), after=after, due_us=due_us)
+
+
+def parent(bench: Bench) -> Bench:
+    bench.enqueue(
+        spec("a", retry=NEVER_AGAIN),
+        spec("ok", after=("a",)),
+        on_failure("failed", "a"),
+        spec("x", after=("failed",)),
+    )
+    return bench
+
+
+def test_a_success_lets_one_start_and_cancels_the_other_and_what_waits_for_it() -> None:
+    bench = parent(Bench())
+    said = bench.finish("a")
+    assert [event.job_id for event in said.of(JobReady)] == ["ok"]
+    assert [event.job_id for event in said.of(JobCancelled)] == ["failed", "x"]
+    assert said.of(JobCancelled)[0].reason == "job 'a' did not fail"
+    bench.check()
+
+
+@pytest.mark.parametrize("how", ["fails", "dies"])
+def test_a_failure_lets_the_other_one_start(how: str) -> None:
+    bench = parent(Bench())
+    if how == "fails":
+        said = bench.finish("a", "error", error="E")
+    else:
+        bench.restart()
+        bench.restart()
+        said = bench.restart()
+    assert [event.job_id for event in said.of(JobReady)] == ["failed"]
+    assert [event.job_id for event in said.of(JobCancelled)] == ["ok"]
+    bench.check()
+    assert bench.running == ["failed"]
+
+
+def test_a_cancelled_job_has_not_failed() -> None:
+    bench = parent(Bench())
+    said = bench.when(CancelJob("a"))
+    assert {event.job_id for event in said.of(JobCancelled)} == {"a", "ok", "failed", "x"}
+    bench.check()
+
+
+def test_what_waits_for_more_than_a_failure_goes_on_waiting() -> None:
+    bench = Bench(capacity=2)
+    bench.enqueue(spec("a", retry=NEVER_AGAIN), spec("b"), on_failure("f", "a", "b", due_us=START + SECOND))
+    assert bench.finish("a", "error", error="E").of(JobUnblocked)
+    assert bench.finish("b").of(JobUnblocked)
+    bench.check()
+    bench.pass_time(SECOND)
+    assert bench.running == ["f"]
+
+
+def test_one_that_is_taken_up_again_waits_for_nothing() -> None:
+    bench = parent(Bench())
+    bench.finish("a")
+    bench.finish("ok")
+    bench.when(RetryJob("failed"))
+    assert bench.running == ["failed"]
+    bench.check()
+
+
+def test_what_has_ended_can_fail_no_more() -> None:
+    bench = Bench()
+    bench.enqueue(spec("a"))
+    bench.finish("a")
+    refusal = bench.refusal(EnqueueJobs(jobs=(on_failure("f", "a"),)))
+    assert isinstance(refusal, InputError)
+    assert str(refusal) == "job 'f' is to run should 'a' fail, which is COMPLETED"
+
+
+def test_what_follows_a_job_that_was_not_enqueued_is_not_either() -> None:
+    bench = Bench()
+    same = Terms(unique=Unique("k", conflict=Conflict.RETURN))
+    bench.enqueue(spec("a", terms=same))
+    jobs = (spec("b", terms=same), spec("c", after=("b",)), on_failure("d", "c"), spec("e"))
+    assert bench.enqueue(*jobs).reply == ("a", "", "", "e")
+    assert bench.ids == {"a", "e"}

@@ -1,0 +1,143 @@
+"""What jobs and queues may be told beside what to call: limits, keys, delays, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from logistics import DuplicateJobError, InputError, Rate, ResourceManager, group
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.task.job import Chain, Job
+from logistics.task.job_scheduler import JobScheduler
+from logistics.task.queue import Queue
+from tests.logistics.task import functions as do
+
+WRONG: Any = 3
+
+
+def job(**options: Any) -> Job:
+    return Job("add", do.add, (1, 2), **options)
+
+
+def test_limits_are_told_as_they_were_set(queue: Queue) -> None:
+    queue.configure(
+        concurrency=2,
+        per_key=1,
+        per_function={do.add: 3},
+        rate=Rate(5, per=2),
+        rate_per_key=Rate(1, per=60, burst=4),
+        weights={"a": 2},
+        ageing=timedelta(minutes=1),
+        max_retries=7,
+        retry_rate=Rate(9),
+    )
+    limits = queue.limits()
+    assert (limits.concurrency, limits.per_key, limits.weights, limits.ageing) == (2, 1, {"a": 2}, 60.0)
+    assert dict(limits.per_function) == {"tests.logistics.task.functions:add": 3}
+    assert (limits.rate, limits.rate_per_key) == (Rate(5, 2.0), Rate(1, 60.0, 4))
+    assert (limits.max_retries, limits.retry_delay, limits.retry_rate) == (7, 1.0, Rate(9))
+    queue.configure()
+    assert (queue.limits().concurrency, queue.limits().rate, queue.limits().max_retries) == (None, None, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda q: q.configure(concurrency=0), "concurrency: expected a whole number from 1"),
+        (lambda q: q.configure(rate=5), "rate: expected a Rate, as in Rate(10, per=60), got 5"),
+        (lambda q: q.configure(rate=Rate(0)), "rate.count: expected a whole number from 1 to 10000"),
+        (lambda q: q.configure(rate=Rate(1, per=-1)), "rate.per: expected"),
+        (lambda q: q.configure(per_function={do.add: "x"}), "per_function: expected a whole number"),
+        (lambda q: q.configure(weights={"a": 0}), "weights['a']: expected a whole number from 1 to 1000"),
+        (lambda q: q.configure(ageing=0), "ageing: expected"),
+        (lambda _: job(resources={"gpu": -1}), "resources['gpu']: expected a number above 0"),
+        (lambda _: job(resources=["gpu"]), "resources: expected a mapping"),
+        (lambda _: job(concurrency_key=""), "concurrency_key: expected 1 to 200 characters"),
+        (
+            lambda _: job(unique_key="k", on_conflict="x"),
+            "on_conflict: expected one of reject, return_existing",
+        ),
+        (
+            lambda _: job(unique_key="k", unique_scope="x"),
+            "unique_scope: expected until_finished, while_pending",
+        ),
+        (lambda _: job(debounce=5), "debounce: expected a unique_key with it"),
+        (lambda _: job(backoff="x"), "backoff: expected one of exponential, linear, fixed"),
+        (lambda _: job(jitter=1), "jitter: expected True, False or None, got 1"),
+        (lambda _: job(retry_delay=[]), "retry_delay: expected at least one delay"),
+        (lambda _: job(retry_delay=[1, "x"]), "retry_delay[1]: expected seconds"),
+        (lambda _: job(on_failure="x"), "job: expected a Job, got 'x'"),
+        (lambda _: job().then([]), "then: expected at least one job"),
+        (lambda _: job().then(WRONG), "then: expected a Job, or a list of them, got 3"),
+        (lambda q: q.enqueue_chain(Chain()), "chain: expected what Job.then or group() returns"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_what_was_expected(
+    queue: Queue, call: Callable[[Queue], Any], text: str
+) -> None:
+    with pytest.raises(InputError) as refusal:
+        call(queue)
+    assert text in str(refusal.value)
+    assert queue.get_stats()["total_jobs"] == 0
+
+
+def test_a_job_that_is_read_back_has_its_options(queue: Queue) -> None:
+    ResourceManager(engine=queue.engine).add_resource("gpu", "x", 2)
+    job_id = queue.enqueue(
+        job(
+            concurrency_key="c",
+            group="g",
+            resources={"gpu": 1},
+            unique_key="u",
+            retry_delay=[1, 2.5],
+            max_retries=2,
+        )
+    )
+    read = queue.get_job(job_id)
+    assert read is not None
+    assert (read.concurrency_key, read.group, read.resources) == ("c", "g", {"gpu": 1.0})
+    assert (read.unique_key, read.retry_delay) == ("u", [1.0, 2.5])
+
+
+def test_a_key_is_refused_returned_or_replaced(queue: Queue) -> None:
+    first = queue.enqueue(job(unique_key="k"))
+    with pytest.raises(DuplicateJobError) as refusal:
+        queue.enqueue(job(unique_key="k"))
+    assert refusal.value.job_id == first
+    assert isinstance(refusal.value, ValueError)
+    assert queue.enqueue(job(unique_key="k", on_conflict="return_existing")) == first
+    second = queue.enqueue(job(unique_key="k", on_conflict="replace"))
+    assert queue.get_status(first) == "CANCELLED"
+    JobScheduler(engine=queue.engine).process(queue)
+    assert queue.result(second) == 3
+
+
+def test_results_go_down_a_chain_and_callbacks_follow(engine: OrchestrationEngine) -> None:
+    queue = Queue(engine=engine)
+    chain = group([job(), Job("add", do.add, (3,))]).then(Job("add", do.add), results=True)
+    ids = queue.enqueue_chain(chain.then(Job("add", do.add, (10,)), results=True))
+    queue.enqueue(
+        Job(
+            "fails",
+            do.fail,
+            max_retries=0,
+            job_id="mine",
+            on_success=job(),
+            on_failure=Job("note", do.note, ("told",), on_success=job(job_id="last")),
+        )
+    )
+    JobScheduler(engine=engine).process(queue)
+    assert [len(stage) for stage in ids] == [2, 1, 1]
+    assert queue.result(ids[-1][0]) == 16
+    assert queue.result("mine.failed") == "told"
+    assert queue.get_status("mine.ok") == "CANCELLED"
+    assert queue.result("last") == 3
+
+
+def test_enqueueing_a_job_with_an_id_and_callbacks_twice_makes_each_once(queue: Queue) -> None:
+    for _ in range(2):
+        queue.enqueue(job(job_id="mine", on_success=job(), on_failure=job()))
+    assert queue.get_stats()["total_jobs"] == 3
