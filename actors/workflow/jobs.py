@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.queue.messages import STEPS, JobSpec, RetryPolicy, StepWork
+from actors.queue.messages import STEPS, JobSpec, RetryPolicy, StepWork, Terms
 from actors.workflow.messages import StepStatus
 from actors.workflow.run import UNDO
 
@@ -129,7 +129,14 @@ def _job(
         owner=f"run:{run.run_id}",
         inputs=inputs,
         work=work,
+        terms=_terms(step.options, part) if step.options is not None else None,
     )
+
+
+def _terms(options: StepOptions, part: str) -> Terms | None:
+    """Return what holds back a call of a step's own function."""
+    calls = part != UNDO and (part or not options.mapped)
+    return Terms(resources=options.resources) if options.resources and calls else None
 
 
 def _inputs(run: Run, inputs: tuple[Input, ...], ahead: Ahead | None) -> tuple[Input, ...]:

@@ -81,6 +81,8 @@ class StepOptions(Data, frozen=True):
     compensate: str = ""
     """A function that undoes it, called if the run fails or is cancelled after the step has succeeded."""
     compensate_inputs: tuple[Input, ...] = ()
+    resources: tuple[tuple[str, float], ...] = ()
+    """What its calls wait for and hold while they run."""
 
 
 class PlanStep(Data, frozen=True):

@@ -1,9 +1,12 @@
-"""Workflows in files: TOML or JSON becomes a plain definition, and every mistake is named with its place.
+"""Workflows in files: TOML, JSON or YAML becomes a plain definition, and every mistake is named with its place.
 
 A file has `name`, `description`, `params` (a table for each parameter: `type`, `default`, `required`,
 `description`) and `steps` in order (`name`, `function` as `module:function`, `dependencies`, `args`,
-`kwargs`, `max_retries`, `retry_delay`, `when`, `required`, `on_failure`, `finally`, `timeout`, `queue`,
-`priority`). A step without `dependencies` follows the one before it, `[]` makes it a root. Arguments and
+`kwargs`, `map_over`, `parallel`, `compensate`, `max_retries`, `retry_delay`, `when`, `required`,
+`on_failure`, `finally`, `timeout`, `resources`, `queue`, `priority`). In place of a function a step may have
+a `workflow`, with `params`, or a `wait`, a table of `days`, `hours`, `minutes` and `seconds`, of `run`, or of
+`signal = true` and a `schema`, these with a `timeout`. A step without `dependencies` follows the one before
+it, `[]` makes it a root. Arguments and
 conditions may hold references, `{{step.output}}` and `{{params.name}}`; the first kind brings its
 dependency along.
 """
@@ -28,9 +31,16 @@ import msgspec
 
 from actors.runtime.binding import PARAMS, BindingError, find_parameters, find_references, is_templated
 from actors.runtime.errors import InputError
-from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError
+from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError, parse_ref
 from actors.workflow.condition import parse
 from logistics.inputs import check_int, check_name, duration_us
+from logistics.orchestration.lines import with_lines
+from logistics.orchestration.schema import field_types
+
+try:
+    import yaml
+except ModuleNotFoundError:  # an extra
+    yaml = None
 
 ParameterType = Literal["str", "int", "float", "bool", "path", "json"]
 
@@ -60,13 +70,29 @@ class ParameterDefinition:
 
 
 @dataclass(frozen=True)
+class WaitDefinition:
+    """What a step waits for."""
+
+    kind: str
+    """`time`, `signal` or `run`."""
+    limit: float | None = None
+    """Seconds until it comes, or until it has failed."""
+    run: str | None = None
+    schema: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class StepDefinition:
     """A step: durations are seconds, `None` is the engine's own default."""
 
     name: str
-    function: str
+    function: str = ""
+    workflow: str = ""
+    wait: WaitDefinition | None = None
     dependencies: tuple[str, ...] = ()
     """Everything it waits for: as written, or the step before it, and the steps it refers to."""
+    declared: tuple[str, ...] = ()
+    """The former alone."""
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     references: frozenset[str] = frozenset()
@@ -78,12 +104,27 @@ class StepDefinition:
     max_retries: int = 0
     retry_delay: float | None = None
     when: str = ""
+    when_function: str = ""
     required: bool = True
     on_failure: str | None = None
     last: bool = False
+    map_over: str | None = None
+    parallel: int | None = None
+    compensate: str = ""
     timeout: float | None = None
+    resources: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     queue: str | None = None
     priority: int = 0
+
+    @property
+    def functions(self) -> Mapping[str, str]:
+        """The functions that it names, by the key that does."""
+        named = {
+            "function": self.function,
+            "when": self.when_function,
+            "compensate": self.compensate,
+        }
+        return {key: function for key, function in named.items() if function}
 
 
 @dataclass(frozen=True)
@@ -94,7 +135,8 @@ class WorkflowDefinition:
     path: Path
     """The file, absolute."""
     description: str = ""
-    params: tuple[ParameterDefinition, ...] = ()
+    params: tuple[ParameterDefinition, ...] | None = ()
+    """None: whatever its steps take; what has no `params` says so, unless it is a file."""
     steps: tuple[StepDefinition, ...] = ()
 
 
@@ -111,12 +153,30 @@ class _Parameter(msgspec.Struct):
     description: str = ""
 
 
+class _Wait(msgspec.Struct, forbid_unknown_fields=True):
+    days: float = 0
+    hours: float = 0
+    minutes: float = 0
+    seconds: float | None = None
+    signal: bool = False
+    schema: dict[str, str] | None = None
+    run: str | None = None
+    timeout: float | None = None
+
+
 class _Step(msgspec.Struct, rename={"last": "finally"}):
     name: str
-    function: str
+    function: str = ""
+    workflow: str = ""
+    params: dict[str, Any] = {}
+    wait: _Wait | None = None
     dependencies: list[str] | None = None
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
+    templated: bool | None = None
+    map_over: str | None = None
+    parallel: int | None = None
+    compensate: str = ""
     max_retries: int = 0
     retry_delay: float | None = None
     when: str = ""
@@ -124,6 +184,7 @@ class _Step(msgspec.Struct, rename={"last": "finally"}):
     on_failure: Literal["skip", "stop", "continue"] | None = None
     last: bool = False
     timeout: float | None = None
+    resources: dict[str, float] = {}
     queue: str | None = None
     priority: int = 0
 
@@ -132,20 +193,31 @@ class _Outline(msgspec.Struct):
     name: str
     steps: list[Any]
     description: str = ""
-    params: dict[str, Any] = {}
+    params: dict[str, Any] | None = None
 
 
 class _File(NamedTuple):
     name: str
     description: str
-    params: Mapping[str, _Parameter]
+    params: Mapping[str, _Parameter] | None
     steps: Sequence[_Step]
 
 
 def load_workflow_file(path: str | os.PathLike[str]) -> WorkflowDefinition:
-    """Read a `.toml` or `.json` file, importing nothing; raises `ConfigError` that names every mistake."""
+    """Read a `.toml`, `.json` or `.yaml` file, importing nothing; `ConfigError` names every mistake."""
     file = Path(path).absolute()
-    reader = _Reader(_read(file))
+    text, data = _parsed(file)
+    try:
+        return workflow_of({"params": {}, **data} if isinstance(data, dict) else data, file)
+    except ConfigError as error:
+        raise ConfigError(file, with_lines(error.problems, text, file.suffix)) from None
+
+
+def workflow_of(data: Any, file: Path) -> WorkflowDefinition:
+    """Return the workflow that plain data define, as a file has them; `ConfigError`."""
+    if not isinstance(data, dict):
+        raise ConfigError(file, [f"expected an object with name and steps, got {type(data).__name__}"])
+    reader = _Reader(_outline(data, file))
     definition = reader.definition(file)
     if reader.problems:
         raise ConfigError(file, reader.problems)
@@ -155,19 +227,44 @@ def load_workflow_file(path: str | os.PathLike[str]) -> WorkflowDefinition:
 # --- from text to data --------------------------------------------------------------------------------------
 
 
-def _parsed(file: Path) -> dict[str, Any]:
-    parse = {".toml": _toml, ".json": _json}.get(file.suffix.lower())
+def _parsed(file: Path) -> tuple[str, Any]:
+    parse = {".toml": _toml, ".json": _json, ".yaml": _yaml, ".yml": _yaml}.get(file.suffix.lower())
     if parse is None:
-        raise ConfigError(file, [f"expected a .toml or .json file, got {file.suffix or 'no suffix'}"])
+        got = file.suffix or "no suffix"
+        raise ConfigError(file, [f"expected a .toml, .json or .yaml file, got {got}"])
     try:
-        data = parse(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(file, [f"cannot be read: {error.strerror}"]) from error
+    except ValueError as error:
+        raise ConfigError(file, [f"is no {file.suffix[1:].upper()}: {error}"]) from error
+    try:
+        return text, parse(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(file, [f"is no {file.suffix[1:].upper()}: {error}"]) from error
-    if not isinstance(data, dict):
-        raise ConfigError(file, [f"expected an object with name and steps, got {type(data).__name__}"])
-    return data
+
+
+def _yaml(text: str) -> Any:
+    if yaml is None:
+        raise ValueError("it cannot be read without PyYAML: pip install 'logistics[yaml]'")
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+if yaml is not None:
+
+    class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]  # it carries no types
+        """Reads plain data only, and no key twice."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- PyYAML's
+            """Refuse a key that is there already."""
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            for key in keys:
+                if keys.count(key) > 1:
+                    raise ValueError(f"the key {key!r} is there twice")
+            return dict(super().construct_mapping(node, deep))
 
 
 def _toml(text: str) -> Any:
@@ -190,15 +287,15 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _read(file: Path) -> _File:
+def _outline(data: dict[str, Any], file: Path) -> _File:
     problems: list[str] = []
-    for outline in _tables({"": _parsed(file)}, _Outline, problems):
-        params = {f"params.{name}": each for name, each in outline.params.items()}
+    for outline in _tables({"": data}, _Outline, problems):
+        params = {f"params.{name}": each for name, each in (outline.params or {}).items()}
         steps = {f"steps[{index}]": each for index, each in enumerate(outline.steps)}
         found_params = _tables(params, _Parameter, problems)
         found_steps = _tables(steps, _Step, problems)
         if not problems:
-            named = dict(zip(outline.params, found_params, strict=True))
+            named = None if outline.params is None else dict(zip(outline.params, found_params, strict=True))
             return _File(outline.name, outline.description, named, found_steps)
     raise ConfigError(file, problems)
 
@@ -241,7 +338,9 @@ class _Reader:
         self._try("name", lambda: check_name("name", raw.name))
         if not raw.steps:
             self.problems.append("steps: expected at least one step")
-        params = tuple(self._parameter(name, each) for name, each in raw.params.items())
+        params = None
+        if raw.params is not None:
+            params = tuple(self._parameter(name, each) for name, each in raw.params.items())
         steps = tuple(self._step(index, each) for index, each in enumerate(raw.steps))
         self._check_names()
         self._check_references(steps)
@@ -281,28 +380,53 @@ class _Reader:
 
     def _step(self, index: int, raw: _Step) -> StepDefinition:
         place = f"steps[{index}]"
-        arguments = {"args": raw.args, "kwargs": raw.kwargs}
+        args = [raw.wait.run] if raw.wait is not None and raw.wait.run is not None else raw.args
+        kwargs = raw.params if raw.workflow else raw.kwargs
+        arguments = (
+            {} if raw.templated is False else {"args": args, "params" if raw.workflow else "kwargs": kwargs}
+        )
         references: frozenset[str] = frozenset()
         parameters: frozenset[str] = frozenset()
         for name, value in arguments.items():
             found = self._try(f"{place}.{name}", partial(_asked_for, value))
             if found is not None:
                 references, parameters = references | found[0], parameters | found[1]
-        if raw.when and (condition := self._try(f"{place}.when", lambda: parse(raw.when))) is not None:
+        by_function = _is_reference(raw.when)
+        if (
+            raw.when
+            and not by_function
+            and (condition := self._try(f"{place}.when", lambda: parse(raw.when))) is not None
+        ):
             references, parameters = references | condition.steps, parameters | condition.params
+        if raw.map_over is not None:
+            head, dot, tail = raw.map_over.partition(".")
+            if head == PARAMS and dot:
+                parameters |= {tail}
+            else:
+                references |= {raw.map_over}
         self._check_step(place, raw)
         return StepDefinition(
             name=raw.name,
             function=raw.function,
-            dependencies=self._dependencies(index, raw, references),
-            args=tuple(raw.args),
-            kwargs=MappingProxyType(raw.kwargs),
+            workflow=raw.workflow,
+            wait=self._wait(place, raw.wait),
+            map_over=raw.map_over,
+            parallel=raw.parallel,
+            compensate=raw.compensate,
+            resources=MappingProxyType(raw.resources),
+            dependencies=self._dependencies(self._declared(index, raw), references),
+            declared=self._declared(index, raw),
+            args=tuple(args),
+            kwargs=MappingProxyType(kwargs),
             references=references,
             parameters=parameters,
-            templated=is_templated(raw.args) or is_templated(raw.kwargs),
+            templated=(
+                is_templated(args) or is_templated(kwargs) if raw.templated is None else raw.templated
+            ),
             max_retries=raw.max_retries,
             retry_delay=raw.retry_delay,
-            when=raw.when,
+            when="" if by_function else raw.when,
+            when_function=raw.when if by_function else "",
             required=raw.required,
             on_failure=raw.on_failure,
             last=raw.last,
@@ -313,10 +437,21 @@ class _Reader:
 
     def _check_step(self, place: str, raw: _Step) -> None:
         self._try(f"{place}.name", lambda: check_name("name", raw.name))
-        module, colon, qualname = raw.function.partition(":")
-        parts = [*module.split("."), *qualname.split(".")]
-        if not colon or not all(part.isidentifier() for part in parts):
-            self.problems.append(f"{place}.function: expected 'module:function', got {raw.function!r}")
+        kinds = [key for key in ("function", "workflow", "wait") if getattr(raw, key)]
+        if len(kinds) != 1:
+            got = " and ".join(kinds) or "none"
+            self.problems.append(f"{place}: expected function, workflow or wait, got {got}")
+        elif kinds[0] != "function":
+            self._check_no_call(place, raw, kinds[0])
+        for key, function in (("function", raw.function), ("compensate", raw.compensate)):
+            if function and not _is_reference(function):
+                self.problems.append(f"{place}.{key}: expected 'module:function', got {function!r}")
+        if raw.workflow:
+            self._try(f"{place}.workflow", lambda: check_name("workflow", raw.workflow))
+        if raw.parallel is not None:
+            self._try(
+                f"{place}.parallel", lambda: check_int("parallel", raw.parallel, least=1, most=MAX_RETRIES)
+            )
         self._try(
             f"{place}.max_retries",
             lambda: check_int("max_retries", raw.max_retries, least=0, most=MAX_RETRIES),
@@ -332,13 +467,46 @@ class _Reader:
         if raw.queue is not None:
             self._try(f"{place}.queue", lambda: check_name("queue", raw.queue))
 
-    def _dependencies(self, index: int, raw: _Step, references: frozenset[str]) -> tuple[str, ...]:
-        written = raw.dependencies
-        if written is None:
-            before = (each.name for each in reversed(self._raw.steps[:index]) if each.last is raw.last)
-            written = list(islice(before, 1))
+    def _check_no_call(self, place: str, raw: _Step, kind: str) -> None:
+        """Refuse what only a step with a function can have."""
+        ordinary = _Step(name="")
+        for key in ("args", "kwargs", "map_over", "parallel", "compensate", "last", "queue", "resources"):
+            if getattr(raw, key) != getattr(ordinary, key):
+                shown = "finally" if key == "last" else key
+                self.problems.append(f"{place}.{shown}: a step with {kind} cannot have it")
+
+    def _wait(self, place: str, raw: _Wait | None) -> WaitDefinition | None:
+        if raw is None:
+            return None
+        spans = (raw.days, 86_400), (raw.hours, 3_600), (raw.minutes, 60), (raw.seconds or 0, 1)
+        span = sum(number * seconds for number, seconds in spans)
+        is_time = bool(span) or raw.seconds is not None
+        kinds = {"time": is_time, "signal": raw.signal, "run": raw.run is not None}
+        named = [kind for kind, given in kinds.items() if given]
+        if len(named) != 1:
+            self.problems.append(
+                f"{place}.wait: expected a time, signal = true or run, got {named or 'none'}"
+            )
+            return None
+        if raw.timeout is not None and is_time:
+            self.problems.append(f"{place}.wait.timeout: a step that waits for a time ends by itself")
+        if raw.schema is not None and not raw.signal:
+            self.problems.append(f"{place}.wait.schema: only a signal has one")
+        limit = span if is_time else raw.timeout
+        if limit is not None:
+            self._try(f"{place}.wait", lambda: duration_us("wait", limit))
+        schema = self._try(f"{place}.wait.schema", lambda: field_types(raw.schema))
+        return WaitDefinition(named[0], limit, raw.run, schema)
+
+    def _declared(self, index: int, raw: _Step) -> tuple[str, ...]:
+        if raw.dependencies is not None:
+            return tuple(dict.fromkeys(raw.dependencies))
+        before = (each.name for each in reversed(self._raw.steps[:index]) if each.last is raw.last)
+        return tuple(islice(before, 1))
+
+    def _dependencies(self, declared: tuple[str, ...], references: frozenset[str]) -> tuple[str, ...]:
         in_order = [each.name for each in self._raw.steps if each.name in references]
-        return tuple(dict.fromkeys([*written, *in_order]))
+        return tuple(dict.fromkeys([*declared, *in_order]))
 
     def _check_names(self) -> None:
         names = [each.name for each in self._raw.steps]
@@ -363,9 +531,21 @@ class _Reader:
                     )
             for name in sorted(step.references.difference(names)):
                 self.problems.append(f"{place}: {{{{{name}.output}}}} refers to no step{_hint(name, names)}")
-            for name in sorted(step.parameters.difference(self._raw.params)):
-                hint = _hint(name, list(self._raw.params))
+            params = self._raw.params
+            for name in sorted(step.parameters.difference(params)) if params is not None else ():
+                hint = _hint(name, list(params or ()))
                 self.problems.append(f"{place}: {{{{params.{name}}}}} refers to no parameter{hint}")
+
+
+def _is_reference(function: str) -> bool:
+    """Whether a text may be that of a function: `module:function`, or one that a store has."""
+    if "{" in function:
+        return False
+    parts = parse_ref(function)
+    if parts.task or parts.script:
+        return bool(parts.home)
+    names = (*parts.module.split("."), *parts.qualname.split("."))
+    return all(name.isidentifier() for name in names)
 
 
 def _asked_for(value: Any) -> tuple[frozenset[str], frozenset[str]]:
@@ -386,7 +566,7 @@ def run_parameters(definition: WorkflowDefinition, given: Mapping[str, Any]) -> 
     A `path` becomes absolute, so that a run that goes on elsewhere means the same folder. Raises
     `ConfigError` that names every parameter that is unknown, missing or of another type.
     """
-    known = {each.name: each for each in definition.params}
+    known = {each.name: each for each in definition.params or ()}
     problems = [
         f"there is no parameter {name!r}{_hint(name, list(known)) or _expected(known)}"
         for name in given
@@ -472,7 +652,7 @@ _CONVERTERS: Final[Mapping[ParameterType, Callable[[Any], Any]]] = MappingProxyT
 
 
 def import_functions(definition: WorkflowDefinition) -> dict[str, Callable[..., Any]]:
-    """The function of each step, by the step's name; raises `ConfigError` that names every one not found.
+    """Every function, by what the file calls it; raises `ConfigError` that names every one not found.
 
     Modules beside the file are found as well as those that are installed: its folder is added to the end of
     the import path, where it shadows nothing, and stays there, so that recovered runs find them too.
@@ -485,13 +665,14 @@ def import_functions(definition: WorkflowDefinition) -> dict[str, Callable[..., 
     functions: dict[str, Callable[..., Any]] = {}
     problems = []
     for index, step in enumerate(definition.steps):
-        try:
-            _check_origin(step.function, folder)
-            functions[step.name] = registry.resolve(step.function)
-        except UnresolvedFunctionError as error:
-            problems.append(f"steps[{index}].function: {step.function!r}: {error.detail}")
-        except InputError as error:
-            problems.append(f"steps[{index}].function: {error}")
+        for key, function in step.functions.items():
+            try:
+                _check_origin(function, folder)
+                functions[function] = registry.resolve(function)
+            except UnresolvedFunctionError as error:
+                problems.append(f"steps[{index}].{key}: {function!r}: {error.detail}")
+            except InputError as error:
+                problems.append(f"steps[{index}].{key}: {error}")
     if problems:
         raise ConfigError(definition.path, problems)
     return functions

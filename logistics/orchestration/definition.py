@@ -12,6 +12,7 @@ from actors.workflow.checks import ON_FAILURE
 from actors.workflow.condition import parse
 from eventstore.errors import CorruptStoreError
 from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us
+from logistics.task import limits
 from logistics.task.job import DEFAULT_RETRY_DELAY
 from logistics.task.options import MAX_RETRIES
 
@@ -64,6 +65,7 @@ class StepDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
     wait_us: int = 0
     schema: dict[str, str] | None = None
     """Fields of the value that is sent to it, and their types."""
+    resources: tuple[tuple[str, float], ...] = ()
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -131,6 +133,7 @@ def define_step(
     wait: str = "",
     wait_us: int = 0,
     schema: dict[str, str] | None = None,
+    resources: Mapping[str, float] | None = None,
 ) -> StepDefinition:
     """Return a step made of a user's input, all of it checked; `InputError`, `PayloadError`."""
     if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
@@ -158,6 +161,7 @@ def define_step(
         wait=wait,
         wait_us=wait_us,
         schema=schema,
+        resources=limits.resources(resources),
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from logistics.inputs import duration_us
 from logistics.orchestration import config
 from logistics.orchestration.definition import Definition, ParameterDefinition, define_step
 from logistics.task.job import DEFAULT_RETRY_DELAY
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from logistics.orchestration.engine import OrchestrationEngine
 
@@ -19,13 +20,31 @@ if TYPE_CHECKING:
 def read_definition(path: str | os.PathLike[str], engine: OrchestrationEngine) -> Definition:
     """Read a file and import its functions; `ConfigError` names every mistake with its place."""
     file = config.load_workflow_file(path)
+    return store_definition(file, config.import_functions(file), engine)
+
+
+def definition_of(data: object, engine: OrchestrationEngine) -> Definition:
+    """Return the definition that plain data, as a file has them, mean; `ConfigError`."""
+    file = config.workflow_of(data, Path("workflow"))
+    functions = {
+        function: engine.functions.resolve(function)
+        for step in file.steps
+        for function in step.functions.values()
+    }
+    return store_definition(file, functions, engine)
+
+
+def store_definition(
+    file: config.WorkflowDefinition, functions: Mapping[str, Callable[..., Any]], engine: OrchestrationEngine
+) -> Definition:
+    """Return a file's definition as the store keeps it."""
     _refuse_what_is_not_there(file)
-    functions = config.import_functions(file)
+    register = engine.functions.register
     steps = tuple(
         define_step(
             step.name,
-            engine.functions.register(functions[step.name]),
-            depends_on=step.dependencies,
+            register(functions[step.function]) if step.function else "",
+            depends_on=step.declared,
             args=step.args,
             kwargs=dict(step.kwargs),
             max_retries=step.max_retries,
@@ -35,19 +54,40 @@ def read_definition(path: str | os.PathLike[str], engine: OrchestrationEngine) -
             max_payload=engine.max_payload,
             templated=step.templated,
             when=step.when,
+            when_function=register(functions[step.when_function]) if step.when_function else "",
             required=step.required,
             on_failure=step.on_failure,
             last=step.last,
+            map_over=step.map_over,
+            parallel=step.parallel,
+            compensate=register(functions[step.compensate]) if step.compensate else "",
+            workflow=step.workflow,
+            resources=step.resources,
+            **_waits(step.wait),
         )
         for step in file.steps
     )
-    params = tuple(
-        ParameterDefinition(
-            each.name, each.type, each.default, each.has_default, each.required, each.description
+    params = (
+        None
+        if file.params is None
+        else tuple(
+            ParameterDefinition(
+                each.name, each.type, each.default, each.has_default, each.required, each.description
+            )
+            for each in file.params
         )
-        for each in file.params
     )
     return Definition(file.name, file.description, params, steps)
+
+
+def _waits(wait: config.WaitDefinition | None) -> dict[str, Any]:
+    if wait is None:
+        return {}
+    return {
+        "wait": wait.kind,
+        "wait_us": 0 if wait.limit is None else duration_us("wait", wait.limit),
+        "schema": None if wait.schema is None else dict(wait.schema),
+    }
 
 
 def _refuse_what_is_not_there(file: config.WorkflowDefinition) -> None:

@@ -181,6 +181,7 @@ def _options(
         wait=_wait(step),
         compensate=step.compensate,
         compensate_inputs=undo_inputs,
+        resources=step.resources,
     )
     return None if options == ORDINARY else options
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from actors.queue.messages import FunctionsKnown
+from actors.runtime.binding import is_templated
 from actors.runtime.errors import InputError
 from actors.workflow.messages import DefineWorkflow
 from logistics.ids import new_id
 from logistics.inputs import check_name, duration_us
+from logistics.orchestration.canonical import as_data
 from logistics.orchestration.definition import Definition, check_dependencies, check_text, define_step
 from logistics.orchestration.plan import Prepared
 from logistics.orchestration.schema import field_types
@@ -77,6 +80,7 @@ class Workflow:
         map_over: str | None = None,
         parallel: int | None = None,
         compensate: Callable[..., Any] | None = None,
+        resources: Mapping[str, float] | None = None,
         queue: str | None = None,
         priority: int = 0,
     ) -> Workflow:
@@ -109,6 +113,8 @@ class Workflow:
             compensate: a function that undoes the step, called with its output if it has succeeded and the
                 run then fails or is cancelled: the last step first, one after the other, each tried 11 times
                 at least.
+            resources: amounts of resources (`ResourceManager`) that each call waits for and holds while it
+                runs, all or none.
             queue: a queue that a `JobScheduler` serves; None: the engine's own, always served.
             priority: higher ones start first.
 
@@ -130,6 +136,7 @@ class Workflow:
             on_failure=on_failure,
             map_over=map_over,
             parallel=parallel,
+            resources=resources,
             compensate="" if compensate is None else self._store.functions.register(compensate),
             queue=queue,
             priority=priority,
@@ -168,7 +175,7 @@ class Workflow:
             depends_on,
             when,
             kwargs=params,
-            templated=True,
+            templated=is_templated(params or {}),
             workflow=workflow,
             required=required,
             on_failure=on_failure,
@@ -218,7 +225,7 @@ class Workflow:
             depends_on,
             when,
             args=() if run is None else (check_text("run", run),),
-            templated=True,
+            templated=run is not None and is_templated(run),
             wait=kind,
             wait_us=0 if limit is None else duration_us("span" if span is not None else "timeout", limit),
             schema=field_types(schema),
@@ -300,6 +307,18 @@ class Workflow:
             self._steps[name] = step
             self._prepared = None
         return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the definition as plain data, as a file has it: `WorkflowManager.from_dict` reads it.
+
+        Nothing that has its default is in it. Values that JSON cannot carry, such as bytes, stay as they are.
+        """
+        return as_data(self.prepared().definition)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the definition: equal definitions have equal ones, wherever and however they were made."""
+        return blake2b(self.prepared().encoded, digest_size=16).hexdigest()
 
     def save(self) -> None:
         """Make the definition durable now; runs in progress keep the one they started with."""

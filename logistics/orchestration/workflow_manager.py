@@ -12,7 +12,7 @@ from logistics.errors import RunNotFoundError
 from logistics.inputs import check_id, check_int, check_name
 from logistics.orchestration.definition import Definition, check_text
 from logistics.orchestration.engine import engine_or_default
-from logistics.orchestration.files import read_definition
+from logistics.orchestration.files import definition_of, read_definition
 from logistics.orchestration.reading import first, patiently
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.running import begin_run, find_workflow, register, run_workflow
@@ -20,7 +20,7 @@ from logistics.orchestration.workflow import announce
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.result import WorkflowResult
@@ -51,12 +51,22 @@ class WorkflowManager:
         return register(self.engine, definition)
 
     def load(self, path: str | os.PathLike[str]) -> Workflow:
-        """Define a workflow from a `.toml` or `.json` file, as `create` and `add_step` would.
+        """Define a workflow from a `.toml`, `.json` or `.yaml` file, as `create` and `add_step` would.
 
         Its functions are imported, from its folder too. `ConfigError` names every mistake with its place.
         """
         engine = self.engine
         workflow = register(engine, read_definition(path, engine))
+        announce(engine.store, workflow.prepared().functions)
+        return workflow
+
+    def from_dict(self, data: Mapping[str, Any]) -> Workflow:
+        """Define a workflow from plain data, as files have them and `Workflow.to_dict` gives them.
+
+        `ConfigError` names every mistake with its place, `UnresolvedFunctionError` a function not found.
+        """
+        engine = self.engine
+        workflow = register(engine, definition_of(data, engine))
         announce(engine.store, workflow.prepared().functions)
         return workflow
 

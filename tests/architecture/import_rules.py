@@ -19,6 +19,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "croniter": PACKAGES,
         "tzdata": PACKAGES,
         "typer": ("logistics.cli",),
+        "yaml": ("logistics.orchestration.config",),
         "rich": ("logistics.cli",),
         "click": ("logistics.cli",),
     }

@@ -275,7 +275,7 @@ def test_files_that_are_of_no_use_are_named(folder: Path, capsys: pytest.Capture
     )
     for file, problem in {
         "nobody.toml": "nobody.toml: cannot be read: No such file or directory",
-        "bad.toml": "bad.toml: name: expected `str`, got `int`",
+        "bad.toml": "bad.toml: line 1: name: expected `str`, got `int`",
         "gone.toml": "nowhere",
         "circle.toml": "these steps depend on each other in a circle: one -> two -> one",
         "timed.toml": "steps[0].timeout: steps cannot be timed out yet, leave it out",

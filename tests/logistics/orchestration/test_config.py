@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -108,6 +109,7 @@ def _problems(folder: Path, text: str, name: str = "flow.toml") -> tuple[str, ..
 def test_a_file_becomes_a_definition(tmp_path: Path) -> None:
     flow = _load(tmp_path, FULL)
     assert (flow.name, flow.description, flow.path) == ("nightly", "All keys", tmp_path / "flow.toml")
+    assert flow.params is not None
     year, folder, note = flow.params
     assert (year.name, year.type, year.required, year.has_default) == ("year", "int", True, False)
     assert (folder.type, folder.default, folder.required) == ("path", "out", False)
@@ -162,6 +164,7 @@ def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
     flow = _load(tmp_path, text, "flow.json")
     assert flow.steps[0].args == (None, "{{params.n}}")
     assert flow.steps[1].dependencies == ()
+    assert flow.params is not None
     assert flow.params[0].default == 3
 
 
@@ -169,14 +172,14 @@ def test_the_demo_is_a_workflow_whose_parameters_can_all_be_bound() -> None:
     flow = load_workflow_file(EXAMPLES / "dst_calendar.toml")
     assert flow.name == "dst-calendar"
     functions = import_functions(flow)
-    assert list(functions) == ["extract", "transform", "load"]
+    assert list(functions) == [f"dst_calendar:{name}" for name in ("extract", "transform", "load")]
     params = run_parameters(flow, {"year": "2027", "output": "here"})
     assert params == {"year": 2027, "output": str(Path.cwd() / "here")}
     plans = [
         [
             (each.parameter, each.kind)
             for each in plan_bindings(
-                inspect.signature(functions[step.name]), dependencies=step.dependencies, params=params
+                inspect.signature(functions[step.function]), dependencies=step.dependencies, params=params
             )
         ]
         for step in flow.steps
@@ -248,14 +251,14 @@ kwargs = { x = "{{params.t}}" }
                 "max_retry: unknown key, expected one of name, steps, description, params",
                 "params.p.typ: unknown key, did you mean 'type'?",
                 "steps[0].depend: unknown key, did you mean 'dependencies'?",
-                "steps[0].zzz: unknown key, expected one of name, function, dependencies",
+                "steps[0].zzz: unknown key, expected one of name, function, workflow, params",
                 "steps[1].name: expected `str`, got `int`",
             ],
         ),
         ('name = "x"', ["the file: object missing required field `steps`"]),
         ('name = "x"\nsteps = []', ["steps: expected at least one step"]),
         ("name = 3\n" + STEP, ["name: expected `str`, got `int`"]),
-        ('name = "x"\n[[steps]]\nname = "a"', ["steps[0]: object missing required field `function`"]),
+        ('name = "x"\n[[steps]]\nname = "a"', ["steps[0]: expected function, workflow or wait, got none"]),
         (f'name = "x"\n{STEP}timeout = "soon"', ["steps[0].timeout: expected `float | null`, got `str`"]),
         (f'name = "x"\n{STEP}args = {{}}', ["steps[0].args: expected `array`, got `object`"]),
         (
@@ -290,8 +293,99 @@ kwargs = { x = "{{params.t}}" }
     ],
 )
 def test_every_mistake_is_named_with_its_place(tmp_path: Path, text: str, problems: list[str]) -> None:
-    found = _problems(tmp_path, text)
+    found = [re.sub(r"^line \d+: ", "", problem) for problem in _problems(tmp_path, text)]
     assert [text[: len(start)] for text, start in zip_longest(found, problems, fillvalue="")] == problems
+
+
+SAME_MISTAKES = {
+    "flow.toml": """name = "x"
+
+[[steps]]
+name = "a"
+function = "m:f"
+
+[[steps]]
+name = "b"
+function = "m:f"
+max_retry = 3
+""",
+    "flow.json": """{
+  "name": "x",
+  "steps": [
+    {"name": "a", "function": "m:f"},
+    {
+      "name": "b",
+      "function": "m:f",
+      "max_retry": 3
+    }
+  ]
+}""",
+    "flow.yaml": """name: x
+steps:
+  - name: a
+    function: m:f
+    kwargs:
+      list:
+        - 1
+  - name: b
+    function: m:f
+    max_retry: 3
+""",
+}
+
+
+@pytest.mark.parametrize(("name", "line"), [("flow.toml", 10), ("flow.json", 8), ("flow.yaml", 10)])
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, name: str, line: int) -> None:
+    found = _problems(tmp_path, SAME_MISTAKES[name], name)
+    assert found == (f"line {line}: steps[1].max_retry: unknown key, did you mean 'max_retries'?",)
+
+
+def test_yaml_says_the_same_as_toml(tmp_path: Path) -> None:
+    text = (
+        "name: x\nsteps:\n- {name: a, function: 'm:f', args: [1, '{{params.p}}']}\nparams: {p: {type: int}}\n"
+    )
+    yaml = _load(tmp_path, text, "flow.yaml")
+    toml = _load(
+        tmp_path,
+        'name = "x"\n[params.p]\ntype = "int"\n[[steps]]\nname = "a"\nfunction = "m:f"\nargs = [1, "{{params.p}}"]',
+    )
+    assert (yaml.steps, yaml.params) == (toml.steps, toml.params)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [", "is no YAML: while parsing"),
+        ("a: 1\na: 2", "is no YAML: the key 'a' is there twice"),
+        ("!!python/object:os.system {}", "is no YAML: could not determine a constructor"),
+        ("- 1", "expected an object with name and steps, got list"),
+    ],
+)
+def test_mistakes_of_yaml_are_named_too(tmp_path: Path, text: str, problem: str) -> None:
+    assert _problems(tmp_path, text, "flow.yaml")[0].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        ('workflow = "w"\nargs = [1]', "args: a step with workflow cannot have it"),
+        ("wait = { days = 1, timeout = 3 }", "wait.timeout: a step that waits for a time ends by itself"),
+        ("wait = { days = 1, signal = true }", "wait: expected a time, signal = true or run, got "),
+        ('wait = { run = "r", schema = { a = "int" } }', "wait.schema: only a signal has one"),
+        ('wait = { signal = true, schema = { a = "date" } }', "wait.schema: field 'a': expected one of str"),
+        (
+            'wait = { seconds = 1 }\nfunction = "m:f"',
+            ": expected function, workflow or wait, got function and",
+        ),
+        ('function = "m:f"\nmap_over = "x"', ": {{x.output}} refers to no step"),
+        ('function = "m:f"\nmap_over = "params.x"', ": {{params.x}} refers to no parameter"),
+        ('function = "m:f"\nparallel = 0', "parallel: expected a whole number from 1"),
+        ('function = "m:f"\ncompensate = "f"', "compensate: expected 'module:function', got 'f'"),
+    ],
+)
+def test_what_a_step_cannot_mean_is_named(tmp_path: Path, step: str, problem: str) -> None:
+    found = _problems(tmp_path, f'name = "x"\n[[steps]]\nname = "a"\n{step}\n')
+    assert any(problem in each for each in found), found
 
 
 @pytest.mark.parametrize(
@@ -309,7 +403,8 @@ def test_mistakes_of_json_are_named_too(tmp_path: Path, text: str, problem: str)
 
 
 def test_files_of_other_kinds_and_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
-    assert _problems(tmp_path, "name: x", "flow.yaml") == ("expected a .toml or .json file, got .yaml",)
+    wrong = ("expected a .toml, .json or .yaml file, got .ini",)
+    assert _problems(tmp_path, "name: x", "flow.ini") == wrong
     with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read: No such file"):
         load_workflow_file(tmp_path / "nothing.toml")
     binary = tmp_path / "binary.toml"
@@ -423,7 +518,7 @@ def test_functions_are_found_beside_the_file_and_among_what_is_installed(tmp_pat
         tmp_path, "beside_the_file:f", "beside_the_file:C.g", "package_beside.mod:f", "textwrap:dedent"
     )
     functions = import_functions(flow)
-    assert [functions[f"s{index}"]() for index in range(3)] == [1, 2, 3]
+    assert [functions[step.function]() for step in flow.steps[:3]] == [1, 2, 3]
     assert import_functions(flow) == functions
 
 
