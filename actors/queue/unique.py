@@ -32,6 +32,8 @@ class UniqueKeys:
 
     def take(self, queue: str, unique: Unique, job_id: str, at_us: int) -> None:
         """Give a key to a job."""
+        if self._of_periods.pop((queue, unique.key), None) is not None:
+            self._ends.remove((queue, unique.key))
         if unique.scope is not Scope.PERIOD:
             self._of_jobs.setdefault(queue, {})[unique.key] = job_id
             return
