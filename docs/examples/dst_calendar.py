@@ -1,6 +1,6 @@
 """A calendar of clock changes: every change of UTC offset of every zone of the world in one year.
 
-Three plain functions that `dst_calendar.toml` makes a workflow of. All zone data comes from the installed
+Plain functions that `dst_calendar.toml` makes a workflow of. All zone data comes from the installed
 `tzdata` package, never from the machine, so the same package gives the same files everywhere:
 
 - `dst_calendar.csv`, with the header `zone,utc_instant,offset_before,offset_after,country_codes`;
@@ -67,6 +67,16 @@ def transform(extract: list[dict[str, Any]], year: int) -> list[dict[str, Any]]:
         for each in extract
         for instant, before, after in offset_changes(_zone(each["zone"]), start, end)
     ]
+
+
+def changes_of(item: dict[str, Any], year: int) -> list[dict[str, Any]]:
+    """The changes of one zone: what is done for all of them at the same time."""
+    return transform([item], year)
+
+
+def join(changes: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The changes of all zones, zone by zone."""
+    return [change for each in changes for change in each]
 
 
 def offset_changes(zone: ZoneInfo, start: int, end: int) -> Iterator[tuple[int, int, int]]:

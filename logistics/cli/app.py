@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from logistics.cli.inspection import show_graph, validate_files
 from logistics.cli.runner import Request, run_file
 from logistics.orchestration.stores import package_version
 
@@ -36,7 +37,7 @@ def logistics(
 @app.command()
 def run(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml or .json file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml, .json or .yaml file.")],
     *,
     param: Annotated[
         list[str] | None,
@@ -56,3 +57,26 @@ def run(
     The same command again, after a kill or a crash, goes on where the first one was.
     """
     return run_file(Request(file, tuple(param or ()), output, store, json), context.obj)
+
+
+@app.command()
+def validate(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Workflows: .toml, .json or .yaml files.")
+    ],
+) -> int:
+    """Check workflows: the files, their functions, and that everything a step needs can be given to it.
+
+    Nothing is run, and no store is touched, but the modules of the functions are imported.
+    """
+    return validate_files(files)
+
+
+@app.command()
+def graph(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml, .json or .yaml file.")],
+    *,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print it in the language of Mermaid.")] = False,
+) -> int:
+    """Show the steps of a workflow, and what waits for what."""
+    return show_graph(file, as_mermaid=mermaid)

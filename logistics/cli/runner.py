@@ -12,8 +12,9 @@ from actors.runtime.errors import InputError
 from eventstore.errors import LogisticsError
 from logistics.cli.progress import progress_of
 from logistics.cli.report import as_json, show
-from logistics.orchestration.config import import_functions, load_workflow_file, run_parameters
+from logistics.orchestration.config import import_functions, run_parameters
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.files import read_files
 from logistics.orchestration.running import begin_run
 from logistics.orchestration.workflow_manager import WorkflowManager
 
@@ -42,13 +43,16 @@ class Request(NamedTuple):
 def run_file(request: Request, interrupts: Interrupts) -> int:
     """Run the workflow; return 0 if it succeeded, 1 if not; `LogisticsError` if it could not be begun."""
     errors = Console(stderr=True)
-    file = load_workflow_file(request.file)
+    files = read_files(request.file)
     given = _given(request)
-    run_parameters(file, given)
-    import_functions(file)  # before the store is opened: steps that were cut off go on at once
+    run_parameters(files[0], given)
+    for file in files:  # before the store is opened: steps that were cut off go on at once
+        import_functions(file)
     with interrupts.held_back(), _opened(request.store) as engine:
         workflow = WorkflowManager(engine).load(request.file)
-        engine.store.serve(run_file, frozenset(step.queue for step in file.steps if step.queue))
+        engine.store.serve(
+            run_file, frozenset(step.queue for file in files for step in file.steps if step.queue)
+        )
         run = begin_run(engine, workflow.name, given, blocking=True)
         if run.adopted:
             errors.print(

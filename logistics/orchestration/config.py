@@ -1,7 +1,8 @@
 """Workflows in files: TOML, JSON or YAML becomes a plain definition, and every mistake is named with its place.
 
-A file has `name`, `description`, `params` (a table for each parameter: `type`, `default`, `required`,
-`description`) and `steps` in order (`name`, `function` as `module:function`, `dependencies`, `args`,
+A file has `name`, `description`, `workflows` (other files, whose workflows are its steps), `params` (a table
+for each parameter: `type`, `default`, `required`, `description`) and `steps` in order (`name`, `function` as
+`module:function`, `dependencies`, `args`,
 `kwargs`, `map_over`, `parallel`, `compensate`, `max_retries`, `retry_delay`, `when`, `required`,
 `on_failure`, `finally`, `timeout`, `resources`, `queue`, `priority`). In place of a function a step may have
 a `workflow`, with `params`, or a `wait`, a table of `days`, `hours`, `minutes` and `seconds`, of `run`, or of
@@ -138,6 +139,8 @@ class WorkflowDefinition:
     params: tuple[ParameterDefinition, ...] | None = ()
     """None: whatever its steps take; what has no `params` says so, unless it is a file."""
     steps: tuple[StepDefinition, ...] = ()
+    workflows: tuple[Path, ...] = ()
+    """Files whose workflows are steps of this one."""
 
 
 # --- what a file may say ------------------------------------------------------------------------------------
@@ -194,6 +197,14 @@ class _Outline(msgspec.Struct):
     steps: list[Any]
     description: str = ""
     params: dict[str, Any] | None = None
+    workflows: list[str] = []
+
+
+class _Whole(_Outline):
+    """As the schema says it."""
+
+    steps: list[_Step]
+    params: dict[str, _Parameter] | None = None
 
 
 class _File(NamedTuple):
@@ -201,6 +212,7 @@ class _File(NamedTuple):
     description: str
     params: Mapping[str, _Parameter] | None
     steps: Sequence[_Step]
+    workflows: Sequence[str]
 
 
 def load_workflow_file(path: str | os.PathLike[str]) -> WorkflowDefinition:
@@ -222,6 +234,25 @@ def workflow_of(data: Any, file: Path) -> WorkflowDefinition:
     if reader.problems:
         raise ConfigError(file, reader.problems)
     return definition
+
+
+def file_schema() -> dict[str, Any]:
+    """Return the JSON Schema of files, for editors: what it forbids is refused here, too."""
+    (whole,), parts = msgspec.json.schema_components([_Whole], ref_template="#/$defs/{name}")
+    defs = {name.lstrip("_"): part for name, part in parts.items()}
+    for part in defs.values():
+        part["title"] = part["title"].lstrip("_")
+        part["additionalProperties"] = False
+        part.pop("description", None)
+    text = msgspec.json.encode(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "A workflow of logistics",
+            "$ref": whole["$ref"],
+            "$defs": defs,
+        }
+    )
+    return dict(msgspec.json.decode(text.replace(b"#/$defs/_", b"#/$defs/")))
 
 
 # --- from text to data --------------------------------------------------------------------------------------
@@ -296,7 +327,7 @@ def _outline(data: dict[str, Any], file: Path) -> _File:
         found_steps = _tables(steps, _Step, problems)
         if not problems:
             named = None if outline.params is None else dict(zip(outline.params, found_params, strict=True))
-            return _File(outline.name, outline.description, named, found_steps)
+            return _File(outline.name, outline.description, named, found_steps, outline.workflows)
     raise ConfigError(file, problems)
 
 
@@ -344,7 +375,8 @@ class _Reader:
         steps = tuple(self._step(index, each) for index, each in enumerate(raw.steps))
         self._check_names()
         self._check_references(steps)
-        return WorkflowDefinition(raw.name, file, raw.description, params, steps)
+        beside = tuple(file.parent / each for each in raw.workflows)
+        return WorkflowDefinition(raw.name, file, raw.description, params, steps, beside)
 
     def _try(self, place: str, check: Callable[[], Any]) -> Any:
         try:

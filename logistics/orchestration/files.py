@@ -17,10 +17,24 @@ if TYPE_CHECKING:
     from logistics.orchestration.engine import OrchestrationEngine
 
 
-def read_definition(path: str | os.PathLike[str], engine: OrchestrationEngine) -> Definition:
-    """Read a file and import its functions; `ConfigError` names every mistake with its place."""
-    file = config.load_workflow_file(path)
-    return store_definition(file, config.import_functions(file), engine)
+def read_definitions(path: str | os.PathLike[str], engine: OrchestrationEngine) -> list[Definition]:
+    """Read a file, and those it names as `workflows`, and import their functions; the first is the file's own.
+
+    `ConfigError` names every mistake in a file with its place.
+    """
+    return [store_definition(file, config.import_functions(file), engine) for file in read_files(path)]
+
+
+def read_files(path: str | os.PathLike[str]) -> list[config.WorkflowDefinition]:
+    """Read a file, and those it names as `workflows`, each once, importing nothing."""
+    files = [config.load_workflow_file(path)]
+    seen = {files[0].path.resolve()}
+    for file in files:  # grows by those that are named
+        for other in file.workflows:
+            if other.resolve() not in seen:
+                seen.add(other.resolve())
+                files.append(config.load_workflow_file(other))
+    return files
 
 
 def definition_of(data: object, engine: OrchestrationEngine) -> Definition:

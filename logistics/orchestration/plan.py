@@ -107,10 +107,7 @@ def make_plan(
     `within` names the workflows that have this one as a step.
     """
     arguments = {step.name: _arguments(step) for step in definition.steps}
-    edges = {step.name: _edges(step, definition, arguments[step.name]) for step in definition.steps}
-    problems = (*graph_problems(edges), *_late(definition, edges))
-    if problems:
-        raise GraphError(definition.name, problems)
+    edges = edges_of(definition)
     planner = _Planner(definition, edges, params=params, functions=functions)
     children = Children(definition.name, find, within)
     steps = tuple(planner.step(step, arguments[step.name], children) for step in definition.steps)
@@ -120,6 +117,15 @@ def make_plan(
     plan = Plan(definition.name, steps)
     plan_id = blake2b(ENCODE(plan), digest_size=16).hexdigest()
     return PlannedRun(plan_id, plan, tuple(children.plans.items()), tuple(children.made_of.items()))
+
+
+def edges_of(definition: Definition) -> dict[str, tuple[str, ...]]:
+    """Return what each step waits for, by its name; `GraphError` names every problem."""
+    edges = {step.name: _edges(step, definition, _arguments(step)) for step in definition.steps}
+    problems = (*graph_problems(edges), *_late(definition, edges))
+    if problems:
+        raise GraphError(definition.name, problems)
+    return edges
 
 
 def _late(definition: Definition, edges: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -75,7 +75,7 @@ def begin_run(
     prepared = _prepared(engine, name)
     values = checked_params(prepared.definition, params)
     encoded = encode_params(values, limit=engine.max_payload)
-    planned = prepared.plan(frozenset(values), lambda other: _known(engine, other))
+    planned = prepared.plan(frozenset(values), lambda other: known_workflow(engine, other))
     if blocking:
         _define(engine, prepared)
         adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=encoded))
@@ -132,7 +132,8 @@ def _prepared(engine: OrchestrationEngine, name: str) -> Prepared:
     return workflow.prepared()
 
 
-def _known(engine: OrchestrationEngine, name: str) -> Prepared | None:
+def known_workflow(engine: OrchestrationEngine, name: str) -> Prepared | None:
+    """Return a workflow by its name as it is defined now; None if there is none."""
     workflow = find_workflow(engine, name)
     return None if workflow is None else workflow.prepared()
 

@@ -12,7 +12,7 @@ from logistics.errors import RunNotFoundError
 from logistics.inputs import check_id, check_int, check_name
 from logistics.orchestration.definition import Definition, check_text
 from logistics.orchestration.engine import engine_or_default
-from logistics.orchestration.files import definition_of, read_definition
+from logistics.orchestration.files import definition_of, read_definitions
 from logistics.orchestration.reading import first, patiently
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.running import begin_run, find_workflow, register, run_workflow
@@ -56,9 +56,10 @@ class WorkflowManager:
         Its functions are imported, from its folder too. `ConfigError` names every mistake with its place.
         """
         engine = self.engine
-        workflow = register(engine, read_definition(path, engine))
-        announce(engine.store, workflow.prepared().functions)
-        return workflow
+        loaded = [register(engine, each) for each in read_definitions(path, engine)]
+        for workflow in loaded:
+            announce(engine.store, workflow.prepared().functions)
+        return loaded[0]
 
     def from_dict(self, data: Mapping[str, Any]) -> Workflow:
         """Define a workflow from plain data, as files have them and `Workflow.to_dict` gives them.

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.runtime.binding import plan_bindings, substitute
@@ -18,6 +19,7 @@ from eventstore.errors import LogisticsError
 from logistics.orchestration.config import (
     ConfigError,
     WorkflowDefinition,
+    file_schema,
     import_functions,
     load_workflow_file,
     run_parameters,
@@ -172,7 +174,7 @@ def test_the_demo_is_a_workflow_whose_parameters_can_all_be_bound() -> None:
     flow = load_workflow_file(EXAMPLES / "dst_calendar.toml")
     assert flow.name == "dst-calendar"
     functions = import_functions(flow)
-    assert list(functions) == [f"dst_calendar:{name}" for name in ("extract", "transform", "load")]
+    assert list(functions) == [f"dst_calendar:{name}" for name in ("extract", "changes_of", "join", "load")]
     params = run_parameters(flow, {"year": "2027", "output": "here"})
     assert params == {"year": 2027, "output": str(Path.cwd() / "here")}
     plans = [
@@ -186,9 +188,15 @@ def test_the_demo_is_a_workflow_whose_parameters_can_all_be_bound() -> None:
     ]
     assert plans == [
         [],
-        [("extract", "step"), ("year", "param")],
+        [("item", "step"), ("year", "param")],
+        [("changes", "step")],
         [("transform", "step"), ("output", "param")],
     ]
+
+
+def test_the_published_schema_is_that_of_the_files() -> None:
+    published = EXAMPLES.parent / "workflow.schema.json"
+    assert msgspec.json.decode(published.read_bytes()) == file_schema()
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------
