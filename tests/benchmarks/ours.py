@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from logistics import Job, JobScheduler, OrchestrationEngine, Queue, WorkflowManager
+from logistics import Job, JobScheduler, OrchestrationEngine, Queue, Rate, WorkflowManager
 from tests.benchmarks import measure, tasks
 from tests.benchmarks.model import Case
 from tests.benchmarks.w4_restart import RECOVERED_PER_EVENTS
@@ -56,6 +56,49 @@ def drain(count: int, folder: Path) -> Mapping[str, float]:
         completed = queue.get_stats()["completed"]
     assert completed == count, f"{completed} of {count} jobs completed"
     return {"per_s": rate}
+
+
+def growth(count: int, folder: Path) -> Mapping[str, float]:
+    rates = {
+        name: drain(max(1, count // part), folder / name)["per_s"]
+        for name, part in (("few", 100), ("some", 10), ("many", 1))
+    }
+    percent = 100 * rates["many"] / max(rates.values())
+    return {f"{name}_per_s": rate for name, rate in rates.items()} | {"percent": percent}
+
+
+KEYS = 1_000
+
+
+def limited_job(number: int) -> Job:
+    key = f"key {number % KEYS}"
+    return Job("a no-op job", tasks.noop, args=(number,), unique_key=f"job {number}", concurrency_key=key)
+
+
+def limits(count: int, folder: Path) -> Mapping[str, float]:
+    """The same with plain jobs and with limited ones, each in a store of its own."""
+    plain = _cost_of(folder / "plain", count, job)
+    limited = _cost_of(folder / "limited", count, limited_job)
+    return {f"{name}_percent": 100 * limited[name] / max(plain[name], 1e-9) for name in plain}
+
+
+def _cost_of(folder: Path, count: int, make: Callable[[int], Job]) -> dict[str, float]:
+    with OrchestrationEngine(folder) as engine:
+        queue = Queue("default", engine=engine)
+        if make is limited_job:
+            many = Rate(1_000_000, per=1, burst=1_000_000)
+            queue.configure(
+                concurrency=1_000, per_key=2, per_function={tasks.noop: 1_000}, rate=many, rate_per_key=many
+            )
+        before = _settled_memory()
+        begin = time.perf_counter()
+        for first in range(0, count, CHUNK):
+            queue.enqueue_many([make(number) for number in range(first, min(first + CHUNK, count))])
+        enqueue_s = time.perf_counter() - begin
+        grown = _settled_memory() - before
+        begin = time.perf_counter()
+        JobScheduler(engine=engine).process(queue)
+        return {"enqueue": enqueue_s, "bytes": float(max(grown, 1)), "run": time.perf_counter() - begin}
 
 
 def chain(count: int, folder: Path) -> Mapping[str, float]:
@@ -149,6 +192,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "W3": chain,
         "W4": restart,
         "W7": memory,
+        "W8": growth,
+        "W9": limits,
     }
 )
 
