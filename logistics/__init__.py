@@ -45,6 +45,7 @@ from logistics.errors import (
     WouldDeadlockError,
 )
 from logistics.orchestration.config import ConfigError
+from logistics.orchestration.decorators import step, workflow
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.project_manager import Project, ProjectManager
 from logistics.orchestration.resource_manager import Allocation, ResourceManager, ResourceUsage
@@ -53,6 +54,7 @@ from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.session import OrchestrationSession, SessionMode
 from logistics.orchestration.subscriptions import Subscription
 from logistics.orchestration.task_orchestrator import TaskOrchestrator, TaskResult
+from logistics.orchestration.upgrades import UpgradeFinding
 from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.calendar import Calendar
@@ -70,6 +72,9 @@ from logistics.task.job import Chain, Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.limits import Limits, Rate
 from logistics.task.queue import Queue
+
+# Last: the package `logistics.task`, imported above, has the same name, and is nobody's public API.
+from logistics.orchestration.decorators import task  # isort: skip
 
 logging.getLogger("logistics").addHandler(logging.NullHandler())
 
@@ -146,6 +151,7 @@ __all__ = [
     "TimezoneManager",
     "UnknownIdError",
     "UnresolvedFunctionError",
+    "UpgradeFinding",
     "Workflow",
     "WorkflowManager",
     "WorkflowNotFoundError",
@@ -153,4 +159,7 @@ __all__ = [
     "WorkflowRun",
     "WouldDeadlockError",
     "group",
+    "step",
+    "task",
+    "workflow",
 ]

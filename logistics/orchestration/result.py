@@ -168,6 +168,11 @@ class RunRecord:
         """Where the run stands."""
         return RunStatus.RUNNING if self.end is None else status_after(self.end)
 
+    @property
+    def params(self) -> frozenset[str]:
+        """The names of the run's parameters."""
+        return frozenset(decode_value(self.created.params))
+
     def steps(self) -> dict[str, StepResult]:
         """Return every step as it stands, in the workflow's order."""
         results = [StepResult() for _ in self.plan.steps]

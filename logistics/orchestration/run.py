@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from actors.queue.messages import GetJob, JobStatus
 from actors.runtime.attempt import CURRENT
 from actors.runtime.values import encode_result
 from actors.workflow.messages import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from actors.runtime.messages import Event, Message
+    from actors.workflow.messages import RunView
     from logistics.inputs import Duration
     from logistics.orchestration.engine import OrchestrationEngine
 
@@ -74,8 +76,16 @@ class WorkflowRun:
         while (end := self._end()) is None:
             view = self._engine.query("supervisor", GetRun(run_id=self.run_id))
             if view is not None:
-                return RunStatus(view.status)
+                return RunStatus.PARKED if self._is_parked(view) else RunStatus(view.status)
         return status_after(end)
+
+    def _is_parked(self, view: RunView) -> bool:
+        """Whether all that it could go on with waits for functions that cannot be found."""
+        under_way = [number for number, status in enumerate(view.steps.values()) if status == "RUNNING"]
+        if view.status != RunStatus.RUNNING or not under_way:
+            return False
+        jobs = (self._engine.query("queue", GetJob(job_id=f"{self.run_id}.{number}")) for number in under_way)
+        return all(job is not None and job.status == JobStatus.UNRESOLVED for job in jobs)
 
     @property
     def parent(self) -> str | None:

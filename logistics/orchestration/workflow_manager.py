@@ -10,12 +10,14 @@ from actors.runtime.errors import InputError
 from actors.workflow.messages import DeleteWorkflow, GetWorkflows, RunCreated, RunStatus
 from logistics.errors import RunNotFoundError
 from logistics.inputs import check_id, check_int, check_name
+from logistics.orchestration.decorators import add_steps, outline_of
 from logistics.orchestration.definition import Definition, check_text
 from logistics.orchestration.engine import engine_or_default
 from logistics.orchestration.files import definition_of, read_definitions
 from logistics.orchestration.reading import first, patiently
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.running import begin_run, find_workflow, register, run_workflow
+from logistics.orchestration.upgrades import UpgradeFinding, upgrade_check
 from logistics.orchestration.workflow import announce
 
 if TYPE_CHECKING:
@@ -49,6 +51,16 @@ class WorkflowManager:
         """Begin a workflow without steps; it replaces what the name meant before once it is run or saved."""
         definition = Definition(check_name("name", name), check_text("description", description))
         return register(self.engine, definition)
+
+    def define(self, what: Any) -> Workflow:
+        """Define the workflow that a class or a function with `@logistics.workflow` is.
+
+        `InputError` for anything else, and what `Workflow.add_step` raises.
+        """
+        outline = outline_of(what)
+        workflow = self.create(outline.name, description=outline.description)
+        add_steps(workflow, what)
+        return workflow
 
     def load(self, path: str | os.PathLike[str]) -> Workflow:
         """Define a workflow from a `.toml`, `.json` or `.yaml` file, as `create` and `add_step` would.
@@ -105,6 +117,15 @@ class WorkflowManager:
     def start(self, name: str, /, **params: Any) -> WorkflowRun:
         """Start a new run of a workflow; return it once it is on disk. Raises what `run` does."""
         return begin_run(self.engine, name, params, blocking=False)
+
+    def upgrade_check(self) -> list[UpgradeFinding]:
+        """Return what does not fit the code of today, of every open run and every schedule; changes nothing.
+
+        A function that is gone, or whose parameters have changed, blocks: what needs it waits or fails when
+        its turn comes. A run whose workflow is defined otherwise today is named, too; it goes on with the
+        definition that it began with.
+        """
+        return upgrade_check(self.engine)
 
     # -- looking back ----------------------------------------------------------------------------------------
 

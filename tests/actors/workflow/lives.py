@@ -102,7 +102,7 @@ class Life:
         while self.jobs:
             self.end(self.random.choice(sorted(self.jobs)))
 
-    def end(self, job_id: str) -> None:
+    def end(self, job_id: str, note: bytes = b"") -> None:
         """Let a job end as it is to."""
         outcome = self.outcomes[self.jobs.pop(job_id)]
         self.say(
@@ -112,7 +112,7 @@ class Life:
                 error="planned" if outcome == "fail" else "",
                 attempts=1,
                 ended_us=5,
-                note=NOTE_SKIP if outcome == "skip" else b"",
+                note=NOTE_SKIP if outcome == "skip" else note,
             )
         )
 

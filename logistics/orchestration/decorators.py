@@ -1,0 +1,112 @@
+"""Naming functions, and workflows that are written as a class or as a function that wires steps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+
+from actors.runtime.errors import InputError
+from actors.runtime.functions import name_task
+from logistics.inputs import check_name
+
+if TYPE_CHECKING:
+    from logistics.orchestration.workflow import Workflow
+
+F = TypeVar("F", bound=Callable[..., Any])
+W = TypeVar("W", bound=Callable[..., Any])
+MARK = "__logistics_workflow__"
+STEP_MARK = "__logistics_step__"
+
+
+class Outline(NamedTuple):
+    """What a decorator has said about a workflow."""
+
+    name: str
+    description: str
+
+
+def task(*, name: str) -> Callable[[F], F]:
+    """Give a function a name of its own: it is stored by that, and found again wherever its module has it.
+
+    `FunctionError` if another function has the name, or it is none.
+    """
+
+    def named(func: F) -> F:
+        name_task(func, name)
+        return func
+
+    return named
+
+
+def step(**options: Any) -> Callable[[F], F]:
+    """Say how a method of a `workflow` class is a step; `options` are those of `Workflow.add_step`."""
+
+    def described(func: F) -> F:
+        plain = func.__func__ if isinstance(func, staticmethod | classmethod) else func
+        setattr(plain, STEP_MARK, options)
+        return func
+
+    return described
+
+
+@overload
+def workflow(what: W, /) -> W: ...
+
+
+@overload
+def workflow(*, name: str | None = None, description: str | None = None) -> Callable[[W], W]: ...
+
+
+def workflow(
+    what: W | None = None, /, *, name: str | None = None, description: str | None = None
+) -> W | Callable[[W], W]:
+    """Make a workflow of a class or a function, for `WorkflowManager.define`; it is returned as it is.
+
+    A class has a step for each of its static methods, in their order, that does not begin with an underscore:
+    it depends on those whose names its parameters have. A function is called with an empty `Workflow` and
+    adds the steps to it. The name is that of the class or function, the description its docstring's first
+    line, unless something else is said.
+    """
+
+    def marked(what: W) -> W:
+        doc = (inspect.getdoc(what) or "").partition("\n")[0]
+        outline = Outline(
+            check_name("name", what.__name__ if name is None else name),
+            doc if description is None else description,
+        )
+        setattr(what, MARK, outline)
+        return what
+
+    return marked if what is None else marked(what)
+
+
+def outline_of(what: Any) -> Outline:
+    """Return what the decorator has said; `InputError` for what it was not put on."""
+    outline = vars(what).get(MARK) if hasattr(what, "__dict__") else None
+    if not isinstance(outline, Outline):
+        msg = f"expected a class or function with @logistics.workflow, got {what!r}"
+        raise InputError(msg)
+    return outline
+
+
+def add_steps(workflow: Workflow, what: Any) -> None:
+    """Add the steps that a class or a function means."""
+    if not isinstance(what, type):
+        what(workflow)
+        return
+    methods = {
+        name: method.__func__
+        for name, method in vars(what).items()
+        if isinstance(method, staticmethod) and not name.startswith("_")
+    }
+    if not methods:
+        msg = f"workflow {workflow.name!r}: class {what.__name__} has no static method that could be a step"
+        raise InputError(msg)
+    for name, method in methods.items():
+        options = dict(getattr(method, STEP_MARK, {}))
+        parameters = inspect.signature(method).parameters
+        options.setdefault(
+            "depends_on", [other for other in parameters if other in methods and other != name]
+        )
+        workflow.add_step(name, method, **options)

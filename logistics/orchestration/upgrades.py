@@ -1,0 +1,124 @@
+"""Whether what is under way still fits the code of today: asked before anything of it goes on."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actors.runtime.binding import CONTEXT_PARAMETER
+from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.values import PayloadError, decode_call
+from actors.schedule.messages import GetSchedules
+from actors.workflow.messages import GetRuns, StepStatus
+from logistics.errors import BindingError, GraphError
+from logistics.orchestration.result import RunRecord
+from logistics.orchestration.running import known_workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.queue.messages import Input
+    from actors.workflow.messages import PlanStep
+    from logistics.orchestration.engine import OrchestrationEngine
+
+OPEN = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING, StepStatus.RETRYING)
+
+
+@dataclass(frozen=True)
+class UpgradeFinding:
+    """Something that does not fit, or that differs."""
+
+    kind: str
+    """`run` or `schedule`."""
+    id: str
+    """The run's id, or the schedule's name."""
+    name: str
+    """The workflow's, or the schedule's."""
+    step: str | None
+    function: str | None
+    problem: str
+    blocking: bool
+    """Whether it will not go on as things are: it waits, or fails. Otherwise a newer definition does not touch it."""
+
+
+def upgrade_check(engine: OrchestrationEngine) -> list[UpgradeFinding]:
+    """Return what does not fit of every open run and every schedule; nothing is changed."""
+    found: list[UpgradeFinding] = []
+    for run_id in engine.ask("supervisor", GetRuns()):
+        found += _of_run(engine, run_id)
+    for view in engine.ask("scheduler", GetSchedules()):
+        function = view.target.function
+        problem = _misfit(engine, function, view.target.payload, ())
+        if problem:
+            found.append(
+                UpgradeFinding("schedule", view.name, view.name, None, function, problem, blocking=True)
+            )
+    return found
+
+
+def _of_run(engine: OrchestrationEngine, run_id: str) -> Iterator[UpgradeFinding]:
+    record = RunRecord(engine, run_id)
+    name = record.created.workflow
+    steps = record.steps()
+    for step in record.plan.steps:
+        if steps[step.name].status in OPEN:
+            for function, problem in _of_step(engine, step):
+                yield UpgradeFinding("run", run_id, name, step.name, function, problem, blocking=True)
+    prepared = known_workflow(engine, name)
+    if prepared is None:
+        return
+    try:
+        today = prepared.plan(record.params, lambda other: known_workflow(engine, other))
+    except (BindingError, GraphError) as error:
+        problem = f"a run begun today would be refused: {error}"
+    else:
+        if today.plan_id == record.created.plan_id:
+            return
+        problem = (
+            "its workflow is defined otherwise today; the run goes on with the definition that it began with"
+        )
+    yield UpgradeFinding("run", run_id, name, None, None, problem, blocking=False)
+
+
+def _of_step(engine: OrchestrationEngine, step: PlanStep) -> Iterator[tuple[str, str]]:
+    options = step.options
+    calls: list[tuple[str, bytes, tuple[Input, ...]]] = [(step.function, step.payload, step.inputs)]
+    if options is not None:
+        calls += [
+            (options.when_function, NO_ARGUMENTS, options.when_inputs),
+            (options.compensate, NO_ARGUMENTS, options.compensate_inputs),
+        ]
+    for function, payload, inputs in calls:
+        problem = _misfit(engine, function, payload, inputs) if function else ""
+        if problem:
+            yield function, problem
+
+
+NO_ARGUMENTS = b"\x92\x90\x80"
+
+
+def _misfit(engine: OrchestrationEngine, ref: str, payload: bytes, inputs: tuple[Input, ...]) -> str:
+    """Return why a call cannot be made today; empty if it can."""
+    try:
+        function = engine.functions.resolve(ref)
+        args, kwargs = decode_call(payload)
+        signature = inspect.signature(function)
+    except UnresolvedFunctionError as error:
+        return f"{error}; it waits until the function is back, under its name"
+    except (PayloadError, TypeError, ValueError) as error:
+        return str(error)
+    given: dict[str, Any] = dict(kwargs)
+    places = list(args)
+    for each in inputs:
+        if each.positional:
+            places.append(None)
+        elif not each.kind.startswith("ref"):
+            given[each.parameter] = None
+    if not inputs and CONTEXT_PARAMETER in signature.parameters and len(args) == 0:
+        given.setdefault(CONTEXT_PARAMETER, None)
+    try:
+        signature.bind(*places, **given)
+    except TypeError as error:
+        return f"its parameters have changed: {error}; the call would fail"
+    return ""

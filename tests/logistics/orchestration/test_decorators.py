@@ -1,0 +1,86 @@
+"""Workflows written as classes and functions are those that are built step by step."""
+
+from __future__ import annotations
+
+import pytest
+
+import logistics
+from actors.runtime.errors import InputError
+from actors.runtime.functions import FunctionError
+from logistics.orchestration.workflow import Workflow
+from logistics.orchestration.workflow_manager import WorkflowManager
+
+
+@logistics.workflow(name="report")
+class Report:
+    """What came in that day.
+
+    And more.
+    """
+
+    @staticmethod
+    def numbers(count: int) -> list[int]:
+        return list(range(count))
+
+    @logistics.step(map_over="numbers", max_retries=2)
+    @staticmethod
+    def doubled(item: int) -> int:
+        return 2 * item
+
+    @staticmethod
+    def total(doubled: list[int], numbers: list[int]) -> int:
+        return sum(doubled) - sum(numbers)
+
+
+@logistics.workflow
+def wired(workflow: Workflow) -> None:
+    """Wire two steps."""
+    workflow.add_step("numbers", Report.numbers)
+    workflow.add_step("sum", sum_up)
+
+
+@logistics.task(name="tests.sum")
+def sum_up(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+def test_a_class_is_a_workflow(manager: WorkflowManager) -> None:
+    workflow = manager.define(Report)
+    built = manager.create("report", description="What came in that day.")
+    built.add_step("numbers", Report.numbers, depends_on=[])
+    built.add_step("doubled", Report.doubled, depends_on=[], map_over="numbers", max_retries=2)
+    built.add_step("total", Report.total, depends_on=["doubled", "numbers"])
+    assert workflow.to_dict() == built.to_dict()
+    assert workflow.fingerprint == built.fingerprint
+    assert manager.run("report", count=4).output == 6
+
+
+def test_a_function_wires_a_workflow(manager: WorkflowManager) -> None:
+    manager.define(wired)
+    assert manager.run("wired", count=4).output == 6
+
+
+def test_a_named_task_is_stored_by_its_name(manager: WorkflowManager) -> None:
+    steps = manager.define(wired).to_dict()["steps"]
+    assert steps[1]["function"].startswith("tests.sum@")
+    assert manager.from_dict(manager.define(wired).to_dict()).fingerprint == manager.define(wired).fingerprint
+
+
+def test_what_is_no_workflow_is_refused(manager: WorkflowManager) -> None:
+    with pytest.raises(InputError, match="expected a class or function with @logistics"):
+        manager.define(sum_up)
+
+    class Inherited(Report):
+        pass
+
+    with pytest.raises(InputError, match="expected a class or function with @logistics"):
+        manager.define(Inherited)
+
+    @logistics.workflow
+    class Empty:
+        pass
+
+    with pytest.raises(InputError, match="class Empty has no static method"):
+        manager.define(Empty)
+    with pytest.raises(FunctionError, match=r"the task name 'tests\.sum' is taken"):
+        logistics.task(name="tests.sum")(Report.total)
