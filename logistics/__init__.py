@@ -71,6 +71,7 @@ from logistics.task.chain import group
 from logistics.task.job import Chain, Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.limits import Limits, Rate
+from logistics.task.listing import JobEntry
 from logistics.task.queue import Queue
 
 # Last: the package `logistics.task`, imported above, has the same name, and is nobody's public API.
@@ -104,6 +105,7 @@ __all__ = [
     "InternalError",
     "Job",
     "JobCancelledError",
+    "JobEntry",
     "JobExpiredError",
     "JobFailedError",
     "JobNotFoundError",

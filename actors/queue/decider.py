@@ -22,8 +22,10 @@ from actors.queue.messages import (
     ConfigureQueue,
     Conflict,
     EnqueueJobs,
+    FunctionMetrics,
     FunctionsKnown,
     GetJob,
+    GetMetrics,
     GetQueueSettings,
     GetResources,
     GetStats,
@@ -44,6 +46,7 @@ from actors.queue.messages import (
     PauseQueue,
     PeekQueue,
     QueueConfigured,
+    QueueMetrics,
     QueuePaused,
     QueueResumed,
     QueueStats,
@@ -64,6 +67,7 @@ from actors.queue.outcome import (
     tell_owner,
 )
 from actors.queue.state import PROCESS_ENDED, QueueState, Retired, waits_for
+from actors.queue.tallies import Spread, Tallies
 from actors.queue.unique import duplicate, existing, unique_of
 from actors.runtime.effects import (
     Acknowledge,
@@ -560,6 +564,22 @@ def _get_stats(state: QueueState, message: GetStats, _context: Context, decision
     )
 
 
+def _get_metrics(state: QueueState, message: GetMetrics, _context: Context, decision: Decision) -> None:
+    line = state.lines.get(message.queue)
+    tallies = Tallies() if line is None else line.tallies
+    functions = tuple(
+        FunctionMetrics(name, runs.total, tallies.failed.get(name, 0), _quantiles(runs))
+        for name in sorted(tallies.runs.keys() | tallies.failed.keys())
+        for runs in (tallies.runs.get(name, Spread()),)
+    )
+    per_minute = tuple(sorted(tallies.minutes.items()))
+    decision.answer(QueueMetrics(_quantiles(tallies.waits), functions, per_minute))
+
+
+def _quantiles(spread: Spread) -> tuple[int, int, int]:
+    return spread.quantile_us(0.5), spread.quantile_us(0.9), spread.quantile_us(0.99)
+
+
 def _peek(state: QueueState, message: PeekQueue, _context: Context, decision: Decision) -> None:
     line = state.lines.get(message.queue)
     if line is not None:
@@ -610,6 +630,7 @@ _RULES: Mapping[type[Message], Callable[[QueueState, Any, Context, Decision], No
         ClearQueue: _clear,
         GetJob: _get_job,
         GetStats: _get_stats,
+        GetMetrics: _get_metrics,
         PeekQueue: _peek,
         Unfinished: _unfinished,
         ListJobs: _list_jobs,

@@ -12,6 +12,7 @@ from actors.queue.gates import Gate
 from actors.queue.heads import Heads
 from actors.queue.messages import Backoff, JobStatus, QueueSettings, RetryPolicy, Scope
 from actors.queue.resources import Amounts, in_units
+from actors.queue.tallies import Tallies
 from actors.runtime.effects import AttemptKey
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ class Line:
         self.retried = 0
         self.leased = 0
         """Jobs taken by hand."""
+        self.tallies = Tallies()
         self.settings = QueueSettings()
         self.retries: dict[int, int] = {}
         """How many retries fall due in which span of the retry rate."""

@@ -230,6 +230,29 @@ class QueueStats(Data, frozen=True):
     """Attempts that were followed by another one."""
 
 
+Quantiles = tuple[int, int, int]
+"""Half, nine tenths and 99 of a hundred were no longer; microseconds, right within a fifth."""
+
+
+class FunctionMetrics(Data, frozen=True):
+    """What jobs of one function came to."""
+
+    function: str
+    completed: int
+    failed: int
+    runs: Quantiles
+
+
+class QueueMetrics(Data, frozen=True):
+    """How long jobs of a queue waited and ran, and how many completed; costs the same whatever there was."""
+
+    waits: Quantiles
+    """From when a job was ready until an attempt began."""
+    functions: tuple[FunctionMetrics, ...]
+    per_minute: tuple[tuple[int, int], ...]
+    """Minute since 1970, jobs completed in it; the newest 60 with any."""
+
+
 # -- commands and queries ------------------------------------------------------------------------------
 
 
@@ -324,6 +347,12 @@ class GetJob(Message, frozen=True, tag="queue.get_job"):
 
 class GetStats(Message, frozen=True, tag="queue.get_stats"):
     """Answered with `QueueStats`; an empty name means all queues together."""
+
+    queue: str
+
+
+class GetMetrics(Message, frozen=True, tag="queue.get_metrics"):
+    """Answered with the `QueueMetrics` of a queue."""
 
     queue: str
 

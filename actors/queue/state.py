@@ -157,7 +157,7 @@ class QueueState(FoldedState[Retired]):
             "last": last,
             "jobs": jobs,
             "lines": [
-                (line.name, line.paused, line.retried, list(line.counts.items()))
+                (line.name, line.paused, line.retried, list(line.counts.items()), line.tallies.dump())
                 for line in self.lines.values()
             ],
             "running": list(self.running),
@@ -176,10 +176,11 @@ class QueueState(FoldedState[Retired]):
     def restore(cls, image: Any) -> QueueState:
         """Return the state whose `dump` was `image`."""
         state = cls()
-        for name, paused, retried, counts in image["lines"]:
+        for name, paused, retried, counts, tallies in image["lines"]:
             line = state.hall.line(name)
             line.retried = retried
             line.paused = paused
+            line.tallies.restore(tallies)
             line.counts = {JobStatus(status): count for status, count in counts}
         kinds = [state.hall.kind(msgspec.convert(kind, Kind).values) for kind in image["kinds"]]
         orders: dict[int, int] = {}
@@ -401,16 +402,20 @@ class QueueState(FoldedState[Retired]):
         course.attempt = event.attempt
         course.epoch = event.epoch
         course.counted = not event.behind
-        self.hall.take(job.kind, event.at_us)
+        self._begin(job, event.at_us)
         self.running[job.job_id] = job
         self.suspects += course.suspect
+
+    def _begin(self, job: Job, at_us: int) -> None:
+        self.lines[job.kind.queue].tallies.waits.add(max(0, at_us - job.order))
+        self.hall.take(job.kind, at_us)
 
     def _on_leased(self, event: JobLeased) -> None:
         job = self.jobs[event.job_id]
         self._leave(job, _RUNNING)
         job.own.attempt = event.attempt
         job.own.epoch = event.epoch
-        self.hall.take(job.kind, event.at_us)
+        self._begin(job, event.at_us)
         self.leases[job.job_id] = event.until_us
         self.lease_ends.put(job.job_id, (event.until_us,))
         self.lines[job.queue].leased += 1
@@ -422,6 +427,7 @@ class QueueState(FoldedState[Retired]):
             function = job.kind.function
             known = self.run_us.get(function, event.run_us)
             self.run_us[function] = (known * 7 + event.run_us) // 8
+            self.lines[job.kind.queue].tallies.completed(function, event.run_us, event.at_us)
         self._end(job, JobStatus.COMPLETED, event.at_us, note=event.note)
 
     def _on_retrying(self, event: JobRetrying) -> None:
@@ -441,6 +447,8 @@ class QueueState(FoldedState[Retired]):
         job = self.jobs[event.job_id]
         if job.status is _RUNNING:
             job.own.charged += 1
+        failed = self.lines[job.queue].tallies.failed
+        failed[job.kind.function] = failed.get(job.kind.function, 0) + 1
         self._end(job, JobStatus.FAILED, event.at_us, event.error)
 
     def _on_interrupted(self, event: AttemptInterrupted) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from actors.runtime.errors import not_now
 from eventstore.errors import ForkedError, ReopenNeededError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from actors.runtime.messages import Event
     from logistics.orchestration.engine import OrchestrationEngine
@@ -18,6 +20,9 @@ T = TypeVar("T")
 
 PAUSES_S = (0.001, 0.01, 0.1, 0.5, 1.0, 2.0)
 """How long the engine is given to come back from a failed commit, try by try."""
+
+FIRST_BATCH, LAST_BATCH = 16, 4096
+"""Entities that are looked for at a time."""
 
 
 def patiently(look: Callable[[], T], passing: type[StoreError] = ReopenNeededError) -> T:
@@ -55,3 +60,16 @@ def last(engine: OrchestrationEngine, entity: str) -> Event | None:
     runtime = engine.store.runtime
     stored = patiently(lambda: runtime.log.last(entity, upto=runtime.journal.watermark))
     return None if stored is None else runtime.codec.decode(stored.record)
+
+
+def entities(engine: OrchestrationEngine, prefix: str, *, before: str | None = None) -> Iterator[str]:
+    """Yield the entities that begin with `prefix`, from the greatest downwards: new ids before old ones."""
+    size = FIRST_BATCH
+    while found := patiently(partial(_entities, engine, prefix, before, size)):
+        yield from found
+        before, size = found[-1], min(2 * size, LAST_BATCH)
+
+
+def _entities(engine: OrchestrationEngine, prefix: str, before: str | None, size: int) -> list[str]:
+    runtime = engine.store.runtime
+    return list(islice(runtime.log.entities(prefix, before=before, upto=runtime.journal.watermark), size))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from logistics.orchestration.decorators import add_steps, outline_of
 from logistics.orchestration.definition import Definition, check_text
 from logistics.orchestration.engine import engine_or_default
 from logistics.orchestration.files import definition_of, read_definitions
-from logistics.orchestration.reading import first, patiently
+from logistics.orchestration.reading import entities, first
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.running import begin_run, find_workflow, register, run_workflow
 from logistics.orchestration.upgrades import UpgradeFinding, upgrade_check
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from logistics.orchestration.workflow import Workflow
 
 MOST_RUNS = 2**31
-FIRST_BATCH, LAST_BATCH = 16, 4096
-"""Runs that are looked for at a time."""
 
 
 class WorkflowManager:
@@ -183,20 +180,10 @@ def _status(status: str) -> RunStatus:
 
 
 def _runs(engine: OrchestrationEngine, after: str | None) -> Iterator[WorkflowRun]:
-    before = None if after is None else f"run:{after}"
-    size = FIRST_BATCH
-    while entities := patiently(partial(_entities, engine, before, size)):
-        for entity in entities:
-            run = _find_run(engine, entity.removeprefix("run:"))
-            if run is not None:
-                yield run
-        before, size = entities[-1], min(2 * size, LAST_BATCH)
-
-
-def _entities(engine: OrchestrationEngine, before: str | None, size: int) -> list[str]:
-    runtime = engine.store.runtime
-    found = runtime.log.entities("run:", before=before, upto=runtime.journal.watermark)
-    return list(islice(found, size))
+    for entity in entities(engine, "run:", before=None if after is None else f"run:{after}"):
+        run = _find_run(engine, entity.removeprefix("run:"))
+        if run is not None:
+            yield run
 
 
 def _find_run(engine: OrchestrationEngine, run_id: str) -> WorkflowRun | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
@@ -13,6 +14,7 @@ from actors.queue.messages import (
     ConfigureQueue,
     EnqueueJobs,
     GetJob,
+    GetMetrics,
     GetQueueSettings,
     GetStats,
     JobCancelled,
@@ -28,8 +30,9 @@ from actors.queue.messages import (
     RetryJob,
     SettleLease,
 )
+from actors.queue.tallies import MINUTE_US
 from actors.runtime.attempt import printable, refuse_own_job
-from actors.runtime.errors import InputError
+from actors.runtime.errors import DuplicateJobError, InputError
 from actors.runtime.values import decode_value, encode_call, encode_result
 from logistics.errors import (
     JobCancelledError,
@@ -39,24 +42,28 @@ from logistics.errors import (
     LeaseLostError,
 )
 from logistics.ids import new_id
-from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us, instant_us, timeout_s
+from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us, instant_us, timeout_s
 from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import MEMORY
 from logistics.task import limits
 from logistics.task.chain import callbacks, chain_specs
 from logistics.task.job import Chain, Job, check_job
+from logistics.task.listing import JobEntry, entry, jobs_on_record
 from logistics.task.record import read_job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime, timedelta
 
-    from actors.queue.messages import JobView, QueueStats
+    from actors.queue.messages import JobView, QueueMetrics, QueueStats
     from actors.runtime.messages import Event
     from logistics.inputs import Duration
     from logistics.task.limits import Limits, Rate
 
+MOST_JOBS = 2**31
+LATELY = 5
+"""Minutes that a throughput is the mean of."""
 BACKENDS = ("lmdb", "memory")
 
 
@@ -265,6 +272,64 @@ class Queue:
             raise _not_found(job_id, self.name)
         self._engine.ask("queue", RetryJob(job_id=job_id))
 
+    def retry_all(self, *, name: str | None = None, status: JobStatus | str = "FAILED") -> int:
+        """Take up again every failed job (or every cancelled one), of this name if one is given; return how many.
+
+        One that belongs to a run or a schedule, or whose unique key another one has, is left as it is.
+        """
+        if status not in (JobStatus.FAILED, JobStatus.CANCELLED):
+            msg = f"status: expected FAILED or CANCELLED, got {status!r}"
+            raise InputError(msg)
+        retried = 0
+        for job in list(self.list_jobs(status=status, name=name)):
+            try:
+                self._engine.ask("queue", RetryJob(job_id=str(job.job_id)))
+            except (InputError, DuplicateJobError):
+                continue
+            retried += 1
+        return retried
+
+    def list_jobs(
+        self,
+        limit: int | None = None,
+        status: JobStatus | str | None = None,
+        name: str | None = None,
+        after: str | None = None,
+    ) -> Iterator[Job]:
+        """Return an iterator of the jobs on record, newest first, each read only when its turn comes.
+
+        Args:
+            limit: at most so many.
+            status: only those that stand so.
+            name: only those of this name.
+            after: the id of a job: only those that follow it in this order, that is, older ones. Ids of your own
+                stand in the order of their text.
+
+        """
+        if limit is not None:
+            check_int("limit", limit, least=0, most=MOST_JOBS)
+        if status is not None and status not in list(JobStatus):
+            msg = f"status: expected one of {', '.join(JobStatus)}, got {status!r}"
+            raise InputError(msg)
+        if name is not None:
+            check_name("name", name)
+        if after is not None:
+            check_id("after", after)
+        self._engine.query("queue", GetStats(queue=self.name))  # waits until what the queue knows is durable
+        jobs = (
+            job
+            for job in jobs_on_record(self._engine, self.name, after)
+            if (name is None or job.name == name) and (status is None or job.status == status)
+        )
+        return islice(jobs, limit)
+
+    def get_history(self, job_id: str) -> list[JobEntry]:
+        """Return everything that happened to a job, oldest first. `JobNotFoundError` if there is none."""
+        events = self._history(job_id)
+        if not events or read_job(events, self._engine.functions).queue != self.name:
+            raise _not_found(job_id, self.name)
+        return [entry(event) for event in events]
+
     # -- the queue as a whole ---------------------------------------------------------------------------
 
     def peek(self) -> Job | None:
@@ -349,6 +414,28 @@ class Queue:
             **counts,
         }
 
+    def get_metrics(self) -> dict[str, Any]:
+        """Return how long jobs waited and ran, and how many completed; costs the same whatever there was.
+
+        `waits`: from ready to started; `functions`: by name `completed`, `failed`, `runs`; spans are seconds, as
+        `p50`, `p90` and `p99`, right within a fifth. `completed_per_minute`: the mean of the last 5 whole minutes.
+        """
+        metrics: QueueMetrics = self._engine.query("queue", GetMetrics(queue=self.name))
+        minute = self._engine.store.runtime.clock.now_us() // MINUTE_US
+        lately = [count for at, count in metrics.per_minute if minute - LATELY <= at < minute]
+        return {
+            "waits": _seconds(metrics.waits),
+            "functions": {
+                each.function: {
+                    "completed": each.completed,
+                    "failed": each.failed,
+                    "runs": _seconds(each.runs),
+                }
+                for each in metrics.functions
+            },
+            "completed_per_minute": sum(lately) / LATELY,
+        }
+
     def _stats(self) -> QueueStats:
         stats: QueueStats = self._engine.query("queue", GetStats(queue=self.name))
         return stats
@@ -385,6 +472,10 @@ def job_spec(
         after,
         terms=job.terms,
     )
+
+
+def _seconds(quantiles: tuple[int, int, int]) -> dict[str, float]:
+    return dict(zip(("p50", "p90", "p99"), (each / 1e6 for each in quantiles), strict=True))
 
 
 def _check_text(job_id: object) -> None:
