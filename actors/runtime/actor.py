@@ -101,16 +101,25 @@ class EventSourcedActor(pykka.ThreadingActor):
         """Whether this actor must not decide any more: it gave up, or the engine was rebuilt without it (R10)."""
         return self._gave_up or bool(self._runtime.journal.generation != self.generation)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing else for it to do just now, so that it may see to a commit."""
+        return bool(self.actor_inbox.empty())
+
     def admits(self, letter: Letter) -> bool:
         """Whether a letter is of this generation, or of none (R10, R15)."""
         return letter.generation is None or letter.generation == self.generation
 
     def conclude(self, item: Item, tells: list[tuple[str, Message]]) -> Iterator[str]:
-        """Hand over, and only then tell the peers (R1)."""
+        """Hand over, and only then tell the peers (R1); see to the commit if nothing else is to be done."""
+        item.attended = not tells and self.is_idle
         if not self.hand_over(item):
             return
         yield "handed over"
         yield from self.tell(tells)
+        if item.number and item.attended and item.urgent:
+            yield "attends"
+            self._runtime.journal.attend()
 
     def tell(self, tells: list[tuple[str, Message]]) -> Iterator[str]:
         """Post what is to be told, one letter after the other."""

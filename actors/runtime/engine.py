@@ -77,6 +77,7 @@ class Runtime:
             perform=self.perform,
             published=self.watch.published,
             recover=self.recover,
+            awaited=self.watch.awaits,
             hold_s=hold_s,
         )
         self.keeper = Keeper(log, lambda: self.journal.watermark, photographer)

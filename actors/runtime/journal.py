@@ -35,6 +35,7 @@ class Item:
     """Everything one actor's turn leaves behind: written in one frame or not at all (R3)."""
 
     __slots__ = (
+        "attended",
         "effects",
         "events",
         "generation",
@@ -57,6 +58,9 @@ class Item:
         """Where the log ends with this item, once it is written: its own place, not that of its frame (R19)."""
         self.snapshot: tuple[str, bytes] | None = None
         self.urgent = False
+        """Somebody waits for it: it is committed at once."""
+        self.attended = False
+        """Its actor calls `Journal.attend` when it has told its peers; the journal's thread need not wake."""
 
     @property
     def silent(self) -> bool:
@@ -78,8 +82,16 @@ class _Stop:
     """Put last into the inbox: the journal ends when it gets here."""
 
 
+def _nobody_waits(_events: Sequence[Event]) -> bool:
+    return False
+
+
 class Journal:
     """Takes items in the order of their hand-over, writes them in frames, and lets out what waited.
+
+    One thread at a time commits (R24): the journal's own or, when there is nothing else to do, that of the
+    actor which has just handed over (`attend`): a lonely caller is answered one hop between threads earlier.
+    What goes wrong there is left to the journal's thread.
 
     The steps (`collect`, `commit`, `release`, `fail`) are methods of their own so that the simulator can
     run them one by one; `run` is the thread that strings them together.
@@ -93,6 +105,7 @@ class Journal:
         perform: Callable[[Effect], None],
         published: Callable[[Sequence[Event], int], None],
         recover: Callable[[BaseException], None],
+        awaited: Callable[[Sequence[Event]], bool] = _nobody_waits,
         hold_s: float = HOLD_S,
     ) -> None:
         self._log = log
@@ -100,10 +113,18 @@ class Journal:
         self._perform = perform
         self._published = published
         self._recover = recover
+        self._awaited = awaited
         self._hold_s = hold_s
         self._lock = threading.Lock()
-        self._inbox: queue.SimpleQueue[Item | Failure | _Stop] = queue.SimpleQueue()
-        self._carried: deque[Item | Failure | _Stop] = deque()
+        self._inbox: deque[Item | Failure | _Stop] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """Wakes the journal's thread."""
+        self._urgent = False
+        """Whether somebody waits for something in the inbox."""
+        self._broken: tuple[list[Item], Exception] | None = None
+        """A commit that failed on an actor's thread."""
+        self.committing = threading.Lock()
+        """Held by whoever commits and lets out, until that is done."""
         self._numbers = 0
         self._accepting = False
         self._stopping = False
@@ -127,11 +148,16 @@ class Journal:
         An item of another generation was decided on a state that no longer is (R10); its waiting callers
         are answered here.
         """
+        if not item.urgent and self._awaited(item.events):
+            item.urgent = True
         with self._lock:
             if self.admits(item):
                 self._numbers += 1
                 item.number = self._numbers
-                self._inbox.put(item)
+                self._urgent = self._urgent or item.urgent
+                self._inbox.append(item)
+                if not (item.attended and item.urgent):
+                    self._bell.put(None)
                 return item.number
         self.refuse(item)
         return 0
@@ -142,17 +168,38 @@ class Journal:
 
     def fail_from(self, generation: int, error: BaseException) -> None:
         """Report that an actor of `generation` cannot go on."""
-        self._inbox.put(Failure(generation, error))
+        self._put_last(Failure(generation, error))
+
+    def _put_last(self, ending: Failure | _Stop) -> None:
+        self._inbox.append(ending)
+        self._urgent = True
+        self._bell.put(None)
+
+    def attend(self) -> None:
+        """Commit what waits on the calling thread, unless somebody is at it: who is looks again afterwards."""
+        if not self.committing.acquire(blocking=False):
+            return
+        try:
+            batch = self._take()
+            if batch:
+                try:
+                    self._write_and_release(batch)
+                except Exception as error:  # noqa: BLE001 -- whatever a commit raises, its outcome is unknown
+                    self._broken = (batch, error)
+        finally:
+            self.committing.release()
+        if self._inbox or self._broken:
+            self._bell.put(None)
 
     @property
     def backlog(self) -> int:
         """Items that wait to be written."""
-        return self._inbox.qsize()
+        return len(self._inbox)
 
     @property
     def waiting(self) -> bool:
         """Whether there is something to collect, or the end of something."""
-        return bool(self._carried) or self._inbox.qsize() > 0
+        return bool(self._inbox or self._broken)
 
     @staticmethod
     def refuse(item: Item, error: BaseException | None = None) -> None:
@@ -174,7 +221,7 @@ class Journal:
 
     def stop(self) -> None:
         """Write what waits, let it out, and end. Called when the actors have ended (R23)."""
-        self._inbox.put(_Stop())
+        self._put_last(_Stop())
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
         with self._lock:
@@ -184,59 +231,69 @@ class Journal:
     def run(self) -> None:
         """Collect, commit, release, until told to stop."""
         while True:
-            batch = self.collect()
+            self._wait()
+            with self.committing:
+                if self._is_over():
+                    return
+
+    def _is_over(self) -> bool:
+        """Write and let out what waits, and answer for what went wrong; True if that was the end."""
+        batch = self._take()
+        try:
+            if batch:
+                self._write_and_release(batch)
+            failure = self.ending()
+        except Exception as error:  # noqa: BLE001 -- whatever a commit raises, its outcome is unknown
+            self.fail(batch, error)
+            return False
+        if isinstance(failure, Failure) and failure.generation == self.generation:
+            self.fail([], failure.error)
+        return isinstance(failure, _Stop)
+
+    def _wait(self) -> None:
+        """Wait for something; hold it back a little if nobody waits for it, so that it finds company."""
+        while not self.waiting:
+            self._bell.get()
+        deadline = time.monotonic() + self._hold_s
+        while not self._urgent and len(self._inbox) < BATCH_RECORDS and not self._broken:
             try:
-                if batch:
-                    self.commit(batch)
-                    for _ in self.release(batch):
-                        pass
-                failure = self.ending()
-            except Exception as error:  # noqa: BLE001 -- whatever a commit raises, its outcome is unknown
-                self.fail(batch, error)
-                continue
-            if failure is None:
-                continue
-            if isinstance(failure, _Stop):
+                self._bell.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
                 return
-            if failure.generation == self.generation:
-                self.fail([], failure.error)
+
+    def _write_and_release(self, batch: Sequence[Item]) -> None:
+        self.commit(batch)
+        for _ in self.release(batch):
+            pass
 
     def collect(self) -> list[Item]:
-        """Wait for something and take all that waits; hold it back a little if nobody waits for it."""
-        first = self._carried.popleft() if self._carried else self._inbox.get()
-        if not isinstance(first, Item):
-            self._carried.appendleft(first)
-            return []
-        batch = [first]
-        records = len(first.records)
-        urgent = first.urgent
-        deadline = 0.0
-        while records < BATCH_RECORDS:
-            if self._carried:
-                item: Item | Failure | _Stop = self._carried.popleft()
-            elif self._inbox.qsize():
-                item = self._inbox.get()
-            elif urgent:
-                break
-            else:
-                now = time.monotonic()
-                deadline = deadline or now + self._hold_s
-                try:
-                    item = self._inbox.get(timeout=max(0.0, deadline - now))
-                except queue.Empty:
+        """Wait for something and take all that waits."""
+        self._wait()
+        return self._take()
+
+    def _take(self) -> list[Item]:
+        """Take all that waits, in its order, up to what one frame may hold, a failure, or the end."""
+        batch: list[Item] = []
+        records = 0
+        with self._lock:
+            inbox = self._inbox
+            while inbox and records < BATCH_RECORDS and not self._broken:
+                item = inbox[0]
+                if not isinstance(item, Item):
                     break
-            if not isinstance(item, Item):
-                self._carried.appendleft(item)
-                break
-            batch.append(item)
-            records += len(item.records)
-            urgent = urgent or item.urgent
+                batch.append(item)
+                records += len(item.records)
+                inbox.popleft()
+            self._urgent = bool(inbox)
         return batch
 
     def ending(self) -> Failure | _Stop | None:
-        """Take the failure or the stop that `collect` met behind the last item, if any."""
-        if self._carried and not isinstance(self._carried[0], Item):
-            return self._carried.popleft()  # type: ignore[return-value]  # looked at in the line above
+        """Take the failure or the stop that is next, if any; a commit that failed elsewhere is dealt with."""
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            self.fail(*broken)
+        elif self._inbox and not isinstance(self._inbox[0], Item):
+            return self._inbox.popleft()  # type: ignore[return-value]  # looked at in the line above
         return None
 
     def commit(self, batch: Sequence[Item]) -> None:
@@ -320,11 +377,10 @@ class Journal:
             self._accepting = True
 
     def _refuse_waiting(self, error: BaseException) -> None:
-        kept: list[_Stop] = []
-        while self._carried or self._inbox.qsize():
-            item = self._carried.popleft() if self._carried else self._inbox.get()
+        with self._lock:
+            waiting = list(self._inbox)
+            self._inbox.clear()
+            self._inbox.extend(each for each in waiting if isinstance(each, _Stop))
+        for item in waiting:
             if isinstance(item, Item):
                 self.refuse(item, error)
-            elif isinstance(item, _Stop):
-                kept.append(item)
-        self._carried.extend(kept)

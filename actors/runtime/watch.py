@@ -32,6 +32,11 @@ class Watch:
                 self._waiting.setdefault(entity, []).append(reply)
         return reply
 
+    def awaits(self, events: Sequence[Event]) -> bool:
+        """Whether somebody waits for one of these events."""
+        waiting = self._waiting
+        return bool(waiting) and any(event.final and event.entity in waiting for event in events)
+
     def forget(self, entity: str, reply: Reply) -> None:
         """Stop waiting."""
         with self._lock:

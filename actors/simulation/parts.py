@@ -81,6 +81,11 @@ class SimActor(EventSourcedActor):
         return mailbox
 
     @property
+    def is_idle(self) -> bool:
+        """Whether it may see to a commit."""
+        return self.runtime.actors_attend and super().is_idle
+
+    @property
     def runnable(self) -> bool:
         """Whether there is a step to take."""
         return self.in_progress is not None or bool(self.mailbox.letters)
@@ -180,6 +185,8 @@ class SimRuntime(Runtime):
     """A runtime whose recovery is stepped."""
 
     recovering: Iterator[str] | None = None
+    actors_attend = False
+    """Whether actors that are idle commit by themselves."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.newest: dict[str, SimActor] = {}

@@ -87,6 +87,7 @@ class World:
         self._fault_rate = self.random.choice((0.0, 0.05, 0.2, 0.4))
         self._drain = self.random.choice((1, 3, 256))
         self._faulty = True
+        self._actors_attend = seed % 2 == 1
         self._types = [
             type(f"Sim{actor.__name__}", (*self.mixins, actor), {"register": self._actors.append})
             for actor in self.actor_types
@@ -156,6 +157,7 @@ class World:
                 hold_s=0.0,
             )
             self.executor: SimExecutor = self.runtime.executor  # type: ignore[assignment]
+            self.runtime.actors_attend = self._actors_attend
             self.runtime.served = None
             self.runtime.scheduling = True
             try:
@@ -174,7 +176,7 @@ class World:
     def _actor(self) -> None:
         runnable = [actor for actor in self._actors if actor.runnable]
         alive = [actor for actor in runnable if not actor.is_dropped]
-        if alive and self.random.random() < 0.9:  # noqa: PLR2004 -- a dropped actor's thread may be slow to notice
+        if alive and self.random.random() < 0.6:  # noqa: PLR2004 -- a dropped actor's thread may be slow to notice
             runnable = alive
         self.random.choice(runnable).step(self._drain)
         if len(self._actors) > 2 * len(self._types):  # the oldest zombies have gone on for long enough
@@ -207,10 +209,13 @@ class World:
             else:
                 self._releasing = journal.release(batch)
         else:
+            journal.committing.acquire()
             self._batch = journal.collect() or None
             ending = journal.ending() if self._batch is None else None
             if isinstance(ending, Failure):
                 raise violated("an actor could not go on", repr(ending.error)) from ending.error
+        if self._batch is None and self._releasing is None and runtime.recovering is None:
+            journal.committing.release()
 
     def _on_start(self, key: AttemptKey) -> None:
         history = self.durable().jobs.get(key.job_id)

@@ -172,3 +172,57 @@ def test_stopping_writes_what_waits_and_refuses_what_comes_later() -> None:
     assert rig.journal.hand_over(rig.item(records=1, reply=late)) == 0
     with pytest.raises(OutcomeUnknownError):
         late.get(0)
+
+
+def test_an_attended_item_is_committed_on_the_calling_thread() -> None:
+    rig, reply = Rig(FaultyLog(MemoryLog())), Reply()
+    item = rig.item(records=1, reply=reply)
+    item.attended = True
+    rig.journal.hand_over(item)
+    rig.journal.attend()
+    assert reply.get(0) == "ok"
+    assert rig.journal.commits == 1
+
+
+def test_who_attends_while_somebody_commits_leaves_it_to_them(run: Callable[[Rig], None]) -> None:
+    rig, reply = Rig(FaultyLog(MemoryLog())), Reply()
+    item = rig.item(records=1, reply=reply)
+    item.attended = True
+    with rig.journal.committing:
+        rig.journal.hand_over(item)
+        rig.journal.attend()
+        assert not reply.done
+    run(rig)
+    assert reply.get(10) == "ok"
+
+
+def test_a_commit_that_fails_on_the_calling_thread_is_dealt_with_on_the_journals(
+    run: Callable[[Rig], None],
+) -> None:
+    faults = [Fault.BEFORE]
+    rig = Rig(FaultyLog(MemoryLog(), lambda: faults.pop() if faults else Fault.OK))
+    first, second, late = Reply(), Reply(), Reply()
+    failing = rig.item(records=1, reply=first)
+    failing.attended = True
+    rig.journal.hand_over(failing)
+    rig.journal.attend()
+    rig.journal.hand_over(rig.item(records=1, reply=second))
+    rig.journal.attend()
+    assert not first.done
+    assert not second.done
+    run(rig)
+    for reply in (first, second):
+        with pytest.raises(OutcomeUnknownError, match="repeat with the same id"):
+            reply.get(10)
+    assert rig.recovered.wait(10)
+    rig.journal.hand_over(rig.item(records=1, reply=late))
+    assert late.get(10) == "ok"
+
+
+def test_what_somebody_awaits_is_not_held_back(run: Callable[[Rig], None]) -> None:
+    rig = Rig(FaultyLog(MemoryLog()), hold_s=30)
+    rig.journal._awaited = lambda events: True
+    run(rig)
+    rig.journal.hand_over(rig.item(records=1, effect=Acknowledge(key=KEY)))
+    rig.journal.stop()
+    assert rig.out[:1] == [Acknowledge(key=KEY)]

@@ -60,6 +60,32 @@ class NoGenerationAtHandOver(Journal):
         return self._accepting
 
 
+class _NoLock:
+    """Keeps nobody out, and may be held by any number."""
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+class AttendsBesideACommit(Journal):
+    """R24: an actor commits though another thread is at it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.committing = _NoLock()  # type: ignore[assignment]  # as much of a lock as is used
+
+
+class GoesOnAfterAnAttendedFailure(Journal):
+    """R11: a commit that failed on an actor's thread is not reported to the journal's."""
+
+    def attend(self) -> None:
+        super().attend()
+        self._broken = None
+
+
 class SplitItem(Journal):
     """R3: an item may be written in two frames."""
 
@@ -427,6 +453,8 @@ PLANTED: dict[str, type[World]] = {
     "effects before commit": with_journal(EffectsBeforeCommit),
     "tell before hand-over": with_actors(TellFirst),
     "state kept after a failed commit": with_runtime(KeptState),
+    "an actor commits beside a commit": with_journal(AttendsBesideACommit),
+    "a failure on an actor's thread is not reported": with_journal(GoesOnAfterAnAttendedFailure),
     "no generation at hand-over": with_journal(NoGenerationAtHandOver),
     "no generation in mailbox": with_actors(NoGenerationInMailbox),
     "pending not consulted": with_actors(NothingPending),

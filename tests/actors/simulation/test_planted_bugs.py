@@ -11,8 +11,10 @@ from actors.simulation.checks import Violation
 from tests.actors.simulation.planted import PLANTED
 from tests.support.scale import scaled
 
-WORLDS = scaled("PLANTED_WORLDS", 600)
+WORLDS = scaled("PLANTED_WORLDS", 400)
 """Worlds that a bug may survive. Most are found within ten."""
+STEPS = 900
+"""Of each world. What needs a failed commit at a certain moment is rare in shorter ones."""
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def test_a_planted_bug_is_found(bug: str) -> None:
     world = PLANTED[bug]
     for seed in range(WORLDS):
         try:
-            world(seed).run()
+            world(seed, steps=STEPS).run()
         except Violation:
             return
         except Exception:  # noqa: BLE001 -- a check or a caller stumbled over what the bug left behind: found, too
