@@ -6,6 +6,8 @@ import logging
 
 from actors.queue.messages import JobStatus
 from actors.runtime.attempt import AttemptContext
+from actors.runtime.signals import Progress
+from actors.runtime.verdict import Retry, Snooze
 from actors.schedule.messages import ScheduleChange
 from actors.workflow.condition import ConditionError
 from actors.workflow.messages import RunStatus, SessionStatus, StepStatus
@@ -121,6 +123,7 @@ __all__ = [
     "PayloadError",
     "PlannedRun",
     "ProcessSummary",
+    "Progress",
     "Project",
     "ProjectManager",
     "Queue",
@@ -130,6 +133,7 @@ __all__ = [
     "ReplayError",
     "ResourceManager",
     "ResourceUsage",
+    "Retry",
     "RunFailedError",
     "RunNotFoundError",
     "RunStatus",
@@ -141,6 +145,7 @@ __all__ = [
     "ScheduledTask",
     "SessionMode",
     "SessionStatus",
+    "Snooze",
     "StepResult",
     "StepStatus",
     "StoreError",

@@ -10,6 +10,7 @@ import msgspec
 
 from actors.queue import allocation, hand
 from actors.queue.hall import PLAIN
+from actors.queue.life import check_life, meet_deadlines, meet_silence
 from actors.queue.messages import (
     QUEUE_EVENTS,
     AddResource,
@@ -36,6 +37,7 @@ from actors.queue.messages import (
     JobReady,
     JobRetried,
     JobRetrying,
+    JobSnoozed,
     JobStarted,
     JobStatus,
     JobUnresolved,
@@ -63,6 +65,7 @@ from actors.queue.outcome import (
     fail,
     interrupt,
     retired_of,
+    snooze,
     tell_end,
     tell_owner,
 )
@@ -70,12 +73,14 @@ from actors.queue.state import PROCESS_ENDED, QueueState, Retired, waits_for
 from actors.queue.tallies import Spread, Tallies
 from actors.queue.unique import duplicate, existing, unique_of
 from actors.runtime.effects import (
+    SNOOZE,
     Acknowledge,
     AttemptFinished,
     AttemptKey,
     CancelAttempt,
     ReportUnacknowledged,
     StartAttempt,
+    Verdict,
 )
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Message, Shutdown
@@ -94,7 +99,15 @@ PREFETCH_US = 2_000
 """Work, per worker, that may be queued ahead: a dispatch must not outlast a commit by much."""
 RETURNED = "returned"
 CUT_BY_HAND = "process ended while taken by hand"
-SETTLED = (JobCompleted, JobRetrying, JobFailed, JobUnresolved, AttemptInterrupted, AttemptRefused)
+SETTLED = (
+    JobCompleted,
+    JobRetrying,
+    JobFailed,
+    JobSnoozed,
+    JobUnresolved,
+    AttemptInterrupted,
+    AttemptRefused,
+)
 """What an attempt's end, told by its executor, is recorded as."""
 ENCODE = msgspec.msgpack.Encoder().encode
 
@@ -144,6 +157,13 @@ class QueueRules:
         if wake_us is not None and wake_us <= context.now_us:
             yield _make_due_ready(state, context)
             yield hand.expire_leases(state, context)
+            while any(state.past_deadline(context.now_us)):  # what is given up may have expired, too
+                yield meet_deadlines(state, context)
+        silence_us = state.next_silence_us(context.beats) if state.pulses else None
+        if silence_us is not None and silence_us <= context.now_us:
+            yield meet_silence(state, context)
+            while any(state.past_deadline(context.now_us)):
+                yield meet_deadlines(state, context)
         if state.resources.waiting:
             yield allocation.let_in(state, context)
         yield from _start_ready(state, context)
@@ -169,13 +189,19 @@ class QueueRules:
             if key.epoch != context.epoch:  # its worker is gone, and what it held is free
                 refused = AttemptRefused(key.job_id, key.attempt, PROCESS_ENDED, context.now_us)
                 decision.emit(refused, owner)
+            else:
+                decision.do(CancelAttempt(key=key))
         allocation.free_the_dead(state, context, decision)
         decision.do(ReportUnacknowledged())
         return decision
 
-    def next_wake_us(self, state: QueueState, _context: Context, /) -> int | None:
+    def next_wake_us(self, state: QueueState, context: Context, /) -> int | None:
         """Return when the next job is due or the next lease ends."""
-        return state.next_wake_us()
+        wake_us = state.next_wake_us()
+        if not state.pulses:
+            return wake_us
+        wakes = (wake_us, state.next_silence_us(context.beats))
+        return min((wake for wake in wakes if wake is not None), default=None)
 
 
 # -- enqueueing ----------------------------------------------------------------------------------------
@@ -203,6 +229,8 @@ def digest_of(spec: JobSpec) -> bytes:
     )
     if spec.terms is not None:
         made_of += (spec.terms,)
+    if spec.life is not None:
+        made_of += (spec.life,)
     return blake2b(ENCODE(made_of), digest_size=8).digest()
 
 
@@ -218,6 +246,7 @@ def _enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision
         if before is None and instead.keys() & waits_for(spec).keys():
             job_id = instead[spec.job_id] = ""  # what it follows was not enqueued
         elif before is None:
+            check_life(spec, context)
             missing = _missing(state, spec, context, seen)
             if spec.terms is not None:
                 job_id = _check_terms(state, spec, keys, context, decision)
@@ -354,7 +383,9 @@ def _start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
             course = job.course
             if free <= 0:
                 queued_us += run_us or 1
-                if run_us is None or suspects or course.suspect or queued_us > PREFETCH_US * context.capacity:
+                if run_us is None or suspects or course.suspect or lane.kind.life is not None:
+                    free = -PREFETCH
+                if queued_us > PREFETCH_US * context.capacity:
                     free = -PREFETCH
                 if free <= -PREFETCH:
                     break
@@ -390,8 +421,18 @@ def _finished(state: QueueState, message: AttemptFinished, context: Context, dec
             run_us=message.run_us,
             note=message.note,
         )
+    elif message.outcome == "error" and message.advice == SNOOZE:
+        snooze(job, context, decision, reason=message.error, after_us=message.after_us)
     elif message.outcome == "error":
-        fail(state, job, context, decision, error=message.error, traceback=message.traceback)
+        fail(
+            state,
+            job,
+            context,
+            decision,
+            error=message.error,
+            traceback=message.traceback,
+            verdict=Verdict(message.advice, message.after_us),
+        )
     elif message.outcome == "unresolved":
         decision.emit(JobUnresolved(job.job_id, job.course.attempt, message.error, context.now_us), job.owner)
     else:
@@ -463,7 +504,9 @@ def _cancel_one(state: QueueState, job: Job, context: Context, decision: Decisio
 def _retry(state: QueueState, message: RetryJob, context: Context, decision: Decision) -> None:
     job = state.jobs.get(message.job_id)
     if job is not None:
-        msg = f"job {message.job_id!r} is {job.status}; only a failed or cancelled job can be retried"
+        msg = (
+            f"job {message.job_id!r} is {job.status}; only a failed, cancelled or expired job can be retried"
+        )
         raise InputError(msg)
     known = context.known.get(f"job:{message.job_id}")
     retired = state.retired.get(message.job_id) or (known and retired_of(known))
@@ -471,7 +514,7 @@ def _retry(state: QueueState, message: RetryJob, context: Context, decision: Dec
         msg = f"no job {message.job_id!r} on record"
         raise UnknownIdError(msg)
     if retired.status is JobStatus.COMPLETED:
-        msg = f"job {message.job_id!r} is COMPLETED; only a failed or cancelled job can be retried"
+        msg = f"job {message.job_id!r} is COMPLETED; only a failed, cancelled or expired job can be retried"
         raise InputError(msg)
     first = known.history[0]
     assert isinstance(first, JobEnqueued)
@@ -485,7 +528,8 @@ def _retry(state: QueueState, message: RetryJob, context: Context, decision: Dec
         if other not in (None, spec.job_id):
             raise duplicate(spec.queue, unique.key, other)
     terms = spec.terms and msgspec.structs.replace(spec.terms, on_failure_of="")
-    spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=(), terms=terms)
+    life = spec.life and spec.life.shared
+    spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=(), terms=terms, life=life)
     decision.emit(JobRetried(spec, first.digest, retired.attempt, retired.status, context.now_us), spec.owner)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from actors.queue.gates import Gate
 from actors.queue.heads import Heads
-from actors.queue.messages import Backoff, JobStatus, QueueSettings, RetryPolicy, Scope
+from actors.queue.messages import Backoff, JobLife, JobStatus, QueueSettings, RetryPolicy, Scope
 from actors.queue.resources import Amounts, in_units
 from actors.queue.tallies import Tallies
 from actors.runtime.effects import AttemptKey
@@ -42,12 +42,16 @@ class Kind(msgspec.Struct, frozen=True, eq=False, gc=False):
     group: str = ""
     resources: Amounts = ()
     backoff: Backoff | None = None
+    life: JobLife | None = None
+    """Without an expiry, which each job has of its own."""
 
     @property
     def values(self) -> tuple[object, ...]:
         """What makes two kinds the same."""
         plain = (self.queue, self.function, self.priority, self.retry)
         terms = (self.key, self.group, self.resources, self.backoff)
+        if self.life is not None:
+            return (*plain, *terms, self.life)
         return (*plain, *terms) if any(terms) else plain
 
 

@@ -58,6 +58,36 @@ class RetryPolicy(Data, frozen=True):
     """Bound of any delay."""
 
 
+class JobLife(Data, frozen=True):
+    """How long a job may wait and run, and what ends it. A spec has it only if something of it is used."""
+
+    timeout_us: Span = 0
+    """An attempt that has not ended after this long is abandoned; 0: never."""
+    expires_us: Instant = 0
+    """No attempt begins from this instant on; 0: none given."""
+    expires_in_us: Span = 0
+    """The same, counted from the enqueueing; 0: none given."""
+    heartbeat_us: Span = 0
+    """An attempt that gives no sign of life for so long is abandoned; 0: it need not give any."""
+    retry_on: tuple[str, ...] = ()
+    """Exceptions after which there is another try; none: after all of them (see `actors.runtime.verdict`)."""
+    give_up_on: tuple[str, ...] = ()
+    """Exceptions after which there is none."""
+
+    def expiry_us(self, enqueued_us: int) -> int:
+        """Return the instant from which on no attempt begins; 0: there is none."""
+        return self.expires_us or (self.expires_in_us and enqueued_us + self.expires_in_us)
+
+    @property
+    def shared(self) -> JobLife | None:
+        """What it has in common with other jobs: all but the expiry; None if that is nothing."""
+        life = msgspec.structs.replace(self, expires_us=0, expires_in_us=0)
+        return None if life == NO_LIFE else life
+
+
+NO_LIFE = JobLife()
+
+
 class Scope(StrEnum):
     """How long a job has its unique key."""
 
@@ -207,6 +237,8 @@ class JobSpec(Data, frozen=True):
     work: StepWork | None = None
     """What is out of the ordinary about a step; None for nothing."""
     terms: Terms | None = None
+    life: JobLife | None = None
+    """How long it may wait and run, if anything is said of that."""
 
 
 class JobView(Data, frozen=True):
@@ -556,6 +588,34 @@ class AttemptRefused(JobEvent, frozen=True, tag="attempt.refused"):
     at_us: int
 
 
+class AttemptTimedOut(JobEvent, frozen=True, tag="attempt.timed_out"):
+    """An attempt took too long and was abandoned; its failure is the next event. What it still does is refused."""
+
+    attempt: int
+    at_us: int
+    limit_us: int
+    silent: bool = False
+    """It gave no sign of life for so long."""
+
+
+class JobSnoozed(JobEvent, frozen=True, tag="job.snoozed"):
+    """The function asked to be called again from `due_us` on; this was no attempt."""
+
+    attempt: int
+    at_us: int
+    due_us: int
+    reason: str
+
+
+class JobExpired(JobEvent, frozen=True, tag="job.expired"):
+    """The job was not started in time, and never will be by itself."""
+
+    final: ClassVar[bool] = True
+
+    attempt: int
+    at_us: int
+
+
 class JobCancelled(JobEvent, frozen=True, tag="job.cancelled"):
     """The job was cancelled."""
 
@@ -693,6 +753,9 @@ QUEUE_EVENTS: tuple[type[Event], ...] = (
     JobFailed,
     AttemptInterrupted,
     AttemptRefused,
+    AttemptTimedOut,
+    JobSnoozed,
+    JobExpired,
     JobCancelled,
     JobUnresolved,
     JobRetried,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
     AttemptInterrupted,
@@ -13,15 +13,18 @@ from actors.queue.messages import (
     JobCompleted,
     JobEnded,
     JobEnqueued,
+    JobExpired,
     JobFailed,
     JobReady,
     JobRetried,
     JobRetrying,
+    JobSnoozed,
     JobStatus,
     JobUnblocked,
     RetryPolicy,
 )
-from actors.queue.state import QueueState, Retired
+from actors.queue.state import NOT_STARTED, QueueState, Retired
+from actors.runtime.effects import AS_USUAL, GIVE_UP, RETRY, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,7 +39,12 @@ MIN_STARTS = 3
 """Attempts that an interrupted job gets at least, however few retries it allows."""
 INTERRUPTED = "Interrupted"
 ENDINGS: Mapping[type[Event], JobStatus] = MappingProxyType(
-    {JobCompleted: JobStatus.COMPLETED, JobFailed: JobStatus.FAILED, JobCancelled: JobStatus.CANCELLED}
+    {
+        JobCompleted: JobStatus.COMPLETED,
+        JobFailed: JobStatus.FAILED,
+        JobCancelled: JobStatus.CANCELLED,
+        JobExpired: JobStatus.EXPIRED,
+    }
 )
 
 
@@ -75,16 +83,29 @@ def _unblock(waiting: Job, by: str, context: Context, decision: Decision) -> Non
 
 
 def fail(
-    state: QueueState, job: Job, context: Context, decision: Decision, *, error: str, traceback: str = ""
+    state: QueueState,
+    job: Job,
+    context: Context,
+    decision: Decision,
+    *,
+    error: str,
+    traceback: str = "",
+    verdict: Verdict = AS_USUAL,
+    gone: set[str] | None = None,
 ) -> None:
-    """Record a failure: another try later, or the end of the job and of what waits for it."""
+    """Record a failure: another try later, or the end of the job and of what waits for it.
+
+    `gone`: see `cancel_dependents`.
+    """
     charged = job.course.charged + 1
     line = state.lines[job.queue]
     policy = job.kind.retry
     if policy == DEFAULT and line.settings.retry is not None:
         policy = line.settings.retry
-    if charged <= policy.max_retries:
+    if charged <= policy.max_retries and verdict.advice != GIVE_UP:
         delay_us = retry_delay_us(policy, charged, job.job_id, job.kind.backoff)
+        if verdict.advice == RETRY:
+            delay_us = verdict.after_us
         due_us = line.retry_us(context.now_us + delay_us)
         decision.emit(
             JobRetrying(job.job_id, job.course.attempt, error, traceback, context.now_us, due_us), job.owner
@@ -92,7 +113,13 @@ def fail(
         return
     decision.emit(JobFailed(job.job_id, job.course.attempt, error, traceback, context.now_us), job.owner)
     tell_end(job, JobStatus.FAILED, error, context, decision, charged=charged)
-    let_go_after_failure(state, job.job_id, context, decision)
+    let_go_after_failure(state, job.job_id, context, decision, gone=gone)
+
+
+def snooze(job: Job, context: Context, decision: Decision, *, reason: str, after_us: int) -> None:
+    """Record that a job is to be called again later; this was no attempt."""
+    due_us = context.now_us + max(1, after_us)
+    decision.emit(JobSnoozed(job.job_id, job.course.attempt, context.now_us, due_us, reason), job.owner)
 
 
 def let_go_after_failure(
@@ -217,8 +244,11 @@ def tell_owner(owner: str, job_id: str, retired: Retired, decision: Decision) ->
 def retired_of(known: Known) -> Retired | None:
     """Return how an evicted job ended, from its durable past, as memory had it; None if it has not."""
     first = known.history[0]
-    end = next((event for event in reversed(known.history) if not isinstance(event, AttemptRefused)), first)
-    if not isinstance(first, JobEnqueued) or not isinstance(end, (JobCompleted, JobFailed, JobCancelled)):
+    end: Any = next(
+        (event for event in reversed(known.history) if not isinstance(event, AttemptRefused)), first
+    )
+    status = ENDINGS.get(type(end))
+    if not isinstance(first, JobEnqueued) or status is None:
         return None
     charged = 0
     for event in known.history:
@@ -228,8 +258,14 @@ def retired_of(known: Known) -> Retired | None:
             charged += 1
         elif isinstance(event, AttemptInterrupted):
             charged += event.charged
-    error = (
-        "" if isinstance(end, JobCompleted) else end.reason if isinstance(end, JobCancelled) else end.error
-    )
     note = end.note if isinstance(end, JobCompleted) else b""
-    return Retired(ENDINGS[type(end)], end.attempt, charged, error, end.at_us, note)
+    return Retired(status, end.attempt, charged, _why(end), end.at_us, note)
+
+
+def _why(end: Any) -> str:
+    """Return what an ending says of its reason."""
+    if isinstance(end, JobFailed):
+        return end.error
+    if isinstance(end, JobCancelled):
+        return end.reason
+    return NOT_STARTED if isinstance(end, JobExpired) else ""

@@ -10,16 +10,20 @@ from actors.queue.hall import Hall
 from actors.queue.heads import Heads
 from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job, Kind, Line
 from actors.queue.messages import (
+    NO_LIFE,
     AttemptInterrupted,
     AttemptRefused,
+    AttemptTimedOut,
     JobCancelled,
     JobCompleted,
     JobEnqueued,
+    JobExpired,
     JobFailed,
     JobLeased,
     JobReady,
     JobRetried,
     JobRetrying,
+    JobSnoozed,
     JobStarted,
     JobStatus,
     JobUnblocked,
@@ -32,6 +36,7 @@ from actors.queue.messages import (
     ResourceReleased,
     ResourceRequested,
     Scope,
+    Terms,
 )
 from actors.queue.resources import Resources
 from actors.queue.unique import UniqueKeys
@@ -39,17 +44,20 @@ from actors.runtime.effects import AttemptKey
 from actors.runtime.state import FoldedState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from actors.queue.messages import JobSpec
+    from actors.queue.messages import JobLife, JobSpec
 
 
+NOT_STARTED = "not started in time"
+"""What is said of an expired job."""
 PROCESS_ENDED = "process ended"
 """The reason of an interruption that makes a job suspect of having caused it."""
 COURSE = Course.__struct_fields__
 SHARED_US = 10_000
 """Jobs that come to one lane, one behind the other, within so long share a place: order is kept by the lane."""
 
+NO_TERMS = Terms()
 
 # Looking a member up in its class is slow, and this is done for every job.
 _PENDING = JobStatus.PENDING
@@ -95,10 +103,17 @@ class QueueState(FoldedState[Retired]):
         self.running: dict[str, Job] = {}
         """Given to the executor and not ended."""
         self.zombies: dict[AttemptKey, tuple[str, Kind]] = {}
-        """Attempts that still hold a worker though their job has been cancelled; with its owner and kind."""
+        """Attempts that still hold a worker though nobody waits for them; with the job's owner and kind."""
         self.leases: dict[str, int] = {}
         """Jobs taken by hand, and until when (µs UTC)."""
         self.lease_ends: Heads[str] = Heads()
+        self.expiries: dict[str, int] = {}
+        """From when on (µs UTC) no attempt of a job may begin; only of jobs of which that is said."""
+        self.deadlines: dict[str, int] = {}
+        """Until when a waiting job must have begun, a running attempt have ended (µs UTC)."""
+        self.first_deadlines: Heads[str] = Heads()
+        self.pulses: dict[str, int] = {}
+        """Running jobs that must give signs of life, and when they began (µs UTC)."""
         self.suspects = 0
         """Running jobs that may kill the process."""
         self.unresolved: dict[str, dict[str, None]] = {}
@@ -119,6 +134,9 @@ class QueueState(FoldedState[Retired]):
             JobFailed: self._on_failed,
             AttemptInterrupted: self._on_interrupted,
             AttemptRefused: self._on_refused,
+            AttemptTimedOut: self._on_timed_out,
+            JobSnoozed: self._on_snoozed,
+            JobExpired: self._on_expired,
             JobCancelled: self._on_cancelled,
             JobUnresolved: self._on_unresolved,
             JobRetried: self._on_retried,
@@ -165,6 +183,9 @@ class QueueState(FoldedState[Retired]):
             "unique": self.unique.dump(),
             "zombies": zombies,
             "leases": list(self.leases.items()),
+            "expiries": list(self.expiries.items()),
+            "pulses": list(self.pulses.items()),
+            "deadlines": list(self.deadlines.items()),
             "unresolved": [(function, list(jobs)) for function, jobs in self.unresolved.items()],
             "dependents": [(job_id, list(waiting)) for job_id, waiting in self.dependents.items()],
             "run_us": list(self.run_us.items()),
@@ -195,6 +216,10 @@ class QueueState(FoldedState[Retired]):
             state.jobs[job_id] = job
             state.hall.lanes[job.kind].size += 1
         state.leases = dict(image["leases"])
+        state.expiries = dict(image["expiries"])
+        state.pulses = dict(image["pulses"])
+        for job_id, at_us in image["deadlines"]:
+            state._set_deadline(job_id, at_us)
         state.running = {job_id: state.jobs[job_id] for job_id in image["running"]}
         state.suspects = sum(job.course.suspect for job in state.running.values())
         state.zombies = {AttemptKey(*key): (owner, kinds[kind]) for key, owner, kind in image["zombies"]}
@@ -262,9 +287,35 @@ class QueueState(FoldedState[Retired]):
                 return
             yield self.jobs[job_id]
 
+    def past_deadline(self, now_us: int) -> Iterator[Job]:
+        """Yield the jobs whose deadline has come."""
+        for job_id in self.first_deadlines:
+            if self.deadlines[job_id] > now_us:
+                return
+            yield self.jobs[job_id]
+
+    def silent_since_us(self, job: Job, beats: Mapping[AttemptKey, int]) -> int:
+        """Return when a running job that must give signs of life gave the last one."""
+        return max(self.pulses[job.job_id], beats.get(job.key, 0))
+
+    def next_silence_us(self, beats: Mapping[AttemptKey, int]) -> int | None:
+        """Return when the first running job will have been silent for too long."""
+        jobs = [self.running[job_id] for job_id in self.pulses]
+        ends = [
+            self.silent_since_us(job, beats) + job.kind.life.heartbeat_us
+            for job in jobs
+            if job.kind.life is not None
+        ]
+        return min(ends, default=None)
+
     def next_wake_us(self) -> int | None:
-        """Return when the next job is due, the next lease ends, or a rate lets somebody through."""
-        firsts = (self.due_lines.first_key(), self.lease_ends.first_key(), self.hall.first_opening())
+        """Return when the next job is due, lease or deadline ends, or a rate lets somebody through."""
+        firsts = (
+            self.due_lines.first_key(),
+            self.lease_ends.first_key(),
+            self.first_deadlines.first_key(),
+            self.hall.first_opening(),
+        )
         return min((first[0] for first in firsts if first is not None), default=None)
 
     # -- jobs -------------------------------------------------------------------------------------------
@@ -272,6 +323,10 @@ class QueueState(FoldedState[Retired]):
     def _enqueued(self, event: JobEnqueued) -> None:
         spec = event.spec
         job = self._admit(spec, event.at_us)
+        life = spec.life
+        if life is not None and (expires_us := life.expiry_us(event.at_us)):
+            self.expiries[spec.job_id] = expires_us
+            self._set_deadline(spec.job_id, expires_us)
         self.recent[spec.job_id] = event.digest
         self._newly_retired.append((spec.job_id, event.digest))
         if event.missing:
@@ -289,7 +344,10 @@ class QueueState(FoldedState[Retired]):
     def _admit(self, spec: JobSpec, at_us: int) -> Job:
         values: tuple[Any, ...] = (spec.queue, spec.function, spec.priority, spec.retry)
         terms = spec.terms
-        if terms is not None and (terms.key or terms.group or terms.resources or terms.backoff):
+        if spec.life is not None and (life := spec.life.shared) is not None:
+            given = terms or NO_TERMS
+            values += (given.key, given.group, given.resources, given.backoff, life)
+        elif terms is not None and (terms.key or terms.group or terms.resources or terms.backoff):
             values += (terms.key, terms.group, terms.resources, terms.backoff)
         kind = self.hall.kind(values)
         job = self.jobs[spec.job_id] = Job(spec.job_id, kind, spec.owner, UNTOUCHED)
@@ -301,6 +359,19 @@ class QueueState(FoldedState[Retired]):
             job.own.scope = terms.unique.scope
             self.unique.take(spec.queue, terms.unique, job.job_id, at_us)
         return job
+
+    def _set_deadline(self, job_id: str, at_us: int) -> None:
+        """Give a job its deadline, in place of the one it had; 0: it has none now."""
+        if at_us:
+            self.deadlines[job_id] = at_us
+            self.first_deadlines.put(job_id, (at_us,))
+        elif self.deadlines.pop(job_id, 0):
+            self.first_deadlines.remove(job_id)
+
+    def _await_start(self, job: Job) -> None:
+        """Note that a job whose attempt is over waits again."""
+        if self.deadlines or self.expiries:
+            self._set_deadline(job.job_id, self.expiries.get(job.job_id, 0))
 
     def _place(self, kind: Kind, at_us: int, *, is_new: bool) -> int:
         """Return a place behind all others: a new number, unless the last one will do."""
@@ -361,6 +432,8 @@ class QueueState(FoldedState[Retired]):
             self.hall.give(job.kind)
             if self.leases.pop(job.job_id, None) is None:
                 del self.running[job.job_id]
+                if self.pulses:
+                    self.pulses.pop(job.job_id, None)
                 self.suspects -= job.course.suspect
             else:
                 line.leased -= 1
@@ -380,6 +453,9 @@ class QueueState(FoldedState[Retired]):
         self.dependents.pop(job.job_id, None)
         if job.course.unique:
             self.unique.release(job)
+        if self.deadlines or self.expiries:
+            self.expiries.pop(job.job_id, None)
+            self._set_deadline(job.job_id, 0)
         course = job.course
         self.retire(job.job_id, Retired(status, course.attempt, course.charged, error, at_us, note))
 
@@ -405,6 +481,15 @@ class QueueState(FoldedState[Retired]):
         self._begin(job, event.at_us)
         self.running[job.job_id] = job
         self.suspects += course.suspect
+        life = job.kind.life
+        if life is not None or self.expiries:
+            self._begin(job, life or NO_LIFE, event.at_us)
+
+    def _begin(self, job: Job, life: JobLife, at_us: int) -> None:
+        """Set the limits of an attempt."""
+        if life.heartbeat_us:
+            self.pulses[job.job_id] = at_us
+        self._set_deadline(job.job_id, at_us + life.timeout_us if life.timeout_us else 0)
 
     def _begin(self, job: Job, at_us: int) -> None:
         self.lines[job.kind.queue].tallies.waits.add(max(0, at_us - job.order))
@@ -419,6 +504,7 @@ class QueueState(FoldedState[Retired]):
         self.leases[job.job_id] = event.until_us
         self.lease_ends.put(job.job_id, (event.until_us,))
         self.lines[job.queue].leased += 1
+        self._set_deadline(job.job_id, 0)
 
     def _on_completed(self, event: JobCompleted) -> None:
         job = self.jobs[event.job_id]
@@ -434,6 +520,7 @@ class QueueState(FoldedState[Retired]):
         job = self.jobs[event.job_id]
         job.own.charged += 1
         self._leave(job, _RETRYING)
+        self._await_start(job)
         line = self.lines[job.queue]
         line.retried += 1
         line.retrying(event.due_us, event.at_us)
@@ -456,12 +543,28 @@ class QueueState(FoldedState[Retired]):
         self._leave(job, _PENDING)
         job.own.charged += event.charged
         job.own.suspect = job.own.suspect or event.reason == PROCESS_ENDED
+        self._await_start(job)
         self._stand_in_line(job, event.at_us)
 
     def _on_refused(self, event: AttemptRefused) -> None:
         for key in [key for key in self.zombies if key[:2] == (event.job_id, event.attempt)]:
             _, kind = self.zombies.pop(key)
             self.hall.let_go(kind)
+
+    def _on_timed_out(self, event: AttemptTimedOut) -> None:
+        job = self.jobs[event.job_id]
+        self.zombies[job.key] = (job.owner, job.kind)
+        self.hall.hold(job.kind)
+
+    def _on_snoozed(self, event: JobSnoozed) -> None:
+        job = self.jobs[event.job_id]
+        self._leave(job, _SCHEDULED)
+        self._await_start(job)
+        job.own.due_us = event.due_us
+        self._park(job, _SCHEDULED, event.at_us)
+
+    def _on_expired(self, event: JobExpired) -> None:
+        self._end(self.jobs[event.job_id], JobStatus.EXPIRED, event.at_us, NOT_STARTED)
 
     def _on_cancelled(self, event: JobCancelled) -> None:
         job = self.jobs[event.job_id]
@@ -473,6 +576,7 @@ class QueueState(FoldedState[Retired]):
     def _on_unresolved(self, event: JobUnresolved) -> None:
         job = self.jobs[event.job_id]
         self._leave(job, _UNRESOLVED)
+        self._await_start(job)
         self.unresolved.setdefault(job.kind.function, {})[job.job_id] = None
         self.lines[job.queue].aside[job.job_id] = job
 

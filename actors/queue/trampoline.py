@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from actors.queue.inputs import Inputs
-from actors.queue.messages import NOTE_SKIP, NOTE_VALUE, FunctionsKnown
+from actors.queue.messages import NO_LIFE, NOTE_SKIP, NOTE_VALUE, FunctionsKnown
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
-from actors.runtime.effects import AttemptFinished
+from actors.runtime.effects import AS_USUAL, AttemptFinished, Verdict
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
+from actors.runtime.verdict import judge
 from actors.workflow.condition import parse
 from eventstore.errors import CorruptStoreError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.queue.messages import Input, JobSpec, StepWork
+    from actors.queue.messages import Input, JobLife, JobSpec, StepWork
     from actors.runtime.effects import StartAttempt
     from actors.runtime.engine import Runtime
     from actors.runtime.functions import FunctionRegistry
@@ -77,7 +78,7 @@ class Trampoline:
             return self._failed(start, error, started_us, 0)
         running = RUNNING.set((spec.job_id, spec.queue))
         try:
-            return self._call(start, function, args, kwargs, started_us)
+            return self._call(start, spec, function, args, kwargs, started_us=started_us)
         finally:
             RUNNING.reset(running)
 
@@ -94,7 +95,14 @@ class Trampoline:
         return FunctionsKnown(functions=(function,)) if self._functions.knows(function) else None
 
     def _call(
-        self, start: StartAttempt, function: Callable[..., Any], args: Any, kwargs: Any, started_us: int
+        self,
+        start: StartAttempt,
+        spec: JobSpec,
+        function: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        *,
+        started_us: int,
     ) -> AttemptFinished:
         token = CURRENT.set(self._runtime)
         begun_ns = time.perf_counter_ns()
@@ -104,7 +112,8 @@ class Trampoline:
                 value = asyncio.run(value)
             result = encode_result(value, limit=self._max_payload)
         except BaseException as error:  # noqa: BLE001 -- user code: SystemExit and the like end the attempt only
-            return self._failed(start, error, started_us, (time.perf_counter_ns() - begun_ns) // 1000)
+            run_us = (time.perf_counter_ns() - begun_ns) // 1000
+            return self._failed(start, error, started_us, run_us, self._judge(error, spec.life or NO_LIFE))
         finally:
             CURRENT.reset(token)
         return AttemptFinished(
@@ -116,8 +125,17 @@ class Trampoline:
             correlation=start.correlation,
         )
 
+    def _judge(self, error: BaseException, life: JobLife) -> Verdict:
+        return judge(error, life.retry_on, life.give_up_on, self._functions.resolve)
+
     @staticmethod
-    def _failed(start: StartAttempt, error: BaseException, started_us: int, run_us: int) -> AttemptFinished:
+    def _failed(
+        start: StartAttempt,
+        error: BaseException,
+        started_us: int,
+        run_us: int,
+        verdict: Verdict = AS_USUAL,
+    ) -> AttemptFinished:
         return AttemptFinished(
             key=start.key,
             outcome="error",
@@ -126,6 +144,8 @@ class Trampoline:
             started_us=started_us,
             run_us=run_us,
             correlation=start.correlation,
+            advice=verdict.advice,
+            after_us=verdict.after_us,
         )
 
     # -- what is done beside a call ---------------------------------------------------------------------
@@ -164,7 +184,7 @@ class Trampoline:
             args, kwargs = decode_call(spec.payload, function)
             place = context_place(function)
             if place is not None and len(args) <= place and CONTEXT_PARAMETER not in kwargs:
-                kwargs[CONTEXT_PARAMETER] = AttemptContext(start.key, spec.name, spec.owner)
+                kwargs[CONTEXT_PARAMETER] = AttemptContext(start.key, spec.name, spec.owner, self._runtime)
             return args, kwargs
         args, kwargs = decode_call(spec.payload)
         steps, params, values = self._values(spec, start)
@@ -179,7 +199,7 @@ class Trampoline:
         values: list[tuple[Input, Any]] = []
         for given in spec.inputs:
             if given.kind == "ctx":
-                values.append((given, AttemptContext(start.key, spec.name, spec.owner)))
+                values.append((given, AttemptContext(start.key, spec.name, spec.owner, self._runtime)))
             elif given.kind == "ref-param":
                 params[given.parameter] = self._inputs.of(given, spec)
             elif given.kind.startswith("ref-"):

@@ -6,23 +6,28 @@ import contextvars
 import inspect
 import logging
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.binding import CONTEXT_PARAMETER
-from actors.runtime.errors import WouldDeadlockError
+from actors.runtime.errors import InputError, WouldDeadlockError
+from actors.runtime.signals import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.runtime.effects import AttemptKey
+    from actors.runtime.engine import Runtime
 
 
 class AttemptContext:
     """Handed to a function that has a parameter named `ctx`: which job, step and attempt this is."""
 
-    __slots__ = ("attempt", "job_id", "logger", "name", "run_id")
+    __slots__ = ("_key", "_runtime", "attempt", "job_id", "logger", "name", "run_id")
 
-    def __init__(self, key: AttemptKey, name: str, owner: str) -> None:
+    def __init__(self, key: AttemptKey, name: str, owner: str, runtime: Runtime) -> None:
+        self._key = key
+        self._runtime = runtime
         self.job_id = key.job_id
         """The job's id; a step's too."""
         self.attempt = key.attempt
@@ -39,6 +44,33 @@ class AttemptContext:
     def idempotency_key(self) -> str:
         """The same for every attempt of this job: give it to whatever must not do the work twice."""
         return self.job_id
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for this attempt any more: its job was cancelled, or it has taken too long.
+
+        A function on a thread is not stopped by that: one that takes long should ask now and then, and return.
+        """
+        return self._runtime.executor.is_cancelled(self._key)
+
+    def heartbeat(self) -> None:
+        """Give a sign of life: a job with a `heartbeat` is given up if it gives none for so long."""
+        self._runtime.signals.beat(self._key, self._runtime.clock.now_us())
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Say how far this has come; `Queue.get_job` shows it at once. A sign of life, too. On no record.
+
+        `InputError` for what is no number, or no text.
+        """
+        for what, number in (("done", done), ("total", 0 if total is None else total)):
+            if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
+                msg = f"{what}: expected a number, got {number!r}"
+                raise InputError(msg)
+        if not isinstance(message, str):
+            msg = f"message: expected text, got {message!r}"
+            raise InputError(msg)
+        now_us = self._runtime.clock.now_us()
+        self._runtime.signals.report(self._key, Progress(done, total, printable(message), now_us))
 
     def __repr__(self) -> str:
         """Show the ids."""

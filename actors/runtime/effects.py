@@ -16,6 +16,21 @@ class AttemptKey(NamedTuple):
     """The owner's epoch under which the attempt was started: the fencing token."""
 
 
+class Verdict(NamedTuple):
+    """What is to become of a job whose attempt raised."""
+
+    advice: str = ""
+    """Empty: as its retry policy says; `give-up`: no other try; `retry`: another try after `after_us`, if there
+    is one left; `snooze`: this was no attempt, the next one is after `after_us`."""
+    after_us: int = 0
+
+
+AS_USUAL = Verdict()
+GIVE_UP = "give-up"
+RETRY = "retry"
+SNOOZE = "snooze"
+
+
 class StartAttempt(Effect, frozen=True):
     """Run an attempt on a worker. Idempotent: the executor never starts one key twice (R14)."""
 
@@ -26,7 +41,7 @@ class StartAttempt(Effect, frozen=True):
 
 
 class CancelAttempt(Effect, frozen=True):
-    """Do not begin an attempt that no worker has taken yet; one that runs is left alone."""
+    """Nobody waits for an attempt any more: it does not begin, or is told, and its worker is made up for."""
 
     key: AttemptKey
 
@@ -46,7 +61,7 @@ class AttemptFinished(Message, frozen=True, tag="attempt.finished"):
 
     key: AttemptKey
     outcome: str
-    """`ok`, `error`, `unresolved` (the function cannot be found) or `returned` (cancelled before it began)."""
+    """`ok`, `error`, `unresolved` (the function cannot be found) or `returned` (given back before it began)."""
     result: bytes = b""
     error: str = ""
     traceback: str = ""
@@ -56,3 +71,6 @@ class AttemptFinished(Message, frozen=True, tag="attempt.finished"):
     correlation: str = ""
     note: bytes = b""
     """Passed on to the job's owner, recorded with the result; empty for nothing."""
+    advice: str = ""
+    """What the exception means, see `Verdict`: empty for nothing beyond a failure."""
+    after_us: int = 0

@@ -21,6 +21,7 @@ from actors.runtime.journal import HOLD_S, Journal
 from actors.runtime.keeper import Keeper
 from actors.runtime.messages import Context, Letter, Message, Nudge, Shutdown, TakeSnapshot
 from actors.runtime.reply import Reply
+from actors.runtime.signals import Signals
 from actors.runtime.watch import Watch
 from eventstore.errors import CorruptStoreError, FencedError, ForkedError, ReplayError, StoreError
 from eventstore.records import Record
@@ -81,6 +82,7 @@ class Runtime:
             hold_s=hold_s,
         )
         self.keeper = Keeper(log, lambda: self.journal.watermark, photographer)
+        self.signals = Signals()
         self.executor = executor(self)
         self.served: frozenset[str] | None = frozenset()
         self.scheduling = False
@@ -107,7 +109,15 @@ class Runtime:
     def context(self, known: Mapping[str, Known]) -> Context:
         """Stamp a turn: the time and everything else that is not state."""
         capacity = self.executor.capacity if self._capacity is None else self._capacity
-        return Context(self.clock.now_us(), self.journal.epoch, capacity, self.served, self.scheduling, known)
+        return Context(
+            self.clock.now_us(),
+            self.journal.epoch,
+            capacity,
+            self.served,
+            self.scheduling,
+            known,
+            self.signals.beats,
+        )
 
     def perform(self, effect: Effect) -> None:
         """Carry out an effect that the journal lets out."""
@@ -115,8 +125,10 @@ class Runtime:
             self.executor.start(effect)
         elif type(effect) is Acknowledge:
             self.executor.acknowledge(effect.key)
+            self.signals.forget(effect.key)
         elif type(effect) is CancelAttempt:
-            self.executor.cancel(effect.key)
+            if self.executor.cancel(effect.key):
+                self.directory.post("queue", Letter(Nudge()))  # there is a worker more
         elif type(effect) is ReportUnacknowledged:
             self.executor.report_unacknowledged()
         else:

@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("logistics.executor")
 
+MAX_MADE_UP = 100
+"""Abandoned functions for which threads are made up at one time; beyond it, each of them costs a worker."""
+
 
 class Executor(Protocol):
     """The port of user code (R14–R16). It outlives rebuilds of the actors."""
 
     capacity: int
-    """User functions that run at one time, at most."""
+    """User functions that run at one time, at most; those counted in that nobody waits for any more."""
+
+    @property
+    def abandoned(self) -> int:
+        """Functions that still run though nobody waits for them any more."""
+        ...
 
     def hire(self) -> None:
         """Have all workers there: once the main program has ended, Python may make no more threads."""
@@ -36,8 +44,15 @@ class Executor(Protocol):
         """Run an attempt; a key that was started before is ignored."""
         ...
 
-    def cancel(self, key: AttemptKey) -> None:
-        """Give an attempt back (`returned`) if it has not begun."""
+    def cancel(self, key: AttemptKey) -> bool:
+        """Give an attempt back (`returned`) if it has not begun; else tell it, and make up for its worker.
+
+        Whether the capacity has grown.
+        """
+        ...
+
+    def is_cancelled(self, key: AttemptKey) -> bool:
+        """Whether nobody waits for a running attempt any more."""
         ...
 
     def acknowledge(self, key: AttemptKey) -> None:
@@ -55,6 +70,9 @@ class Executor(Protocol):
 
 class ThreadExecutor:
     """`capacity` daemon threads that share one queue of attempts.
+
+    A function on a thread cannot be stopped. One that nobody waits for any more is told (`is_cancelled`), and
+    as long as it goes on another thread takes its place, for up to `MAX_MADE_UP` of them at a time.
 
     `run` executes an attempt and never raises; `report` delivers what it came to. What every attempt passes
     has no lock: a worker that the interpreter interrupts while it holds one would stop all the others.
@@ -76,6 +94,7 @@ class ThreadExecutor:
         self._known: dict[AttemptKey, AttemptFinished | None] = {}
         self._cancelled: set[AttemptKey] = set()
         self._running: set[AttemptKey] = set()
+        self._made_up: set[AttemptKey] = set()
         self._blocked = 0
         self._closing = False
         self._threads: deque[threading.Thread] = deque()
@@ -108,11 +127,42 @@ class ThreadExecutor:
         else:
             self._threads.append(thread)
 
-    def cancel(self, key: AttemptKey) -> None:
-        """Mark an attempt that waits for a worker; it comes back as `returned`."""
+    def cancel(self, key: AttemptKey) -> bool:
+        """Mark an attempt: one that waits for a worker comes back as `returned`, one that runs is made up for."""
         self._cancelled.add(key)
-        if self._known.get(key, key) is not None:  # unknown, or ended meanwhile: looked at after it was added
-            self._cancelled.discard(key)
+        if self._has_ended(key):
+            return False
+        with self._lock:
+            if key not in self._running or key in self._made_up or len(self._made_up) >= MAX_MADE_UP:
+                return False
+            self._made_up.add(key)
+            self.capacity += 1
+            self._hire()
+        return not self._has_ended(key)
+
+    def _has_ended(self, key: AttemptKey) -> bool:
+        """Take back what `cancel` did if an attempt is unknown, or has ended meanwhile."""
+        if self._known.get(key, key) is None:
+            return False
+        self._cancelled.discard(key)
+        if key in self._made_up:
+            self._give_back(key)
+        return True
+
+    def _give_back(self, key: AttemptKey) -> None:
+        with self._lock:
+            if key in self._made_up:
+                self._made_up.remove(key)
+                self.capacity -= 1
+
+    def is_cancelled(self, key: AttemptKey) -> bool:
+        """Whether nobody waits for a running attempt any more."""
+        return key in self._cancelled
+
+    @property
+    def abandoned(self) -> int:
+        """Functions that still run though nobody waits for them any more."""
+        return len(self._running & self._cancelled)
 
     def acknowledge(self, key: AttemptKey) -> None:
         """Forget an attempt whose end is durable."""
@@ -150,7 +200,7 @@ class ThreadExecutor:
             self._closing = True
             for _ in self._threads:
                 self._waiting.put(None)
-            return self._idle.wait_for(lambda: not self._running, timeout=max(0.0, grace_s))
+            return self._idle.wait_for(lambda: not self._running - self._cancelled, timeout=max(0.0, grace_s))
 
     def _work(self) -> None:
         while True:
@@ -167,6 +217,8 @@ class ThreadExecutor:
                 if self._closing:
                     with self._idle:
                         self._idle.notify_all()
+            if len(self._threads) > self.capacity and self._is_left_over():
+                return
 
     def _take(self, attempt: StartAttempt) -> None:
         key = attempt.key
@@ -175,5 +227,15 @@ class ThreadExecutor:
         else:
             end = self._run(attempt)
         self._known[key] = end
-        self._cancelled.discard(key)
+        if key in self._cancelled:
+            self._cancelled.discard(key)
+            self._give_back(key)
         self._report(end)
+
+    def _is_left_over(self) -> bool:
+        """Whether the calling thread is no longer needed: the one that took its place stays."""
+        with self._lock:
+            if len(self._threads) <= self.capacity:
+                return False
+            self._threads.remove(threading.current_thread())
+            return True

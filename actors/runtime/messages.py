@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.runtime.effects import AttemptKey
     from actors.runtime.reply import Reply
 
 
@@ -63,6 +65,9 @@ class Known(NamedTuple):
     """All its events, oldest first; never empty."""
 
 
+NO_BEATS: Mapping[AttemptKey, int] = MappingProxyType({})
+
+
 class Context(NamedTuple):
     """Everything a rule may know besides its state and the message. Rules read no clock of their own."""
 
@@ -78,6 +83,8 @@ class Context(NamedTuple):
     """True while a scheduler is started: due schedules fire."""
     known: Mapping[str, Known]
     """The durable past of the entities that `lookups` asked for."""
+    beats: Mapping[AttemptKey, int] = NO_BEATS
+    """When attempts last gave a sign of life (µs UTC); only of those that gave any."""
 
 
 class Decision:

@@ -12,6 +12,7 @@ from actors.queue.messages import (
     Conflict,
     EnqueueJobs,
     GetJob,
+    JobLife,
     JobSpec,
     LeaseJob,
     PauseQueue,
@@ -183,12 +184,22 @@ class Caller:
                     due_us=self._random.choice((0, 0, 0, self._world.clock.now_us() + 5_000_000)),
                     after=after,
                     terms=self._random.choice(TERMS),
+                    life=self._life(),
                 )
             )
         fresh = self._random.random() < 0.5  # noqa: PLR2004 -- half of the ids are shared from the beginning
         if not fresh:
             self._jobs += specs
         return "queue", EnqueueJobs(jobs=tuple(specs), fresh=fresh)
+
+    def _life(self) -> JobLife | None:
+        if self._random.random() < 0.7:  # noqa: PLR2004 -- most jobs have all the time in the world
+            return None
+        return JobLife(
+            timeout_us=self._random.choice((0, 2_000_000, 30_000_000)),
+            expires_in_us=self._random.choice((0, 0, 4_000_000, 100_000_000)),
+            heartbeat_us=self._random.choice((0, 0, 5_000_000)),
+        )
 
     def _enqueue_again(self) -> tuple[str, Message]:
         if not self._jobs:

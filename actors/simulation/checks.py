@@ -6,17 +6,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
+    FINAL,
     AttemptInterrupted,
     AttemptRefused,
+    AttemptTimedOut,
     JobCancelled,
     JobCompleted,
     JobEnqueued,
     JobEvent,
+    JobExpired,
     JobFailed,
     JobLeased,
     JobReady,
     JobRetried,
     JobRetrying,
+    JobSnoozed,
     JobStarted,
     JobStatus,
     JobUnresolved,
@@ -50,7 +54,16 @@ if TYPE_CHECKING:
 
 RUN_ENDS = (RunCompleted, RunFailed, RunCancelled)
 STEP_ENDS = (StepCompleted, StepFailed, StepSkipped, StepCancelled)
-ATTEMPT_ENDS = (JobCompleted, JobRetrying, JobFailed, AttemptInterrupted, JobCancelled, JobUnresolved)
+ATTEMPT_ENDS = (
+    JobCompleted,
+    JobRetrying,
+    JobFailed,
+    AttemptInterrupted,
+    JobCancelled,
+    JobExpired,
+    JobSnoozed,
+    JobUnresolved,
+)
 
 
 STATUS_AFTER: Mapping[type[Event], JobStatus] = MappingProxyType(
@@ -60,6 +73,8 @@ STATUS_AFTER: Mapping[type[Event], JobStatus] = MappingProxyType(
         JobFailed: JobStatus.FAILED,
         AttemptInterrupted: JobStatus.PENDING,
         JobCancelled: JobStatus.CANCELLED,
+        JobExpired: JobStatus.EXPIRED,
+        JobSnoozed: JobStatus.SCHEDULED,
         JobUnresolved: JobStatus.UNRESOLVED,
     }
 )
@@ -83,31 +98,43 @@ class JobHistory:
         self.status = JobStatus.SCHEDULED if event.spec.due_us > event.at_us else JobStatus.PENDING
         self.attempt = 0
         self.open = False
+        self.abandoned = False
+        """Whether the newest attempt took too long: it may still be running."""
+        life = event.spec.life
+        self.expires_us = 0 if life is None else life.expiry_us(event.at_us)
         self.statuses = {str(self.status)}
         """Every status that it ever had."""
 
     def take(self, event: Any) -> None:
         """Check one event."""
         kind = type(event)
-        if (
-            self.status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-            and kind is not JobRetried
-        ):
+        if self.status in FINAL and kind is not JobRetried:
             raise violated("terminal state final", event)
         if kind in (JobStarted, JobLeased):
             if event.attempt != self.attempt + 1 or self.open:
                 raise violated("attempt numbers", event)
+            if 0 < self.expires_us <= event.at_us:
+                raise violated("begun after it has expired", event)
             self.attempt = event.attempt
             self.open = True
             self.status = JobStatus.RUNNING
         elif kind in ATTEMPT_ENDS:
             self._end(event)
+        elif kind is AttemptTimedOut:
+            if not self.open or event.attempt != self.attempt:
+                raise violated("timed out while not running", event)
+            self.abandoned = True
         elif kind in (JobReady, JobRetried):
             self.status = JobStatus.PENDING
+            if kind is JobRetried:
+                self.expires_us = 0
         self.statuses.add(str(self.status))
 
     def _end(self, event: Any) -> None:
-        if not isinstance(event, JobCancelled):
+        if isinstance(event, JobExpired):
+            if self.open or not 0 < self.expires_us <= event.at_us:
+                raise violated("expired too early", event)
+        elif not isinstance(event, JobCancelled):
             if not self.open or event.attempt != self.attempt:
                 raise violated("one result per attempt", event)
         self.open = False

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors.runtime.actor import EventSourcedActor
-from actors.runtime.effects import AttemptFinished, AttemptKey
+from actors.runtime.effects import SNOOZE, AttemptFinished, AttemptKey
 from actors.runtime.engine import Runtime
 from actors.runtime.mailbox import refuse_envelope
 from actors.runtime.messages import Letter
@@ -121,6 +121,9 @@ class SimExecutor:
         self.capacity = capacity
         self.running: dict[AttemptKey, StartAttempt] = {}
         self.finished: dict[AttemptKey, AttemptFinished] = {}
+        self.hanging: set[AttemptKey] = set()
+        """Attempts that do not end while anybody waits for them."""
+        self.abandoned: set[AttemptKey] = set()
         self.refusing = False
         self._runtime = runtime
         self._on_start = on_start
@@ -136,9 +139,19 @@ class SimExecutor:
         """Whether an attempt was started and not acknowledged."""
         return key in self.running or key in self.finished
 
+    @property
+    def ending(self) -> list[AttemptKey]:
+        """Attempts that may end now."""
+        return [key for key in self.running if key not in self.hanging or key in self.abandoned]
+
     def finish(self, key: AttemptKey, *, outcome: str, now_us: int, note: bytes = b"") -> None:
         """End an attempt."""
         start = self.running.pop(key)
+        if key in self.abandoned:
+            self.abandoned.remove(key)
+            self.capacity -= 1
+        advice, after_us = (SNOOZE, 3_000_000) if outcome == SNOOZE else ("", 0)
+        outcome = "error" if advice else outcome
         end = AttemptFinished(
             key=key,
             outcome=outcome,
@@ -148,6 +161,8 @@ class SimExecutor:
             run_us=10,
             correlation=start.correlation,
             note=note,
+            advice=advice,
+            after_us=after_us,
         )
         self.finished[key] = end
         self.report(end)
@@ -156,8 +171,17 @@ class SimExecutor:
         """Tell the queue."""
         self._runtime.report(end, f"attempt:{end.key.job_id}/{end.key.attempt}")
 
-    def cancel(self, key: AttemptKey) -> None:
-        """User code cannot be stopped: the world ends it as it would have ended."""
+    def cancel(self, key: AttemptKey) -> bool:
+        """Make up for the worker: user code cannot be stopped, the world ends it late."""
+        if key not in self.running or key in self.abandoned:
+            return False
+        self.abandoned.add(key)
+        self.capacity += 1
+        return True
+
+    def is_cancelled(self, key: AttemptKey) -> bool:
+        """Whether nobody waits for an attempt any more."""
+        return key in self.abandoned
 
     def acknowledge(self, key: AttemptKey) -> None:
         """Forget an attempt."""

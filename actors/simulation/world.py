@@ -9,7 +9,7 @@ from pykka import ActorRegistry
 
 from actors.assembly import ACTORS, event_codec
 from actors.clock.actor import ClockActor
-from actors.queue.messages import ResumeQueue
+from actors.queue.messages import FINAL, ResumeQueue
 from actors.runtime.clock import VirtualClock
 from actors.runtime.fold import fold
 from actors.runtime.journal import Failure
@@ -126,8 +126,9 @@ class World:
             actions.append((16, self._actor))
         if self._journal_has_work():
             actions.append((self._journal_speed, self.journal_step))
-        if self.executor.running:
+        if self.executor.ending:
             actions.append((0.5 if self._slow_executor else 6, self._finish))
+            actions.append((0.3, self._beat))
         if self.executor.finished:
             actions.append((0.5, self._report_again))
         if self._faulty:
@@ -224,18 +225,25 @@ class World:
         if (key.job_id, key.attempt) in self.executed:
             raise violated("same attempt executed twice", key)
         self.executed.add((key.job_id, key.attempt))
-        if "CANCELLED" not in history.statuses and any(
-            running.job_id == key.job_id for running in self.executor.running
-        ):
+        given_up = history.abandoned or "CANCELLED" in history.statuses
+        if not given_up and any(running.job_id == key.job_id for running in self.executor.running):
             raise violated("two attempts of one job run at once", key)
         self.count("start")
 
+        life = history.spec.life
+        if life is not None and (life.timeout_us or life.heartbeat_us) and self.random.random() < 0.3:  # noqa: PLR2004 -- a third
+            self.executor.hanging.add(key)
+            self.count("hang")
+
     def _finish(self) -> None:
-        key = self.random.choice(list(self.executor.running))
-        outcome = self.random.choices(("ok", "error", "returned"), (7, 3, 0.3))[0]
+        key = self.random.choice(self.executor.ending)
+        outcome = self.random.choices(("ok", "error", "returned", "snooze"), (7, 3, 0.3, 0.2))[0]
         note = note_of(self.durable().jobs[key.job_id].spec, self.random) if outcome == "ok" else b""
         self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), note=note)
         self.count(outcome)
+
+    def _beat(self) -> None:
+        self.runtime.signals.beat(self.random.choice(self.executor.ending), self.clock.now_us())
 
     def _report_again(self) -> None:
         self.executor.report(self.random.choice(list(self.executor.finished.values())))
@@ -335,7 +343,7 @@ class World:
                 actions.append(self._actor)
             if self._journal_has_work():
                 actions.append(self.journal_step)
-            if self.executor.running:
+            if self.executor.ending:
                 actions.append(self._finish)
             actions += [caller.step for caller in self.callers if caller.waiting and self._can_go_on(caller)]
             if not actions:
@@ -355,7 +363,7 @@ class World:
             if caller.waiting:
                 raise violated("caller never answered (hang)", caller.last_message)
         for job_id, job in durable.jobs.items():
-            if job.status not in ("COMPLETED", "FAILED", "CANCELLED"):
+            if job.status not in FINAL:
                 raise violated("job never ends (liveness)", f"{job_id} is {job.status}")
         for run_id, ended in durable.runs.items():
             if ended == "open":

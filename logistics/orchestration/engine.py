@@ -258,6 +258,7 @@ class OrchestrationEngine:
             "commits_total": journal.commits,
             "backlog": journal.backlog,
             "workers": self._store.options["workers"],
+            "workers_abandoned": self.store.runtime.executor.abandoned,
             "jobs_ready": stats.ready,
             "jobs_waiting": stats.waiting,
             "jobs_running": stats.by_status["RUNNING"],

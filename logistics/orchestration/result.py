@@ -11,9 +11,11 @@ from actors.queue.messages import (
     JobCancelled,
     JobCompleted,
     JobEnqueued,
+    JobExpired,
     JobFailed,
     JobLeased,
     JobRetrying,
+    JobSnoozed,
     JobStarted,
     JobUnresolved,
 )
@@ -322,10 +324,10 @@ def _take_present(result: StepResult, past: Sequence[Event], started: int) -> No
     last = past[-1] if past else None
     if isinstance(last, JobRetrying):
         result.status, result.error = StepStatus.RETRYING, last.error
-    elif last is None or isinstance(last, JobEnqueued | JobUnresolved):
+    elif last is None or isinstance(last, JobEnqueued | JobUnresolved | JobSnoozed):
         result.status = StepStatus.WAITING
         result.error = last.error if isinstance(last, JobUnresolved) else None
-    elif isinstance(last, JobCancelled):
+    elif isinstance(last, JobCancelled | JobExpired):
         result.status = StepStatus.CANCELLED
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import JobStatus, RetryPolicy, Terms
+from msgspec.structs import replace
+
+from actors.queue.messages import NO_LIFE, JobLife, JobStatus, RetryPolicy, Terms
 from actors.runtime.errors import InputError
+from actors.runtime.verdict import name_of
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name
 from logistics.task import limits
+from logistics.task.life import Conditions, conditions, job_life
 from logistics.task.options import retry_policy, unique
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from actors.runtime.effects import AttemptKey
+    from actors.runtime.signals import Progress
     from logistics.inputs import Duration
 
 NO_TERMS = Terms()
@@ -71,6 +76,11 @@ class Job:
         resources: Mapping[str, float] | None = None,
         on_success: Job | None = None,
         on_failure: Job | None = None,
+        timeout: Duration | None = None,
+        expires: Duration | datetime | None = None,
+        heartbeat: Duration | None = None,
+        retry_on: Conditions = (),
+        give_up_on: Conditions = (),
         job_id: str | None = None,
     ) -> None:
         """Define a job; nothing is recorded before it is enqueued.
@@ -95,6 +105,13 @@ class Job:
             group: groups of a queue are served in turn.
             resources: amounts of resources (`ResourceManager`) that it waits for and holds while it runs, all or none.
             on_success: a job that is enqueued with it and starts when it has completed.
+            timeout: an attempt that has not ended after so many seconds has failed, and is given up.
+            expires: seconds from the enqueueing, or an aware datetime: no attempt begins from then on.
+            heartbeat: an attempt that gives no sign of life (`ctx.heartbeat()`, `ctx.progress(…)`) for so many
+                seconds has failed, and is given up.
+            retry_on: exception types, or functions of an exception, after which there is another try; after all
+                others there is none. Nothing named: after all.
+            give_up_on: likewise, after which there is none.
             on_failure: one that starts when it has failed for good; each is cancelled if it is not wanted any more.
             job_id: an id of your own, so that enqueueing it twice makes one job.
 
@@ -122,6 +139,12 @@ class Job:
         for follower in (on_success, on_failure):
             if follower is not None:
                 check_job(follower)
+        self.timeout = timeout
+        self.expires = expires
+        self.heartbeat = heartbeat
+        self.retry_on = conditions("retry_on", retry_on)
+        self.give_up_on = conditions("give_up_on", give_up_on)
+        self._life = job_life(timeout, expires, heartbeat)
         self.on_success = on_success
         self.on_failure = on_failure
         self.job_id = None if job_id is None else check_id("job_id", job_id)
@@ -131,6 +154,7 @@ class Job:
         self.error: str | None = None
         self.traceback: str | None = None
         self.attempts = 0
+        self.progress: Progress | None = None
         self.created_at: datetime | None = None
         self.started_at: datetime | None = None
         self.finished_at: datetime | None = None
@@ -157,6 +181,20 @@ class Job:
             self.concurrency_key or "", self.group or "", self._resources, self._unique, self._backoff
         )
         return None if terms == NO_TERMS else terms
+
+    def life(self, register: Callable[[Callable[..., Any]], str]) -> JobLife | None:
+        """Return how long it may wait and run and what ends it, as the queue takes it; None if nothing is said.
+
+        `register` names the functions that judge exceptions.
+        """
+        life = self._life
+        if self.retry_on or self.give_up_on:
+            life = replace(
+                life,
+                retry_on=tuple(name_of(each, register) for each in self.retry_on),
+                give_up_on=tuple(name_of(each, register) for each in self.give_up_on),
+            )
+        return None if life == NO_LIFE else life
 
     @property
     def debounce_us(self) -> int:

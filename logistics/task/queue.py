@@ -19,8 +19,11 @@ from actors.queue.messages import (
     GetStats,
     JobCancelled,
     JobCompleted,
+    JobExpired,
     JobFailed,
+    JobLeased,
     JobSpec,
+    JobStarted,
     JobStatus,
     LeaseJob,
     PauseQueue,
@@ -32,6 +35,7 @@ from actors.queue.messages import (
 )
 from actors.queue.tallies import MINUTE_US
 from actors.runtime.attempt import printable, refuse_own_job
+from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import DuplicateJobError, InputError
 from actors.runtime.values import decode_value, encode_call, encode_result
 from logistics.errors import (
@@ -215,6 +219,10 @@ class Queue:
         if not history:
             return None
         job = read_job(history, self._engine.functions)
+        if job.status is JobStatus.RUNNING:
+            last = next(event for event in reversed(history) if isinstance(event, JobStarted | JobLeased))
+            key = AttemptKey(job_id, last.attempt, last.epoch)
+            job.progress = self._engine.store.runtime.signals.progress.get(key)
         return job if job.queue == self.name else None
 
     def get_status(self, job_id: str) -> JobStatus:
@@ -471,6 +479,7 @@ def job_spec(
         (),
         after,
         terms=job.terms,
+        life=job.life(engine.register),
     )
 
 
@@ -493,6 +502,8 @@ def _outcome(job_id: str, event: Event) -> Any:
         return decode_value(event.result)
     if isinstance(event, JobFailed):
         raise JobFailedError(job_id, event.error, event.traceback)
+    if isinstance(event, JobExpired):
+        raise _expired(job_id)
     assert isinstance(event, JobCancelled)
     msg = f"job {job_id} was cancelled: {event.reason}"
     raise JobCancelledError(msg)
@@ -507,5 +518,8 @@ def _final_result(job: Job) -> Any:
     if job.status is JobStatus.CANCELLED:
         msg = f"job {job_id} was cancelled"
         raise JobCancelledError(msg)
-    msg = f"job {job_id} was not started in time"
-    raise JobExpiredError(msg)
+    raise _expired(job_id)
+
+
+def _expired(job_id: str) -> JobExpiredError:
+    return JobExpiredError(f"job {job_id} was not started in time")

@@ -10,11 +10,13 @@ from actors.queue.messages import (
     JobCancelled,
     JobCompleted,
     JobEnqueued,
+    JobExpired,
     JobFailed,
     JobLeased,
     JobReady,
     JobRetried,
     JobRetrying,
+    JobSnoozed,
     JobStarted,
     JobStatus,
     JobUnresolved,
@@ -28,6 +30,7 @@ from logistics.task.options import retry_delay_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from actors.queue.messages import JobLife
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.messages import Event
 
@@ -41,12 +44,14 @@ STATUS_AFTER: Mapping[type[Event], JobStatus] = MappingProxyType(
         JobFailed: JobStatus.FAILED,
         AttemptInterrupted: JobStatus.PENDING,
         JobCancelled: JobStatus.CANCELLED,
+        JobExpired: JobStatus.EXPIRED,
+        JobSnoozed: JobStatus.SCHEDULED,
         JobUnresolved: JobStatus.UNRESOLVED,
         JobRetried: JobStatus.PENDING,
     }
 )
 """The status that an event leaves a job in; events that are not here change none."""
-ENDED = (JobCompleted, JobFailed, JobCancelled)
+ENDED = (JobCompleted, JobFailed, JobCancelled, JobExpired)
 
 
 def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
@@ -69,6 +74,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
         concurrency_key=terms.key or None,
         group=terms.group or None,
         resources=dict(terms.resources),
+        **_life(spec.life, first.at_us),
     )
     job.name = spec.name  # a step's is made of two names, and may be longer than one may be
     job.func = function.resolved()
@@ -79,6 +85,20 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
     for event in history[1:]:
         _take(job, event)
     return job
+
+
+def _life(life: JobLife | None, enqueued_us: int) -> dict[str, Any]:
+    """Return what a job was told about its life, as `Job` takes it."""
+    if life is None:
+        return {}
+    expires_us = life.expiry_us(enqueued_us)
+    return {
+        "timeout": life.timeout_us / 1e6 or None,
+        "expires": as_datetime(expires_us) if expires_us else None,
+        "heartbeat": life.heartbeat_us / 1e6 or None,
+        "retry_on": life.retry_on,
+        "give_up_on": life.give_up_on,
+    }
 
 
 def _take(job: Job, event: Event) -> None:
@@ -96,6 +116,8 @@ def _take(job: Job, event: Event) -> None:
     elif isinstance(event, JobUnresolved):
         job.attempts -= 1
         job.error = event.error
+    elif isinstance(event, JobSnoozed):
+        job.attempts -= 1
     if isinstance(event, JobRetrying | JobFailed):
         job.error, job.traceback = event.error, event.traceback or None
     if isinstance(event, JobCompleted):

@@ -85,11 +85,14 @@ class Bench:
         self.scheduling = False
         self.state = RULES.initial()
         self.log: list[Event] = []
+        self.beats: dict[AttemptKey, int] = {}
         self.ids: set[str] = set()
         """Every job on record."""
 
     def context(self, known: dict[str, Known] | None = None) -> Context:
-        return Context(self.now_us, self.epoch, self.capacity, self.served, self.scheduling, known or {})
+        return Context(
+            self.now_us, self.epoch, self.capacity, self.served, self.scheduling, known or {}, self.beats
+        )
 
     # -- given ------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from actors.queue.messages import (
+    FINAL,
     AddResource,
     Allocate,
     Backoff,
@@ -16,6 +17,7 @@ from actors.queue.messages import (
     Conflict,
     EnqueueJobs,
     FunctionsKnown,
+    JobLife,
     JobSpec,
     JobStatus,
     LeaseJob,
@@ -34,7 +36,7 @@ from actors.queue.messages import (
 from actors.runtime.effects import AttemptFinished, AttemptKey
 from actors.runtime.messages import Shutdown
 from eventstore.errors import LogisticsError
-from tests.actors.queue.bench import SECOND, Bench, spec
+from tests.actors.queue.bench import SECOND, START, Bench, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +67,12 @@ SETTINGS = (
     QueueSettings(rate=Rate(2, 3 * SECOND), key_rate=Rate(1, SECOND, 2)),
     QueueSettings(concurrency=2, key_rate=Rate(1, 2 * SECOND), weights=(("g", 3),)),
     QueueSettings(ageing_us=SECOND, retry_rate=Rate(1, SECOND), retry=RetryPolicy(1, 1)),
+)
+LIVES = (
+    *(None,) * 4,
+    JobLife(timeout_us=2 * SECOND),
+    JobLife(expires_in_us=SECOND, heartbeat_us=SECOND),
+    JobLife(timeout_us=SECOND, expires_us=START + 5 * SECOND),
 )
 OUTCOMES = ("ok", "ok", "ok", "error", "error", "unresolved", "returned")
 
@@ -225,7 +233,7 @@ class Life:
             mine = [job for job in state.jobs.values() if job.queue == name]
             assert sum(line.counts.values()) == sum(each.queue == name for each in self.specs.values())
             for status in JobStatus:
-                if status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED):
+                if status in FINAL:
                     continue
                 assert line.counts.get(status, 0) == sum(job.status is status for job in mine), status
             ready = [job for job in mine if job.status is JobStatus.PENDING and not job.course.missing]

@@ -732,12 +732,12 @@ def test_a_retry_that_makes_no_sense_is_refused() -> None:
     bench.enqueue(spec("a"), spec("b"))
     waiting = bench.refusal(RetryJob("a"))
     assert isinstance(waiting, InputError)
-    assert str(waiting) == "job 'a' is PENDING; only a failed or cancelled job can be retried"
+    assert str(waiting) == "job 'a' is PENDING; only a failed, cancelled or expired job can be retried"
     bench.served = None
     bench.settle()
     bench.finish("a")
     done = bench.refusal(RetryJob("a"))
-    assert str(done) == "job 'a' is COMPLETED; only a failed or cancelled job can be retried"
+    assert str(done) == "job 'a' is COMPLETED; only a failed, cancelled or expired job can be retried"
 
 
 def test_a_step_is_retried_through_its_run() -> None:

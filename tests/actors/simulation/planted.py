@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from actors.assembly import ACTORS
 from actors.queue.actor import QueueActor
 from actors.queue.decider import QueueRules
 from actors.queue.hall import Hall
 from actors.queue.lanes import Kind, Line
-from actors.queue.messages import AttemptInterrupted, EnqueueJobs, JobEnded, QueueSettings
+from actors.queue.messages import AttemptInterrupted, EnqueueJobs, JobEnded, JobStarted, QueueSettings
 from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.journal import Item, Journal
@@ -448,6 +450,44 @@ class ChildrenNotCancelled(SupervisorRules):
         return decision
 
 
+class NoTimer(QueueRules):
+    """What may take only so long is looked at only when something else happens."""
+
+    def next_wake_us(self, state: QueueState, context: Context, /) -> int | None:
+        wake_us = super().next_wake_us(state, context)
+        return None if (wake_us,) == state.first_deadlines.first_key() else wake_us
+
+
+class LateEndsCount(QueueRules):
+    """R15: what an abandoned attempt came to is taken for the end of the next one."""
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        if isinstance(message, AttemptFinished) and message.key.job_id in state.running:
+            message = replace(message, key=state.running[message.key.job_id].key)
+        return super().decide(state, message, context)
+
+
+class StartedLate(QueueRules):
+    """What has expired meanwhile is started before anybody looks at the time."""
+
+    def settle(self, state: QueueState, context: Context, /) -> Iterator[Decision]:
+        for decision in super().settle(state, context._replace(now_us=context.now_us - 10_000_000)):
+            decision.events = [
+                (replace(event, at_us=context.now_us), root)
+                if isinstance(event, JobStarted)
+                else (event, root)
+                for event, root in decision.events
+            ]
+            yield decision
+
+
+class NotMadeUpFor(SimExecutor):
+    """F73: an abandoned function goes on costing its worker."""
+
+    def cancel(self, key: AttemptKey) -> bool:
+        return False
+
+
 PLANTED: dict[str, type[World]] = {
     "reply before commit": with_journal(ReplyBeforeCommit),
     "effects before commit": with_journal(EffectsBeforeCommit),
@@ -475,6 +515,10 @@ PLANTED: dict[str, type[World]] = {
     "mailbox unanswered": with_actors(MailboxUnanswered),
     "no interruption after a restart": with_queue_rules(NoInterrupt()),
     "interruption after a rebuild": with_queue_rules(InterruptOnRebuild()),
+    "no timer for what takes too long": with_queue_rules(NoTimer()),
+    "late end of an abandoned attempt": with_queue_rules(LateEndsCount()),
+    "started after it has expired": with_queue_rules(StartedLate()),
+    "abandoned worker not made up for": with_executor(NotMadeUpFor),
     "a cancelled attempt holds nothing": with_hall(CancelledHoldsNothing),
     "a cancelled attempt holds for ever": with_hall(NeverGivenBack),
     "an end tries nobody again": with_hall(NobodyTriedAgain),

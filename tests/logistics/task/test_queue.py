@@ -628,10 +628,14 @@ def test_many_may_wait_for_one_result(queue: Queue, notes: Notes) -> None:
 
 def test_a_job_that_cannot_be_retried_says_so(queue: Queue) -> None:
     job_id = queue.enqueue(Job("sum", do.add))
-    with pytest.raises(InputError, match=f"job '{job_id}' is PENDING; only a failed or cancelled job"):
+    with pytest.raises(
+        InputError, match=f"job '{job_id}' is PENDING; only a failed, cancelled or expired job"
+    ):
         queue.retry(job_id)
     process(queue)
-    with pytest.raises(InputError, match=f"job '{job_id}' is COMPLETED; only a failed or cancelled job"):
+    with pytest.raises(
+        InputError, match=f"job '{job_id}' is COMPLETED; only a failed, cancelled or expired job"
+    ):
         queue.retry(job_id)
 
 

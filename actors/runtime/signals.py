@@ -1,0 +1,44 @@
+"""What running attempts say while they run: light words in memory, seen by others at once, on no record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from actors.runtime.effects import AttemptKey
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far an attempt has come, by its own account."""
+
+    done: float
+    total: float | None
+    message: str
+    at_us: int
+    """When it said so, µs UTC."""
+
+
+class Signals:
+    """Signs of life and progress, by attempt; only of attempts that gave any, and only until they have ended."""
+
+    def __init__(self) -> None:
+        self.beats: dict[AttemptKey, int] = {}
+        """When an attempt last gave a sign of life, µs UTC."""
+        self.progress: dict[AttemptKey, Progress] = {}
+
+    def beat(self, key: AttemptKey, now_us: int) -> None:
+        """Take a sign of life."""
+        self.beats[key] = now_us
+
+    def report(self, key: AttemptKey, progress: Progress) -> None:
+        """Take a report of progress, which is a sign of life, too."""
+        self.progress[key] = progress
+        self.beats[key] = progress.at_us
+
+    def forget(self, key: AttemptKey) -> None:
+        """Forget an attempt that has ended."""
+        if self.beats:
+            self.beats.pop(key, None)
+            self.progress.pop(key, None)

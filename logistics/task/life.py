@@ -1,0 +1,48 @@
+"""How long a job may wait and run, and what its exceptions mean: as users say it, and as the queue takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from actors.queue.messages import JobLife
+from actors.runtime.errors import InputError
+from logistics.inputs import duration_us, instant_us
+
+if TYPE_CHECKING:
+    from logistics.inputs import Duration
+
+Condition: TypeAlias = type[BaseException] | Callable[[BaseException], object] | str
+"""An exception type, a function of an exception, or the stored name of either."""
+Conditions: TypeAlias = Condition | Iterable[Condition]
+
+
+def conditions(what: str, given: Conditions) -> tuple[Condition, ...]:
+    """Return one or several conditions on exceptions, checked."""
+    several = not isinstance(given, str | type) and isinstance(given, Iterable)
+    checked: tuple[Any, ...] = tuple(given) if several else (given,)  # type: ignore[arg-type]
+    for each in checked:
+        is_type = isinstance(each, type) and issubclass(each, BaseException)
+        is_name = isinstance(each, str) and ":" in each
+        if not (is_type or is_name or (callable(each) and not isinstance(each, type))):
+            msg = f"{what}: expected exception types or functions of an exception, got {each!r}"
+            raise InputError(msg)
+    return checked
+
+
+def job_life(
+    timeout: Duration | None, expires: Duration | datetime | None, heartbeat: Duration | None
+) -> JobLife:
+    """Return the limits of a job, checked."""
+    moment = isinstance(expires, datetime)
+    return JobLife(
+        timeout_us=_span_us("timeout", timeout),
+        expires_us=instant_us("expires", expires) if moment else 0,
+        expires_in_us=0 if moment else _span_us("expires", expires),
+        heartbeat_us=_span_us("heartbeat", heartbeat),
+    )
+
+
+def _span_us(what: str, span: Any) -> int:
+    return 0 if span is None else duration_us(what, span, least_us=1)

@@ -1,0 +1,252 @@
+"""Against the clock: what takes too long is abandoned, what is not started in time expires."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.queue.messages import (
+    AttemptRefused,
+    AttemptTimedOut,
+    CancelJob,
+    EnqueueJobs,
+    JobCancelled,
+    JobEnded,
+    JobExpired,
+    JobFailed,
+    JobLife,
+    JobRetrying,
+    JobSnoozed,
+    JobSpec,
+    JobStarted,
+    JobStatus,
+    LeaseJob,
+    RetryJob,
+    RetryPolicy,
+    SettleLease,
+)
+from actors.runtime.effects import AttemptFinished, AttemptKey, CancelAttempt, StartAttempt
+from actors.runtime.errors import ConflictingIdError
+from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, START, Bench, spec
+
+QUICK = JobLife(timeout_us=2 * SECOND)
+SOON = JobLife(expires_in_us=5 * SECOND)
+
+
+def test_an_attempt_that_takes_too_long_has_failed_and_is_tried_again() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=QUICK, retry=RetryPolicy(1, SECOND, SECOND)))
+    assert RULES.next_wake_us(bench.state, bench.context()) == START + 2 * SECOND
+    assert not bench.pass_time(2 * SECOND - 1).events
+    said = bench.pass_time(1)
+    first, second = said.events[:2]
+    assert first == AttemptTimedOut("j", 1, bench.now_us, 2 * SECOND)
+    assert isinstance(second, JobRetrying)
+    assert second.error == "TimeoutError: attempt 1 did not end within 2 s"
+    assert said.of(CancelAttempt) == [CancelAttempt(AttemptKey("j", 1, 1))]
+    bench.check()
+
+
+def test_the_last_attempt_that_takes_too_long_ends_the_job_and_its_owner_is_told() -> None:
+    bench = Bench()
+    bench.enqueue(
+        spec("r.0", owner="run:r", life=QUICK, retry=NEVER_AGAIN), spec("b", after=("r.0",), life=QUICK)
+    )
+    said = bench.pass_time(2 * SECOND)
+    assert [type(event) for event in said.events] == [AttemptTimedOut, JobFailed, JobCancelled]
+    ended = said.tells[0][1]
+    assert isinstance(ended, JobEnded)
+    assert ended.status == JobStatus.FAILED
+    assert ended.attempts == 1
+    bench.check()
+
+
+def test_f74_what_an_abandoned_attempt_came_to_is_refused_and_recorded_once() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=QUICK))
+    bench.pass_time(2 * SECOND)
+    late = AttemptFinished(key=AttemptKey("j", 1, 1), outcome="ok")
+    assert bench.when(late).of(AttemptRefused) == [AttemptRefused("j", 1, "ok", bench.now_us)]
+    assert not bench.when(late).of(AttemptRefused)
+
+
+def test_an_abandoned_attempt_holds_its_worker_until_the_executor_makes_up_for_it() -> None:
+    bench = Bench(capacity=1)
+    bench.enqueue(spec(life=QUICK), spec("b"))
+    assert not bench.pass_time(2 * SECOND).of(JobStarted)
+    bench.capacity = 2
+    assert bench.settle().of(StartAttempt)
+
+
+def test_an_end_that_comes_before_the_deadline_counts() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=QUICK))
+    bench.now_us += 3 * SECOND
+    bench.finish()
+    assert bench.state.first_deadlines.first() is None
+    assert not bench.state.deadlines
+    assert not bench.pass_time(SECOND).events
+
+
+def test_an_abandonment_is_said_again_after_a_rebuild_and_over_with_the_process() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=QUICK, retry=NEVER_AGAIN))
+    bench.pass_time(2 * SECOND)
+    assert CancelAttempt(AttemptKey("j", 1, 1)) in bench.rebuild().effects
+    assert not bench.restart().of(CancelAttempt)
+
+
+def test_nothing_with_a_timeout_is_started_ahead_of_a_free_worker() -> None:
+    bench = Bench()
+    bench.enqueue(spec("warm"))
+    bench.finish("warm", run_us=1)
+    bench.enqueue(spec("a"), spec("b", life=QUICK), spec("c"))
+    assert bench.running == ["a"]
+
+
+def test_a_job_that_is_not_started_in_time_expires_with_what_waits_for_it() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(spec(life=SOON), spec("b", after=("j",)), spec("c"))
+    assert RULES.next_wake_us(bench.state, bench.context()) == START + 5 * SECOND
+    assert not bench.pass_time(5 * SECOND - 1).events
+    assert bench.pass_time(1).events == [
+        JobExpired("j", 0, bench.now_us),
+        JobCancelled("b", 0, bench.now_us, "job 'j' expired"),
+    ]
+    bench.check()
+
+
+def test_no_attempt_begins_at_the_instant_of_expiry_not_even_another_try() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(spec(life=JobLife(expires_us=START + SECOND)))
+    bench.served = None
+    assert bench.pass_time(SECOND).of(JobExpired)
+    bench.enqueue(spec("k", life=SOON, retry=RetryPolicy(3, 0, 0)))
+    bench.now_us += 6 * SECOND
+    assert bench.finish("k", "error").events[1:] == [JobExpired("k", 1, bench.now_us)]
+    bench.check()
+
+
+def test_what_has_begun_in_time_goes_on() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=SOON))
+    assert RULES.next_wake_us(bench.state, bench.context()) is None
+    assert not bench.pass_time(60 * SECOND).events
+    bench.finish()
+
+
+def test_expiry_survives_a_restart_and_what_happened_meanwhile() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=JobLife(timeout_us=9 * SECOND, expires_in_us=5 * SECOND)))
+    bench.served = frozenset()
+    bench.now_us += 6 * SECOND
+    assert bench.restart().of(JobExpired)
+
+
+def test_a_job_taken_by_hand_does_not_expire_until_it_comes_back() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(spec(life=SOON))
+    key = bench.ask(LeaseJob("q", 60 * SECOND)).reply
+    assert not bench.pass_time(10 * SECOND).events
+    assert bench.when(SettleLease(key, "error")).of(JobExpired)
+
+
+def test_an_expired_job_is_taken_up_again_without_a_limit() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(spec(life=SOON))
+    bench.pass_time(5 * SECOND)
+    bench.state.forget(bench.state.take_retired())
+    bench.when(RetryJob("j"))
+    assert not bench.pass_time(100 * SECOND).events
+    bench.check()
+
+
+def test_a_cancelled_job_has_no_deadline_left() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=QUICK), spec("b", life=SOON))
+    bench.when(CancelJob("j"))
+    bench.when(CancelJob("b"))
+    assert RULES.next_wake_us(bench.state, bench.context()) is None
+    bench.check()
+
+
+@pytest.mark.parametrize("life", [None, QUICK, SOON])
+def test_the_same_id_with_another_life_is_another_job(life: JobLife | None) -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=life))
+    bench.now_us += 1
+    assert bench.enqueue(spec(life=life)).reply == ("j",)
+    other = spec(life=JobLife(timeout_us=77))
+    assert isinstance(bench.refusal(EnqueueJobs(jobs=(other,))), ConflictingIdError)
+
+
+def test_a_spec_of_before_there_were_lives_is_read_as_one_without() -> None:
+    assert JobSpec("j", "q", "n", "f", b"").life is None
+
+
+# -- signs of life ---------------------------------------------------------------------------------------
+
+ALIVE = JobLife(heartbeat_us=3 * SECOND)
+
+
+def test_an_attempt_that_gives_no_sign_of_life_is_given_up() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=ALIVE, retry=NEVER_AGAIN))
+    assert RULES.next_wake_us(bench.state, bench.context()) == START + 3 * SECOND
+    bench.check()
+    assert not bench.pass_time(3 * SECOND - 1).events
+    said = bench.pass_time(1)
+    assert said.events[0] == AttemptTimedOut("j", 1, bench.now_us, 3 * SECOND, silent=True)
+    assert said.of(JobFailed)[0].error == "TimeoutError: attempt 1 gave no sign of life for 3 s"
+    assert not bench.state.pulses
+
+
+def test_each_sign_of_life_gives_it_as_long_again() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=ALIVE))
+    key = bench.state.jobs["j"].key
+    bench.now_us += 2 * SECOND
+    bench.beats[key] = bench.now_us
+    assert RULES.next_wake_us(bench.state, bench.context()) == START + 5 * SECOND
+    assert not bench.pass_time(3 * SECOND - 1).events
+    assert bench.pass_time(1).of(AttemptTimedOut)
+
+
+def test_the_signs_of_an_earlier_attempt_are_none_of_the_next() -> None:
+    bench = Bench(capacity=2)
+    bench.enqueue(spec(life=ALIVE))
+    bench.beats[bench.state.jobs["j"].key] = START + 100 * SECOND
+    bench.finish("j", "error")
+    assert bench.state.jobs["j"].course.attempt == 2
+    assert bench.pass_time(3 * SECOND).of(AttemptTimedOut)
+
+
+# -- what an exception means -----------------------------------------------------------------------------
+
+
+def test_a_job_that_is_to_give_up_has_failed_at_once() -> None:
+    bench = Bench()
+    bench.enqueue(spec())
+    assert bench.finish("j", "error", error="E: x", advice="give-up").of(JobFailed)
+
+
+def test_a_job_names_the_time_of_its_next_try_and_it_counts() -> None:
+    bench = Bench()
+    bench.enqueue(spec(retry=RetryPolicy(1, SECOND, SECOND)))
+    event = bench.finish("j", "error", advice="retry", after_us=7 * SECOND).events[0]
+    assert isinstance(event, JobRetrying)
+    assert event.due_us == START + 7 * SECOND
+    bench.pass_time(7 * SECOND)
+    assert bench.finish("j", "error", advice="retry", after_us=7 * SECOND).of(JobFailed)
+
+
+def test_a_job_that_snoozes_is_called_again_and_no_attempt_is_charged() -> None:
+    bench = Bench()
+    bench.enqueue(spec(retry=NEVER_AGAIN))
+    for attempt in (1, 2, 3):
+        said = bench.finish("j", "error", error="Snooze: later", advice="snooze", after_us=SECOND)
+        assert said.events == [JobSnoozed("j", attempt, bench.now_us, bench.now_us + SECOND, "Snooze: later")]
+        assert bench.state.jobs["j"].status is JobStatus.SCHEDULED
+        bench.check()
+        assert bench.pass_time(SECOND).of(JobStarted)
+    assert bench.state.jobs["j"].course.charged == 0
+    assert not bench.when(AttemptFinished(key=AttemptKey("j", 2, 1), outcome="error")).events
