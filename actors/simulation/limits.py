@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from actors.queue.messages import (
     AttemptInterrupted,
     AttemptRefused,
+    AttemptTimedOut,
     JobCancelled,
     JobCompleted,
     JobFailed,
     JobLeased,
     JobRetrying,
+    JobSnoozed,
     JobStarted,
     JobUnresolved,
     QueueConfigured,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from actors.queue.messages import JobSpec, QueueSettings, Rate
 
-ENDS = (JobCompleted, JobRetrying, JobFailed, AttemptInterrupted, JobUnresolved, AttemptRefused)
+ENDS = (JobCompleted, JobRetrying, JobSnoozed, JobFailed, AttemptInterrupted, JobUnresolved, AttemptRefused)
 NOTHING = Terms()
 
 
@@ -45,7 +47,7 @@ class Limits:
         self._settings: dict[str, QueueSettings] = {}
         self._holders: dict[tuple[str, int], Holder] = {}
         self._outlived: set[tuple[str, int]] = set()
-        """Those whose job was cancelled while a worker had them."""
+        """Those that nobody waits for any more while a worker has them."""
         self._starts: dict[tuple[str, str], list[int]] = {}
         self._capacity: dict[str, float] = {}
         self._held: dict[str, tuple[tuple[str, float], ...]] = {}
@@ -56,8 +58,10 @@ class Limits:
             assert spec is not None
             return self._begin(event, spec)
         if isinstance(event, ENDS):
-            self._end((event.job_id, event.attempt))
-        elif isinstance(event, JobCancelled):
+            key = (event.job_id, event.attempt)
+            if key not in self._outlived or isinstance(event, AttemptRefused):
+                self._end(key)
+        elif isinstance(event, JobCancelled | AttemptTimedOut):
             self._cancel((event.job_id, event.attempt))
         elif isinstance(event, QueueConfigured):
             self._settings[event.queue] = event.settings
