@@ -483,9 +483,9 @@ class QueueState(FoldedState[Retired]):
         self.suspects += course.suspect
         life = job.kind.life
         if life is not None or self.expiries:
-            self._begin(job, life or NO_LIFE, event.at_us)
+            self._limit(job, life or NO_LIFE, event.at_us)
 
-    def _begin(self, job: Job, life: JobLife, at_us: int) -> None:
+    def _limit(self, job: Job, life: JobLife, at_us: int) -> None:
         """Set the limits of an attempt."""
         if life.heartbeat_us:
             self.pulses[job.job_id] = at_us
