@@ -10,12 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from actors.queue.messages import JobRetrying
 from actors.workflow.messages import (
+    ItemEnded,
     StepCancelled,
     StepCompleted,
     StepFailed,
     StepScheduled,
     StepSkipped,
+    StepSpread,
     StepStatus,
+    StepWaiting,
 )
 
 if TYPE_CHECKING:
@@ -26,13 +29,14 @@ if TYPE_CHECKING:
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.run import WorkflowRun
 
-PATTERNS = ("step.*", "job.retrying", "run.*")
+PATTERNS = ("step.*", "item.ended", "job.retrying", "run.*")
 LAG_S = 1.0
 """How long events that are behind the end of the run are waited for."""
 ROWS = 20
 """Workflows with more steps have one bar only."""
 STATUS_AFTER = (
     (StepScheduled, StepStatus.RUNNING),
+    (StepWaiting, StepStatus.WAITING),
     (StepCompleted, StepStatus.COMPLETED),
     (StepFailed, StepStatus.FAILED),
     (StepSkipped, StepStatus.SKIPPED),
@@ -105,14 +109,27 @@ class _Display:
         """Show what an event says."""
         if isinstance(event, JobRetrying):
             run_id, _, number = event.job_id.rpartition(".")
-            if run_id == self._run.run_id:
+            if run_id == self._run.run_id and number.isdecimal():
                 self._tell(int(number), StepStatus.RETRYING)
+        elif event.run_id == self._run.run_id and isinstance(event, StepSpread | ItemEnded):
+            with self._lock:
+                self._count(event)
         elif event.run_id == self._run.run_id:
             for kind, status in STATUS_AFTER:
                 if isinstance(event, kind):
                     self._tell(event.step, status)
             if event.final:
                 self.ended.set()
+
+    def _count(self, event: StepSpread | ItemEnded) -> None:
+        """Show how far a step is with its list."""
+        row = self._rows.get(self._names[event.step])
+        if row is None:
+            return
+        if isinstance(event, StepSpread):
+            self._bars.update(row, total=event.count)
+        else:
+            self._bars.advance(row)
 
     def _tell(self, step: int, status: StepStatus) -> None:
         with self._lock:

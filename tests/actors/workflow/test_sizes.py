@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from random import Random
 
 import pytest
@@ -69,3 +70,26 @@ def test_a_lone_chain_costs_one_synced_commit_for_each_step(monkeypatch: pytest.
         manager.run("chain")
         # And one for the beginning of the run, which its caller waits for, and one for its end.
         assert engine.get_metrics()["commits_total"] - before <= 12
+
+
+def calls_per_step(length: int) -> float:
+    """How many calls of Python functions the rules make for a step of a chain."""
+    chain = (PlanStep(f"s{i}", "m:f", EMPTY_CALL, (i - 1,) if i else ()) for i in range(length))
+    life = Life(Plan("w", tuple(chain)), ["ok"] * length, Random(0))
+    life.start()
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        life.play()
+    finally:
+        sys.setprofile(None)
+    return calls / length
+
+
+def test_a_step_costs_as_much_in_a_long_chain_as_in_a_short_one() -> None:
+    assert calls_per_step(2_000) == pytest.approx(calls_per_step(10), rel=0.2)

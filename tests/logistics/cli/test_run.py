@@ -52,6 +52,11 @@ def data():
 
 def odd():
     return {(1, 2): b"bytes"}
+
+def fails_at_first(item, ctx):
+    if ctx.attempt == 1:
+        raise ValueError("not yet")
+    return item
 """
 
 
@@ -185,6 +190,17 @@ def test_a_failed_run_is_exit_code_one_and_one_line_without_a_traceback(
     assert re.fullmatch(r"w: failed in \d+\.\d s: step 'fail' failed: ValueError: it does not work", last)
     assert "w: fail: retrying" in errors
     assert "Traceback" not in out + errors
+
+
+def test_lists_are_followed_item_by_item_and_their_retries_are_no_trouble(
+    folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    head = '[params.numbers]\ntype = "json"\n'
+    file = workflow_file(folder, "fails_at_first", head=head, retries=1)
+    file.write_text(file.read_text() + '\nmap_over = "params.numbers"\n')
+    assert main(["run", str(file), "--param", "numbers=[1, 2, 3]"]) == 0
+    assert "output: [1,2,3]" in capsys.readouterr().out
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_json_is_one_line_with_everything_in_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

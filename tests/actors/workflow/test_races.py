@@ -1,0 +1,137 @@
+"""Words that cross on their way, runs that are gone, and what may be said to whom (F87, F91, F92, F93)."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.queue.messages import CancelOwned, JobEnded
+from actors.runtime.errors import InputError, UnknownIdError
+from actors.runtime.messages import Message
+from actors.workflow.messages import (
+    CancelRun,
+    CancelSettled,
+    PauseRun,
+    Plan,
+    PlanStep,
+    ResumeRun,
+    RunCancelled,
+    SignalRun,
+    StartRun,
+    StepOptions,
+    WaitPlan,
+)
+from tests.actors.workflow.lives import EMPTY_CALL, RULES, Life, context
+from tests.support.scale import scaled
+
+CHAIN = Plan("w", (PlanStep("a", "m:f", EMPTY_CALL, ()), PlanStep("b", "m:f", EMPTY_CALL, (0,))))
+INNER = Plan("inner", (PlanStep("x", "m:f", EMPTY_CALL, ()),))
+OUTER = Plan("outer", (PlanStep("child", "", EMPTY_CALL, (), options=StepOptions(child="inner")),))
+
+
+def ended(job_id: str, status: str = "COMPLETED", note: bytes = b"") -> JobEnded:
+    return JobEnded(job_id=job_id, status=status, error="", attempts=1, ended_us=5, note=note)
+
+
+def nested() -> Life:
+    """A run whose step is a run, which has begun."""
+    life = Life(OUTER, ["ok"], Random(0))
+    life.say(
+        StartRun(
+            run_id="r", plan=OUTER, plan_id="o", params=b"\x80", blocking=False, children=(("inner", INNER),)
+        )
+    )
+    life.jobs.clear()
+    life.say(ended("r.0", note=b"=\x80"))
+    assert set(life.state.runs) == {"r", "r.0"}
+    return life
+
+
+@pytest.mark.parametrize("cancel_first", [True, False])
+def test_f91_a_cancellation_and_an_end_that_cross_leave_one_end(cancel_first: bool) -> None:
+    life = Life(CHAIN, ["ok", "ok"], Random(0))
+    life.start()
+    words: list[Message] = [CancelRun(run_id="r"), ended("r.0")]
+    for message in words if cancel_first else reversed(words):
+        life.say(message)
+    finals = [event for events in life.log for event in events if event.final]
+    assert [type(event) for event in finals] == [RunCancelled]
+    if cancel_first:  # the queue's word settles the question whether the job was cancelled
+        assert isinstance(life.log[-1][-1], CancelSettled)
+        assert not life.state.cancelling
+    else:
+        assert list(life.state.cancelling) == ["r.1"]
+
+
+def test_f91_a_failure_while_others_begin_skips_only_what_needs_it() -> None:
+    steps = (
+        PlanStep("a", "m:f", EMPTY_CALL, ()),
+        PlanStep("b", "m:f", EMPTY_CALL, ()),
+        PlanStep("c", "m:f", EMPTY_CALL, (0,)),
+        PlanStep("d", "m:f", EMPTY_CALL, (1, 2)),
+    )
+    life = Life(Plan("w", steps), ["fail", "ok", "ok", "ok"], Random(0))
+    life.start()
+    life.play()
+    assert life.ends() == ({0: "FAILED", 1: "COMPLETED", 2: "SKIPPED", 3: "SKIPPED"}, "FAILED")
+
+
+def test_f92_a_child_does_not_outlive_the_cancellation_of_its_parent() -> None:
+    life = nested()
+    decision = RULES.decide(life.state, CancelRun(run_id="r"), context())
+    asked = [message.job_id for _, message in decision.tells if isinstance(message, CancelOwned)]
+    life.take(decision)
+    assert asked == ["r.0.0"]
+    assert not life.state.runs
+    assert not life.state.awaited
+    assert not list(RULES.settle(life.state, context()))
+
+
+def test_f92_the_end_of_a_child_is_the_end_of_its_step_in_the_same_turn() -> None:
+    life = nested()
+    life.say(ended("r.0.0"))
+    assert set(life.state.runs) == {"r"}
+    for decision in RULES.settle(life.state, context()):
+        life.take(decision)
+    assert not life.state.runs
+
+
+@settings(max_examples=scaled("controls", 100))
+@given(
+    st.sampled_from([CancelRun, PauseRun, ResumeRun, SignalRun]),
+    st.sampled_from(["never", "ended", "r.0"]),
+)
+def test_f93_what_is_said_to_a_run_that_is_not_live_is_refused_and_changes_nothing(
+    command: type[Message], run_id: str
+) -> None:
+    life = Life(CHAIN, ["ok", "ok"], Random(0))
+    life.say(StartRun(run_id="ended", plan=CHAIN, plan_id="p", params=b"\x80", blocking=False))
+    life.play()
+    before = life.state.dump()
+    if command is CancelRun:
+        decision = RULES.decide(life.state, CancelRun(run_id=run_id), context())
+        assert (decision.reply, decision.events, decision.tells) == (False, [], [])
+    else:
+        more = {"step": "a", "value": b"\x01"} if command is SignalRun else {}
+        with pytest.raises(UnknownIdError, match="is live: it has ended, or is not on record"):
+            RULES.decide(life.state, command(run_id=run_id, **more), context())
+    assert life.state.dump() == before
+
+
+def test_f93_a_run_that_is_ending_cannot_be_paused() -> None:
+    last = PlanStep("tidy", "m:f", EMPTY_CALL, (), options=StepOptions(last=True))
+    life = Life(Plan("w", (last,)), ["ok"], Random(0))
+    life.start()
+    with pytest.raises(InputError, match=r"is ending \(COMPLETED\): what is left cannot be paused"):
+        RULES.decide(life.state, PauseRun(run_id="r"), context())
+
+
+def test_a_wait_for_its_own_run_fails_at_once() -> None:
+    wait = PlanStep("self", "", EMPTY_CALL, (), options=StepOptions(wait=WaitPlan("run")))
+    life = Life(Plan("w", (wait,)), ["ok"], Random(0))
+    life.start()
+    life.say(ended("r.0", note=b"=r"))
+    assert life.ends() == ({0: "FAILED"}, "FAILED")
