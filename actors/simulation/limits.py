@@ -10,8 +10,11 @@ from actors.queue.messages import (
     AttemptTimedOut,
     JobCancelled,
     JobCompleted,
+    JobEnqueued,
+    JobExpired,
     JobFailed,
     JobLeased,
+    JobRetried,
     JobRetrying,
     JobSnoozed,
     JobStarted,
@@ -20,8 +23,10 @@ from actors.queue.messages import (
     ResourceAdded,
     ResourceGranted,
     ResourceReleased,
+    Scope,
     Terms,
 )
+from actors.queue.unique import unique_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from actors.queue.messages import JobSpec, QueueSettings, Rate
 
 ENDS = (JobCompleted, JobRetrying, JobSnoozed, JobFailed, AttemptInterrupted, JobUnresolved, AttemptRefused)
+FINAL = (JobCompleted, JobFailed, JobCancelled, JobExpired)
 NOTHING = Terms()
 
 
@@ -51,19 +57,16 @@ class Limits:
         self._starts: dict[tuple[str, str], list[int]] = {}
         self._capacity: dict[str, float] = {}
         self._held: dict[str, tuple[tuple[str, float], ...]] = {}
+        self._keys: dict[tuple[str, str], str] = {}
+        """Who has which unique key."""
 
     def take(self, event: Any, spec: JobSpec | None) -> str:
         """Take in one event; return what it breaks, or nothing."""
-        if isinstance(event, (JobStarted, JobLeased)):
-            assert spec is not None
-            return self._begin(event, spec)
-        if isinstance(event, ENDS):
-            key = (event.job_id, event.attempt)
-            if key not in self._outlived or isinstance(event, AttemptRefused):
-                self._end(key)
-        elif isinstance(event, JobCancelled | AttemptTimedOut):
-            self._cancel((event.job_id, event.attempt))
-        elif isinstance(event, QueueConfigured):
+        if isinstance(event, (JobEnqueued, JobRetried)):
+            return self._take_key(event.spec)
+        if spec is not None:
+            return self._take_of_job(event, spec)
+        if isinstance(event, QueueConfigured):
             self._settings[event.queue] = event.settings
             self._starts.clear()  # a rate that stays the same may go on; whether it does is tested elsewhere
         elif isinstance(event, ResourceAdded):
@@ -73,6 +76,33 @@ class Limits:
         elif isinstance(event, ResourceReleased):
             self._held.pop(event.allocation_id, None)
         return ""
+
+    def _take_of_job(self, event: Any, spec: JobSpec) -> str:
+        unique = unique_of(spec)
+        begins = isinstance(event, (JobStarted, JobLeased))
+        if isinstance(event, FINAL) or (begins and unique is not None and unique.scope is Scope.PENDING):
+            self._release_key(spec)
+        if begins:
+            return self._begin(event, spec)
+        if isinstance(event, ENDS):
+            key = (event.job_id, event.attempt)
+            if key not in self._outlived or isinstance(event, AttemptRefused):
+                self._end(key)
+        elif isinstance(event, JobCancelled | AttemptTimedOut):
+            self._cancel((event.job_id, event.attempt))
+        return ""
+
+    def _take_key(self, spec: JobSpec) -> str:
+        unique = unique_of(spec)
+        if unique is None or unique.scope is Scope.PERIOD:  # a period needs a clock that is never set back
+            return ""
+        other = self._keys.setdefault((spec.queue, unique.key), spec.job_id)
+        return "" if other == spec.job_id else f"{other} and {spec.job_id} have one unique key"
+
+    def _release_key(self, spec: JobSpec) -> None:
+        unique = unique_of(spec)
+        if unique is not None and self._keys.get((spec.queue, unique.key)) == spec.job_id:
+            del self._keys[spec.queue, unique.key]
 
     def _end(self, key: tuple[str, int]) -> None:
         self._holders.pop(key, None)

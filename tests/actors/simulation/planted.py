@@ -11,7 +11,7 @@ from actors.assembly import ACTORS
 from actors.queue.actor import QueueActor
 from actors.queue.decider import QueueRules
 from actors.queue.hall import Hall
-from actors.queue.lanes import Kind, Line
+from actors.queue.lanes import Job, Kind, Line
 from actors.queue.messages import AttemptInterrupted, EnqueueJobs, JobEnded, JobStarted, QueueSettings
 from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
@@ -332,16 +332,18 @@ class InterruptOnRebuild(QueueRules):
 
 def with_hall(hall: type[Hall]) -> type[World]:
     """Return worlds whose queue keeps its jobs otherwise."""
+    return with_queue_state(type("PlantedState", (QueueState,), {"hall_type": hall}))
 
-    class State(QueueState):
-        hall_type = hall
+
+def with_queue_state(state: type[QueueState]) -> type[World]:
+    """Return worlds whose queue remembers otherwise."""
 
     class Rules(QueueRules):
         def initial(self) -> QueueState:
-            return State()
+            return state()
 
         def restore(self, image: Any, /) -> QueueState:
-            return State.restore(image)
+            return state.restore(image)
 
     return with_queue_rules(Rules())
 
@@ -371,6 +373,14 @@ class NobodyTriedAgain(Hall):
         for gate in lane.all_gates:
             gate.running -= 1
         self._resources.give(lane.needs)
+
+
+class KeyFreeAtStart(QueueState):
+    """A unique key is given back when its job starts, whatever its scope."""
+
+    def _begin(self, job: Job, at_us: int) -> None:
+        self.unique.release(job)
+        super()._begin(job, at_us)
 
 
 class LimitsForgottenByConfiguring(Hall):
@@ -522,6 +532,7 @@ PLANTED: dict[str, type[World]] = {
     "a cancelled attempt holds nothing": with_hall(CancelledHoldsNothing),
     "a cancelled attempt holds for ever": with_hall(NeverGivenBack),
     "an end tries nobody again": with_hall(NobodyTriedAgain),
+    "a key is free once its job runs": with_queue_state(KeyFreeAtStart),
     "new settings forget what runs": with_hall(LimitsForgottenByConfiguring),
     "items and compensations not asked for again": with_supervisor(OnlyStepsPending()),
     "no waking of steps that wait": with_supervisor(NeverWoken()),
