@@ -118,6 +118,11 @@ def _job(
     payload: bytes | None = None,
     work: StepWork | None = None,
 ) -> JobSpec:
+    options = step.options
+    terms = life = None
+    if options is not None and part != UNDO and (part or not options.mapped):  # a call of its own function
+        terms = Terms(resources=options.resources) if options.resources else None
+        life = options.life
     return JobSpec(
         job_id=run.job_id(index, part),
         queue=step.queue or STEPS,
@@ -129,14 +134,9 @@ def _job(
         owner=f"run:{run.run_id}",
         inputs=inputs,
         work=work,
-        terms=_terms(step.options, part) if step.options is not None else None,
+        terms=terms,
+        life=life,
     )
-
-
-def _terms(options: StepOptions, part: str) -> Terms | None:
-    """Return what holds back a call of a step's own function."""
-    calls = part != UNDO and (part or not options.mapped)
-    return Terms(resources=options.resources) if options.resources and calls else None
 
 
 def _inputs(run: Run, inputs: tuple[Input, ...], ahead: Ahead | None) -> tuple[Input, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from actors.queue.messages import Data, Input, RetryPolicy, Span
+from actors.queue.messages import Data, Input, JobLife, RetryPolicy, Span
 from actors.runtime.messages import Event, Message
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -83,6 +83,8 @@ class StepOptions(Data, frozen=True):
     compensate_inputs: tuple[Input, ...] = ()
     resources: tuple[tuple[str, float], ...] = ()
     """What its calls wait for and hold while they run."""
+    life: JobLife | None = None
+    """How long a call may run."""
 
 
 class PlanStep(Data, frozen=True):

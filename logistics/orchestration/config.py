@@ -2,14 +2,13 @@
 
 A file has `name`, `description`, `workflows` (other files, whose workflows are its steps), `params` (a table
 for each parameter: `type`, `default`, `required`, `description`) and `steps` in order (`name`, `function` as
-`module:function`, `dependencies`, `args`,
-`kwargs`, `map_over`, `parallel`, `compensate`, `max_retries`, `retry_delay`, `when`, `required`,
-`on_failure`, `finally`, `timeout`, `resources`, `queue`, `priority`). In place of a function a step may have
-a `workflow`, with `params`, or a `wait`, a table of `days`, `hours`, `minutes` and `seconds`, of `run`, or of
-`signal = true` and a `schema`, these with a `timeout`. A step without `dependencies` follows the one before
-it, `[]` makes it a root. Arguments and
-conditions may hold references, `{{step.output}}` and `{{params.name}}`; the first kind brings its
-dependency along.
+`module:function`, `dependencies`, `args`, `kwargs`, `map_over`, `parallel`, `compensate`, `max_retries`,
+`retry_delay`, `when`, `required`, `on_failure`, `finally`, `timeout`, `heartbeat`, `resources`, `queue`,
+`priority`). In place of a function a step may have a `workflow`, with `params`, or a `wait`, a table of
+`days`, `hours`, `minutes` and `seconds`, of `run`, or of `signal = true` and a `schema`, these with a
+`timeout`. A step without `dependencies` follows the one before it, `[]` makes it a root. Arguments and
+conditions may hold references, `{{step.output}}` and `{{params.name}}`; the first kind brings its dependency
+along.
 """
 
 from __future__ import annotations
@@ -113,6 +112,7 @@ class StepDefinition:
     parallel: int | None = None
     compensate: str = ""
     timeout: float | None = None
+    heartbeat: float | None = None
     resources: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     queue: str | None = None
     priority: int = 0
@@ -187,6 +187,7 @@ class _Step(msgspec.Struct, rename={"last": "finally"}):
     on_failure: Literal["skip", "stop", "continue"] | None = None
     last: bool = False
     timeout: float | None = None
+    heartbeat: float | None = None
     resources: dict[str, float] = {}
     queue: str | None = None
     priority: int = 0
@@ -463,6 +464,7 @@ class _Reader:
             on_failure=raw.on_failure,
             last=raw.last,
             timeout=raw.timeout,
+            heartbeat=raw.heartbeat,
             queue=raw.queue,
             priority=raw.priority,
         )
@@ -492,10 +494,10 @@ class _Reader:
             f"{place}.priority",
             lambda: check_int("priority", raw.priority, least=-MAX_PRIORITY, most=MAX_PRIORITY),
         )
-        if raw.retry_delay is not None:
-            self._try(f"{place}.retry_delay", lambda: duration_us("retry_delay", raw.retry_delay or 0))
-        if raw.timeout is not None:
-            self._try(f"{place}.timeout", lambda: duration_us("timeout", raw.timeout or 0, least_us=1))
+        for key, least_us in (("retry_delay", 0), ("timeout", 1), ("heartbeat", 1)):
+            span = getattr(raw, key)
+            if span is not None:
+                self._try(f"{place}.{key}", partial(duration_us, key, span, least_us=least_us))
         if raw.queue is not None:
             self._try(f"{place}.queue", lambda: check_name("queue", raw.queue))
 

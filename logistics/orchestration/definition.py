@@ -14,6 +14,7 @@ from eventstore.errors import CorruptStoreError
 from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us
 from logistics.task import limits
 from logistics.task.job import DEFAULT_RETRY_DELAY
+from logistics.task.life import job_life
 from logistics.task.options import MAX_RETRIES
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class StepDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
     schema: dict[str, str] | None = None
     """Fields of the value that is sent to it, and their types."""
     resources: tuple[tuple[str, float], ...] = ()
+    timeout_us: int = 0
+    """How long a call may run; 0: as long as it likes."""
+    heartbeat_us: int = 0
+    """How long a call may give no sign of life; 0: for ever."""
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -134,11 +139,14 @@ def define_step(
     wait_us: int = 0,
     schema: dict[str, str] | None = None,
     resources: Mapping[str, float] | None = None,
+    timeout: Duration | None = None,
+    heartbeat: Duration | None = None,
 ) -> StepDefinition:
     """Return a step made of a user's input, all of it checked; `InputError`, `PayloadError`."""
     if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
         msg = f"args: expected a list or tuple of arguments, got {args!r}"
         raise InputError(msg)
+    life = job_life(timeout, None, heartbeat)
     return StepDefinition(
         name=check_name("name", name),
         function=function,
@@ -162,6 +170,8 @@ def define_step(
         wait_us=wait_us,
         schema=schema,
         resources=limits.resources(resources),
+        timeout_us=life.timeout_us,
+        heartbeat_us=life.heartbeat_us,
     )
 
 

@@ -52,7 +52,6 @@ def store_definition(
     file: config.WorkflowDefinition, functions: Mapping[str, Callable[..., Any]], engine: OrchestrationEngine
 ) -> Definition:
     """Return a file's definition as the store keeps it."""
-    _refuse_what_is_not_there(file)
     register = engine.functions.register
     steps = tuple(
         define_step(
@@ -77,6 +76,8 @@ def store_definition(
             compensate=register(functions[step.compensate]) if step.compensate else "",
             workflow=step.workflow,
             resources=step.resources,
+            timeout=step.timeout,
+            heartbeat=step.heartbeat,
             **_waits(step.wait),
         )
         for step in file.steps
@@ -102,17 +103,6 @@ def _waits(wait: config.WaitDefinition | None) -> dict[str, Any]:
         "wait_us": 0 if wait.limit is None else duration_us("wait", wait.limit),
         "schema": None if wait.schema is None else dict(wait.schema),
     }
-
-
-def _refuse_what_is_not_there(file: config.WorkflowDefinition) -> None:
-    """Refuse a timeout: nothing would end the step, and its author would believe that something did."""
-    problems = [
-        f"steps[{index}].timeout: steps cannot be timed out yet, leave it out"
-        for index, step in enumerate(file.steps)
-        if step.timeout is not None
-    ]
-    if problems:
-        raise config.ConfigError(file.path, problems)
 
 
 def checked_params(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:

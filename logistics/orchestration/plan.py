@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from actors.queue.messages import Input, RetryPolicy
+from actors.queue.messages import NO_LIFE, Input, JobLife, RetryPolicy
 from actors.runtime.binding import (
     PARAMS,
     Binding,
@@ -163,6 +163,11 @@ class Children:
         return planned.plan_id
 
 
+def _life(step: StepDefinition) -> JobLife | None:
+    life = JobLife(timeout_us=step.timeout_us, heartbeat_us=step.heartbeat_us)
+    return None if life == NO_LIFE else life
+
+
 def _wait(step: StepDefinition) -> WaitPlan | None:
     if not step.wait:
         return None
@@ -188,6 +193,7 @@ def _options(
         compensate=step.compensate,
         compensate_inputs=undo_inputs,
         resources=step.resources,
+        life=_life(step),
     )
     return None if options == ORDINARY else options
 

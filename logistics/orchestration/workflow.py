@@ -74,6 +74,8 @@ class Workflow:
         kwargs: Mapping[str, Any] | None = None,
         max_retries: int = 0,
         retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        timeout: Duration | None = None,
+        heartbeat: Duration | None = None,
         when: str | Callable[..., Any] | None = None,
         required: bool = True,
         on_failure: str | None = None,
@@ -99,6 +101,9 @@ class Workflow:
             max_retries: tries after the first one; 0 for none.
             retry_delay: base of the delay in seconds, doubled each time up to 5 minutes, with full jitter;
                 0: at once.
+            timeout: a call that has not ended after so many seconds is abandoned, and has failed; None: never.
+            heartbeat: the same for one that gives no sign of life (`ctx.heartbeat()`, `ctx.progress(…)`) for so
+                many seconds.
             when: a condition, unless which holds the step is skipped: an expression such as
                 `"{{total.output}} > 100 and {{params.mail}}"`, or a function whose parameters are filled as
                 those of `func`.
@@ -132,6 +137,8 @@ class Workflow:
             kwargs=kwargs,
             max_retries=max_retries,
             retry_delay=retry_delay,
+            timeout=timeout,
+            heartbeat=heartbeat,
             required=required,
             on_failure=on_failure,
             map_over=map_over,
@@ -243,6 +250,8 @@ class Workflow:
         kwargs: Mapping[str, Any] | None = None,
         max_retries: int = 0,
         retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        timeout: Duration | None = None,
+        heartbeat: Duration | None = None,
         when: str | Callable[..., Any] | None = None,
         required: bool = True,
         queue: str | None = None,
@@ -263,6 +272,8 @@ class Workflow:
             kwargs=kwargs,
             max_retries=max_retries,
             retry_delay=retry_delay,
+            timeout=timeout,
+            heartbeat=heartbeat,
             required=required,
             queue=queue,
             priority=priority,

@@ -133,6 +133,24 @@ def test_what_a_wait_cannot_mean_is_refused(manager: WorkflowManager) -> None:
         workflow.add_wait("a", schema={"x": "date"})
 
 
+def test_a_call_that_takes_too_long_has_failed(manager: WorkflowManager, signals: Signals) -> None:
+    workflow = manager.create("w").add_step("held", steps.hold, timeout=0.05)
+    workflow.add_step("after", steps.one)
+    result = manager.run("w")
+    signals.go_on.set()
+    assert result.status is RunStatus.FAILED
+    assert "step 'held' failed" in str(result.error)
+    assert result.steps["after"].status == "SKIPPED"
+
+
+def test_an_item_that_takes_too_long_has_failed(manager: WorkflowManager, signals: Signals) -> None:
+    workflow = manager.create("w")
+    workflow.add_step("held", steps.hold_item, map_over="params.numbers", depends_on=[], timeout=0.05)
+    result = manager.run("w", numbers=[1, 2])
+    signals.go_on.set()
+    assert "2 of 2 items failed" in str(result.error)
+
+
 # --- pausing ----------------------------------------------------------------------------------------------
 
 

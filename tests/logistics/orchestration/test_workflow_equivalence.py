@@ -52,6 +52,8 @@ def workflows(draw: st.DrawFn, manager: WorkflowManager) -> Workflow:
                 kwargs=draw(st.dictionaries(st.sampled_from("xyz"), VALUES, max_size=2)),
                 max_retries=draw(st.integers(0, 3)),
                 retry_delay=draw(SPANS),
+                timeout=draw(st.none() | st.just(2.5)),
+                heartbeat=draw(st.none() | st.just(60)),
                 map_over=draw(st.sampled_from([None, "one", "params.list"])),
                 parallel=draw(st.none() | st.integers(1, 5)),
                 compensate=draw(st.none() | st.just(steps.nothing)),

@@ -235,7 +235,7 @@ def test_a_run_whose_functions_are_gone_waits_and_says_so(
         waits = threading.Event()
         engine.subscribe("job.unresolved", lambda _event, _position: waits.set(), after=0)
         assert waits.wait(WAIT_S)
-        assert run.status is RunStatus.RUNNING
+        assert run.status is RunStatus.PARKED
         step = run.steps["transform"]
         assert step.status is StepStatus.WAITING
         assert step.error is not None
