@@ -46,3 +46,8 @@ class Directory:
             else:
                 return
         refuse(letter)
+
+    def backlog(self, name: str) -> int:
+        """Return how many messages wait in an actor's mailbox."""
+        ref = self._refs.get(name)
+        return 0 if ref is None else len(ref.actor_inbox)  # type: ignore[arg-type]  # ours has a length

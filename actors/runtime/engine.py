@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("logistics.engine")
 
 BACKLOG_LIMIT = 10_000
-"""Items waiting for the journal above which callers are refused (F52, R22)."""
+"""Letters and items before a command above which callers are refused (F52, R22)."""
 MAX_REBUILDS = 5
 """Rebuilds caused by failing actors within a minute, before the engine gives up (F49)."""
 JOIN_S = 10.0
@@ -216,14 +216,16 @@ class Runtime:
         """
         if not self._intake_open or not self.is_here:
             self._refuse()
-        if self.journal.backlog > BACKLOG_LIMIT:
-            msg = (
-                f"{self.journal.backlog} items wait to be written; nothing was changed, try again in a moment"
-            )
+        if (backlog := self.backlog(actor)) > BACKLOG_LIMIT:
+            msg = f"{backlog} commands wait; nothing was changed, try again in a moment"
             raise BusyError(msg)
         reply = Reply()
         self.directory.post(actor, Letter(message, reply=reply, cause=cause))
         return reply
+
+    def backlog(self, actor: str) -> int:
+        """Return what waits before a command to an actor is durable: letters for it, and items to be written."""
+        return self.journal.backlog + self.directory.backlog(actor)
 
     def _refuse(self) -> None:
         if not self.is_here:

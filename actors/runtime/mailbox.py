@@ -77,6 +77,10 @@ class Mailbox:
         """
         return self._closed or (self._held is None and self._queue.empty())
 
+    def __len__(self) -> int:
+        """Return about how many messages wait."""
+        return self._queue.qsize()
+
     def close(self) -> None:
         """Refuse what waits and whatever still comes: the actor behind this mailbox is gone."""
         self._closed = True

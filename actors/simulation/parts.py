@@ -41,6 +41,10 @@ class SimMailbox:
         """Whether nothing waits."""
         return not self.letters
 
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+        return len(self.letters)
+
     def close(self) -> None:
         """Refuse what waits and whatever still comes."""
         self._closed = True

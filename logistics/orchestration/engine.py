@@ -230,7 +230,7 @@ class OrchestrationEngine:
             "healthy": not problem,
             "problem": problem,
             "path": self.path,
-            "backlog": runtime.journal.backlog,
+            "backlog": runtime.backlog("queue"),
         }
 
     def get_system_status(self) -> dict[str, Any]:
