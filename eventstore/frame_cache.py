@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from threading import Lock
 
 from eventstore.records import Frame
 
 
-class FrameCache:
-    """A few frames, found by any of their positions; safe for many threads."""
+class _Entry:
+    """A frame in the cache."""
 
-    def __init__(self, *, max_frames: int = 16, max_bytes: int = 32 * 1024 * 1024) -> None:
+    __slots__ = ("frame", "size", "used")
+
+    def __init__(self, frame: Frame, size: int) -> None:
+        self.frame = frame
+        self.size = size
+        self.used = False
+        """Whether somebody asked for it since it was last near its end."""
+
+
+class FrameCache:
+    """Some frames, found by any of their positions; safe for many threads.
+
+    The oldest goes first; one that was used since its last turn gets another (the clock algorithm): else the
+    one frame of a great batch would be decoded again for every few frames written meanwhile.
+    """
+
+    def __init__(self, *, max_frames: int = 256, max_bytes: int = 32 * 1024 * 1024) -> None:
         """Begin empty, with bounds on the number of frames and, roughly, on their stored bytes."""
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._lock = Lock()
-        # Newest first, or last used; replaced as a whole, so that a search needs no lock.
-        self._entries: tuple[tuple[int, int, Frame], ...] = ()
+        self._bytes = 0
+        self._by_age: dict[int, _Entry] = {}
+        """By first position, the oldest first."""
+        # By position; replaced as a whole, so that a search needs no lock.
+        self._sorted: tuple[list[int], list[_Entry]] = ([], [])
 
     def get(self, position: int, load: Callable[[int], tuple[Frame, int]]) -> Frame:
         """Return the frame that holds a position, loaded once however many threads ask."""
-        entries = self._entries
-        for place, entry in enumerate(entries):
-            if entry[0] <= position <= entry[1]:
-                if 2 * place >= self._max_frames:
-                    self._refresh(entry)
-                return entry[2]
-        return self._load(position, load)
+        return self._search(position) or self._load(position, load)
 
     def add(self, frame: Frame, size: int) -> None:
         """Keep a frame of so many stored bytes."""
@@ -35,20 +49,14 @@ class FrameCache:
             self._add(frame, size)
 
     def _search(self, position: int) -> Frame | None:
-        for first, last, frame in self._entries:
-            if first <= position <= last:
-                return frame
+        firsts, entries = self._sorted
+        place = bisect_right(firsts, position)
+        if place:
+            entry = entries[place - 1]
+            if position <= entry.frame.last:
+                entry.used = True
+                return entry.frame
         return None
-
-    def _refresh(self, entry: tuple[int, int, Frame]) -> None:
-        """Put a frame that is in use first again, when it has gone down half of the way out.
-
-        Else the one frame of a great batch would be decoded again for every few frames written meanwhile.
-        """
-        with self._lock:
-            self._entries = (entry, *(other for other in self._entries if other is not entry))[
-                : self._max_frames
-            ]
 
     def _load(self, position: int, load: Callable[[int], tuple[Frame, int]]) -> Frame:
         with self._lock:
@@ -59,6 +67,28 @@ class FrameCache:
             return frame
 
     def _add(self, frame: Frame, size: int) -> None:
-        # The newest is always kept; of the others, as many as there would be room for of its size.
-        others = min(self._max_frames, self._max_bytes // size) - 1
-        self._entries = ((frame.first, frame.last, frame), *self._entries[: max(others, 0)])
+        self._drop(self._by_age.get(frame.first))
+        self._by_age[frame.first] = _Entry(frame, size)
+        self._bytes += size
+        while len(self._by_age) > 1 and (
+            len(self._by_age) > self._max_frames or self._bytes > self._max_bytes
+        ):
+            self._let_oldest_go(frame.first)
+        firsts = sorted(self._by_age)
+        self._sorted = (firsts, [self._by_age[first] for first in firsts])
+
+    def _let_oldest_go(self, newest: int) -> None:
+        """Drop the oldest frame, or give it another turn; the newest is always kept."""
+        first = next(iter(self._by_age))
+        entry = self._by_age[first]
+        if entry.used or first == newest:
+            entry.used = False
+            del self._by_age[first]
+            self._by_age[first] = entry
+        else:
+            self._drop(entry)
+
+    def _drop(self, entry: _Entry | None) -> None:
+        if entry is not None:
+            self._bytes -= entry.size
+            del self._by_age[entry.frame.first]

@@ -79,6 +79,15 @@ def test_large_frames_push_out_others_but_the_newest_is_kept() -> None:
     assert reloads == [1, 11]
 
 
+def test_a_frame_that_is_loaded_twice_counts_once() -> None:
+    cache = FrameCache(max_frames=2, max_bytes=100)
+    for _ in range(5):
+        cache.add(frame(1), 60)
+    cache.add(frame(11), 40)
+    assert cache.get(1, never).first == 1
+    assert cache.get(11, never).first == 11
+
+
 def test_a_frame_in_use_is_not_pushed_out_by_those_written_meanwhile() -> None:
     cache, kept = FrameCache(max_frames=4), frame(1)
     cache.add(kept, 100)
