@@ -9,7 +9,7 @@ from actors.clock.messages import CLOCK_EVENTS
 from actors.clock.zones import tzdata_version
 from actors.queue.actor import QueueActor
 from actors.queue.messages import QUEUE_EVENTS
-from actors.queue.trampoline import Trampoline
+from actors.queue.trampoline import THREAD, Trampoline
 from actors.runtime.clock import SystemClock
 from actors.runtime.engine import Runtime
 from actors.runtime.events import EngineClosed, EngineOpened
@@ -48,11 +48,12 @@ def open_runtime(
     version: str,
     clock: Clock | None = None,
     photographer: Photographer | None = None,
+    executor: str = THREAD,
 ) -> Runtime:
     """Open an engine on a log: recover, start the actors, take commands."""
 
-    def executor(runtime: Runtime) -> ThreadExecutor:
-        run = Trampoline(runtime, functions, max_payload=max_payload)
+    def make_executor(runtime: Runtime) -> ThreadExecutor:
+        run = Trampoline(runtime, functions, max_payload=max_payload, executor=executor)
 
         def report(end: AttemptFinished) -> None:
             cause = f"attempt:{end.key.job_id}/{end.key.attempt}"
@@ -60,14 +61,14 @@ def open_runtime(
             if end.outcome == "unresolved" and (known := run.found_meanwhile(end)) is not None:
                 runtime.report(known, cause)
 
-        return ThreadExecutor(workers, run=run, report=report)
+        return ThreadExecutor(workers, run=run, report=report, stop=run.stop, end=run.close)
 
     runtime = Runtime(
         log,
         event_codec(),
         clock or SystemClock(),
         ACTORS,
-        executor=executor,
+        executor=make_executor,
         version=version,
         tzdata=tzdata_version(),
         photographer=photographer,

@@ -73,6 +73,8 @@ class JobLife(Data, frozen=True):
     """Exceptions after which there is another try; none: after all of them (see `actors.runtime.verdict`)."""
     give_up_on: tuple[str, ...] = ()
     """Exceptions after which there is none."""
+    executor: str = ""
+    """Where it runs: `thread` or `process`; empty: where the engine says."""
 
     def expiry_us(self, enqueued_us: int) -> int:
         """Return the instant from which on no attempt begins; 0: there is none."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import time
-import traceback
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from actors.queue.ending import failed
 from actors.queue.inputs import Inputs
 from actors.queue.messages import NO_LIFE, NOTE_SKIP, NOTE_VALUE, FunctionsKnown
+from actors.queue.worker import Call, decode_end, decode_news, encode, serve
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
-from actors.runtime.effects import AS_USUAL, AttemptFinished, Verdict
+from actors.runtime.effects import AttemptFinished, Verdict
+from actors.runtime.errors import PoolClosedError
 from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.loop import EventLoop
+from actors.runtime.processes import ProcessPool, WorkerDiedError
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
 from actors.runtime.verdict import judge
 from actors.workflow.condition import parse
@@ -25,12 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.queue.messages import Input, JobLife, JobSpec, StepWork
-    from actors.runtime.effects import StartAttempt
+    from actors.runtime.effects import AttemptKey, StartAttempt
     from actors.runtime.engine import Runtime
     from actors.runtime.functions import FunctionRegistry
 
-TRACEBACK_LIMIT = 20
-"""Frames of a traceback that are kept, the innermost ones."""
+THREAD, PROCESS = "thread", "process"
+"""Where functions may run."""
+MAX_SENT = 1 << 30
+"""Bytes of arguments that go to a process: they were checked when they were put on record."""
 NO_RESULT = encode_result(None)
 NO_ARGUMENTS = encode_call((), {})
 
@@ -40,11 +45,16 @@ _Values: TypeAlias = "tuple[dict[str, Any], dict[str, Any], list[tuple[Input, An
 class Trampoline:
     """Executes attempts for an executor. Never raises: whatever user code does comes back as data (F69)."""
 
-    def __init__(self, runtime: Runtime, functions: FunctionRegistry, *, max_payload: int) -> None:
+    def __init__(
+        self, runtime: Runtime, functions: FunctionRegistry, *, max_payload: int, executor: str = THREAD
+    ) -> None:
         self._runtime = runtime
         self._functions = functions
         self._max_payload = max_payload
         self._inputs = Inputs(runtime)
+        self._executor = executor
+        self._loop = EventLoop()
+        self._processes = ProcessPool(serve, functions.modules, max_payload)
 
     def __call__(self, start: StartAttempt) -> AttemptFinished:
         """Run the attempt."""
@@ -71,16 +81,28 @@ class Trampoline:
                 correlation=start.correlation,
             )
         except CorruptStoreError as error:
-            return self._failed(start, error, started_us, 0)
+            return failed(start, error, started_us, 0)
         except StoreError:  # the log is being reopened: the attempt never began, and is not charged
             return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
         except BaseException as error:  # noqa: BLE001 -- an import may run any code, and raise anything
-            return self._failed(start, error, started_us, 0)
+            return failed(start, error, started_us, 0)
         running = RUNNING.set((spec.job_id, spec.queue))
         try:
+            if self._is_for_a_process(spec):
+                return self._send(start, spec, args, kwargs)
             return self._call(start, spec, function, args, kwargs, started_us=started_us)
         finally:
             RUNNING.reset(running)
+
+    def stop(self, key: AttemptKey) -> None:
+        """Stop an attempt that nobody waits for any more, if it is on the event loop or in a process."""
+        self._loop.stop(key)
+        self._processes.stop(key)
+
+    def close(self) -> None:
+        """End the event loop and all processes."""
+        self._loop.close()
+        self._processes.close()
 
     def found_meanwhile(self, end: AttemptFinished) -> FunctionsKnown | None:
         """Say so if a function was registered while word that it cannot be found was on its way.
@@ -109,11 +131,13 @@ class Trampoline:
         try:
             value = function(*args, **kwargs)
             if inspect.iscoroutine(value):
-                value = asyncio.run(value)
+                value = self._loop.run(start.key, value)
             result = encode_result(value, limit=self._max_payload)
+        except PoolClosedError:
+            return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
         except BaseException as error:  # noqa: BLE001 -- user code: SystemExit and the like end the attempt only
             run_us = (time.perf_counter_ns() - begun_ns) // 1000
-            return self._failed(start, error, started_us, run_us, self._judge(error, spec.life or NO_LIFE))
+            return failed(start, error, started_us, run_us, self._judge(error, spec.life or NO_LIFE))
         finally:
             CURRENT.reset(token)
         return AttemptFinished(
@@ -125,28 +149,50 @@ class Trampoline:
             correlation=start.correlation,
         )
 
+    def _is_for_a_process(self, spec: JobSpec) -> bool:
+        asked = spec.life.executor if spec.life is not None else ""
+        return (asked or self._executor) == PROCESS
+
+    def _send(self, start: StartAttempt, spec: JobSpec, args: Any, kwargs: Any) -> AttemptFinished:
+        """Have a process call the function; only its name and bytes go there, only bytes come back."""
+        life = spec.life or NO_LIFE
+        started_us = self._runtime.clock.now_us()
+
+        def hear(said: bytes) -> None:
+            news = decode_news(said)
+            if news.progress is None:
+                self._runtime.signals.beat(start.key, news.at_us)
+            else:
+                self._runtime.signals.report(start.key, news.progress)
+
+        try:
+            context = next((name for name, value in kwargs.items() if isinstance(value, AttemptContext)), "")
+            kwargs.pop(context, None)
+            payload = encode_call(args, kwargs, limit=MAX_SENT)
+            call = Call(
+                start.key,
+                spec.queue,
+                spec.name,
+                spec.owner,
+                spec.function,
+                payload,
+                context,
+                life.retry_on,
+                life.give_up_on,
+            )
+            is_cancelled = self._runtime.executor.is_cancelled
+            answer = self._processes.run(start.key, encode(call), is_cancelled=is_cancelled, hear=hear)
+            return decode_end(answer)
+        except PoolClosedError:
+            return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
+        except WorkerDiedError as error:
+            end = failed(start, error, started_us, 0)
+            return msgspec.structs.replace(end, error=f"WorkerDied: {error}", traceback="")
+        except BaseException as error:  # noqa: BLE001 -- nothing may get out of here
+            return failed(start, error, started_us, 0)
+
     def _judge(self, error: BaseException, life: JobLife) -> Verdict:
         return judge(error, life.retry_on, life.give_up_on, self._functions.resolve)
-
-    @staticmethod
-    def _failed(
-        start: StartAttempt,
-        error: BaseException,
-        started_us: int,
-        run_us: int,
-        verdict: Verdict = AS_USUAL,
-    ) -> AttemptFinished:
-        return AttemptFinished(
-            key=start.key,
-            outcome="error",
-            error=printable(f"{type(error).__name__}: {_text(error)}"),
-            traceback=printable("".join(traceback.format_exception(error, limit=-TRACEBACK_LIMIT))),
-            started_us=started_us,
-            run_us=run_us,
-            correlation=start.correlation,
-            advice=verdict.advice,
-            after_us=verdict.after_us,
-        )
 
     # -- what is done beside a call ---------------------------------------------------------------------
 
@@ -224,10 +270,3 @@ def _filled(
             kwargs[given.parameter] = value
     args, kwargs = convert_call(tuple(places), kwargs, function)
     return args, kwargs | contexts
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except BaseException:  # noqa: BLE001 -- an exception's own __str__ is user code too
-        return "(its text cannot be made)"

@@ -47,3 +47,7 @@ def not_now(why: object) -> StoreError:
         f"the store cannot be used just now ({why}); nothing was changed, the engine comes back by itself",
         remedy="Try again in a moment.",
     )
+
+
+class PoolClosedError(LogisticsError):
+    """The engine closes, and what runs on its event loop or in its processes is cut short."""

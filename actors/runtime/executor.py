@@ -72,7 +72,8 @@ class ThreadExecutor:
     """`capacity` daemon threads that share one queue of attempts.
 
     A function on a thread cannot be stopped. One that nobody waits for any more is told (`is_cancelled`), and
-    as long as it goes on another thread takes its place, for up to `MAX_MADE_UP` of them at a time.
+    as long as it goes on another thread takes its place, for up to `MAX_MADE_UP` of them at a time. `stop` ends one
+    that runs where it can be ended, `end` all that still run when the executor has closed.
 
     `run` executes an attempt and never raises; `report` delivers what it came to. What every attempt passes
     has no lock: a worker that the interpreter interrupts while it holds one would stop all the others.
@@ -84,10 +85,14 @@ class ThreadExecutor:
         *,
         run: Callable[[StartAttempt], AttemptFinished],
         report: Callable[[AttemptFinished], None],
+        stop: Callable[[AttemptKey], None] = lambda _key: None,
+        end: Callable[[], None] = lambda: None,
     ) -> None:
         self.capacity = capacity
         self._run = run
         self._report = report
+        self._stop = stop
+        self._end = end
         self._waiting: queue.SimpleQueue[StartAttempt | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -133,12 +138,15 @@ class ThreadExecutor:
         if self._has_ended(key):
             return False
         with self._lock:
-            if key not in self._running or key in self._made_up or len(self._made_up) >= MAX_MADE_UP:
+            if key not in self._running or key in self._made_up:
                 return False
-            self._made_up.add(key)
-            self.capacity += 1
-            self._hire()
-        return not self._has_ended(key)
+            made_up = len(self._made_up) < MAX_MADE_UP
+            if made_up:
+                self._made_up.add(key)
+                self.capacity += 1
+                self._hire()
+        self._stop(key)
+        return not self._has_ended(key) and made_up
 
     def _has_ended(self, key: AttemptKey) -> bool:
         """Take back what `cancel` did if an attempt is unknown, or has ended meanwhile."""
@@ -200,7 +208,9 @@ class ThreadExecutor:
             self._closing = True
             for _ in self._threads:
                 self._waiting.put(None)
-            return self._idle.wait_for(lambda: not self._running - self._cancelled, timeout=max(0.0, grace_s))
+            idle = self._idle.wait_for(lambda: not self._running - self._cancelled, timeout=max(0.0, grace_s))
+        self._end()
+        return idle
 
     def _work(self) -> None:
         while True:

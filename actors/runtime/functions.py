@@ -329,6 +329,8 @@ class FunctionRegistry:
                 f"modules= is a tuple of patterns, got the text {modules!r}; write ({modules!r},)"
             )
         self._patterns = None if modules is None else tuple(modules)
+        self.modules = modules
+        """Patterns of the modules whose functions may be called; None: any."""
         self._refs: dict[UserFunction, str] = {}
         self._found: dict[str, UserFunction] = {}
         self._named: dict[str, UserFunction] = {}

@@ -22,6 +22,7 @@ from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.stores import STORES
 from logistics.orchestration.subscriptions import Subscription, Subscriptions
+from logistics.task.life import check_executor
 
 if TYPE_CHECKING:
     import os
@@ -64,6 +65,7 @@ class OrchestrationEngine:
         *,
         timezone: str | None = None,
         workers: int | None = None,
+        executor: str | None = None,
         clock: Clock | None = None,
         modules: tuple[str, ...] | None = None,
         max_payload: int | None = None,
@@ -74,6 +76,7 @@ class OrchestrationEngine:
             path: the store's folder, made if need be; None: `$LOGISTICS_HOME`, else `.logistics/` here.
             timezone: the zone of schedules that name none; UTC unless said.
             workers: how many functions run at one time, jobs and steps together; at least 4 unless said.
+            executor: where functions run: `thread` unless said, or `process`; a job may say otherwise.
             clock: where the time comes from; the host unless said.
             modules: patterns of the modules whose functions may be called; None: any.
             max_payload: largest size of a call's arguments, or of a result, in bytes; 1 MiB unless said.
@@ -91,6 +94,7 @@ class OrchestrationEngine:
         options = {
             "timezone": timezone,
             "workers": workers,
+            "executor": None if executor is None else check_executor(executor),
             "modules": tuple(modules) if modules is not None and not isinstance(modules, str) else modules,
             "max_payload": max_payload,
         }

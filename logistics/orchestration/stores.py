@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.assembly import open_runtime
+from actors.queue.trampoline import THREAD
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
@@ -71,6 +72,7 @@ class Store:
                     log,
                     self.functions,
                     workers=options["workers"],
+                    executor=options["executor"],
                     max_payload=options["max_payload"],
                     version=package_version(),
                     clock=clock,
@@ -306,6 +308,7 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         "timezone": "UTC",
         "workers": DEFAULT_WORKERS,
+        "executor": THREAD,
         "modules": None,
         "max_payload": DEFAULT_MAX_PAYLOAD,
     }

@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors.queue.messages import JobLife
+from actors.queue.trampoline import PROCESS, THREAD
 from actors.runtime.errors import InputError
 from logistics.inputs import duration_us, instant_us
 
 if TYPE_CHECKING:
     from logistics.inputs import Duration
 
+EXECUTORS = (THREAD, PROCESS)
+"""Where functions may run."""
 Condition: TypeAlias = type[BaseException] | Callable[[BaseException], object] | str
 """An exception type, a function of an exception, or the stored name of either."""
 Conditions: TypeAlias = Condition | Iterable[Condition]
@@ -32,7 +35,10 @@ def conditions(what: str, given: Conditions) -> tuple[Condition, ...]:
 
 
 def job_life(
-    timeout: Duration | None, expires: Duration | datetime | None, heartbeat: Duration | None
+    timeout: Duration | None,
+    expires: Duration | datetime | None,
+    heartbeat: Duration | None,
+    executor: str | None,
 ) -> JobLife:
     """Return the limits of a job, checked."""
     moment = isinstance(expires, datetime)
@@ -41,7 +47,16 @@ def job_life(
         expires_us=instant_us("expires", expires) if moment else 0,
         expires_in_us=0 if moment else _span_us("expires", expires),
         heartbeat_us=_span_us("heartbeat", heartbeat),
+        executor="" if executor is None else check_executor(executor),
     )
+
+
+def check_executor(executor: object) -> str:
+    """Return where functions are to run."""
+    if executor not in EXECUTORS:
+        msg = f"executor: expected {' or '.join(map(repr, EXECUTORS))}, got {executor!r}"
+        raise InputError(msg)
+    return str(executor)
 
 
 def _span_us(what: str, span: Any) -> int:

@@ -98,6 +98,7 @@ def _life(life: JobLife | None, enqueued_us: int) -> dict[str, Any]:
         "heartbeat": life.heartbeat_us / 1e6 or None,
         "retry_on": life.retry_on,
         "give_up_on": life.give_up_on,
+        "executor": life.executor or None,
     }
 
 

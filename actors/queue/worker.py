@@ -1,0 +1,130 @@
+"""What runs in a process of its own: calls functions by name, with bytes, and answers with bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import queue
+import signal
+import threading
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.queue.ending import failed
+from actors.runtime.attempt import RUNNING, AttemptContext
+from actors.runtime.clock import SystemClock
+from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
+from actors.runtime.functions import FunctionRegistry
+from actors.runtime.processes import BEGUN, ENDED
+from actors.runtime.signals import Progress
+from actors.runtime.values import decode_call, encode_result
+from actors.runtime.verdict import judge
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+
+class Call(msgspec.Struct, frozen=True, array_like=True):
+    """A function to be called in another process."""
+
+    key: AttemptKey
+    queue: str
+    name: str
+    owner: str
+    function: str
+    payload: bytes
+    """Its arguments."""
+    context: str = ""
+    """The parameter that gets the attempt's context; empty: none does."""
+    retry_on: tuple[str, ...] = ()
+    give_up_on: tuple[str, ...] = ()
+
+
+class News(msgspec.Struct, frozen=True, array_like=True):
+    """What an attempt says while it runs: a sign of life, and perhaps how far it has come."""
+
+    at_us: int
+    progress: Progress | None = None
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_call_to = msgspec.msgpack.Decoder(Call).decode
+decode_news = msgspec.msgpack.Decoder(News).decode
+decode_end = msgspec.msgpack.Decoder(AttemptFinished).decode
+
+
+def serve(pipe: Connection, modules: tuple[str, ...] | None, max_payload: int) -> None:
+    """Answer calls until the pipe is closed: then whoever asked is gone, and so is this process, at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(pipe, calls), daemon=True).start()
+    functions = FunctionRegistry(modules)
+    while True:
+        call = decode_call_to(calls.get())
+        pipe.send_bytes(BEGUN)
+        pipe.send_bytes(ENDED + encode(_perform(call, pipe, functions, max_payload)))
+
+
+def _listen(pipe: Connection, calls: queue.SimpleQueue[bytes]) -> None:
+    """Take calls while the function runs: the end of the pipe is noticed at any time (F75)."""
+    try:
+        while True:
+            calls.put(pipe.recv_bytes())
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+class _Signals:
+    """Sends on what the function says of itself."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def beat(self, _key: AttemptKey, now_us: int) -> None:
+        """Send a sign of life."""
+        self._pipe.send_bytes(encode(News(now_us)))
+
+    def report(self, _key: AttemptKey, progress: Progress) -> None:
+        """Send how far it has come."""
+        self._pipe.send_bytes(encode(News(progress.at_us, progress)))
+
+
+def _context(call: Call, pipe: Connection) -> AttemptContext:
+    """Return a context that talks to the parent. It is never told to stop: its process is ended instead."""
+    executor = SimpleNamespace(is_cancelled=lambda _key: False)
+    runtime: Any = SimpleNamespace(executor=executor, signals=_Signals(pipe), clock=SystemClock())
+    return AttemptContext(call.key, call.name, call.owner, runtime)
+
+
+def _perform(call: Call, pipe: Connection, functions: FunctionRegistry, max_payload: int) -> AttemptFinished:
+    start = StartAttempt(key=call.key, correlation=call.owner)
+    started_us = SystemClock().now_us()
+    begun_ns = time.perf_counter_ns()
+    running = RUNNING.set((call.key.job_id, call.queue))
+    try:
+        function = functions.resolve(call.function)
+        args, kwargs = decode_call(call.payload, function)
+        if call.context:
+            kwargs[call.context] = _context(call, pipe)
+        value = function(*args, **kwargs)
+        if inspect.iscoroutine(value):
+            value = asyncio.run(value)
+        result = encode_result(value, limit=max_payload)
+    except BaseException as error:  # noqa: BLE001 -- user code: whatever it raises ends the attempt only
+        run_us = (time.perf_counter_ns() - begun_ns) // 1000
+        verdict = judge(error, call.retry_on, call.give_up_on, functions.resolve)
+        return failed(start, error, started_us, run_us, verdict)
+    finally:
+        RUNNING.reset(running)
+    return AttemptFinished(
+        key=call.key,
+        outcome="ok",
+        result=result,
+        started_us=started_us,
+        run_us=(time.perf_counter_ns() - begun_ns) // 1000,
+        correlation=call.owner,
+    )

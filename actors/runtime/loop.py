@@ -1,0 +1,87 @@
+"""The one event loop on which the `async def` functions of an engine run, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from actors.runtime.errors import PoolClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Future
+
+    from actors.runtime.effects import AttemptKey
+
+
+class EventLoop:
+    """A thread with an event loop, made when it is first needed. Whoever runs a coroutine waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._running: dict[AttemptKey, Future[Any]] = {}
+
+    def run(self, key: AttemptKey, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine in the caller's context; return or raise what it does.
+
+        `CancelledError` if it was stopped: the caller is free then, whatever the coroutine makes of it.
+        """
+        with self._lock:
+            future = asyncio.run_coroutine_threadsafe(_guarded(coroutine), self._started())
+            self._running[key] = future
+        try:
+            value, error = future.result()
+        except CancelledError:
+            if self._closed:
+                raise PoolClosedError from None
+            raise
+        finally:
+            del self._running[key]
+        if error is not None:
+            raise error
+        return value
+
+    def stop(self, key: AttemptKey) -> None:
+        """Cancel the coroutine of an attempt, if there is one."""
+        future = self._running.get(key)
+        if future is not None:
+            future.cancel()
+
+    def close(self) -> None:
+        """Cancel what runs and end the loop."""
+        with self._lock:
+            self._closed = True
+            loop, self._loop = self._loop, None
+            running = list(self._running.values())
+        for future in running:
+            future.cancel()
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=_serve, args=(self._loop,), name="logistics-loop", daemon=True).start()
+        return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _guarded(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
+    """Hand over what a coroutine raises: `SystemExit` and the like would end the loop for all others."""
+    try:
+        return await coroutine, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 -- see above
+        return None, error

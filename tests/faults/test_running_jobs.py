@@ -1,0 +1,250 @@
+"""Jobs in processes and on the event loop, and what becomes of them when they die, hang, or are left alone."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.queue.messages import JobStarted
+from actors.runtime.clock import VirtualClock
+from logistics import (
+    InputError,
+    Job,
+    JobCancelledError,
+    JobFailedError,
+    JobScheduler,
+    JobStatus,
+    OrchestrationEngine,
+    Queue,
+)
+from tests.faults import jobs as do
+from tests.logistics.task.support import pass_time
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def queue(clock: VirtualClock) -> Iterator[Queue]:
+    with OrchestrationEngine(":memory:", workers=2, clock=clock) as engine:
+        queue = Queue("work", engine=engine)
+        scheduler = JobScheduler(engine=engine)
+        scheduler.start("work")
+        yield queue
+        scheduler.stop()
+        engine.close(0)
+
+
+def process_job(func: Callable[..., Any], *args: Any, **more: Any) -> Job:
+    return Job(func.__name__, func, args, executor="process", **{"max_retries": 0, **more})
+
+
+def run(queue: Queue, job: Job) -> Any:
+    return queue.result(queue.enqueue(job), PATIENCE_S)
+
+
+def appears(path: Path) -> None:
+    """Wait for a file."""
+    waiting = threading.Event()
+    for _ in range(int(PATIENCE_S * 100)):
+        if path.exists():
+            return
+        waiting.wait(0.01)
+    raise AssertionError(f"{path} never came")
+
+
+def is_gone(pid: int, within_s: float) -> bool:
+    """Whether a process ends in time."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        ready, _, _ = select.select([descriptor], [], [], within_s)
+    finally:
+        os.close(descriptor)
+    return bool(ready)
+
+
+needs_pidfd = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux has it")
+
+
+def test_a_job_runs_in_a_process_of_its_own_which_is_used_again(queue: Queue) -> None:
+    first = run(queue, process_job(do.whereabouts))
+    assert first != os.getpid()
+    assert run(queue, process_job(do.whereabouts)) == first
+    assert run(queue, Job("here", do.whereabouts)) == os.getpid()
+    assert run(queue, process_job(do.add, 1, 2)) == 3
+
+
+def test_an_engine_says_where_its_jobs_run_and_a_job_may_say_otherwise() -> None:
+    with OrchestrationEngine(":memory:", executor="process") as engine:
+        queue = Queue(engine=engine)
+        there, here = Job("there", do.whereabouts), Job("here", do.whereabouts, executor="thread")
+        ids = queue.enqueue_many([there, here])
+        JobScheduler(engine=engine).process(queue)
+        assert [queue.result(job_id) == os.getpid() for job_id in ids] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("func", "how"),
+    [
+        (do.killed, r"signal 9 \(SIGKILL\)"),
+        (do.exits, "exit code 3"),
+        (do.crashes, r"signal 11 \(SIGSEGV\)"),
+    ],
+)
+def test_f68_a_worker_that_dies_costs_its_own_attempt_only(
+    queue: Queue, func: Callable[..., Any], how: str
+) -> None:
+    innocent = run(queue, process_job(do.whereabouts))
+    with pytest.raises(JobFailedError, match=f"WorkerDied: the process that ran it .*{how}"):
+        run(queue, process_job(func))
+    others = [queue.enqueue(process_job(do.add, n, n)) for n in range(4)]
+    assert [queue.result(job_id, PATIENCE_S) for job_id in others] == [0, 2, 4, 6]
+    for job_id in others:
+        started = [
+            event for _, event in queue.engine.history(f"job:{job_id}") if isinstance(event, JobStarted)
+        ]
+        assert len(started) == 1
+    assert innocent != os.getpid()
+
+
+def test_f68_an_idle_worker_that_is_killed_costs_nobody_anything(queue: Queue) -> None:
+    pid = run(queue, process_job(do.whereabouts))
+    os.kill(pid, signal.SIGKILL)
+    assert run(queue, process_job(do.whereabouts)) != pid
+
+
+def test_f69_a_process_outlives_a_job_that_wants_to_exit(queue: Queue) -> None:
+    pid = run(queue, process_job(do.whereabouts))
+    with pytest.raises(JobFailedError, match="SystemExit: 3"):
+        run(queue, process_job(do.raises_system_exit))
+    assert run(queue, process_job(do.whereabouts)) == pid
+
+
+@pytest.mark.parametrize(
+    ("func", "error"), [(do.raises_unpicklable, "ValueError: handle"), (do.returns_handle, "PayloadError")]
+)
+def test_f70_what_cannot_be_sent_back_is_told_as_text(
+    queue: Queue, func: Callable[..., Any], error: str
+) -> None:
+    with pytest.raises(JobFailedError, match=error):
+        run(queue, process_job(func))
+
+
+@needs_pidfd
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+def test_f73_a_process_that_never_ends_is_killed(
+    queue: Queue, clock: VirtualClock, tmp_path: Path, how: str
+) -> None:
+    note = tmp_path / "pid"
+    job_id = queue.enqueue(process_job(do.never_ends, str(note), timeout=5))
+    appears(note)
+    pid = int(note.read_text())
+    if how == "cancel":
+        assert queue.cancel(job_id)
+    else:
+        pass_time(queue.engine, clock, 5)
+    with pytest.raises(JobFailedError if how == "timeout" else JobCancelledError):
+        queue.result(job_id, PATIENCE_S)
+    assert is_gone(pid, PATIENCE_S)
+    assert run(queue, process_job(do.add, 1, 2)) == 3
+
+
+PARENT = """
+import sys
+from logistics import Job, JobScheduler, OrchestrationEngine, Queue
+from tests.faults import jobs
+
+if __name__ == "__main__":
+    engine = OrchestrationEngine(":memory:")
+    queue = Queue("work", engine=engine)
+    queue.enqueue(Job("stays", jobs.never_ends, [sys.argv[1]], executor="process"))
+    JobScheduler(engine=engine).process(queue)
+"""
+
+
+@needs_pidfd
+def test_f75_a_worker_whose_parent_was_killed_ends(tmp_path: Path) -> None:
+    script, note = tmp_path / "parent.py", tmp_path / "pid"
+    script.write_text(PARENT)
+    root = str(Path(__file__).parents[2])
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(note)], env={**os.environ, "PYTHONPATH": root}
+    )
+    try:
+        appears(note)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert is_gone(int(note.read_text()), PATIENCE_S)
+
+
+def test_f77_what_a_job_spoils_it_spoils_in_its_process(queue: Queue, tmp_path: Path) -> None:
+    before = Path.cwd()
+    assert run(queue, process_job(do.spoils, str(tmp_path))) == str(tmp_path)
+    assert Path.cwd() == before
+    assert "SPOILT" not in os.environ
+
+
+def test_a_job_in_a_process_has_its_context(queue: Queue) -> None:
+    job_id = queue.enqueue(process_job(do.reports, heartbeat=600))
+    assert queue.result(job_id, PATIENCE_S) == [job_id, 1, False]
+
+
+def test_closing_ends_processes_at_nobodys_charge(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    engine = OrchestrationEngine(tmp_path / "store")
+    queue = Queue("work", engine=engine)
+    job_id = queue.enqueue(process_job(do.never_ends, str(note)))
+    JobScheduler(engine=engine).start("work")
+    appears(note)
+    engine.close(0)
+    with OrchestrationEngine(tmp_path / "store") as again:
+        job = Queue("work", engine=again).get_job(job_id)
+        assert job is not None
+        assert (job.status, job.attempts) == (JobStatus.PENDING, 0)
+
+
+def test_an_executor_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="executor: expected 'thread' or 'process', got 'fibre'"):
+        Job("j", do.add, executor="fibre")
+    with pytest.raises(InputError, match="executor: expected"):
+        OrchestrationEngine(":memory:", executor="fibre")
+
+
+# -- the event loop --------------------------------------------------------------------------------------
+
+
+def test_all_coroutines_run_on_one_loop(queue: Queue) -> None:
+    ids = queue.enqueue_many([Job("loop", do.on_a_loop) for _ in range(6)])
+    assert len({queue.result(job_id, PATIENCE_S) for job_id in ids}) == 1
+
+
+def test_f69_a_coroutine_that_wants_to_exit_ends_itself_only(queue: Queue) -> None:
+    loop = run(queue, Job("loop", do.on_a_loop))
+    with pytest.raises(JobFailedError, match="SystemExit: 3"):
+        run(queue, Job("exits", do.raises_system_exit_on_a_loop, max_retries=0))
+    assert run(queue, Job("loop", do.on_a_loop)) == loop
+
+
+def test_a_coroutine_is_cancelled_with_its_job(queue: Queue, tmp_path: Path) -> None:
+    note = tmp_path / "ended"
+    job_id = queue.enqueue(Job("stays", do.never_ends_on_a_loop, [str(note)]))
+    appears(tmp_path / "ended.begun")
+    assert queue.cancel(job_id)
+    appears(note)
