@@ -8,7 +8,7 @@ import os
 from logistics import AttemptContext, Job, JobScheduler, Queue, Retry
 
 
-def digest(ctx: AttemptContext, blocks: int) -> str:
+def digest(blocks: int, ctx: AttemptContext) -> str:
     """Hash some blocks, and say how far it is."""
     total = hashlib.sha256()
     for number in range(blocks):

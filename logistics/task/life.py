@@ -38,7 +38,7 @@ def job_life(
     timeout: Duration | None,
     expires: Duration | datetime | None,
     heartbeat: Duration | None,
-    executor: str | None,
+    executor: str | None = None,
 ) -> JobLife:
     """Return the limits of a job, checked."""
     moment = isinstance(expires, datetime)
