@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, groupby, repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -154,17 +155,7 @@ class QueueState(FoldedState[Retired]):
     def dump(self) -> Any:
         """Give the state as plain data."""
         kinds: dict[Kind, int] = {}
-        jobs = [
-            (
-                job.job_id,
-                kinds.setdefault(job.kind, len(kinds)),
-                job.owner,
-                job.status.value,
-                job.order,
-                None if job.course is UNTOUCHED else msgspec.structs.astuple(job.course),
-            )
-            for job in self.jobs.values()
-        ]
+        jobs = self._dump_jobs(kinds)
         zombies = [
             (tuple(key), owner, kinds.setdefault(kind, len(kinds)))
             for key, (owner, kind) in self.zombies.items()
@@ -204,17 +195,7 @@ class QueueState(FoldedState[Retired]):
             line.tallies.restore(tallies)
             line.counts = {JobStatus(status): count for status, count in counts}
         kinds = [state.hall.kind(msgspec.convert(kind, Kind).values) for kind in image["kinds"]]
-        orders: dict[int, int] = {}
-        for job_id, kind, owner, status, order, course in image["jobs"]:
-            own = (
-                UNTOUCHED
-                if course is None
-                else msgspec.convert(dict(zip(COURSE, course, strict=True)), Course)
-            )
-            place = orders.setdefault(order, order)  # one object for all who share it
-            job = Job(job_id, kinds[kind], owner, own, JobStatus(status), place)
-            state.jobs[job_id] = job
-            state.hall.lanes[job.kind].size += 1
+        state._restore_jobs(image["jobs"], kinds)
         state.leases = dict(image["leases"])
         state.expiries = dict(image["expiries"])
         state.pulses = dict(image["pulses"])
@@ -234,6 +215,41 @@ class QueueState(FoldedState[Retired]):
         state.run_us = dict(image["run_us"])
         state._order = image["order"]
         return state
+
+    def _dump_jobs(self, kinds: dict[Kind, int]) -> Any:
+        """Give the jobs by columns, and of what most have in common only the exceptions."""
+        jobs = list(self.jobs.values())
+        for job in jobs:
+            kinds.setdefault(job.kind, len(kinds))
+        return {
+            "ids": list(self.jobs),
+            "kinds": [(kinds[kind], len(list(same))) for kind, same in groupby(job.kind for job in jobs)],
+            "orders": [(order, len(list(same))) for order, same in groupby(job.order for job in jobs)],
+            "owners": [(n, job.owner) for n, job in enumerate(jobs) if job.owner],
+            "statuses": [(n, job.status.value) for n, job in enumerate(jobs) if job.status is not _PENDING],
+            "courses": [
+                (n, msgspec.structs.astuple(job.course))
+                for n, job in enumerate(jobs)
+                if job.course is not UNTOUCHED
+            ],
+        }
+
+    def _restore_jobs(self, image: Any, kinds: list[Kind]) -> None:
+        orders = chain.from_iterable(repeat(order, count) for order, count in image["orders"])
+        kind_of = chain.from_iterable(repeat(kinds[kind], count) for kind, count in image["kinds"])
+        jobs = [
+            Job(job_id, kind, "", UNTOUCHED, _PENDING, order)
+            for job_id, kind, order in zip(image["ids"], kind_of, orders, strict=True)
+        ]
+        for n, owner in image["owners"]:
+            jobs[n].owner = owner
+        for n, status in image["statuses"]:
+            jobs[n].status = JobStatus(status)
+        for n, course in image["courses"]:
+            jobs[n].course = msgspec.convert(dict(zip(COURSE, course, strict=True)), Course)
+        for job in jobs:
+            self.jobs[job.job_id] = job
+            self.hall.lanes[job.kind].size += 1
 
     def _restore_hall(self, newest_us: int, image: Any) -> None:
         for _, kind in self.zombies.values():
