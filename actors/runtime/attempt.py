@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import logging
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class AttemptContext:
     """Handed to a function that has a parameter named `ctx`: which job, step and attempt this is."""
 
-    __slots__ = ("_key", "_runtime", "attempt", "job_id", "logger", "name", "run_id")
+    __slots__ = ("_key", "_of_schedule", "_runtime", "attempt", "job_id", "logger", "name", "run_id")
 
     def __init__(self, key: AttemptKey, name: str, owner: str, runtime: Runtime) -> None:
         self._key = key
@@ -36,9 +37,29 @@ class AttemptContext:
         """The job's name; of a step `workflow.step`."""
         self.run_id = owner.removeprefix("run:") if owner.startswith("run:") else None
         """The run that a step belongs to, or None."""
+        self._of_schedule = owner.startswith("schedule:")
         ids = {"job_id": key.job_id, "attempt": key.attempt, "run_id": self.run_id}
         self.logger = logging.LoggerAdapter(logging.getLogger("logistics.job"), ids)
         """Logs with the ids in `extra`."""
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """The time for which a schedule fired this job, in UTC; None for triggers, and for other jobs."""
+        _, dot, instant = self.job_id.rpartition(".")
+        if not self._of_schedule or not dot:
+            return None
+        return _moment(int(instant))
+
+    @property
+    def fired_at(self) -> datetime | None:
+        """When a schedule fired or was triggered, in UTC: this is later than `scheduled_at` for what was made up."""
+        if not self._of_schedule:
+            return None
+        runtime = self._runtime
+        stored = runtime.log.first(f"job:{self.job_id}", upto=runtime.journal.watermark)
+        assert stored is not None, "a job that runs is on record"
+        enqueued: Any = runtime.codec.decode(stored.record)
+        return _moment(enqueued.at_us)
 
     @property
     def idempotency_key(self) -> str:
@@ -75,6 +96,10 @@ class AttemptContext:
     def __repr__(self) -> str:
         """Show the ids."""
         return f"AttemptContext(job_id={self.job_id!r}, attempt={self.attempt}, name={self.name!r})"
+
+
+def _moment(at_us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
 
 
 @lru_cache(maxsize=1024)

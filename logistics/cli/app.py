@@ -9,12 +9,17 @@ import typer
 
 from logistics.cli.inspection import show_graph, validate_files
 from logistics.cli.runner import Request, run_file
+from logistics.cli.schedules import Apply, Preview
+from logistics.cli.schedules import apply as apply_file
+from logistics.cli.schedules import preview as show_preview
 from logistics.orchestration.stores import package_version
 
 # `click.ClickException`, or what took its place where typer brings its own copy of click.
 UsageProblem: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+schedules = typer.Typer(no_args_is_help=True, help="The schedules of a store.")
+app.add_typer(schedules, name="schedules")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 -- typer calls it with the option's value
@@ -80,3 +85,50 @@ def graph(
 ) -> int:
     """Show the steps of a workflow, and what waits for what."""
     return show_graph(file, as_mermaid=mermaid)
+
+
+@app.command()
+def preview(
+    expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help="A cron expression, in quotes.")],
+    *,
+    timezone: Annotated[str, typer.Option("--tz", metavar="ZONE", help="Its zone.")] = "UTC",
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="From when on; now, if left out.")
+    ] = None,
+    count: Annotated[int, typer.Option("-n", metavar="N", help="How many runs.")] = 10,
+    gap: Annotated[
+        str, typer.Option(metavar="RULE", help="shift_forward, preserve_offset or skip.")
+    ] = "shift_forward",
+    fold: Annotated[str, typer.Option(metavar="RULE", help="first, second or both.")] = "first",
+    apply_to_intervals: Annotated[
+        bool, typer.Option("--apply-to-intervals", help="Have these rules count for interval jobs, too.")
+    ] = False,
+    seconds: Annotated[bool, typer.Option("--seconds", help="Six fields, seconds first.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON.")] = False,
+) -> int:
+    """Show when a cron expression runs, and which runs a gap or a fold of the zone touches."""
+    return show_preview(
+        Preview(expression, timezone, begin, count, gap, fold, apply_to_intervals, seconds, json)
+    )
+
+
+@schedules.command()
+def apply(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The schedules: a .toml, .json or .yaml file.")
+    ],
+    *,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The store's folder; else $LOGISTICS_HOME, else .logistics here."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the changes as JSON.")] = False,
+) -> int:
+    """Make a file's schedules all that its group has: create, change, remove, all or nothing.
+
+    What changes is printed first. Functions beside the file are found.
+    """
+    return apply_file(Apply(file, store, dry_run, json))

@@ -219,7 +219,7 @@ class _File(NamedTuple):
 def load_workflow_file(path: str | os.PathLike[str]) -> WorkflowDefinition:
     """Read a `.toml`, `.json` or `.yaml` file, importing nothing; `ConfigError` names every mistake."""
     file = Path(path).absolute()
-    text, data = _parsed(file)
+    text, data = parsed_file(file)
     try:
         return workflow_of({"params": {}, **data} if isinstance(data, dict) else data, file)
     except ConfigError as error:
@@ -259,7 +259,8 @@ def file_schema() -> dict[str, Any]:
 # --- from text to data --------------------------------------------------------------------------------------
 
 
-def _parsed(file: Path) -> tuple[str, Any]:
+def parsed_file(file: Path) -> tuple[str, Any]:
+    """The text of a file and the data in it; `ConfigError` if it cannot be read."""
     parse = {".toml": _toml, ".json": _json, ".yaml": _yaml, ".yml": _yaml}.get(file.suffix.lower())
     if parse is None:
         got = file.suffix or "no suffix"
@@ -321,18 +322,18 @@ def _no_constant(name: str) -> NoReturn:
 
 def _outline(data: dict[str, Any], file: Path) -> _File:
     problems: list[str] = []
-    for outline in _tables({"": data}, _Outline, problems):
+    for outline in tables_of({"": data}, _Outline, problems):
         params = {f"params.{name}": each for name, each in (outline.params or {}).items()}
         steps = {f"steps[{index}]": each for index, each in enumerate(outline.steps)}
-        found_params = _tables(params, _Parameter, problems)
-        found_steps = _tables(steps, _Step, problems)
+        found_params = tables_of(params, _Parameter, problems)
+        found_steps = tables_of(steps, _Step, problems)
         if not problems:
             named = None if outline.params is None else dict(zip(outline.params, found_params, strict=True))
             return _File(outline.name, outline.description, named, found_steps, outline.workflows)
     raise ConfigError(file, problems)
 
 
-def _tables(places: Mapping[str, Any], kind: type[_Table], problems: list[str]) -> list[_Table]:
+def tables_of(places: Mapping[str, Any], kind: type[_Table], problems: list[str]) -> list[_Table]:
     """Those tables that are of their kind, by their places in the file."""
     found = []
     for place, table in places.items():
@@ -686,29 +687,39 @@ _CONVERTERS: Final[Mapping[ParameterType, Callable[[Any], Any]]] = MappingProxyT
 
 
 def import_functions(definition: WorkflowDefinition) -> dict[str, Callable[..., Any]]:
-    """Every function, by what the file calls it; raises `ConfigError` that names every one not found.
+    """Every function, by what the file calls it; raises `ConfigError` that names every one not found."""
+    places = {
+        f"steps[{index}].{key}": function
+        for index, step in enumerate(definition.steps)
+        for key, function in step.functions.items()
+    }
+    found = imported_functions(definition.path, places)
+    return {places[place]: function for place, function in found.items()}
+
+
+def imported_functions(file: Path, places: Mapping[str, str]) -> dict[str, Callable[..., Any]]:
+    """The functions that a file names, by their places in it; raises `ConfigError` that names every one not found.
 
     Modules beside the file are found as well as those that are installed: its folder is added to the end of
     the import path, where it shadows nothing, and stays there, so that recovered runs find them too.
     """
-    folder = definition.path.parent
+    folder = file.parent
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     importlib.invalidate_caches()
     registry = FunctionRegistry()
     functions: dict[str, Callable[..., Any]] = {}
     problems = []
-    for index, step in enumerate(definition.steps):
-        for key, function in step.functions.items():
-            try:
-                _check_origin(function, folder)
-                functions[function] = registry.resolve(function)
-            except UnresolvedFunctionError as error:
-                problems.append(f"steps[{index}].{key}: {function!r}: {error.detail}")
-            except InputError as error:
-                problems.append(f"steps[{index}].{key}: {error}")
+    for place, function in places.items():
+        try:
+            _check_origin(function, folder)
+            functions[place] = registry.resolve(function)
+        except UnresolvedFunctionError as error:
+            problems.append(f"{place}: {function!r}: {error.detail}")
+        except InputError as error:
+            problems.append(f"{place}: {error}")
     if problems:
-        raise ConfigError(definition.path, problems)
+        raise ConfigError(file, problems)
     return functions
 
 

@@ -33,7 +33,7 @@ from logistics.task.job import DEFAULT_RETRY_DELAY, Job
 
 MAX_RUNS = 2**53
 Excluded: TypeAlias = Day | datetime | Calendar
-_HASHED = re.compile(r"(^|[\s,])[hH]($|[\s,/(])")
+HASHED = re.compile(r"(^|[\s,])[hH]($|[\s,/(])")
 
 
 class ScheduleOptions(TypedDict, total=False):
@@ -111,7 +111,7 @@ def cron_schedule(name: str, expression: object) -> CronExpression | CombinedSch
     if not isinstance(expression, str):
         msg = f"expression: expected a CronExpression or text, got {expression!r}"
         raise InputError(msg)
-    return CronExpression(expression, hash_name=name if _HASHED.search(expression) else None)
+    return CronExpression(expression, hash_name=name if HASHED.search(expression) else None)
 
 
 def check_recurring(schedule: object) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from actors.queue.messages import JobCompleted
 from actors.runtime.clock import VirtualClock
+from actors.runtime.values import decode_value
 from actors.schedule.messages import ScheduleFired, ScheduleTriggered
 from logistics.errors import (
     CronError,
@@ -30,6 +31,9 @@ from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
 from logistics.schedule.starter import Starter
+from logistics.task.job import Job
+from logistics.task.job_scheduler import JobScheduler
+from logistics.task.queue import Queue
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -403,3 +407,25 @@ def test_starting_on_another_engine_leaves_the_one_before(
     assert scheduler in second.engine.store.schedulers
     second.engine.close()
     assert not scheduler.running
+
+
+def when(ctx: Any) -> list[str | None]:
+    return [moment and moment.isoformat() for moment in (ctx.scheduled_at, ctx.fired_at)]
+
+
+def test_a_job_knows_for_when_and_when_its_schedule_fired(place: Place) -> None:
+    manager = ScheduleManager(engine=place.engine)
+    manager.schedule_cron("a", "0 * * * *", when)
+    manager.start()
+    place.pass_time(HOUR * 1.5)
+    (end,) = place.ended("a")
+    assert decode_value(end.result) == ["2026-01-01T01:00:00+00:00", "2026-01-01T01:30:00+00:00"]
+    manager.trigger("a")
+    assert decode_value(place.ended("a")[1].result) == [None, "2026-01-01T01:30:00+00:00"]
+
+
+def test_a_job_of_no_schedule_has_no_such_times(place: Place) -> None:
+    queue = Queue(engine=place.engine)
+    job_id = queue.enqueue(Job("a", when, job_id="a.1767225600000000"))
+    JobScheduler(engine=place.engine).process(queue)
+    assert queue.result(job_id) == [None, None]

@@ -1,0 +1,139 @@
+"""Schedules on the command line: what an expression comes to, and a file of schedules made the store's own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from actors.clock.zones import instant_of, to_datetime
+from actors.runtime.errors import InputError
+from actors.schedule.firing import next_fires
+from logistics.inputs import check_int
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.schedule.definition import HASHED
+from logistics.schedule.expression import CronExpression
+from logistics.schedule.files import load_schedules
+from logistics.schedule.manager import ScheduleManager
+from logistics.schedule.timezone import TimezoneManager
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.schedule.spec import Firing
+
+MOST = 10_000
+WIDTH = 100
+"""Columns that a table of runs needs, in a pipe too."""
+COLOURS = (("gap", "yellow"), ("fold", "cyan"))
+SIGNS = (("created", "+", "green"), ("changed", "~", "yellow"), ("removed", "-", "red"))
+
+
+class Preview(NamedTuple):
+    """What the command line asks for."""
+
+    expression: str
+    timezone: str
+    begin: str | None
+    number: int
+    gap: str
+    fold: str
+    apply_to_intervals: bool
+    seconds: bool
+    json: bool
+
+
+def preview(request: Preview) -> int:
+    """Show when an expression runs next, and which of these runs a gap or a fold touches."""
+    expression = CronExpression(
+        request.expression,
+        timezone=request.timezone,
+        gap=request.gap,  # type: ignore[arg-type]  # it is checked there
+        fold=request.fold,  # type: ignore[arg-type]
+        apply_to_intervals=request.apply_to_intervals,
+        seconds="first" if request.seconds else None,
+        hash_name="preview" if HASHED.search(request.expression) else None,
+    )
+    count = check_int("-n", request.number, least=1, most=MOST)
+    zone = TimezoneManager(request.timezone)
+    begin = zone.now() if request.begin is None else _moment(request.begin, zone)
+    # The moment itself counts: whoever asks from midnight on wants to see a run at midnight.
+    firings = next_fires(expression.spec, instant_of(begin) - 1, count)
+    if request.json:
+        sys.stdout.write(json.dumps([_as_data(request.timezone, each) for each in firings]) + "\n")
+    else:
+        Console(width=max(Console().width, WIDTH)).print(_table(request.timezone, firings))
+    return 0
+
+
+def _moment(text: str, zone: TimezoneManager) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        msg = f"--from: expected a date or a date and time such as 2027-03-01T12:00, got {text!r}"
+        raise InputError(msg) from error
+    return zone.localize(moment, gap="shift_forward") if moment.tzinfo is None else moment
+
+
+def _as_data(zone: str, firing: Firing) -> dict[str, str]:
+    shown = to_datetime(zone, firing.at_us)
+    return {
+        "at": shown.isoformat(),
+        "utc": to_datetime("UTC", firing.at_us).isoformat(),
+        "rule": firing.rule,
+    }
+
+
+def _table(zone: str, firings: tuple[Firing, ...]) -> Table:
+    table = Table("", f"time in {zone}", "offset", "UTC", "rule", box=box.SIMPLE_HEAD)
+    for number, firing in enumerate(firings, 1):
+        at = to_datetime(zone, firing.at_us)
+        row = (
+            str(number),
+            f"{at:%a %Y-%m-%d %H:%M:%S}",
+            f"{at:%z}",
+            f"{to_datetime('UTC', firing.at_us):%Y-%m-%d %H:%M:%S}",
+            firing.rule,
+        )
+        style = next((colour for kind, colour in COLOURS if firing.rule.startswith(kind)), "")
+        table.add_row(*(Text(cell) for cell in row), style=style)
+    return table
+
+
+class Apply(NamedTuple):
+    """What the command line asks for."""
+
+    file: Path
+    store: Path | None
+    dry_run: bool
+    json: bool
+
+
+def apply(request: Apply) -> int:
+    """Say how a file of schedules differs from what the store has, then make it so; all or nothing."""
+    with OrchestrationEngine(request.store) as engine:
+        file = load_schedules(request.file, engine)
+        manager = ScheduleManager(file.timezone, engine=engine)
+        changes = manager.apply(file.name, file.definitions, dry_run=True)
+        if request.json:
+            sys.stdout.write(json.dumps({each.name: each.change for each in changes}) + "\n")
+        else:
+            _show({each.name: each.change for each in changes}, Console())
+        if not request.dry_run:
+            manager.apply(file.name, file.definitions)
+    return 0
+
+
+def _show(changes: dict[str, str], console: Console) -> None:
+    for wanted, sign, colour in SIGNS:
+        for name, change in changes.items():
+            if change == wanted:
+                console.print(Text(f"{sign} {name}: {change}", style=colour), soft_wrap=True)
+    same = sum(change == "unchanged" for change in changes.values())
+    console.print(Text(f"{same} unchanged"), soft_wrap=True)

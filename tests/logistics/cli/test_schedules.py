@@ -1,0 +1,181 @@
+"""`logistics preview` and `logistics schedules apply`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from logistics.cli.main import main
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.schedule.manager import ScheduleManager
+
+PREVIEW = ["preview", "30 2 * * *", "--tz", "Europe/Zurich", "--from", "2027-03-27", "-n", "3"]
+FILE = """
+name = "office"
+timezone = "Europe/Zurich"
+
+[[schedules]]
+name = "backup"
+function = "schedules_work:work"
+cron = "30 2 * * *"
+gap = "preserve_offset"
+args = ["x"]
+exclude = ["weekends", 2027-12-24, {holidays = "CH", subdivision = "ZH"}]
+jitter = 60
+
+[[schedules]]
+name = "report"
+function = "schedules_work:work"
+monthly = {nth = -1, weekday = "fri", at = "16:00"}
+overlap = "queue"
+
+[[schedules]]
+name = "rule"
+function = "schedules_work:work"
+rrule = "FREQ=WEEKLY;BYDAY=MO,TH;BYHOUR=8"
+
+[[schedules]]
+name = "once"
+function = "schedules_work:work"
+at = 2900-01-01T00:00:00Z
+
+[[schedules]]
+name = "hashed"
+function = "schedules_work:work"
+cron = "H H * * *"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "schedules_work.py").write_text("def work(*args):\n    return list(args)\n")
+    (tmp_path / "office.toml").write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "schedules_work", raising=False)
+    return tmp_path
+
+
+def test_a_preview_marks_gaps_and_folds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(PREVIEW) == 0
+    shown = capsys.readouterr().out.splitlines()
+    (marked,) = [line for line in shown if "gap.shift_forward" in line]
+    assert "Sun 2027-03-28 03:00:00" in marked
+    assert "+0200" in marked
+    assert (
+        main(
+            [
+                "preview",
+                "30 2 * * *",
+                "--tz",
+                "Europe/Zurich",
+                "--from",
+                "2027-10-31",
+                "-n",
+                "2",
+                "--fold",
+                "both",
+            ]
+        )
+        == 0
+    )
+    assert capsys.readouterr().out.count("fold.both") == 2
+
+
+def test_a_preview_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*PREVIEW, "--gap", "preserve_offset", "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)
+    assert [run["at"] for run in runs] == [
+        "2027-03-27T02:30:00+01:00",
+        "2027-03-28T03:30:00+02:00",
+        "2027-03-29T02:30:00+02:00",
+    ]
+    assert [run["rule"] for run in runs] == ["", "gap.preserve_offset", ""]
+    assert runs[1]["utc"] == "2027-03-28T01:30:00+00:00"
+
+
+def test_a_preview_begins_with_the_moment_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preview", "0 0 * * *", "--from", "2027-01-01", "-n", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["at"] == "2027-01-01T00:00:00+00:00"
+    assert main(["preview", "H 0 * * *", "--seconds"]) == 2
+    assert main(["preview", "H 0 0 * * *", "--seconds", "-n", "2", "--json"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["preview", "0 0 30 2 *"], "can never fire"),
+        (["preview", "0 0 * * *", "--tz", "Europe/Zurch"], "did you mean Europe/Zurich"),
+        (["preview", "0 0 * * *", "-n", "0"], "-n: expected a whole number from 1"),
+        (["preview", "0 0 * * *", "--from", "soon"], "--from: expected a date"),
+        (["preview", "0 0 * * *", "--gap", "jump"], "gap must be one of"),
+        (["preview", "0 0 * * *", "--fold", "none"], "fold must be one of"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+
+
+def test_a_file_is_applied_and_applied_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedules", "apply", "office.toml", "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("created") == 5
+    assert main(["schedules", "apply", "office.toml", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out).values()) == {"created"}
+    assert main(["schedules", "apply", "office.toml"]) == 0
+    assert capsys.readouterr().out == "5 unchanged\n"
+    changed = FILE.replace("30 2 * * *", "45 2 * * *").replace('name = "once"', 'name = "other"')
+    (folder / "office.toml").write_text(changed)
+    assert main(["schedules", "apply", "office.toml"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "+ other: created",
+        "~ backup: changed",
+        "- once: removed",
+        "3 unchanged",
+    ]
+    with OrchestrationEngine() as engine:
+        tasks = {task.name: task for task in ScheduleManager(engine=engine).list_tasks()}
+    assert set(tasks) == {"backup", "report", "rule", "other", "hashed"}
+    assert tasks["backup"].expression.startswith("(45 2 * * *) but not weekends, holidays of CH-ZH, 2027")
+    assert tasks["report"].overlap == "queue"
+    assert {task.timezone for task in tasks.values()} == {"Europe/Zurich"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            'cron = "30 2 * * *"',
+            'cron = "30 25 * * *"',
+            "schedules[0] ('backup'): cron '30 25 * * *': hour field",
+        ),
+        ('cron = "30 2 * * *"', "", "expected one of cron, rrule, at, every"),
+        ('cron = "30 2 * * *"', 'cron = "@daily"\nrrule = "FREQ=DAILY"', "got cron and rrule"),
+        ('rrule = "FREQ=', 'gap = "skip"\nrrule = "FREQ=', "gap beside rrule: only cron takes it here"),
+        ('overlap = "queue"', 'overlap = "both"', "overlap: expected one of skip"),
+        ('overlap = "queue"', 'overlp = "queue"', "overlp: unknown key, did you mean 'overlap'?"),
+        ("schedules_work:work", "schedules_work:gone", "schedules[0].function"),
+        ("nth = -1, ", "", "give day=…, or nth=… together with weekday"),
+        ("nth = -1, ", "every = 5, ", "unexpected keyword argument 'every'"),
+        ('name = "report"', 'name = "backup"', "'backup' is there twice"),
+        ('holidays = "CH"', 'country = "CH"', "exclude: expected {holidays"),
+        ('timezone = "Europe/Zurich"', 'timezone = "Europe/Zurch"', "did you mean Europe/Zurich"),
+        ("2900-01-01T00:00:00Z", "2900-01-01T00:00:00", "must be aware"),
+    ],
+)
+def test_a_wrong_file_changes_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], before: str, after: str, words: str
+) -> None:
+    assert before in FILE
+    (folder / "office.toml").write_text(FILE.replace(before, after, 1))
+    assert main(["schedules", "apply", "office.toml"]) == 2
+    assert words in capsys.readouterr().err
+    with OrchestrationEngine() as engine:
+        assert ScheduleManager(engine=engine).list_tasks() == []
