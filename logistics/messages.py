@@ -120,6 +120,7 @@ from actors.schedule.spec import (
 )
 from actors.workflow.messages import (
     AdoptRun,
+    CallCached,
     CancelRun,
     CancelSettled,
     CloseSession,
@@ -247,6 +248,7 @@ __all__ = [
     "BackfillSchedule",
     "Backfilled",
     "CalendarSpec",
+    "CallCached",
     "CancelJob",
     "CancelRun",
     "CancelSettled",

@@ -10,7 +10,7 @@ import msgspec
 from actors.queue.messages import JobCompleted, JobEnqueued
 from actors.runtime.errors import InputError
 from actors.runtime.values import check_depth, decode_value, encode_result
-from actors.workflow.messages import PlanRecorded, RunCreated, SignalReceived, StepStatus
+from actors.workflow.messages import CallCached, PlanRecorded, RunCreated, SignalReceived, StepStatus
 from actors.workflow.past import leaves, run_of
 from eventstore.errors import CorruptStoreError
 
@@ -93,6 +93,15 @@ class Inputs:
         if len(leaves(recorded.plan)) == 1:
             return next(iter(outputs.values()), None)
         return outputs or None
+
+    def cached(self, fingerprint: str, since_us: int) -> tuple[str, bytes] | None:
+        """Return the job of an identical call, and what came of it, if it has ended after `since_us`."""
+        runtime = self._runtime
+        stored = runtime.log.last(f"cache:{fingerprint}", upto=runtime.journal.watermark)
+        event = None if stored is None else runtime.codec.decode(stored.record)
+        if not isinstance(event, CallCached) or event.at_us < since_us:
+            return None
+        return event.job_id, self._result_bytes(event.job_id)
 
     # -- single values ---------------------------------------------------------------------------------------
 

@@ -198,6 +198,10 @@ class Input(Data, frozen=True):
 
 NOTE_SKIP = b"-"
 """A worker's note to the owner of a step: its condition does not hold."""
+NOTE_STORED = b"#"
+"""A worker's note to the owner of a step: the fingerprint of the call, whose output may be used again."""
+NOTE_CACHED = b"@"
+"""A worker's note to the owner of a step: the job of an identical call, whose output was used."""
 NOTE_VALUE = b"="
 """A worker's note to the owner of a step begins so if it is what the step `gives`."""
 
@@ -216,6 +220,10 @@ class StepWork(Data, frozen=True):
     input has; `params`, the keyword arguments as the parameters of a run; `text`, the only argument; `nothing`."""
     item: int = -1
     """Which item of a list the job is about; -1: there is no list."""
+    cache_us: Span = 0
+    """How old the output of an identical call may be that is used instead of a call; 0: none is."""
+    cache_key: str = ""
+    """Calls with another one are not identical."""
 
 
 class JobSpec(Data, frozen=True):

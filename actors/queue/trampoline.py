@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import time
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from actors.queue.ending import failed
 from actors.queue.inputs import Inputs
-from actors.queue.messages import NO_LIFE, NOTE_SKIP, NOTE_VALUE, FunctionsKnown
+from actors.queue.messages import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, FunctionsKnown
 from actors.queue.worker import Call, decode_end, decode_news, encode, serve
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
@@ -25,7 +26,7 @@ from actors.workflow.condition import parse
 from eventstore.errors import CorruptStoreError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from actors.queue.messages import Input, JobLife, JobSpec, StepWork
     from actors.runtime.effects import AttemptKey, StartAttempt
@@ -37,6 +38,8 @@ THREAD, PROCESS = "thread", "process"
 MAX_SENT = 1 << 30
 """Bytes of arguments that go to a process: they were checked when they were put on record."""
 NO_RESULT = encode_result(None)
+MAX_CALL = 1 << 30
+"""Bytes of a call that is looked at for its fingerprint: it is made all the same."""
 NO_ARGUMENTS = encode_call((), {})
 
 _Values: TypeAlias = "tuple[dict[str, Any], dict[str, Any], list[tuple[Input, Any]]]"
@@ -72,6 +75,9 @@ class Trampoline:
                 )
             function = self._functions.resolve(spec.function)
             args, kwargs = self._arguments(spec, function, start)
+            fingerprint = _fingerprint(spec, args, kwargs)
+            if fingerprint and (end := self._from_cache(fingerprint, spec, start, started_us)):
+                return end
         except UnresolvedFunctionError as error:
             return AttemptFinished(
                 key=start.key,
@@ -89,10 +95,32 @@ class Trampoline:
         running = RUNNING.set((spec.job_id, spec.queue))
         try:
             if self._is_for_a_process(spec):
-                return self._send(start, spec, args, kwargs)
-            return self._call(start, spec, function, args, kwargs, started_us=started_us)
+                end = self._send(start, spec, args, kwargs)
+            else:
+                end = self._call(start, spec, function, args, kwargs, started_us=started_us)
         finally:
             RUNNING.reset(running)
+        if fingerprint and end.outcome == "ok":
+            return msgspec.structs.replace(end, note=NOTE_STORED + fingerprint.encode())
+        return end
+
+    def _from_cache(
+        self, fingerprint: str, spec: JobSpec, start: StartAttempt, started_us: int
+    ) -> AttemptFinished | None:
+        """Return the end of an attempt whose call is not made, as an identical one has been made not long ago."""
+        assert spec.work is not None
+        cached = self._inputs.cached(fingerprint, started_us - spec.work.cache_us)
+        if cached is None:
+            return None
+        job_id, result = cached
+        return AttemptFinished(
+            key=start.key,
+            outcome="ok",
+            result=result,
+            started_us=started_us,
+            correlation=start.correlation,
+            note=NOTE_CACHED + job_id.encode(),
+        )
 
     def stop(self, key: AttemptKey) -> None:
         """Stop an attempt that nobody waits for any more, if it is on the event loop or in a process."""
@@ -253,6 +281,19 @@ class Trampoline:
             elif given.kind != "ref":
                 values.append((given, self._inputs.of(given, spec)))
         return steps, params, values
+
+
+def _fingerprint(spec: JobSpec, args: Any, kwargs: Mapping[str, Any]) -> str:
+    """Return what makes a call identical to another one; empty if outputs of such calls are not used again.
+
+    The context of the attempt is no part of it.
+    """
+    if spec.work is None or not spec.work.cache_us:
+        return ""
+    plain = {key: value for key, value in kwargs.items() if not isinstance(value, AttemptContext)}
+    call = encode_call(args, dict(sorted(plain.items())), limit=MAX_CALL)
+    made_of = msgspec.msgpack.encode((spec.function, spec.work.cache_key, call))
+    return blake2b(made_of, digest_size=16).hexdigest()
 
 
 def _filled(

@@ -57,7 +57,12 @@ def step_job(run: Run, index: int, ahead: Ahead | None = None) -> JobSpec:
     if options is None:
         return _job(run, index, step, inputs=_inputs(run, step.inputs, ahead))
     work = StepWork(
-        options.when, options.when_function, _inputs(run, options.when_inputs, ahead), gives=_gives(options)
+        options.when,
+        options.when_function,
+        _inputs(run, options.when_inputs, ahead),
+        gives=_gives(options),
+        cache_us=0 if options.mapped else options.cache_us,
+        cache_key=options.cache_key,
     )
     inputs = step.inputs
     payload = step.payload
@@ -90,12 +95,13 @@ def _gives(options: StepOptions) -> str:
 def item_job(run: Run, index: int, item: int, ahead: Ahead | None = None) -> JobSpec:
     """Return the job of one item of a step that is mapped over a list."""
     step = run.graph.plan.steps[index]
+    options = step.options
+    assert options is not None
     inputs = tuple(
         _item(run, given, item) if given.kind.startswith("item-") else given for given in step.inputs
     )
-    return _job(
-        run, index, step, part=str(item), inputs=_inputs(run, inputs, ahead), work=StepWork(item=item)
-    )
+    work = StepWork(item=item, cache_us=options.cache_us, cache_key=options.cache_key)
+    return _job(run, index, step, part=str(item), inputs=_inputs(run, inputs, ahead), work=work)
 
 
 def undo_job(run: Run, index: int, ahead: Ahead | None = None) -> JobSpec:

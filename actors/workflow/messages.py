@@ -85,6 +85,9 @@ class StepOptions(Data, frozen=True):
     """What its calls wait for and hold while they run."""
     life: JobLife | None = None
     """How long a call may run."""
+    cache_us: Span = 0
+    """How old the output of an identical call may be that is used instead of a call; 0: none is."""
+    cache_key: str = ""
 
 
 class PlanStep(Data, frozen=True):
@@ -466,6 +469,21 @@ class StepCompleted(RunEvent, frozen=True, tag="step.completed"):
     step: int
     attempts: int
     at_us: int
+    cached: str = ""
+    """The job of an identical call, if its output was used instead of a call."""
+
+
+class CallCached(Event, frozen=True, tag="call.cached"):
+    """The output of a job may be used instead of an identical call."""
+
+    fingerprint: str
+    job_id: str
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The call."""
+        return f"cache:{self.fingerprint}"
 
 
 class StepFailed(RunEvent, frozen=True, tag="step.failed"):
@@ -610,6 +628,7 @@ WORKFLOW_EVENTS: tuple[type[Event], ...] = (
     UndoScheduled,
     UndoEnded,
     StepCompleted,
+    CallCached,
     StepFailed,
     StepSkipped,
     StepCancelled,

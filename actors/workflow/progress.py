@@ -5,9 +5,18 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import NOTE_SKIP, NOTE_VALUE, CancelOwned, EnqueueJobs, JobStatus
+from actors.queue.messages import (
+    NOTE_CACHED,
+    NOTE_SKIP,
+    NOTE_STORED,
+    NOTE_VALUE,
+    CancelOwned,
+    EnqueueJobs,
+    JobStatus,
+)
 from actors.workflow.jobs import Ahead, item_job, step_job, undo_job
 from actors.workflow.messages import (
+    CallCached,
     ItemEnded,
     ItemsScheduled,
     RunCancelled,
@@ -85,10 +94,19 @@ class Advance:
         elif message.note == NOTE_SKIP:
             self._decision.emit(StepSkipped(self._run.run_id, step, step, self._now_us))
             self._end(step, StepStatus.SKIPPED)
-        elif message.note:
+        elif message.note.startswith(NOTE_VALUE):
             self._found_out(step, message)
         else:
-            self.completed(step, message.attempts, message.ended_us)
+            cached = message.note.removeprefix(NOTE_CACHED) if message.note.startswith(NOTE_CACHED) else b""
+            self.completed(step, message.attempts, message.ended_us, cached.decode())
+            self._remember(message)
+
+    def _remember(self, message: JobEnded) -> None:
+        """Record that the output of a call may be used again."""
+        if message.note.startswith(NOTE_STORED):
+            fingerprint = message.note.removeprefix(NOTE_STORED).decode()
+            root = f"run:{self._run.run_id}"
+            self._decision.emit(CallCached(fingerprint, message.job_id, message.ended_us), root)
 
     def _found_out(self, step: int, message: JobEnded) -> None:
         """Go on with a step whose job was to find something out."""
@@ -103,9 +121,9 @@ class Advance:
 
     # -- steps that end --------------------------------------------------------------------------------------
 
-    def completed(self, step: int, attempts: int, at_us: int) -> None:
-        """A step has succeeded."""
-        self._decision.emit(StepCompleted(self._run.run_id, step, attempts, at_us))
+    def completed(self, step: int, attempts: int, at_us: int, cached: str = "") -> None:
+        """A step has succeeded; `cached` is the job whose output was used."""
+        self._decision.emit(StepCompleted(self._run.run_id, step, attempts, at_us, cached))
         if step in self._run.graph.undoable:
             self._undo.append(step)
         self._end(step, StepStatus.COMPLETED)
@@ -319,6 +337,8 @@ class Advance:
         run = self._run
         fan = run.extras.fans[step]
         self._decision.emit(ItemEnded(run.run_id, step, item, message.attempts, error, message.ended_us))
+        if not error:
+            self._remember(message)
         flying, failed = len(fan.flying) - 1, fan.failed + bool(error)
         first_error = fan.error or f"item {item}: {error}"
         if failed and run.graph.options[step].on_failure == "stop":

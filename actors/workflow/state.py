@@ -9,6 +9,7 @@ import msgspec
 
 from actors.runtime.state import FoldedState
 from actors.workflow.messages import (
+    CallCached,
     CancelSettled,
     ItemEnded,
     ItemsScheduled,
@@ -93,6 +94,7 @@ class SupervisorState(FoldedState[RunStatus]):
             UndoScheduled: self._on_undo_scheduled,
             UndoEnded: self._on_undo_ended,
             StepCompleted: self._on_completed,
+            CallCached: self._on_cached,
             StepFailed: self._on_failed,
             StepSkipped: self._on_skipped,
             StepCancelled: self._on_step_cancelled,
@@ -261,6 +263,9 @@ class SupervisorState(FoldedState[RunStatus]):
         if status is StepStatus.COMPLETED and step in run.graph.undoable:
             run.extend().undo.append(step)
         return run
+
+    def _on_cached(self, event: CallCached) -> None:
+        """Nothing: workers look it up in the log."""
 
     def _on_failed(self, event: StepFailed) -> None:
         run = self.runs[event.run_id]

@@ -19,6 +19,7 @@ PLAIN = (
     "map_over",
     "parallel",
     "compensate",
+    "cache_key",
     "queue",
     "priority",
 )
@@ -71,7 +72,7 @@ def _step(step: StepDefinition, *, before: str | None) -> dict[str, Any]:
         data["max_retries"] = step.max_retries
     if step.retry_us != DEFAULT_RETRY_US:
         data["retry_delay"] = step.retry_us / 1e6
-    spans = {"timeout": step.timeout_us, "heartbeat": step.heartbeat_us}
+    spans = {"timeout": step.timeout_us, "heartbeat": step.heartbeat_us, "cache_for": step.cache_us}
     data |= {key: span / 1e6 for key, span in spans.items() if span}
     flags = {"required": (step.required, True), "finally": (step.last, False)}
     data |= {key: value for key, (value, default) in flags.items() if value is not default}

@@ -2,13 +2,13 @@
 
 A file has `name`, `description`, `workflows` (other files, whose workflows are its steps), `params` (a table
 for each parameter: `type`, `default`, `required`, `description`) and `steps` in order (`name`, `function` as
-`module:function`, `dependencies`, `args`, `kwargs`, `map_over`, `parallel`, `compensate`, `max_retries`,
-`retry_delay`, `when`, `required`, `on_failure`, `finally`, `timeout`, `heartbeat`, `resources`, `queue`,
-`priority`). In place of a function a step may have a `workflow`, with `params`, or a `wait`, a table of
-`days`, `hours`, `minutes` and `seconds`, of `run`, or of `signal = true` and a `schema`, these with a
-`timeout`. A step without `dependencies` follows the one before it, `[]` makes it a root. Arguments and
-conditions may hold references, `{{step.output}}` and `{{params.name}}`; the first kind brings its dependency
-along.
+`module:function`, `dependencies`, `args`, `kwargs`, `map_over`, `parallel`, `compensate`, `cache_for`,
+`cache_key`, `max_retries`, `retry_delay`, `when`, `required`, `on_failure`, `finally`, `timeout`,
+`heartbeat`, `resources`, `queue`, `priority`). In place of a function a step may have a `workflow`, with
+`params`, or a `wait`, a table of `days`, `hours`, `minutes` and `seconds`, of `run`, or of `signal = true`
+and a `schema`, these with a `timeout`. A step without `dependencies` follows the one before it, `[]` makes it
+a root. Arguments and conditions may hold references, `{{step.output}}` and `{{params.name}}`; the first kind
+brings its dependency along.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ class StepDefinition:
     map_over: str | None = None
     parallel: int | None = None
     compensate: str = ""
+    cache_for: float | None = None
+    cache_key: str | None = None
     timeout: float | None = None
     heartbeat: float | None = None
     resources: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -180,6 +182,8 @@ class _Step(msgspec.Struct, rename={"last": "finally"}):
     map_over: str | None = None
     parallel: int | None = None
     compensate: str = ""
+    cache_for: float | None = None
+    cache_key: str | None = None
     max_retries: int = 0
     retry_delay: float | None = None
     when: str = ""
@@ -447,6 +451,8 @@ class _Reader:
             map_over=raw.map_over,
             parallel=raw.parallel,
             compensate=raw.compensate,
+            cache_for=raw.cache_for,
+            cache_key=raw.cache_key,
             resources=MappingProxyType(raw.resources),
             dependencies=self._dependencies(self._declared(index, raw), references),
             declared=self._declared(index, raw),
@@ -481,8 +487,6 @@ class _Reader:
         for key, function in (("function", raw.function), ("compensate", raw.compensate)):
             if function and not _is_reference(function):
                 self.problems.append(f"{place}.{key}: expected 'module:function', got {function!r}")
-        if raw.workflow:
-            self._try(f"{place}.workflow", lambda: check_name("workflow", raw.workflow))
         if raw.parallel is not None:
             self._try(
                 f"{place}.parallel", lambda: check_int("parallel", raw.parallel, least=1, most=MAX_RETRIES)
@@ -495,12 +499,14 @@ class _Reader:
             f"{place}.priority",
             lambda: check_int("priority", raw.priority, least=-MAX_PRIORITY, most=MAX_PRIORITY),
         )
-        for key, least_us in (("retry_delay", 0), ("timeout", 1), ("heartbeat", 1)):
+        for key, least_us in (("retry_delay", 0), ("timeout", 1), ("heartbeat", 1), ("cache_for", 1)):
             span = getattr(raw, key)
             if span is not None:
                 self._try(f"{place}.{key}", partial(duration_us, key, span, least_us=least_us))
-        if raw.queue is not None:
-            self._try(f"{place}.queue", lambda: check_name("queue", raw.queue))
+        for key in ("queue", "cache_key", "workflow"):
+            name = getattr(raw, key)
+            if name is not None and (name or key != "workflow"):
+                self._try(f"{place}.{key}", partial(check_name, key, name))
 
     def _check_no_call(self, place: str, raw: _Step, kind: str) -> None:
         """Refuse what only a step with a function can have."""

@@ -71,6 +71,9 @@ class StepDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
     """How long a call may run; 0: as long as it likes."""
     heartbeat_us: int = 0
     """How long a call may give no sign of life; 0: for ever."""
+    cache_us: int = 0
+    """How old the output of an identical call may be that is used instead; 0: none is."""
+    cache_key: str = ""
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -141,6 +144,8 @@ def define_step(
     resources: Mapping[str, float] | None = None,
     timeout: Duration | None = None,
     heartbeat: Duration | None = None,
+    cache_for: Duration | None = None,
+    cache_key: str | None = None,
 ) -> StepDefinition:
     """Return a step made of a user's input, all of it checked; `InputError`, `PayloadError`."""
     if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
@@ -172,6 +177,8 @@ def define_step(
         resources=limits.resources(resources),
         timeout_us=life.timeout_us,
         heartbeat_us=life.heartbeat_us,
+        cache_us=0 if cache_for is None else duration_us("cache_for", cache_for, least_us=1),
+        cache_key="" if cache_key is None else check_name("cache_key", cache_key),
     )
 
 

@@ -77,6 +77,8 @@ def store_definition(
             workflow=step.workflow,
             resources=step.resources,
             timeout=step.timeout,
+            cache_for=step.cache_for,
+            cache_key=step.cache_key,
             heartbeat=step.heartbeat,
             **_waits(step.wait),
         )

@@ -194,6 +194,8 @@ def _options(
         compensate_inputs=undo_inputs,
         resources=step.resources,
         life=_life(step),
+        cache_us=step.cache_us,
+        cache_key=step.cache_key,
     )
     return None if options == ORDINARY else options
 

@@ -79,6 +79,8 @@ class StepResult:
     """The run whose step's output this is, if it was not executed again."""
     compensated: bool | None = None
     """Whether it was undone; False: that failed; None: nobody has tried."""
+    cached_from: str | None = None
+    """The job of an identical call whose output was used instead of a call."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +288,7 @@ def _take_end(
     result.ended_at = as_datetime(event.at_us)
     if isinstance(event, StepCompleted):
         result.status, result.attempts = StepStatus.COMPLETED, result.attempts or event.attempts
+        result.cached_from = event.cached or None
     elif isinstance(event, StepFailed):
         result.status, result.error = StepStatus.FAILED, event.error
         result.attempts = result.attempts or event.attempts

@@ -82,6 +82,8 @@ class Workflow:
         map_over: str | None = None,
         parallel: int | None = None,
         compensate: Callable[..., Any] | None = None,
+        cache_for: Duration | None = None,
+        cache_key: str | None = None,
         resources: Mapping[str, float] | None = None,
         queue: str | None = None,
         priority: int = 0,
@@ -118,6 +120,10 @@ class Workflow:
             compensate: a function that undoes the step, called with its output if it has succeeded and the
                 run then fails or is cancelled: the last step first, one after the other, each tried 11 times
                 at least.
+            cache_for: if an identical call, of the same function with the same arguments, has succeeded within so
+                many seconds, in whatever run, its output is used, and the function is not called: see
+                `StepResult.cached_from`.
+            cache_key: calls with another one are not identical; change it when the function changes.
             resources: amounts of resources (`ResourceManager`) that each call waits for and holds while it
                 runs, all or none.
             queue: a queue that a `JobScheduler` serves; None: the engine's own, always served.
@@ -143,6 +149,8 @@ class Workflow:
             on_failure=on_failure,
             map_over=map_over,
             parallel=parallel,
+            cache_for=cache_for,
+            cache_key=cache_key,
             resources=resources,
             compensate="" if compensate is None else self._store.functions.register(compensate),
             queue=queue,

@@ -215,3 +215,16 @@ def unbook_hotel(hotel: str, book: str, ctx: AttemptContext) -> None:
 
 def fail_with_one(bad: int) -> None:
     raise ValueError("no")
+
+
+def count_calls(name: str) -> str:
+    Current.signals.note(name)
+    return f"{name} {len(Current.signals.calls)}"
+
+
+def count_calls_of(item: str, ctx: AttemptContext) -> str:
+    return count_calls(item)
+
+
+def give_count(count: str) -> str:
+    return count

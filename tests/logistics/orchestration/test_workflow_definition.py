@@ -99,7 +99,7 @@ def test_arguments_must_be_plain_data_and_are_refused_at_that_line(manager: Work
 
 
 def test_options_that_are_not_there_yet_are_no_parameters(manager: WorkflowManager) -> None:
-    options: list[dict[str, Any]] = [{"cache_key": 1}, {"cache_for": 1}]
+    options: list[dict[str, Any]] = [{"retries": 1}, {"cache": True}]
     for option in options:
         with pytest.raises(TypeError, match="unexpected keyword argument"):
             manager.create("w").add_step("a", steps.one, **option)

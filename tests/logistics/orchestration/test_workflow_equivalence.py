@@ -53,6 +53,8 @@ def workflows(draw: st.DrawFn, manager: WorkflowManager) -> Workflow:
                 max_retries=draw(st.integers(0, 3)),
                 retry_delay=draw(SPANS),
                 timeout=draw(st.none() | st.just(2.5)),
+                cache_for=draw(st.none() | st.just(3600)),
+                cache_key=draw(st.none() | st.just("v1")),
                 heartbeat=draw(st.none() | st.just(60)),
                 map_over=draw(st.sampled_from([None, "one", "params.list"])),
                 parallel=draw(st.none() | st.integers(1, 5)),
