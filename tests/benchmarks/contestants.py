@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.benchmarks.model import DBOS, HUEY, LIMIT, OURS, Contestant
+from tests.benchmarks.model import (
+    APSCHEDULER,
+    APSCHEDULER_MEMORY,
+    CRONITER,
+    CRONSIM,
+    DBOS,
+    HUEY,
+    LIMIT,
+    OURS,
+    Contestant,
+)
 
 CONTESTANTS = (
     Contestant(
@@ -25,6 +35,34 @@ CONTESTANTS = (
         module="tests.benchmarks.dbos_sqlite",
         needs="dbos",
         promise="synced at each commit, its file put into WAL by hand; what was running is recovered",
+    ),
+    Contestant(
+        key=APSCHEDULER,
+        title="APScheduler on SQLite",
+        module="tests.benchmarks.apscheduler_sqlite",
+        needs="apscheduler",
+        promise="each schedule a commit; what was running is not known after a crash",
+    ),
+    Contestant(
+        key=APSCHEDULER_MEMORY,
+        title="APScheduler",
+        module="tests.benchmarks.apscheduler_stores",
+        needs="apscheduler",
+        promise="schedules in memory: a crash loses them",
+    ),
+    Contestant(
+        key=CRONITER,
+        title="croniter",
+        module="tests.benchmarks.croniter_alone",
+        needs="croniter",
+        promise="expressions only",
+    ),
+    Contestant(
+        key=CRONSIM,
+        title="cronsim",
+        module="tests.benchmarks.cronsim_alone",
+        needs="cronsim",
+        promise="expressions only",
     ),
     Contestant(
         key=LIMIT,

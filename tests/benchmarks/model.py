@@ -9,7 +9,12 @@ from pathlib import Path
 OURS = "ours"
 HUEY = "huey"
 DBOS = "dbos"
+APSCHEDULER = "apscheduler"
+APSCHEDULER_MEMORY = "apscheduler-memory"
+CRONITER = "croniter"
+CRONSIM = "cronsim"
 LIMIT = "limit"
+BEST_PEER = "best peer"
 
 Case = Callable[[int, Path], Mapping[str, float]]
 """What a contestant does for a workload: (number of items, an empty folder) -> its metrics."""

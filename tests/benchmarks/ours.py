@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from logistics import Job, JobScheduler, OrchestrationEngine, Queue, Rate, WorkflowManager
+from actors.runtime.clock import VirtualClock
+from logistics import (
+    CronExpression,
+    Job,
+    JobScheduler,
+    OrchestrationEngine,
+    Queue,
+    Rate,
+    ScheduleDefinition,
+    ScheduleManager,
+    WorkflowManager,
+)
 from tests.benchmarks import measure, tasks
+from tests.benchmarks.cron_walk import rates
 from tests.benchmarks.model import Case
 from tests.benchmarks.w4_restart import RECOVERED_PER_EVENTS
+from tests.benchmarks.w5_schedules import EVERY
+from tests.benchmarks.w6_next_run import ZONE
 
 STEPS = 10
 CHUNK = 1_000
@@ -183,6 +199,47 @@ def _report_memory_of_an_open_store(store: Path) -> None:
             print(_settled_memory() - before, flush=True)
 
 
+def schedules(count: int, folder: Path) -> Mapping[str, float]:
+    """Add schedules in one call; have a fifth of them due, and wait until the last of their jobs has completed."""
+    clock = VirtualClock()
+    with OrchestrationEngine(folder / "store", clock=clock) as engine:
+        manager = ScheduleManager(engine=engine)
+
+        def add() -> None:
+            texts = (f"{number % 60} {'*' if number % EVERY == 0 else 5} * * *" for number in range(count))
+            manager.schedule_many(
+                ScheduleDefinition(str(number), text, tasks.step) for number, text in enumerate(texts)
+            )
+
+        added = measure.rate(count, add)
+        clock.advance(3_600_000_000)
+        due = len(range(0, count, EVERY))
+        completed = threading.Semaphore(0)
+        engine.subscribe("job.completed", lambda *_: completed.release())
+
+        def tick() -> None:
+            manager.start()
+            for _ in range(due):
+                completed.acquire()
+
+        rate = measure.rate(due, tick)
+        manager.stop()
+    return {"added_per_s": added, "fired_per_s": rate}
+
+
+def _firings(text: str, begin: datetime) -> Iterator[datetime]:
+    expression = CronExpression(text, timezone=ZONE)
+    at: datetime | None = begin
+    while at is not None:
+        at = expression.next_run(at)
+        if at is not None:
+            yield at
+
+
+def next_runs(count: int, _folder: Path) -> Mapping[str, float]:
+    return rates(_firings, count)
+
+
 CASES: Mapping[str, Case] = MappingProxyType(
     {
         "W1": enqueue,
@@ -191,6 +248,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "W2": drain,
         "W3": chain,
         "W4": restart,
+        "W5": schedules,
+        "W6": next_runs,
         "W7": memory,
         "W8": growth,
         "W9": limits,

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from tests.benchmarks.contestants import CONTESTANTS
-from tests.benchmarks.model import DBOS, HUEY, LIMIT, OURS, Goal, Metric
+from tests.benchmarks.model import BEST_PEER, DBOS, HUEY, LIMIT, OURS, Goal, Metric
 from tests.benchmarks.running import Outcome
 
 HEADER = ("", "workload", "figure", "ours", "huey", "DBOS", "limit", "÷ peer", "÷ limit", "goal", "")
-BEST_PEER = "best peer"
-PEERS = (HUEY, DBOS)
+SHOWN = (HUEY, DBOS)
+"""Peers with a column; who else is best is told by the ratio."""
+PEERS = tuple(each.key for each in CONTESTANTS if each.key not in (OURS, LIMIT))
 NOTHING = "–"
 
 
@@ -31,7 +32,7 @@ def rows(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, ...]]:
 
 
 def _figures(outcome: Outcome, metric: Metric) -> tuple[str, ...]:
-    shown = [_shown(value(outcome, metric, who)) for who in (OURS, *PEERS, LIMIT)]
+    shown = [_shown(value(outcome, metric, who)) for who in (OURS, *SHOWN, LIMIT)]
     return (*shown, _ratio(outcome, metric, BEST_PEER), _ratio(outcome, metric, LIMIT))
 
 
