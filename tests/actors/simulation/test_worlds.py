@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
         assert one.medium.head == other.medium.head
 
 
-def test_the_bytes_do_not_depend_on_the_order_of_hashes() -> None:
+def test_f67_the_bytes_do_not_depend_on_the_order_of_hashes() -> None:
     script = (
         "import logging; logging.disable(logging.CRITICAL)\n"
         "from actors.simulation.world import World\n"
