@@ -59,6 +59,10 @@ class JobExpiredError(LogisticsError):
     """The job was not started in time."""
 
 
+class ResultExpiredError(LogisticsError, LookupError):
+    """The job has completed, but its result was to be kept only for a time (`result_ttl`), and that is over."""
+
+
 class LeaseLostError(LogisticsError):
     """The job taken by hand is no longer ours: its lease has run out, or it has been settled."""
 
@@ -97,6 +101,7 @@ __all__ = [
     "OutcomeUnknownError",
     "PayloadError",
     "ReplayError",
+    "ResultExpiredError",
     "RunFailedError",
     "RunNotFoundError",
     "SafeModeError",

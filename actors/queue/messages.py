@@ -75,6 +75,8 @@ class JobLife(Data, frozen=True):
     """Exceptions after which there is none."""
     executor: str = ""
     """Where it runs: `thread` or `process`; empty: where the engine says."""
+    result_ttl_us: Span = 0
+    """How long its result may be asked for once it has completed; 0: for ever."""
 
     def expiry_us(self, enqueued_us: int) -> int:
         """Return the instant from which on no attempt begins; 0: there is none."""

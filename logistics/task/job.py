@@ -82,6 +82,7 @@ class Job:
         retry_on: Conditions = (),
         give_up_on: Conditions = (),
         executor: str | None = None,
+        result_ttl: Duration | None = None,
         job_id: str | None = None,
     ) -> None:
         """Define a job; nothing is recorded before it is enqueued.
@@ -114,6 +115,7 @@ class Job:
                 others there is none. Nothing named: after all.
             give_up_on: likewise, after which there is none.
             executor: `thread` or `process`: where it runs, if not where the engine says.
+            result_ttl: seconds for which its result may be asked for once it has completed.
             on_failure: one that starts when it has failed for good; each is cancelled if it is not wanted any more.
             job_id: an id of your own, so that enqueueing it twice makes one job.
 
@@ -145,9 +147,10 @@ class Job:
         self.expires = expires
         self.heartbeat = heartbeat
         self.executor = executor
+        self.result_ttl = result_ttl
         self.retry_on = conditions("retry_on", retry_on)
         self.give_up_on = conditions("give_up_on", give_up_on)
-        self._life = job_life(timeout, expires, heartbeat, executor)
+        self._life = job_life(timeout, expires, heartbeat, executor, result_ttl)
         self.on_success = on_success
         self.on_failure = on_failure
         self.job_id = None if job_id is None else check_id("job_id", job_id)

@@ -39,6 +39,7 @@ def job_life(
     expires: Duration | datetime | None,
     heartbeat: Duration | None,
     executor: str | None = None,
+    result_ttl: Duration | None = None,
 ) -> JobLife:
     """Return the limits of a job, checked."""
     moment = isinstance(expires, datetime)
@@ -48,6 +49,7 @@ def job_life(
         expires_in_us=0 if moment else _span_us("expires", expires),
         heartbeat_us=_span_us("heartbeat", heartbeat),
         executor="" if executor is None else check_executor(executor),
+        result_ttl_us=_span_us("result_ttl", result_ttl),
     )
 
 

@@ -44,6 +44,7 @@ from logistics.errors import (
     JobFailedError,
     JobNotFoundError,
     LeaseLostError,
+    ResultExpiredError,
 )
 from logistics.ids import new_id
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us, instant_us, timeout_s
@@ -219,11 +220,20 @@ class Queue:
         if not history:
             return None
         job = read_job(history, self._engine.functions)
+        if self._is_too_old(job):
+            job.result = None
         if job.status is JobStatus.RUNNING:
             last = next(event for event in reversed(history) if isinstance(event, JobStarted | JobLeased))
             key = AttemptKey(job_id, last.attempt, last.epoch)
             job.progress = self._engine.store.runtime.signals.progress.get(key)
         return job if job.queue == self.name else None
+
+    def _is_too_old(self, job: Job) -> bool:
+        """Whether a job's result was to be kept only until some time ago."""
+        if job.status is not JobStatus.COMPLETED or job.result_ttl is None or job.finished_at is None:
+            return False
+        until_us = instant_us("finished_at", job.finished_at) + duration_us("result_ttl", job.result_ttl)
+        return self._engine.store.runtime.clock.now_us() >= until_us
 
     def get_status(self, job_id: str) -> JobStatus:
         """Return where a job stands. `JobNotFoundError` if there is none with this id."""
@@ -241,8 +251,8 @@ class Queue:
         """Wait for a job and return its result.
 
         `JobFailedError` (with text and traceback), `JobCancelledError` or `JobExpiredError` if it did not succeed,
-        `JobNotFoundError` for an unknown id, `TimeoutError` after `timeout` seconds, `WouldDeadlockError` inside a
-        job if no worker would be left to do it.
+        `ResultExpiredError` after the job's `result_ttl`, `JobNotFoundError` for an unknown id, `TimeoutError` after
+        `timeout` seconds, `WouldDeadlockError` inside a job if no worker would be left to do it.
         """
         limit = timeout_s("timeout", timeout)
         refuse_own_job(self._engine.store.runtime, job_id)
@@ -254,6 +264,9 @@ class Queue:
                 raise _not_found(job_id, self.name)
             if job.status not in FINAL:
                 return _outcome(job_id, self._engine.wait(watched, limit))
+            if self._is_too_old(job):
+                msg = f"the result of job {job_id} was kept for {job.result_ttl:g} s and has expired"
+                raise ResultExpiredError(msg)
             return _final_result(job)
         finally:
             self._engine.unwatch(entity, watched)

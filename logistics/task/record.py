@@ -99,6 +99,7 @@ def _life(life: JobLife | None, enqueued_us: int) -> dict[str, Any]:
         "retry_on": life.retry_on,
         "give_up_on": life.give_up_on,
         "executor": life.executor or None,
+        "result_ttl": life.result_ttl_us / 1e6 or None,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import ctypes
 import os
 import signal
@@ -89,3 +90,8 @@ async def never_ends_on_a_loop(note: str) -> None:
 
 async def raises_system_exit_on_a_loop() -> None:
     raise SystemExit(3)
+
+
+def raises(kind: str) -> None:
+    """Raise a built-in exception by its name."""
+    raise getattr(builtins, kind)("no")

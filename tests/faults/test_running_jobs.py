@@ -10,12 +10,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
-from actors.queue.messages import JobStarted
+from actors.queue.messages import EnqueueJobs, JobFailed, JobLife, JobSpec, JobStarted, RetryPolicy
 from actors.runtime.clock import VirtualClock
+from actors.runtime.values import encode_call
 from logistics import (
     InputError,
     Job,
@@ -30,6 +32,7 @@ from tests.faults import jobs as do
 from tests.logistics.task.support import pass_time
 
 PATIENCE_S = 60.0
+CALL = encode_call((), {})
 
 
 @pytest.fixture
@@ -248,3 +251,63 @@ def test_a_coroutine_is_cancelled_with_its_job(queue: Queue, tmp_path: Path) -> 
     appears(tmp_path / "ended.begun")
     assert queue.cancel(job_id)
     appears(note)
+
+
+# -- functions that cannot be had, and whatever they raise ---------------------------------------------------
+
+
+HOLD = threading.Event()
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [("raise RuntimeError('no')", "IMPORT_FAILED"), ("raise SystemExit(3)", "IMPORT_FAILED")],
+)
+def test_f71_a_job_whose_function_cannot_be_had_waits_and_others_run(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, error: str
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "broken_module.py").write_text(body + "\n\ndef work():\n    return 1\n")
+    unresolved: SimpleQueue[Any] = SimpleQueue()
+    queue.engine.subscribe("job.unresolved", lambda event, _position: unresolved.put(event))
+    job_id = queue.engine.send(
+        EnqueueJobs(jobs=(JobSpec("broken", "work", "n", "broken_module:work", CALL),))
+    )[0]
+    assert run(queue, Job("other", do.add, (1, 2))) == 3
+    assert unresolved.get(timeout=PATIENCE_S).job_id == job_id
+    job = queue.get_job(job_id)
+    assert job is not None
+    assert (job.status, job.attempts) == (JobStatus.UNRESOLVED, 0)
+    assert error in str(job.error)
+
+
+def test_f72_an_import_that_hangs_is_given_up_by_the_timeout(
+    queue: Queue, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    begun = tmp_path / "begun"
+    (tmp_path / "slow_module.py").write_text(
+        f"from pathlib import Path\nPath({str(begun)!r}).touch()\n"
+        "from tests.faults.test_running_jobs import HOLD\nHOLD.wait()\n\ndef work():\n    return 1\n"
+    )
+    life = JobLife(timeout_us=5_000_000)
+    spec = JobSpec("slow", "work", "n", "slow_module:work", CALL, retry=RetryPolicy(0), life=life)
+    ended = queue.engine.watch("job:slow")  # `result` would look for the function, too
+    queue.engine.send(EnqueueJobs(jobs=(spec,)))
+    appears(begun)
+    pass_time(queue.engine, clock, 5)
+    try:
+        event = ended.get(PATIENCE_S)
+        assert isinstance(event, JobFailed)
+        assert event.error == "TimeoutError: attempt 1 did not end within 5 s"
+        assert run(queue, Job("other", do.add, (1, 2))) == 3
+    finally:
+        HOLD.set()
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException"])
+def test_f69_whatever_a_function_raises_ends_its_attempt_only(queue: Queue, executor: str, kind: str) -> None:
+    with pytest.raises(JobFailedError, match=f"{kind}: no"):
+        run(queue, Job("raises", do.raises, (kind,), executor=executor, max_retries=0))
+    assert run(queue, Job("other", do.add, (1, 2), executor=executor)) == 3

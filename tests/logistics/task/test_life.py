@@ -21,6 +21,7 @@ from logistics import (
     JobStatus,
     OrchestrationEngine,
     Queue,
+    ResultExpiredError,
     Retry,
     Snooze,
 )
@@ -286,3 +287,17 @@ def test_what_is_worth_another_try_has_it(queue: Queue, scheduler: JobScheduler)
 def test_conditions_that_make_no_sense_are_refused(bad: Any) -> None:
     with pytest.raises(InputError, match="retry_on: expected exception types"):
         Job("fails", do.fail, retry_on=bad)
+
+
+def test_a_result_is_kept_for_a_time(queue: Queue, scheduler: JobScheduler, clock: VirtualClock) -> None:
+    job = _run(queue, scheduler, Job("sum", do.add, (1, 2), result_ttl=60))
+    job_id = job.job_id or ""
+    assert queue.result(job_id) == job.result == 3
+    clock.advance(60_000_000)
+    with pytest.raises(
+        ResultExpiredError, match=f"the result of job {job_id} was kept for 60 s and has expired"
+    ):
+        queue.result(job_id)
+    late = queue.get_job(job_id)
+    assert late is not None
+    assert (late.status, late.result, late.result_ttl) == (JobStatus.COMPLETED, None, 60)
