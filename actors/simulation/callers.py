@@ -27,7 +27,17 @@ from actors.queue.messages import (
     Unique,
 )
 from actors.runtime.errors import BusyError, ConflictingIdError, DuplicateJobError, InputError, UnknownIdError
-from actors.schedule.messages import JobTemplate, Policies, PutSchedule, RemoveSchedule
+from actors.schedule.messages import (
+    OVERLAPS,
+    BackfillSchedule,
+    JobTemplate,
+    PauseSchedule,
+    Policies,
+    PutSchedule,
+    RemoveSchedule,
+    ResumeSchedule,
+    TriggerSchedule,
+)
 from actors.schedule.spec import IntervalSpec
 from actors.simulation.checks import violated
 from actors.simulation.shapes import CHILD, SHAPES, SIGNAL, random_plan, unusual_plan
@@ -267,15 +277,31 @@ class Caller:
 
     def _schedule(self) -> tuple[str, Message]:
         name = self._random.choice(SCHEDULES)
-        if self._random.random() < 0.2:  # noqa: PLR2004 -- a fifth
-            return "scheduler", RemoveSchedule(name=name)
+        if self._random.random() < 0.5:  # noqa: PLR2004 -- half of what is said
+            return "scheduler", self._order(name)
         return "scheduler", PutSchedule(
             name=name,
             schedule_id=self._new_id("s"),
             spec=IntervalSpec(interval_s=60 * self._random.randint(1, 3), timezone="UTC"),
             target=JobTemplate("m:short", b"\x92\x90\x80", retry=RetryPolicy(0)),
-            policies=Policies(overlap=self._random.choice(("skip", "allow", "queue"))),
+            policies=Policies(
+                catch_up=self._random.choice(("none", "latest", "all")),
+                overlap=self._random.choice(OVERLAPS),
+                limit=self._random.choice((2, 100)),
+                jitter_us=self._random.choice((0, 0, 90_000_000)),
+            ),
         )
+
+    def _order(self, name: str) -> Message:
+        now_us = self._world.clock.now_us()
+        orders: tuple[Message, ...] = (
+            RemoveSchedule(name=name),
+            PauseSchedule(name=name),
+            ResumeSchedule(name=name),
+            TriggerSchedule(name=name, trigger_id=self._new_id("t")),
+            BackfillSchedule(name=name, from_us=now_us - 300_000_000, to_us=now_us),
+        )
+        return self._random.choice(orders)
 
     # -- what is believed ----------------------------------------------------------------------------------------
 

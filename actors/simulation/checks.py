@@ -25,6 +25,7 @@ from actors.queue.messages import (
     JobStatus,
     JobUnresolved,
 )
+from actors.simulation.accounts import Accounts
 from actors.simulation.limits import Limits
 from actors.workflow.messages import (
     ItemEnded,
@@ -162,6 +163,7 @@ class History:
         self.undone: list[tuple[str, int]] = []
         self.fired: set[tuple[str, int]] = set()
         self.limits = Limits()
+        self.accounts = Accounts()
         self.length = 0
 
     def take_all(self, events: Iterable[Event]) -> None:
@@ -170,7 +172,7 @@ class History:
             self.length += 1
             self._take(event)
             job = self.jobs.get(getattr(event, "job_id", ""))
-            broken = self.limits.take(event, None if job is None else job.spec)
+            broken = self.limits.take(event, None if job is None else job.spec) or self.accounts.take(event)
             if broken:
                 raise violated(broken, event)
 

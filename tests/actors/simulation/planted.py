@@ -17,6 +17,10 @@ from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.journal import Item, Journal
 from actors.runtime.messages import Context, Decision, Letter, Message
+from actors.schedule.actor import SchedulerActor
+from actors.schedule.decider import SchedulerRules
+from actors.schedule.messages import ScheduleFired
+from actors.schedule.state import SchedulerState
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
 from actors.simulation.world import WorkflowWorld, World
 from actors.workflow.actor import SupervisorActor
@@ -498,7 +502,27 @@ class NotMadeUpFor(SimExecutor):
         return False
 
 
+class MissedInSilence(SchedulerRules):
+    """Instants that were missed are passed over, and nobody is told how many there were."""
+
+    def settle(self, state: SchedulerState, context: Context, /) -> Iterator[Decision]:
+        for decision in super().settle(state, context):
+            decision.events = [
+                (replace(event, missed=0) if isinstance(event, ScheduleFired) else event, correlation)
+                for event, correlation in decision.events
+            ]
+            yield decision
+
+
+def with_scheduler_rules(rules: SchedulerRules) -> type[World]:
+    """Return worlds whose scheduler decides otherwise."""
+    scheduler = type("PlantedScheduler", (SchedulerActor,), {"rules": rules})
+    actors = tuple(scheduler if actor is SchedulerActor else actor for actor in ACTORS)
+    return type("PlantedWorld", (World,), {"actor_types": actors})
+
+
 PLANTED: dict[str, type[World]] = {
+    "instants missed in silence": with_scheduler_rules(MissedInSilence()),
     "reply before commit": with_journal(ReplyBeforeCommit),
     "effects before commit": with_journal(EffectsBeforeCommit),
     "tell before hand-over": with_actors(TellFirst),

@@ -1,0 +1,48 @@
+"""What became of each instant of a schedule: between two events that tell of instants, none is unaccounted for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.schedule.messages import (
+    ScheduleDeferred,
+    ScheduleFired,
+    SchedulePut,
+    ScheduleResumed,
+    ScheduleSkipped,
+)
+from actors.schedule.spec import IntervalSpec
+
+if TYPE_CHECKING:
+    from actors.runtime.messages import Event
+
+
+class Accounts:
+    """The instants of interval schedules in UTC, which can be counted without the rules that are judged."""
+
+    def __init__(self) -> None:
+        self._intervals_us: dict[str, int] = {}
+        self._upto_us: dict[str, int] = {}
+
+    def take(self, event: Event) -> str:
+        """Return what the event breaks, or nothing."""
+        if isinstance(event, SchedulePut):
+            assert isinstance(event.spec, IntervalSpec)
+            self._intervals_us[event.name] = event.spec.interval_s * 1_000_000
+            self._upto_us[event.name] = event.at_us
+        elif isinstance(event, ScheduleResumed):
+            self._upto_us[event.name] = event.cursor_us
+        elif isinstance(event, ScheduleFired | ScheduleDeferred):
+            return self._account(event, event.scheduled_us, event.missed + 1)
+        elif isinstance(event, ScheduleSkipped):
+            return self._account(event, event.upto_us, event.count)
+        return ""
+
+    def _account(self, event: Any, upto_us: int, told: int) -> str:
+        before_us = self._upto_us[event.name]
+        if isinstance(event, ScheduleFired) and upto_us <= before_us:
+            return ""  # it had waited, and was told of then
+        self._upto_us[event.name] = upto_us
+        interval_us = self._intervals_us[event.name]
+        passed = upto_us // interval_us - before_us // interval_us
+        return "" if told == passed else f"{passed} instants of a schedule have passed, {told} are told of"
