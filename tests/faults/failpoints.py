@@ -277,7 +277,7 @@ def folding(_what: str, trigger: Trigger) -> None:
 
 def folded(_what: str, trigger: Trigger) -> None:
     """The replay is over, no actor has begun."""
-    after(engine_module, "fold", trigger, _always)
+    after(engine_module, "replay", trigger, _always)
 
 
 def resuming(_what: str, trigger: Trigger) -> None:

@@ -18,7 +18,7 @@ from actors.runtime.errors import EngineClosedError, InternalError
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.messages import Letter
 from actors.runtime.reply import Reply
-from eventstore.errors import OutcomeUnknownError
+from eventstore.errors import OutcomeUnknownError, ReplayError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
@@ -166,7 +166,9 @@ def test_a_record_that_no_rebuild_gets_over_ends_the_engine_loudly(
         engine.send(PauseQueue(queue="load"))
     with pytest.raises(EngineClosedError):
         engine.watch("job:never").get(PATIENCE_S)
-    assert isinstance(engine.store.runtime.failed, ZeroDivisionError)
+    failed = engine.store.runtime.failed
+    assert isinstance(failed, ReplayError)
+    assert isinstance(failed.__cause__, ZeroDivisionError)
     with pytest.raises(EngineClosedError, match="planned"):
         engine.send(GetStats(queue="load"))
 
