@@ -133,7 +133,13 @@ class ThreadExecutor:
             self._threads.append(thread)
 
     def cancel(self, key: AttemptKey) -> bool:
-        """Mark an attempt: one that waits for a worker comes back as `returned`, one that runs is made up for."""
+        """Mark an attempt: one that waits for a worker comes back as `returned`, one that runs is made up for.
+
+        One that never got here comes back, too: its start was lost with the commit that failed behind it.
+        """
+        if key not in self._known:
+            self._report(AttemptFinished(key=key, outcome="returned"))
+            return False
         self._cancelled.add(key)
         if self._has_ended(key):
             return False

@@ -177,6 +177,8 @@ class SimExecutor:
 
     def cancel(self, key: AttemptKey) -> bool:
         """Make up for the worker: user code cannot be stopped, the world ends it late."""
+        if not self.knows(key):
+            self.report(AttemptFinished(key=key, outcome="returned"))
         if key not in self.running or key in self.abandoned:
             return False
         self.abandoned.add(key)

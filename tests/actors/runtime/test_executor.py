@@ -219,3 +219,10 @@ def test_a_thread_that_cannot_be_had_loses_no_attempt(monkeypatch: pytest.Monkey
     rig.let_finish(key("b"))
     rig.until(lambda: rig.reports == [key("a"), key("b")])
     assert rig.executor.close(10)
+
+
+def test_an_attempt_that_never_got_here_is_given_back_when_nobody_waits_for_it(rig: Rig) -> None:
+    """Its start was recorded, and lost with the commit behind which it was to be let out."""
+    rig.executor.cancel(key("lost"))
+    assert rig.reports == [key("lost")]
+    assert not rig.begun
