@@ -20,14 +20,18 @@ OUTCOMES = ("ok", "error")
 
 
 def lease(state: QueueState, message: LeaseJob, context: Context, decision: Decision) -> None:
-    """Give the first ready job to whoever asked, for a while."""
+    """Give the first ready job to whoever asked, for a while; one that has just expired is not given any more."""
     line = state.lines.get(message.queue)
     if line is None or line.paused:
         return
     lane = state.hall.first_by_hand(line, context.now_us)
     if lane is None:
         return
-    job = lane.ready[0]
+    job = next(
+        (each for each in lane.ready if each.is_ready and not state.is_late(each, context.now_us)), None
+    )
+    if job is None:
+        return
     attempt = job.course.attempt + 1
     until_us = context.now_us + message.lease_us
     decision.emit(JobLeased(job.job_id, attempt, context.epoch, context.now_us, until_us), job.owner)

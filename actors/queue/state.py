@@ -310,6 +310,11 @@ class QueueState(FoldedState[Retired]):
                 return
             yield self.jobs[job_id]
 
+    def is_late(self, job: Job, now_us: int) -> bool:
+        """Whether a job's deadline has come."""
+        deadline_us = self.deadlines.get(job.job_id)
+        return deadline_us is not None and deadline_us <= now_us
+
     def silent_since_us(self, job: Job, beats: Mapping[AttemptKey, int]) -> int:
         """Return when a running job that must give signs of life gave the last one."""
         return max(self.pulses[job.job_id], beats.get(job.key, 0))

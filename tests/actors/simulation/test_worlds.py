@@ -18,7 +18,7 @@ from tests.support.scale import scaled
 SEEDS = scaled("SIMULATION_SEEDS", 500)
 STEPS = scaled("SIMULATION_STEPS", 300)
 BLOCKS = 10
-ONCE_FAILED = (26, 93, 257, 5055)
+ONCE_FAILED = (26, 93, 257, 5055, 8196, 8728)
 """Seeds that have found a bug before."""
 
 
