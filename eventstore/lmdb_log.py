@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -28,9 +30,9 @@ from eventstore.frame_table import put_frame, read_batch, read_frame, read_head
 from eventstore.framing import decode_frame, encode_frame
 from eventstore.gate import Gate
 from eventstore.high_water import HighWaterMark
-from eventstore.lmdb_errors import commit_error, read_error
+from eventstore.lmdb_errors import commit_error, open_error, read_error
 from eventstore.log import check_head, check_snapshot
-from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, Folder
+from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, MARKER_NAME, Folder
 from eventstore.records import EMPTY, NO_LINK, Frame, Head, Record, Stored
 from eventstore.segments import Header
 from eventstore.snapshots import FOLDER_NAME, Snapshot, SnapshotFolder
@@ -213,6 +215,20 @@ class LmdbLog:
             self._warned = True
         else:
             self._warned = False
+
+    def copy_to(self, folder: Path) -> None:
+        """Write a copy as of this moment into an empty folder, while others read and write.
+
+        `StoreError` if it cannot be written.
+        """
+        self._check_process()
+        with self._gate:
+            self._check_usable()
+            try:
+                self._databases.environment.copy(str(folder))
+            except lmdb.Error as error:
+                raise open_error(error) from error
+        shutil.copyfile(self._folder.path / MARKER_NAME, folder / MARKER_NAME)
 
     def close(self) -> None:
         if os.getpid() != self._pid:

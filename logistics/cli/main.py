@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from logistics.cli.interrupts import Interrupted, Interrupts
 
 try:
     from logistics.cli.app import UsageProblem, app
+    from logistics.cli.output import NobodyReads
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] not in {"typer", "rich", "click"}:
         raise
@@ -28,15 +31,21 @@ WORDS: tuple[tuple[int, str], ...] = ((signal.SIGINT, "interrupted"), (signal.SI
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code.
 
-    0: success; 1: the run failed; 2: usage, bad input, or a store that cannot be used; 130: Ctrl-C; 143:
-    SIGTERM.
+    0: success; 1: the run failed, or what was verified is not as it should be; 2: usage, bad input, or a store
+    that cannot be used; 130: Ctrl-C; 141: nobody reads our output any more; 143: SIGTERM.
     """
     if missing:
         _say(f"the command line needs {missing}: pip install 'logistics[cli]'")
         return USAGE
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no character for it shows another
     try:
         with Interrupts() as interrupts:
             return _called(arguments, interrupts)
+    except (BrokenPipeError, NobodyReads):  # whoever read what we print has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except Interrupted as end:
         _say(f"{dict(WORDS)[end.number]}; the same command again goes on where this one was")
         return 128 + end.number
@@ -51,6 +60,12 @@ def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     except LogisticsError as problem:
         _say(str(problem))
         return USAGE
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        _say(f"{problem.filename or 'the system'}: {problem.strerror or problem}")
+        return USAGE
+    sys.stdout.flush()
     return code if isinstance(code, int) else 0
 
 

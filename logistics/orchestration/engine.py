@@ -13,7 +13,10 @@ from actors.queue.messages import FunctionsKnown, GetResources, GetStats
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.workflow.messages import GetTotals
-from eventstore.errors import StoreError
+from eventstore.backup import copy_store
+from eventstore.errors import NotAStoreError, StoreError
+from eventstore.lmdb_log import LmdbLog
+from logistics.audit.history import History
 from logistics.ids import new_id
 from logistics.inputs import check_int, duration_us
 from logistics.messages import COMMANDS
@@ -27,12 +30,14 @@ from logistics.task.life import check_executor
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+    from datetime import datetime
     from types import TracebackType
 
     from actors.runtime.clock import Clock
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.messages import Event, Message
     from actors.runtime.reply import Reply
+    from logistics.audit.store_view import StoreView
     from logistics.inputs import Duration
     from logistics.orchestration.session import OrchestrationSession
     from logistics.orchestration.stores import Store
@@ -267,6 +272,28 @@ class OrchestrationEngine:
             "jobs_waiting": stats.waiting,
             "jobs_running": stats.by_status["RUNNING"],
         }
+
+    def as_of(self, moment: int | datetime | None = None) -> StoreView:
+        """Return the store as it was at a position of its log, or at an aware datetime; None: now. Read only.
+
+        Costs what the events since the newest snapshot before it cost. `InputError` for a position beyond the
+        end.
+        """
+        runtime = self.store.runtime
+        history = History(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
+        return patiently(lambda: history.as_of(moment))
+
+    def backup(self, path: str | os.PathLike[str]) -> int:
+        """Copy the store, while work goes on, to a folder that does not exist yet; return the copy's position.
+
+        The copy is a store. It was read from beginning to end before it got its name. `StoreError` if that
+        fails, `NotAStoreError` if there is something at `path`, or this store is in memory.
+        """
+        log = self.store.runtime.log
+        if not isinstance(log, LmdbLog):
+            msg = "a store in memory cannot be copied"
+            raise NotAStoreError(msg)
+        return copy_store(log, path).position
 
     # -- what the other façade classes use ----------------------------------------------------------------
 

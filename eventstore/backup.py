@@ -1,0 +1,55 @@
+"""Whole copies of a store, made while it is in use, and believed only when they were read back."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from eventstore.checking import check_log
+from eventstore.data_file import verify
+from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
+from eventstore.files import sync_folder
+from eventstore.lmdb_log import LmdbLog
+from eventstore.opening import DATA_NAME
+
+if TYPE_CHECKING:
+    from eventstore.records import Head
+
+PARTIAL: Final = ".partial"
+
+
+def copy_store(log: LmdbLog, target: str | os.PathLike[str]) -> Head:
+    """Copy a store to a folder that does not exist yet; return the head of the copy.
+
+    The copy has a name that ends in `.partial` until it is whole and was read from its beginning to its end.
+    `NotAStoreError` if there is something already, `StoreFullError`, `CorruptStoreError`.
+    """
+    whole = Path(target)
+    partial = whole.with_name(whole.name + PARTIAL)
+    if whole.exists():
+        raise NotAStoreError(f"{whole} is there already", remedy="Name a folder that does not exist yet.")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o700, parents=True)
+        log.copy_to(partial)
+        head = checked(partial)
+        partial.rename(whole)
+        sync_folder(whole.parent)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StoreFullError(f"{whole}: {error.strerror}") from error
+        raise NotAStoreError(f"{whole}: {error.strerror or error}") from error
+    return head
+
+
+def checked(folder: Path) -> Head:
+    """Return the head of a store that nobody uses, once all of it was read. `CorruptStoreError`."""
+    verify(folder / DATA_NAME)
+    with LmdbLog.open(folder, read_only=True) as copy:
+        check = check_log(copy)
+    if check.problem:
+        raise CorruptStoreError(f"{folder}: {check.problem}")
+    return check.head

@@ -1,0 +1,185 @@
+"""A log as lines of JSON and back: whole, with its chain, or the part that belongs to one run."""
+
+from __future__ import annotations
+
+import base64
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from actors.runtime.errors import InputError, UnknownIdError
+from eventstore.errors import CorruptStoreError, StoreError
+from eventstore.framing import encode_frame
+from eventstore.records import EMPTY, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from eventstore.log import Log
+    from eventstore.records import Head
+    from logistics.audit.history import RecordedEvent
+    from logistics.audit.store_reader import StoreReader
+
+FORMAT: Final = 1
+
+
+class ExportHeader(msgspec.Struct, frozen=True):
+    """The first line of an export."""
+
+    logistics_export: int
+    """The format of the lines."""
+    store_id: str
+    position: int
+    """Where the log ended."""
+    part: str = ""
+    """Of what this is a part; empty for all of the log."""
+
+
+class ExportedEvent(msgspec.Struct, frozen=True):
+    """A line: one event. Those with the same `frame` were written together."""
+
+    position: int
+    frame: int
+    """The position of the first event that was written with it."""
+    epoch: int
+    recorded_us: int
+    tag: str
+    entity: str
+    version: int
+    cause: str
+    correlation: str
+    payload: str
+    """The event as it is stored: msgpack in base64."""
+    link: str = ""
+    """On the last event of each frame: its link of the chain, SHA-256 in hexadecimal digits."""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    """The event for people; not read back."""
+
+    @property
+    def record(self) -> Record:
+        """The record that it stands for."""
+        payload = base64.b64decode(self.payload, validate=True)
+        return Record(self.entity, self.version, self.cause, self.correlation, payload)
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_HEADER: Final = msgspec.json.Decoder(ExportHeader).decode
+_EVENT: Final = msgspec.json.Decoder(ExportedEvent).decode
+
+
+def export_lines(reader: StoreReader, *, run_id: str | None = None) -> Iterator[bytes]:
+    """Yield the lines of an export: of the whole log, or of one run and what it needs. `UnknownIdError`."""
+    wanted = None if run_id is None else _entities_of(reader, f"run:{run_id}")
+    part = "" if run_id is None else f"run:{run_id}"
+    end = reader.position
+    yield _ENCODE(ExportHeader(FORMAT, reader.store_id, end, part))
+    for frame, recorded in reader.frames(upto=end):
+        chosen = [event for event in recorded if wanted is None or event.entity in wanted]
+        for event in chosen:
+            link = frame.link.hex() if wanted is None and event.position == frame.last else ""
+            yield _ENCODE(_exported(event, frame.first, frame.epoch, frame.recorded_us, link))
+
+
+def _entities_of(reader: StoreReader, run: str) -> set[str]:
+    """Return whose events a run needs: its own, its steps' jobs', its workflow's and its plan's."""
+    begun = reader.first_of(run)
+    if begun is None or begun.event is None:
+        msg = f"no run on record has the id {run.removeprefix('run:')!r}"
+        raise UnknownIdError(msg)
+    run_id = run.removeprefix("run:")
+    jobs = set(reader.entities(f"job:{run_id}."))
+    plan_id = getattr(begun.event, "plan_id", "")
+    workflow = getattr(begun.event, "workflow", "")
+    return {run, *jobs, f"plan:{plan_id}", f"workflow:{workflow}"}
+
+
+def _exported(event: RecordedEvent, first: int, epoch: int, recorded_us: int, link: str) -> ExportedEvent:
+    try:
+        data = msgspec.Raw(_ENCODE(event.data()))
+    except (TypeError, ValueError, RecursionError):
+        data = msgspec.Raw(b"null")
+    return ExportedEvent(
+        event.position,
+        first,
+        epoch,
+        recorded_us,
+        event.tag,
+        event.entity,
+        event.version,
+        event.cause,
+        event.correlation,
+        base64.b64encode(event.raw).decode(),
+        link,
+        data,
+    )
+
+
+def import_lines(lines: Iterable[bytes], log: Log) -> Head:
+    """Append an export to an empty log; a whole one gets the same chain, which is checked. Return the head.
+
+    `InputError` for what is no export, `CorruptStoreError` for one that was changed.
+    """
+    if log.head != EMPTY:
+        msg = "an export is imported into an empty store only"
+        raise InputError(msg)
+
+    def append(head: Head, records: list[Record], epoch: int, recorded_us: int) -> Head:
+        return log.append(records, expected=head.position, epoch=epoch, recorded_us=recorded_us)
+
+    return _read(lines, append)
+
+
+def verify_export(lines: Iterable[bytes]) -> Head:
+    """Read an export and check its chain; return the head. Raises as `import_lines` does."""
+
+    def append(head: Head, records: list[Record], epoch: int, recorded_us: int) -> Head:
+        frame, _ = encode_frame(records, head=head, epoch=epoch, recorded_us=recorded_us)
+        return frame.head
+
+    return _read(lines, append)
+
+
+def _read(lines: Iterable[bytes], append: Callable[[Head, list[Record], int, int], Head]) -> Head:
+    numbered = enumerate(lines, 1)
+    header = _header(next(numbered, (1, b""))[1])
+    events = ((number, _event(number, line)) for number, line in numbered if line.strip())
+    head = EMPTY
+    for _, group in groupby(events, key=lambda each: each[1].frame):
+        written = list(group)
+        number, last = written[-1]
+        for place, (at, event) in enumerate(written, head.position + 1):
+            same = (event.frame, event.epoch, event.recorded_us) == (last.frame, last.epoch, last.recorded_us)
+            if not header.part and (not same or event.position != place or last.frame != head.position + 1):
+                raise CorruptStoreError(f"line {at}: it does not follow on position {place - 1}")
+        try:
+            records = [event.record for _, event in written]
+            head = append(head, records, max(last.epoch, 1), last.recorded_us)
+        except (ValueError, StoreError) as error:
+            msg = f"line {number}: {error}"
+            raise InputError(msg) from error
+        if not header.part and (head.position, head.link.hex()) != (last.position, last.link):
+            raise CorruptStoreError(f"line {number}: the chain is broken at position {head.position}")
+    if not header.part and head.position != header.position:
+        raise CorruptStoreError(f"the export ends at {head.position}, its first line says {header.position}")
+    return head
+
+
+def _header(line: bytes) -> ExportHeader:
+    try:
+        header = _HEADER(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        msg = f"line 1: not the first line of an export: {error}"
+        raise InputError(msg) from error
+    if header.logistics_export != FORMAT:
+        msg = f"line 1: an export of format {header.logistics_export}; this version reads {FORMAT}"
+        raise InputError(msg)
+    return header
+
+
+def _event(number: int, line: bytes) -> ExportedEvent:
+    try:
+        return _EVENT(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"line {number}: not an event of an export: {error}"
+        raise InputError(msg) from error

@@ -1,0 +1,62 @@
+"""A store read from outside, while another process may be working in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from actors.assembly import event_codec
+from eventstore.checking import Check, check_log
+from eventstore.errors import NotAStoreError
+from eventstore.lmdb_log import LmdbLog
+from logistics.audit.history import History
+from logistics.orchestration.stores import MEMORY, resolve
+
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+
+
+class StoreReader(History):
+    """Reads a store, in use or not, without owning or disturbing it. A context manager.
+
+    Not in the process that has the store open: use `OrchestrationEngine.as_of` and `history` there.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Open the store at `path` to read; None: `$LOGISTICS_HOME`, else `.logistics/` here.
+
+        `StoreError` if there is none, or it cannot be read.
+        """
+        where = resolve(path)
+        if where == MEMORY:
+            msg = "a store in memory can be read only by its own engine"
+            raise NotAStoreError(msg)
+        self._store = LmdbLog.open(Path(where), read_only=True)
+        super().__init__(self._store, event_codec(), lambda: self._store.head.position)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def path(self) -> str:
+        """The store's folder."""
+        return self._store.path
+
+    @property
+    def store_id(self) -> str:
+        """The store's own id, given once when it was created."""
+        return self._store.store_id
+
+    def check(self) -> Check:
+        """Walk all of the log: every checksum, the chain, the index."""
+        return check_log(self._store)
+
+    def close(self) -> None:
+        """Give the files back; a second call does nothing."""
+        self._store.close()

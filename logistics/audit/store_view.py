@@ -1,0 +1,125 @@
+"""A store as it was at one position of its log: the same rules answer, on a state that was folded for it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.assembly import ACTORS
+from actors.queue.messages import GetJob, GetResources, GetStats, ListJobs, ListQueues
+from actors.runtime.errors import InputError
+from actors.runtime.fold import first_states, replay
+from actors.runtime.messages import Context, Known
+from actors.schedule.messages import GetSchedules
+from actors.workflow.messages import GetRun, GetRuns, GetTotals
+from logistics.inputs import as_datetime
+from logistics.messages import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from actors.queue.messages import JobView, QueueStats, ResourceView
+    from actors.runtime.messages import Message
+    from actors.schedule.messages import ScheduleView
+    from actors.workflow.messages import RunView
+    from eventstore.codec import EventCodec
+    from eventstore.log import Log
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_RULES = tuple(actor.rules for actor in ACTORS)
+
+
+class StoreView:
+    """Workflows, queues, schedules and resources as they were right after one event; read only.
+
+    Made by `OrchestrationEngine.as_of` and `StoreReader.as_of`.
+    """
+
+    def __init__(self, log: Log, codec: EventCodec, position: int, *, snapshots: bool = True) -> None:
+        """Fold the log up to a position, beginning with the newest snapshot before it."""
+        self._log = log
+        self._codec = codec
+        self._position = position
+        last = log.at(position)
+        self._recorded_us = 0 if last is None else last.recorded_us
+        self._states, begun = first_states(log, _RULES, upto=position, snapshots=snapshots)
+        replay(log, codec, self._states, begun, upto=position)
+
+    def __repr__(self) -> str:
+        return f"StoreView(position={self._position}, at={self.at.isoformat()})"
+
+    @property
+    def position(self) -> int:
+        """The position of the last event that is taken in; 0: before the first."""
+        return self._position
+
+    @property
+    def at(self) -> datetime:
+        """When that event was recorded."""
+        return as_datetime(self._recorded_us)
+
+    def ask(self, query: Message) -> Any:
+        """Return the answer that a query of `logistics.messages` would have got. `InputError` for a command."""
+        actor = COMMANDS.get(type(query))
+        rules = next((rules for rules in _RULES if rules.name == actor), None)
+        if rules is None:
+            msg = f"expected a query of logistics.messages, got {type(query).__name__}"
+            raise InputError(msg)
+        state = self._states[rules.name]
+        context = Context(self._recorded_us, 0, 0, frozenset(), scheduling=False, known={})
+        if entities := tuple(rules.lookups(state, query)):
+            known = {entity: Known(past) for entity in entities if (past := self._history(entity))}
+            context = context._replace(known=known)
+        decision = rules.decide(state, query, context)
+        if decision.events or decision.effects or decision.tells or not decision.replied:
+            msg = f"{type(query).__name__} is a command: what is past only answers"
+            raise InputError(msg)
+        return decision.reply
+
+    def _history(self, entity: str) -> tuple[Any, ...]:
+        past = self._log.history(entity, upto=self._position)
+        return tuple(self._codec.decode(stored.record) for stored in past)
+
+    # -- what there was ------------------------------------------------------------------------------------
+
+    def queues(self) -> dict[str, QueueStats]:
+        """Return the counts of each queue by its name."""
+        return {name: self.ask(GetStats(queue=name)) for name in sorted(self.ask(ListQueues()))}
+
+    def jobs(self, queue: str | None = None) -> Iterator[JobView]:
+        """Yield the jobs that had not ended, of one queue or of all, in the order of their enqueueing."""
+        for name in sorted(self.ask(ListQueues())) if queue is None else (queue,):
+            for job_id in self.ask(ListJobs(queue=name)):
+                yield self.ask(GetJob(job_id=job_id))
+
+    def runs(self) -> Iterator[RunView]:
+        """Yield the runs that had not ended, oldest first."""
+        for run_id in self.ask(GetRuns()):
+            yield self.ask(GetRun(run_id=run_id))
+
+    def run_totals(self) -> dict[str, int]:
+        """Return the number of runs ever, by status."""
+        return {str(status): count for status, count in self.ask(GetTotals()).items()}
+
+    def schedules(self) -> tuple[ScheduleView, ...]:
+        """Return the schedules by name."""
+        views: tuple[ScheduleView, ...] = self.ask(GetSchedules())
+        return views
+
+    def resources(self) -> tuple[ResourceView, ...]:
+        """Return the resources and who held them."""
+        views: tuple[ResourceView, ...] = self.ask(GetResources())
+        return views
+
+    # -- the whole of it -----------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, Any]:
+        """Return all four states as plain data: what snapshots hold."""
+        return {name: state.dump() for name, state in self._states.items()}
+
+    def state_hash(self) -> str:
+        """Return the SHA-256 of `dump`, in hexadecimal digits: equal for equal states."""
+        return sha256(_ENCODE(self.dump())).hexdigest()

@@ -1,0 +1,106 @@
+"""Commands that make copies: backup, restore, export, import."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from actors.runtime.errors import InputError
+from eventstore.backup import checked, copy_store
+from eventstore.errors import NotAStoreError
+from eventstore.lmdb_log import LmdbLog
+from logistics.audit.exchange import export_lines, import_lines
+from logistics.audit.store_reader import StoreReader
+from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.output import NobodyReads, show_facts
+from logistics.orchestration.stores import resolve
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+TargetArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A folder that does not exist yet.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (backup, restore, export):
+        app.command()(command)
+    app.command(name="import")(import_export)
+
+
+def backup(target: TargetArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Copy a store, in use or not, and read the copy back. Never use cp or rsync for that."""
+    with LmdbLog.open(resolve(store), read_only=True) as log:
+        _say_copied(target, copy_store(log, target), as_json=json)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `logistics backup` has made.")],
+    *,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Copy a backup to where a store is to be; there must be nothing yet."""
+    checked(source)
+    with LmdbLog.open(source, read_only=True) as log:
+        target = Path(resolve(store))
+        _say_copied(target, copy_store(log, target), as_json=json)
+
+
+def _say_copied(target: Path, head: Any, *, as_json: bool) -> None:
+    show_facts({"copy": str(target), "position": head.position, "link": head.link.hex()}, as_json=as_json)
+
+
+def export(
+    *,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="This run and what it needs.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new file, else standard output.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write the log as lines of JSON: whole and provable, or one run with its jobs and its plan."""
+    with StoreReader(store) as reader, _opened(output) as file:
+        try:
+            for line in export_lines(reader, run_id=run):
+                file.write(line + b"\n")
+            file.flush()
+        except BrokenPipeError as error:
+            raise NobodyReads from error
+
+
+def _opened(output: Path | None) -> AbstractContextManager[BinaryIO]:
+    if output is None:
+        return nullcontext(sys.stdout.buffer)
+    try:
+        return output.open("xb")
+    except OSError as error:
+        msg = f"{output}: {error.strerror}"
+        raise InputError(msg) from error
+
+
+def import_export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `logistics export` has written.")],
+    *,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a new store of an export: the same, chain and all, or a part to look into."""
+    target = Path(resolve(store))
+    if target.exists():
+        msg = f"{target} is there already"
+        raise NotAStoreError(msg, remedy="Name a folder that does not exist yet.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lines = file.open("rb")
+    except OSError as error:
+        msg = f"{file}: {error.strerror}"
+        raise InputError(msg) from error
+    with lines, LmdbLog.open(target) as log:
+        _say_copied(target, import_lines(lines, log), as_json=json)

@@ -1,0 +1,39 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actors.runtime.errors import InputError
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", metavar="PATH", help="The store's folder; else $LOGISTICS_HOME, else .logistics here."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="MOMENT", help="A position of the log, or an instant like 2027-03-28T01:00:00Z."
+    ),
+]
+
+
+def moment(text: str | None) -> int | datetime | None:
+    """Return what a MOMENT means: a position, or an aware datetime; one without a zone is UTC."""
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"expected a position or an instant like 2027-03-28T01:00:00Z, got {text!r}"
+        raise InputError(msg) from None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

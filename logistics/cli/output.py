@@ -1,0 +1,104 @@
+"""How commands that read say what they found: tables for people, lines of JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from logistics.cli.report import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+WIDTH = 240
+"""Characters of a line where no terminal says how many it has."""
+LONGEST = 120
+"""Characters of a cell."""
+
+
+class NobodyReads(Exception):  # noqa: N818 -- not an error: whoever read our output has seen enough
+    """The other end of standard output was closed. No `OSError`: typer would take that as its own."""
+
+
+def write(text: str, *, at_once: bool = False) -> None:
+    """Write to standard output. `NobodyReads`."""
+    try:
+        sys.stdout.write(text)
+        if at_once:
+            sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise NobodyReads from error
+
+
+def say(text: object) -> None:
+    """Print one line."""
+    write(f"{printable(text)}\n")
+
+
+def say_json(value: Any) -> None:
+    """Print one line of JSON, at once: whoever reads a tail waits for it."""
+    write(encoded(value).decode() + "\n", at_once=True)
+
+
+def show(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, as_json: bool, empty: str) -> None:
+    """Print rows: as a table of some columns, or whole, each as one line of JSON."""
+    if as_json:
+        for row in rows:
+            say_json(row)
+        return
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(Text(cell(row.get(name))) for name in columns))
+    if table.row_count:
+        wide = Console(width=None if sys.stdout.isatty() else WIDTH)
+        with wide.capture() as drawn:
+            wide.print(table)
+        write(drawn.get())
+    else:
+        say(empty)
+
+
+def show_facts(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print names and values, one a line, or all of them as one line of JSON."""
+    if as_json:
+        say_json(facts)
+        return
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        say(f"{name.ljust(width)}  {cell(value, longest=10 * LONGEST)}")
+
+
+def cell(value: Any, *, longest: int = LONGEST) -> str:
+    """Return a value as short text on one line."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"
+    text = printable(value if isinstance(value, str) else _plain(value))
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return encoded(value).decode()
+
+
+def printable(text: object) -> str:
+    """Return text that a terminal shows as it is: no control characters, one line."""
+    return "".join(char if char.isprintable() else " " for char in str(text))
+
+
+def described(value: Any) -> dict[str, Any]:
+    """Return a struct's fields as plain data."""
+    fields: dict[str, Any] = {
+        name: msgspec.to_builtins(getattr(value, name)) for name in value.__struct_fields__
+    }
+    return fields

@@ -1,0 +1,105 @@
+"""Copies of a store: whole or not there, and read back before they are believed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from eventstore.backup import PARTIAL, checked, copy_store
+from eventstore.checking import check_log
+from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
+from eventstore.lmdb_log import LmdbLog
+from tests.eventstore.support import ROOT, append
+
+FILL = [f"job:{number}" for number in range(50)]
+
+
+def test_a_copy_made_while_others_write_is_a_store_as_of_one_moment(tmp_path: Path) -> None:
+    with LmdbLog.open(tmp_path / "store") as log:
+        append(log, *FILL)
+
+        def write() -> None:
+            for _ in range(60):
+                append(log, *FILL)
+
+        heads = [copy_store(log, tmp_path / "copy0")]
+        for number in (1, 2):
+            writer = threading.Thread(target=write)
+            writer.start()
+            heads.append(copy_store(log, tmp_path / f"copy{number}"))
+            writer.join()
+        assert len({head.position for head in heads}) > 1
+        for number, head in enumerate(heads):
+            assert checked(tmp_path / f"copy{number}") == head
+            assert log.at(head.position) is not None
+            (frame,) = log.frames(after=head.position - 1, upto=head.position)
+            assert frame.link == head.link
+    with LmdbLog.open(tmp_path / "copy0") as copy:  # it goes on as a store of its own
+        append(copy, "job:new")
+
+
+def test_a_copy_is_never_made_over_something(tmp_path: Path) -> None:
+    with LmdbLog.open(tmp_path / "store") as log:
+        append(log, *FILL)
+        (tmp_path / "there").mkdir()
+        with pytest.raises(NotAStoreError, match="is there already"):
+            copy_store(log, tmp_path / "there")
+        (tmp_path / f"copy{PARTIAL}").mkdir()  # left by one that was killed
+        (tmp_path / f"copy{PARTIAL}" / "data.mdb").write_bytes(b"half of it")
+        copy_store(log, tmp_path / "copy")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "store", "there"]
+
+
+def test_f11_a_copy_that_is_killed_is_not_there_and_its_source_untouched(tmp_path: Path) -> None:
+    with LmdbLog.open(tmp_path / "store") as log:
+        append(log, *FILL)
+    code = (
+        "import os, signal, sys; from eventstore import backup; from eventstore.lmdb_log import LmdbLog\n"
+        "backup.checked = lambda folder: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with LmdbLog.open(sys.argv[1], read_only=True) as log: backup.copy_store(log, sys.argv[2])"
+    )
+    before = (tmp_path / "store" / "data.mdb").read_bytes()
+    arguments = [sys.executable, "-c", code, str(tmp_path / "store"), str(tmp_path / "copy")]
+    child = subprocess.run(arguments, cwd=ROOT, check=False, capture_output=True)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert not (tmp_path / "copy").exists()
+    assert (tmp_path / "store" / "data.mdb").read_bytes() == before
+    with LmdbLog.open(tmp_path / "store") as log:
+        assert check_log(log).problem == ""
+
+
+def test_f46_a_copy_with_a_wrong_bit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copy_badly(self: LmdbLog, folder: Path) -> None:
+        real(self, folder)
+        data = folder / "data.mdb"
+        content = bytearray(data.read_bytes())
+        content[content.rindex(b"a note")] ^= 1
+        data.write_bytes(content)
+
+    real = LmdbLog.copy_to
+    monkeypatch.setattr(LmdbLog, "copy_to", copy_badly)
+    with LmdbLog.open(tmp_path / "store") as log:
+        append(log, *FILL)
+        with pytest.raises(CorruptStoreError):
+            copy_store(log, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_f22_a_copy_that_finds_no_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    with LmdbLog.open(tmp_path / "store") as log:
+        append(log, *FILL)
+        monkeypatch.setattr(LmdbLog, "copy_to", full)
+        with pytest.raises(StoreFullError):
+            copy_store(log, tmp_path / "copy")
+        monkeypatch.undo()
+        with pytest.raises(NotAStoreError):
+            copy_store(log, Path("/proc/nowhere/copy"))

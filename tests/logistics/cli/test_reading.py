@@ -1,0 +1,277 @@
+"""The commands that read, prove and copy: what they print, and that nothing of it disturbs anybody."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventstore.lmdb_log import LmdbLog
+from logistics.cli.main import main
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.task.job import Job
+from logistics.task.job_scheduler import JobScheduler
+from logistics.task.queue import Queue
+from tests.logistics.audit import functions
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "logistics.cli.main"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("reading") / "store"
+    with OrchestrationEngine(path) as engine:
+        queue = Queue("done", engine=engine)
+        queue.enqueue(Job("good", functions.one, job_id="good"))
+        queue.enqueue(Job("bad", functions.fail, max_retries=0, job_id="bad"))
+        JobScheduler(engine=engine).process(queue)
+        Queue("later", engine=engine).enqueue(Job("waiting", functions.one, job_id="waiting"))
+        workflows = WorkflowManager(engine)
+        workflows.create("w").add_step("a", functions.one)
+        workflows.run("w")
+        CronScheduler(engine=engine).schedule("nightly", "0 0 * * *", functions.one)
+    return path
+
+
+Said = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def said(store: Path, capsys: pytest.CaptureFixture[str]) -> Said:
+    """Run a command with --json and return the lines it prints."""
+
+    def run(*arguments: str, code: int = 0) -> list[Any]:
+        assert main([*arguments, "--json", "--store", str(store)]) == code
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def test_status_counts_everything(said: Said) -> None:
+    (facts,) = said("status")
+    queues = {row["queue"]: row for row in facts["queues"]}
+    assert (queues["done"]["completed"], queues["done"]["failed"], queues["later"]["ready"]) == (1, 1, 1)
+    assert facts["runs"]["completed"] == facts["schedules"] == 1
+    (before,) = said("status", "--at", "1")
+    assert (before["position"], before["queues"]) == (1, [])
+
+
+def test_lists(said: Said) -> None:
+    assert [(row["job_id"], row["status"], row["name"]) for row in said("jobs")] == [
+        ("waiting", "PENDING", "waiting")
+    ]
+    ended = {row["job_id"]: row for row in said("jobs", "--ended", "--queue", "done")}
+    assert (ended["good"]["status"], ended["bad"]["status"]) == ("COMPLETED", "FAILED")
+    assert "it does not work" in ended["bad"]["error"]
+    (run,) = said("runs", "--name", "w")
+    assert (run["workflow"], run["status"]) == ("w", "COMPLETED")
+    assert said("runs", "--name", "x") == []
+    (schedule,) = said("schedules", "list")
+    assert (schedule["name"], schedule["runs"]) == ("nightly", 0)
+    assert schedule["next"].endswith("T00:00:00Z")
+
+
+def test_events_one_by_one_and_of_one_thing(said: Said) -> None:
+    events = said("events")
+    assert [row["position"] for row in events] == list(range(1, len(events) + 1))
+    assert [row["tag"] for row in said("history", "good")] == ["job.enqueued", "job.started", "job.completed"]
+    assert said("history", "job:good") == said("history", "good")
+    (shown,) = said("show", "good")
+    assert shown == said("history", "good")[-1] == said("show", str(shown["position"]))[0]
+    assert {row["tag"] for row in said("events", "--pattern", "run.*")} >= {"run.created", "run.completed"}
+    assert said("events", "--after", "3", "--upto", "5", "-n", "1") == events[3:4]
+    assert said("tail", "-n", "2") == events[-2:]
+
+
+def test_proofs(said: Said, store: Path, tmp_path: Path) -> None:
+    (facts,) = said("verify", "--deep")
+    assert facts["problem"] == ""
+    (replayed,) = said("replay")
+    assert replayed["state_hash"] == facts["state_hash"]
+    (with_state,) = said("replay", "--to", "4", "--state")
+    assert set(with_state["state"]) == {"supervisor", "queue", "scheduler", "clock"}
+    assert {row["part"] for row in said("diff", "1")} >= {"queues", "run_totals", "schedules"}
+    assert said("diff", "3", "3") == []
+
+
+def test_a_store_that_is_not_whole_fails_to_verify(store: Path, tmp_path: Path, said: Said) -> None:
+    copy = tmp_path / "copy"
+    assert main(["backup", str(copy), "--store", str(store)]) == 0
+    data = copy / "data.mdb"
+    content = bytearray(data.read_bytes())
+    at = -1
+    while (at := content.find(b"waiting", at + 1)) >= 0:
+        content[at] ^= 1
+    data.write_bytes(content)
+    assert main(["verify", "--store", str(copy)]) == 1
+    assert main(["restore", str(copy), "--store", str(tmp_path / "new")]) == 2
+    assert not (tmp_path / "new").exists()
+
+
+def test_copies_go_out_and_come_back(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (
+        ["backup", str(tmp_path / "backup"), "--store", str(store)],
+        ["restore", str(tmp_path / "backup"), "--store", str(tmp_path / "restored")],
+        ["export", "--output", str(tmp_path / "lines"), "--store", str(store)],
+        ["verify", "--export", str(tmp_path / "lines")],
+        ["import", str(tmp_path / "lines"), "--store", str(tmp_path / "imported")],
+    ):
+        assert main(arguments) == 0, capsys.readouterr().err
+    heads = set()
+    for name in (store, tmp_path / "restored", tmp_path / "imported"):
+        with LmdbLog.open(name, read_only=True) as log:
+            heads.add(log.head)
+    assert len(heads) == 1
+    for arguments in (
+        ["backup", str(tmp_path / "backup"), "--store", str(store)],
+        ["restore", str(tmp_path / "backup"), "--store", str(tmp_path / "restored")],
+        ["import", str(tmp_path / "lines"), "--store", str(tmp_path / "imported")],
+        ["export", "--output", str(tmp_path / "lines"), "--store", str(store)],
+    ):
+        assert main(arguments) == 2
+    lines = (tmp_path / "lines").read_bytes().splitlines(keepends=True)
+    (tmp_path / "fewer").write_bytes(b"".join(lines[:-1]))
+    assert main(["verify", "--export", str(tmp_path / "fewer")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["status", "--store", "nowhere"], "No such file"),
+        (["status", "--store", ":memory:"], "in memory"),
+        (["show", "nobody"], "nothing on record is called 'nobody'"),
+        (["show", "999999"], "nothing is at position 999999"),
+        (["show", "0"], "nothing is at position 0"),
+        (["history", "job:nobody"], "nothing on record"),
+        (["status", "--at", "soon"], "expected a position or an instant"),
+        (["status", "--at", "999999"], "expected a position from 0"),
+        (["diff", "x"], "expected a position or an instant"),
+        (["verify", "--export", "/nowhere"], "No such file"),
+        (["import", "/nowhere"], "there already"),
+        (["events", "--limit", "0"], "limit"),
+    ],
+)
+def test_f39_mistakes_are_one_line_and_code_2(
+    arguments: list[str],
+    text: str,
+    store: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOGISTICS_HOME", str(store))
+    assert main(arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+    assert text in told.err
+
+
+def test_people_get_tables_without_control_characters(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGISTICS_HOME", str(store))
+    for arguments in (
+        ["status"],
+        ["jobs", "--ended"],
+        ["runs"],
+        ["schedules", "list"],
+        ["events"],
+        ["tail"],
+        ["show", "bad"],
+    ):
+        assert main(arguments) == 0
+        out = capsys.readouterr().out
+        assert "\x1b" not in out
+        assert out.strip()
+    assert main(["jobs", "--queue", "empty"]) == 0
+    assert capsys.readouterr().out == "no jobs\n"
+
+
+def test_f95_a_broken_pipe_a_poor_locale_and_a_narrow_terminal_harm_nobody(store: Path) -> None:
+    environment = {
+        **os.environ,
+        "LC_ALL": "C",
+        "PYTHONIOENCODING": "ascii",
+        "COLUMNS": "40",
+        "PYTHONUTF8": "0",
+    }
+    for arguments in (["jobs", "--ended"], ["status"], ["events", "--json"]):
+        child = subprocess.run(
+            [*COMMAND, *arguments, "--store", str(store)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert (child.returncode, child.stderr) == (0, b"")
+    reading, writing = os.pipe()
+    os.close(reading)
+    child = subprocess.run(
+        [*COMMAND, "events", "--json", "--store", str(store)],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (child.returncode, child.stderr) == (141, b"")
+
+
+WRITER = """
+import sys
+from logistics import Job, OrchestrationEngine, Queue
+from tests.logistics.audit import functions
+with OrchestrationEngine(sys.argv[1]) as engine:
+    queue = Queue("q", engine=engine)
+    print("ready", flush=True)
+    while True:
+        queue.enqueue_many([Job("j", functions.one) for _ in range(4)])
+"""
+
+
+def test_f94_readers_beside_a_working_process_see_whole_prefixes_also_when_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "store"
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(store)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    try:
+        assert writer.stdout.readline() == b"ready\n"
+        tail = subprocess.Popen(
+            [*COMMAND, "tail", "--follow", "--json", "-n", "0", "--store", str(store)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        assert tail.stdout is not None
+        positions = [json.loads(tail.stdout.readline())["position"] for _ in range(200)]
+        assert positions == list(range(positions[0], positions[0] + 200))
+        tail.kill()
+        tail.wait()
+        tail.stdout.close()
+        facts = _json("status", store)
+        (queue,) = facts["queues"]
+        assert queue["ready"] % 4 == 0  # a frame is seen whole or not at all
+        assert queue["ready"] == facts["position"] - 1
+    finally:
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+    assert _json("verify", store)["problem"] == ""
+    with OrchestrationEngine(store) as engine:
+        assert Queue("q", engine=engine).size() % 4 == 0
+
+
+def _json(command: str, store: Path) -> Any:
+    child = subprocess.run(
+        [*COMMAND, command, "--json", "--store", str(store)], cwd=ROOT, capture_output=True, check=True
+    )
+    return json.loads(child.stdout)
