@@ -15,7 +15,7 @@ import pytest
 from actors.simulation.world import WorkflowWorld, World
 from tests.support.scale import scaled
 
-SEEDS = scaled("SIMULATION_SEEDS", 500)
+SEEDS = scaled("SIMULATION_SEEDS", 2000)
 STEPS = scaled("SIMULATION_STEPS", 300)
 BLOCKS = 10
 ONCE_FAILED = (26, 93, 257, 5055, 8196, 8728)
