@@ -28,7 +28,7 @@ class FrameCache:
     one frame of a great batch would be decoded again for every few frames written meanwhile.
     """
 
-    def __init__(self, *, max_frames: int = 256, max_bytes: int = 32 * 1024 * 1024) -> None:
+    def __init__(self, *, max_frames: int = 256, max_bytes: int = 4 * 1024 * 1024) -> None:
         """Begin empty, with bounds on the number of frames and, roughly, on their stored bytes."""
         self._max_frames = max_frames
         self._max_bytes = max_bytes
