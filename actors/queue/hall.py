@@ -134,6 +134,8 @@ class Hall:
         lane = self.lanes[kind]
         line = lane.line
         self.newest_us = max(self.newest_us, at_us)
+        if not (lane.gates or lane.needs or kind.group or line.is_special):
+            return  # nothing counts it, and nobody waits for what it lets go
         for gate in lane.all_gates:
             gate.take(at_us)
         if lane.needs:
@@ -155,6 +157,8 @@ class Hall:
         """Note that an attempt has ended, and what it held is free."""
         lane = self.lanes[kind]
         line = lane.line
+        if not (lane.gates or lane.needs or line.gate is not None):
+            return
         for gate in lane.all_gates:
             gate.running -= 1
         if line.gate is not None:
