@@ -94,7 +94,7 @@ class StoreRolledBackError(StoreError):
 
     remedy = (
         "Restore the newest backup; if the older state is what you want, "
-        "accept it with `logistics doctor --accept-rollback`."
+        "remove `high_water.json` from the store's folder."
     )
 
 
@@ -189,6 +189,6 @@ class SafeModeError(StoreError):
     """Replaying failed at the same record several times: the store is not opened for writing any more."""
 
     remedy = (
-        "Read it with the command line; install another version, or allow one more try with "
-        "`logistics doctor --retry`."
+        "Read it with the command line; install another version, or allow one more try: "
+        "remove `replay_failures.json` from the store's folder."
     )
