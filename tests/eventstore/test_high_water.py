@@ -46,7 +46,7 @@ def test_f32_an_older_copy_that_was_put_back_is_noticed_and_can_be_accepted(path
     shutil.copy(path.parent / "copy", path / "data.mdb")
     with pytest.raises(StoreRolledBackError) as refusal:
         LmdbLog.open(path)
-    assert "accept" in refusal.value.remedy
+    assert HIGH_WATER_NAME in refusal.value.remedy
     HighWaterMark(path).remove()
     with LmdbLog.open(path) as log:
         assert log.head.position == 2
