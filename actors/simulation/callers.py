@@ -47,6 +47,7 @@ from eventstore.errors import StoreError
 if TYPE_CHECKING:
     from actors.runtime.messages import Message
     from actors.runtime.reply import Reply
+    from actors.simulation.checks import JobHistory
     from actors.simulation.world import World
 
 REFUSALS = (ConflictingIdError, DuplicateJobError, InputError, UnknownIdError)
@@ -331,15 +332,20 @@ class Caller:
                 self._jobs.append(spec)
 
     def _check_job_command(self, message: Any, answer: Any) -> None:
-        jobs = self._world.durable().jobs
         if isinstance(message, CancelJob):
-            self._must_be_durable("CANCELLED" in jobs[message.job_id].statuses)
+            self._must_be_durable("CANCELLED" in self._durable_job(message.job_id).statuses)
         elif isinstance(message, LeaseJob):
-            self._must_be_durable(jobs[answer.job_id].attempt >= answer.attempt)
+            self._must_be_durable(self._durable_job(answer.job_id).attempt >= answer.attempt)
             self._lease = answer
         elif isinstance(message, SettleLease):
-            job = jobs[message.key.job_id]
+            job = self._durable_job(message.key.job_id)
             self._must_be_durable(not job.open or job.attempt != message.key.attempt)
+
+    def _durable_job(self, job_id: str) -> JobHistory:
+        job = self._world.durable().jobs.get(job_id)
+        if job is None:
+            raise violated("query shows state that a crash can take back", self._message)
+        return job
 
     def _check_view(self, job_id: str, view: Any) -> None:
         """Compare with every durable prefix: the answer must be what one of them says."""
@@ -359,5 +365,5 @@ class Caller:
             and isinstance(refusal, InputError)
             and "is COMPLETED" in str(refusal)
         ):
-            if "COMPLETED" not in self._world.durable().jobs[message.job_id].statuses:
+            if "COMPLETED" not in self._durable_job(message.job_id).statuses:
                 raise violated("query shows state that a crash can take back", refusal)
