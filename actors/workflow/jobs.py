@@ -127,7 +127,8 @@ def _job(
     options = step.options
     terms = life = None
     if options is not None and part != UNDO and (part or not options.mapped):  # a call of its own function
-        terms = Terms(resources=options.resources) if options.resources else None
+        if options.resources or options.backoff:
+            terms = Terms(resources=options.resources, backoff=options.backoff)
         life = options.life
     return JobSpec(
         job_id=run.job_id(index, part),

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from actors.queue.messages import Data, Input, JobLife, RetryPolicy, Span
+from actors.queue.messages import Backoff, Data, Input, JobLife, RetryPolicy, Span
 from actors.runtime.messages import Event, Message
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -88,6 +88,8 @@ class StepOptions(Data, frozen=True):
     cache_us: Span = 0
     """How old the output of an identical call may be that is used instead of a call; 0: none is."""
     cache_key: str = ""
+    backoff: Backoff | None = None
+    """How the delays between tries grow, if not exponentially with full jitter."""
 
 
 class PlanStep(Data, frozen=True):

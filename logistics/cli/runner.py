@@ -51,7 +51,8 @@ def run_file(request: Request, interrupts: Interrupts) -> int:
     with interrupts.held_back(), _opened(request.store) as engine:
         workflow = WorkflowManager(engine).load(request.file)
         engine.store.serve(
-            run_file, frozenset(step.queue for file in files for step in file.steps if step.queue)
+            run_file,
+            frozenset(step.options.queue for file in files for step in file.steps if step.options.queue),
         )
         run = begin_run(engine, workflow.name, given, blocking=True)
         if run.adopted:

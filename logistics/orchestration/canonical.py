@@ -20,6 +20,7 @@ PLAIN = (
     "parallel",
     "compensate",
     "cache_key",
+    "executor",
     "queue",
     "priority",
 )
@@ -70,13 +71,29 @@ def _step(step: StepDefinition, *, before: str | None) -> dict[str, Any]:
         data["dependencies"] = list(step.depends_on)
     if step.max_retries:
         data["max_retries"] = step.max_retries
-    if step.retry_us != DEFAULT_RETRY_US:
-        data["retry_delay"] = step.retry_us / 1e6
+    data |= _retries(step)
     spans = {"timeout": step.timeout_us, "heartbeat": step.heartbeat_us, "cache_for": step.cache_us}
     data |= {key: span / 1e6 for key, span in spans.items() if span}
     flags = {"required": (step.required, True), "finally": (step.last, False)}
     data |= {key: value for key, (value, default) in flags.items() if value is not default}
     return data | ({"resources": dict(step.resources)} if step.resources else {})
+
+
+def _retries(step: StepDefinition) -> dict[str, Any]:
+    """Return when it is tried again, and after what."""
+    data: dict[str, Any] = {
+        key: list(names) for key in ("retry_on", "give_up_on") if (names := getattr(step, key))
+    }
+    backoff = step.backoff
+    if backoff is not None and backoff.delays:
+        data["retry_delay"] = [delay / 1e6 for delay in backoff.delays]
+    elif step.retry_us != DEFAULT_RETRY_US:
+        data["retry_delay"] = step.retry_us / 1e6
+    if backoff is not None and backoff.shape in ("linear", "fixed"):
+        data["backoff"] = backoff.shape
+    if backoff is not None and (backoff.jitter or backoff.shape == "exponential"):
+        data["jitter"] = backoff.jitter
+    return data
 
 
 def _wait(step: StepDefinition, args: tuple[Any, ...]) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 A file has `name`, `description`, `workflows` (other files, whose workflows are its steps), `params` (a table
 for each parameter: `type`, `default`, `required`, `description`) and `steps` in order (`name`, `function` as
-`module:function`, `dependencies`, `args`, `kwargs`, `map_over`, `parallel`, `compensate`, `cache_for`,
-`cache_key`, `max_retries`, `retry_delay`, `when`, `required`, `on_failure`, `finally`, `timeout`,
-`heartbeat`, `resources`, `queue`, `priority`). In place of a function a step may have a `workflow`, with
+`module:function`, `dependencies`, `args`, `kwargs`, `when`, `compensate`, `finally`, and whatever
+`StepOptions` has). In place of a function a step may have a `workflow`, with
 `params`, or a `wait`, a table of `days`, `hours`, `minutes` and `seconds`, of `run`, or of `signal = true`
 and a `schema`, these with a `timeout`. A step without `dependencies` follows the one before it, `[]` makes it
 a root. Arguments and conditions may hold references, `{{step.output}}` and `{{params.name}}`; the first kind
@@ -19,7 +18,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import partial
 from itertools import islice
@@ -33,9 +32,11 @@ from actors.runtime.binding import PARAMS, BindingError, find_parameters, find_r
 from actors.runtime.errors import InputError
 from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError, parse_ref
 from actors.workflow.condition import parse
-from logistics.inputs import check_int, check_name, duration_us
+from logistics.inputs import check_name, duration_us
 from logistics.orchestration.lines import with_lines
 from logistics.orchestration.schema import field_types
+from logistics.orchestration.step_options import StepOptions
+from logistics.task.life import conditions, find_condition
 
 try:
     import yaml
@@ -44,8 +45,9 @@ except ModuleNotFoundError:  # an extra
 
 ParameterType = Literal["str", "int", "float", "bool", "path", "json"]
 
-MAX_RETRIES: Final = 1_000_000
-MAX_PRIORITY: Final = 2**31
+ORDINARY: Final = StepOptions()
+CONDITIONS: Final = ("retry_on", "give_up_on")
+OPTIONS: Final = tuple(each.name for each in fields(StepOptions))
 
 
 class ConfigError(InputError):
@@ -101,23 +103,10 @@ class StepDefinition:
     """The run parameters that its arguments ask for by `{{params.name}}`."""
     templated: bool = False
     """Whether its arguments have to go through `substitute`: they have references, or doubled braces."""
-    max_retries: int = 0
-    retry_delay: float | None = None
     when: str = ""
     when_function: str = ""
-    required: bool = True
-    on_failure: str | None = None
-    last: bool = False
-    map_over: str | None = None
-    parallel: int | None = None
     compensate: str = ""
-    cache_for: float | None = None
-    cache_key: str | None = None
-    timeout: float | None = None
-    heartbeat: float | None = None
-    resources: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    queue: str | None = None
-    priority: int = 0
+    options: StepOptions = ORDINARY
 
     @property
     def functions(self) -> Mapping[str, str]:
@@ -128,6 +117,12 @@ class StepDefinition:
             "compensate": self.compensate,
         }
         return {key: function for key, function in named.items() if function}
+
+    @property
+    def conditions(self) -> Mapping[str, str]:
+        """The exceptions, and functions of them, that it names, by the key that does."""
+        named = {key: conditions(key, getattr(self.options, key)) for key in CONDITIONS}
+        return {f"{key}[{n}]": str(name) for key, names in named.items() for n, name in enumerate(names)}
 
 
 @dataclass(frozen=True)
@@ -185,7 +180,12 @@ class _Step(msgspec.Struct, rename={"last": "finally"}):
     cache_for: float | None = None
     cache_key: str | None = None
     max_retries: int = 0
-    retry_delay: float | None = None
+    retry_delay: float | list[float] | None = None
+    backoff: Literal["exponential", "linear", "fixed"] = "exponential"
+    jitter: bool | None = None
+    retry_on: list[str] = []
+    give_up_on: list[str] = []
+    executor: Literal["thread", "process"] | None = None
     when: str = ""
     required: bool = True
     on_failure: Literal["skip", "stop", "continue"] | None = None
@@ -448,12 +448,7 @@ class _Reader:
             function=raw.function,
             workflow=raw.workflow,
             wait=self._wait(place, raw.wait),
-            map_over=raw.map_over,
-            parallel=raw.parallel,
             compensate=raw.compensate,
-            cache_for=raw.cache_for,
-            cache_key=raw.cache_key,
-            resources=MappingProxyType(raw.resources),
             dependencies=self._dependencies(self._declared(index, raw), references),
             declared=self._declared(index, raw),
             args=tuple(args),
@@ -463,17 +458,9 @@ class _Reader:
             templated=(
                 is_templated(args) or is_templated(kwargs) if raw.templated is None else raw.templated
             ),
-            max_retries=raw.max_retries,
-            retry_delay=raw.retry_delay,
             when="" if by_function else raw.when,
             when_function=raw.when if by_function else "",
-            required=raw.required,
-            on_failure=raw.on_failure,
-            last=raw.last,
-            timeout=raw.timeout,
-            heartbeat=raw.heartbeat,
-            queue=raw.queue,
-            priority=raw.priority,
+            options=_options(raw),
         )
 
     def _check_step(self, place: str, raw: _Step) -> None:
@@ -487,31 +474,24 @@ class _Reader:
         for key, function in (("function", raw.function), ("compensate", raw.compensate)):
             if function and not _is_reference(function):
                 self.problems.append(f"{place}.{key}: expected 'module:function', got {function!r}")
-        if raw.parallel is not None:
-            self._try(
-                f"{place}.parallel", lambda: check_int("parallel", raw.parallel, least=1, most=MAX_RETRIES)
-            )
-        self._try(
-            f"{place}.max_retries",
-            lambda: check_int("max_retries", raw.max_retries, least=0, most=MAX_RETRIES),
-        )
-        self._try(
-            f"{place}.priority",
-            lambda: check_int("priority", raw.priority, least=-MAX_PRIORITY, most=MAX_PRIORITY),
-        )
-        for key, least_us in (("retry_delay", 0), ("timeout", 1), ("heartbeat", 1), ("cache_for", 1)):
-            span = getattr(raw, key)
-            if span is not None:
-                self._try(f"{place}.{key}", partial(duration_us, key, span, least_us=least_us))
-        for key in ("queue", "cache_key", "workflow"):
-            name = getattr(raw, key)
-            if name is not None and (name or key != "workflow"):
-                self._try(f"{place}.{key}", partial(check_name, key, name))
+        if raw.workflow:
+            self._try(f"{place}.workflow", lambda: check_name("workflow", raw.workflow))
+        self.problems += [f"{place}.{problem}" for problem in _options(raw).problems()]
 
     def _check_no_call(self, place: str, raw: _Step, kind: str) -> None:
         """Refuse what only a step with a function can have."""
         ordinary = _Step(name="")
-        for key in ("args", "kwargs", "map_over", "parallel", "compensate", "last", "queue", "resources"):
+        for key in (
+            "args",
+            "kwargs",
+            "map_over",
+            "parallel",
+            "compensate",
+            "last",
+            "queue",
+            "resources",
+            "executor",
+        ):
             if getattr(raw, key) != getattr(ordinary, key):
                 shown = "finally" if key == "last" else key
                 self.problems.append(f"{place}.{shown}: a step with {kind} cannot have it")
@@ -587,6 +567,16 @@ def _is_reference(function: str) -> bool:
         return bool(parts.home)
     names = (*parts.module.split("."), *parts.qualname.split("."))
     return all(name.isidentifier() for name in names)
+
+
+def _options(raw: _Step) -> StepOptions:
+    given = {key: getattr(raw, key) for key in OPTIONS}
+    return StepOptions(**given | {key: tuple(map(_condition, given[key])) for key in CONDITIONS})
+
+
+def _condition(name: str) -> str:
+    """Return the whole name of an exception: of those that are built in, files have the last part only."""
+    return name if not name.isidentifier() else f"builtins:{name}"
 
 
 def _asked_for(value: Any) -> tuple[frozenset[str], frozenset[str]]:
@@ -693,14 +683,32 @@ _CONVERTERS: Final[Mapping[ParameterType, Callable[[Any], Any]]] = MappingProxyT
 
 
 def import_functions(definition: WorkflowDefinition) -> dict[str, Callable[..., Any]]:
-    """Every function, by what the file calls it; raises `ConfigError` that names every one not found."""
+    """Every function and exception type, by what the file calls it; `ConfigError` names every one not found."""
     places = {
         f"steps[{index}].{key}": function
         for index, step in enumerate(definition.steps)
         for key, function in step.functions.items()
     }
     found = imported_functions(definition.path, places)
-    return {places[place]: function for place, function in found.items()}
+    functions: dict[str, Callable[..., Any]] = {places[place]: function for place, function in found.items()}
+    return functions | imported_conditions(definition, FunctionRegistry())
+
+
+def imported_conditions(
+    definition: WorkflowDefinition, functions: FunctionRegistry
+) -> dict[str, Callable[..., Any]]:
+    """Every exception type, and function of an exception, by what the file calls it; `ConfigError`."""
+    found: dict[str, Callable[..., Any]] = {}
+    problems = []
+    for index, step in enumerate(definition.steps):
+        for key, name in step.conditions.items():
+            try:
+                found[name] = find_condition(name, functions.resolve)
+            except (InputError, UnresolvedFunctionError) as error:
+                problems.append(f"steps[{index}].{key}: {error}")
+    if problems:
+        raise ConfigError(definition.path, problems)
+    return found
 
 
 def imported_functions(file: Path, places: Mapping[str, str]) -> dict[str, Callable[..., Any]]:

@@ -6,24 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.queue.messages import Backoff
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
-from actors.workflow.checks import ON_FAILURE
 from actors.workflow.condition import parse
 from eventstore.errors import CorruptStoreError
-from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us
-from logistics.task import limits
+from logistics.inputs import check_name
 from logistics.task.job import DEFAULT_RETRY_DELAY
-from logistics.task.life import job_life
-from logistics.task.options import MAX_RETRIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from logistics.inputs import Duration
+    from logistics.orchestration.step_options import StepOptions
 
 CANONICAL = msgspec.msgpack.Encoder(order="deterministic")
-MAX_PARALLEL = 1_000_000
 DEFAULT_RETRY_US = round(DEFAULT_RETRY_DELAY * 1_000_000)
 
 
@@ -74,6 +70,13 @@ class StepDefinition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
     cache_us: int = 0
     """How old the output of an identical call may be that is used instead; 0: none is."""
     cache_key: str = ""
+    backoff: Backoff | None = None
+    """How the delay between tries grows, if not exponentially with full jitter."""
+    retry_on: tuple[str, ...] = ()
+    """Exceptions after which it is tried again (`actors.runtime.verdict`); none: after all."""
+    give_up_on: tuple[str, ...] = ()
+    executor: str = ""
+    """Where it runs; empty: where the engine says."""
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -119,85 +122,34 @@ def decode_definition(data: bytes) -> Definition:
 def define_step(
     name: str,
     function: str,
+    options: StepOptions,
     *,
     depends_on: tuple[str, ...],
+    register: Callable[[Callable[..., object]], str],
+    max_payload: int,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
-    max_retries: int = 0,
-    retry_delay: Duration = DEFAULT_RETRY_DELAY,
-    queue: str | None = None,
-    priority: int = 0,
-    max_payload: int,
-    templated: bool = False,
     when: str = "",
-    when_function: str = "",
-    required: bool = True,
-    on_failure: str | None = None,
-    last: bool = False,
-    map_over: str | None = None,
-    parallel: int | None = None,
-    compensate: str = "",
     workflow: str = "",
-    wait: str = "",
-    wait_us: int = 0,
-    schema: dict[str, str] | None = None,
-    resources: Mapping[str, float] | None = None,
-    timeout: Duration | None = None,
-    heartbeat: Duration | None = None,
-    cache_for: Duration | None = None,
-    cache_key: str | None = None,
+    **described: Any,
 ) -> StepDefinition:
-    """Return a step made of a user's input, all of it checked; `InputError`, `PayloadError`."""
+    """Return a step made of a user's input, all of it checked; `described` are fields that need no checking.
+
+    `InputError`, `PayloadError`. `register` names functions that the options have.
+    """
     if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
         msg = f"args: expected a list or tuple of arguments, got {args!r}"
         raise InputError(msg)
-    life = job_life(timeout, None, heartbeat)
     return StepDefinition(
         name=check_name("name", name),
         function=function,
         payload=encode_call(tuple(args), {} if kwargs is None else kwargs, limit=max_payload),
         depends_on=depends_on,
-        max_retries=check_int("max_retries", max_retries, least=0, most=MAX_RETRIES),
-        retry_us=duration_us("retry_delay", retry_delay),
-        queue="" if queue is None else check_name("queue", queue),
-        priority=check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY),
-        templated=templated,
         when=when and parse(when).text,
-        when_function=when_function,
-        required=check_bool("required", required),
-        on_failure=check_on_failure(on_failure),
-        last=last,
-        map_over="" if map_over is None else check_name("map_over", map_over),
-        parallel=0 if parallel is None else check_int("parallel", parallel, least=1, most=MAX_PARALLEL),
-        compensate=compensate,
         workflow=workflow and check_name("workflow", workflow),
-        wait=wait,
-        wait_us=wait_us,
-        schema=schema,
-        resources=limits.resources(resources),
-        timeout_us=life.timeout_us,
-        heartbeat_us=life.heartbeat_us,
-        cache_us=0 if cache_for is None else duration_us("cache_for", cache_for, least_us=1),
-        cache_key="" if cache_key is None else check_name("cache_key", cache_key),
+        **options.checked(register),
+        **described,
     )
-
-
-def check_on_failure(value: object) -> str:
-    """Return what the failure of a step means for others; None is left to the rule."""
-    if value is None:
-        return ""
-    if value not in ON_FAILURE:
-        msg = f"on_failure: expected one of {', '.join(ON_FAILURE)}, got {value!r}"
-        raise InputError(msg)
-    return str(value)
-
-
-def check_bool(what: str, value: object) -> bool:
-    """Return a truth value; nothing else is taken for one."""
-    if not isinstance(value, bool):
-        msg = f"{what}: expected True or False, got {value!r}"
-        raise InputError(msg)
-    return value
 
 
 def check_text(what: str, value: object) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from logistics.inputs import duration_us
 from logistics.orchestration import config
 from logistics.orchestration.definition import Definition, ParameterDefinition, define_step
-from logistics.task.job import DEFAULT_RETRY_DELAY
+from logistics.task.life import conditions
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
     from logistics.orchestration.engine import OrchestrationEngine
+    from logistics.orchestration.step_options import StepOptions
 
 
 def read_definitions(path: str | os.PathLike[str], engine: OrchestrationEngine) -> list[Definition]:
@@ -45,7 +47,7 @@ def definition_of(data: object, engine: OrchestrationEngine) -> Definition:
         for step in file.steps
         for function in step.functions.values()
     }
-    return store_definition(file, functions, engine)
+    return store_definition(file, functions | config.imported_conditions(file, engine.functions), engine)
 
 
 def store_definition(
@@ -57,29 +59,17 @@ def store_definition(
         define_step(
             step.name,
             register(functions[step.function]) if step.function else "",
+            _found(step.options, functions),
             depends_on=step.declared,
+            register=register,
             args=step.args,
             kwargs=dict(step.kwargs),
-            max_retries=step.max_retries,
-            retry_delay=DEFAULT_RETRY_DELAY if step.retry_delay is None else step.retry_delay,
-            queue=step.queue,
-            priority=step.priority,
             max_payload=engine.max_payload,
             templated=step.templated,
             when=step.when,
             when_function=register(functions[step.when_function]) if step.when_function else "",
-            required=step.required,
-            on_failure=step.on_failure,
-            last=step.last,
-            map_over=step.map_over,
-            parallel=step.parallel,
             compensate=register(functions[step.compensate]) if step.compensate else "",
             workflow=step.workflow,
-            resources=step.resources,
-            timeout=step.timeout,
-            cache_for=step.cache_for,
-            cache_key=step.cache_key,
-            heartbeat=step.heartbeat,
             **_waits(step.wait),
         )
         for step in file.steps
@@ -95,6 +85,17 @@ def store_definition(
         )
     )
     return Definition(file.name, file.description, params, steps)
+
+
+def _found(options: StepOptions, functions: Mapping[str, Callable[..., Any]]) -> StepOptions:
+    """Return options with the exceptions, and functions of them, that they name."""
+    if not (options.retry_on or options.give_up_on):
+        return options
+    return replace(
+        options,
+        retry_on=tuple(functions[str(name)] for name in conditions("retry_on", options.retry_on)),
+        give_up_on=tuple(functions[str(name)] for name in conditions("give_up_on", options.give_up_on)),
+    )
 
 
 def _waits(wait: config.WaitDefinition | None) -> dict[str, Any]:

@@ -164,7 +164,13 @@ class Children:
 
 
 def _life(step: StepDefinition) -> JobLife | None:
-    life = JobLife(timeout_us=step.timeout_us, heartbeat_us=step.heartbeat_us)
+    life = JobLife(
+        timeout_us=step.timeout_us,
+        heartbeat_us=step.heartbeat_us,
+        retry_on=step.retry_on,
+        give_up_on=step.give_up_on,
+        executor=step.executor,
+    )
     return None if life == NO_LIFE else life
 
 
@@ -196,6 +202,7 @@ def _options(
         life=_life(step),
         cache_us=step.cache_us,
         cache_key=step.cache_key,
+        backoff=step.backoff,
     )
     return None if options == ORDINARY else options
 

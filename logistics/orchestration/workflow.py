@@ -19,6 +19,7 @@ from logistics.orchestration.canonical import as_data
 from logistics.orchestration.definition import Definition, check_dependencies, check_text, define_step
 from logistics.orchestration.plan import Prepared
 from logistics.orchestration.schema import field_types
+from logistics.orchestration.step_options import StepOptions
 from logistics.task.job import DEFAULT_RETRY_DELAY
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from logistics.inputs import Duration
     from logistics.orchestration.stores import Store
+    from logistics.task.life import Conditions
 
 SAVE_TIMEOUT_S = 300.0
 """How long `save` waits for the disk; the definition may still be recorded afterwards."""
@@ -73,9 +75,14 @@ class Workflow:
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         max_retries: int = 0,
-        retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        retry_delay: Duration | Sequence[Duration] = DEFAULT_RETRY_DELAY,
+        backoff: str = "exponential",
+        jitter: bool | None = None,
         timeout: Duration | None = None,
         heartbeat: Duration | None = None,
+        retry_on: Conditions = (),
+        give_up_on: Conditions = (),
+        executor: str | None = None,
         when: str | Callable[..., Any] | None = None,
         required: bool = True,
         on_failure: str | None = None,
@@ -102,10 +109,16 @@ class Workflow:
             kwargs: keyword arguments, plain data.
             max_retries: tries after the first one; 0 for none.
             retry_delay: base of the delay in seconds, doubled each time up to 5 minutes, with full jitter;
-                0: at once.
+                0: at once. A list has a delay for each retry, the last one for all that follow.
+            backoff: `exponential`, `linear` (the base times the failures, up to 5 minutes) or `fixed`.
+            jitter: any time between 0 and the delay; as it is, only of an exponential one.
             timeout: a call that has not ended after so many seconds is abandoned, and has failed; None: never.
             heartbeat: the same for one that gives no sign of life (`ctx.heartbeat()`, `ctx.progress(…)`) for so
                 many seconds.
+            retry_on: exception types, or functions of an exception, after which there is another try; after
+                all others there is none. Nothing named: after all.
+            give_up_on: likewise, after which there is none.
+            executor: `thread` or `process`: where it runs, if not where the engine says.
             when: a condition, unless which holds the step is skipped: an expression such as
                 `"{{total.output}} > 100 and {{params.mail}}"`, or a function whose parameters are filled as
                 those of `func`.
@@ -134,17 +147,16 @@ class Workflow:
         anything else that makes no sense, and for a name that another step has.
 
         """
-        return self._add(
-            name,
-            func,
-            depends_on,
-            when,
-            args=args,
-            kwargs=kwargs,
+        options = StepOptions(
             max_retries=max_retries,
             retry_delay=retry_delay,
+            backoff=backoff,
+            jitter=jitter,
             timeout=timeout,
             heartbeat=heartbeat,
+            retry_on=retry_on,
+            give_up_on=give_up_on,
+            executor=executor,
             required=required,
             on_failure=on_failure,
             map_over=map_over,
@@ -152,10 +164,11 @@ class Workflow:
             cache_for=cache_for,
             cache_key=cache_key,
             resources=resources,
-            compensate="" if compensate is None else self._store.functions.register(compensate),
             queue=queue,
             priority=priority,
         )
+        undo = "" if compensate is None else self._store.functions.register(compensate)
+        return self._add(name, func, options, depends_on, when, args=args, kwargs=kwargs, compensate=undo)
 
     def add_workflow(
         self,
@@ -187,13 +200,12 @@ class Workflow:
         return self._add(
             name,
             None,
+            StepOptions(required=required, on_failure=on_failure),
             depends_on,
             when,
             kwargs=params,
             templated=is_templated(params or {}),
             workflow=workflow,
-            required=required,
-            on_failure=on_failure,
         )
 
     def add_wait(
@@ -237,6 +249,7 @@ class Workflow:
         return self._add(
             name,
             None,
+            StepOptions(required=required, on_failure=on_failure),
             depends_on,
             when,
             args=() if run is None else (check_text("run", run),),
@@ -244,8 +257,6 @@ class Workflow:
             wait=kind,
             wait_us=0 if limit is None else duration_us("span" if span is not None else "timeout", limit),
             schema=field_types(schema),
-            required=required,
-            on_failure=on_failure,
         )
 
     def add_finally(
@@ -257,11 +268,17 @@ class Workflow:
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         max_retries: int = 0,
-        retry_delay: Duration = DEFAULT_RETRY_DELAY,
+        retry_delay: Duration | Sequence[Duration] = DEFAULT_RETRY_DELAY,
+        backoff: str = "exponential",
+        jitter: bool | None = None,
         timeout: Duration | None = None,
         heartbeat: Duration | None = None,
+        retry_on: Conditions = (),
+        give_up_on: Conditions = (),
+        executor: str | None = None,
         when: str | Callable[..., Any] | None = None,
         required: bool = True,
+        resources: Mapping[str, float] | None = None,
         queue: str | None = None,
         priority: int = 0,
     ) -> Workflow:
@@ -271,31 +288,31 @@ class Workflow:
         it gets None. Without `depends_on` it follows the one added by `add_finally` before it. If it fails
         and is required, the run has failed. The rest is as for `add_step`.
         """
-        return self._add(
-            name,
-            func,
-            depends_on,
-            when,
-            args=args,
-            kwargs=kwargs,
+        options = StepOptions(
             max_retries=max_retries,
             retry_delay=retry_delay,
+            backoff=backoff,
+            jitter=jitter,
             timeout=timeout,
             heartbeat=heartbeat,
+            retry_on=retry_on,
+            give_up_on=give_up_on,
+            executor=executor,
             required=required,
+            last=True,
+            resources=resources,
             queue=queue,
             priority=priority,
-            last=True,
         )
+        return self._add(name, func, options, depends_on, when, args=args, kwargs=kwargs)
 
     def _add(
         self,
         name: str,
         func: Callable[..., Any] | None,
+        options: StepOptions,
         depends_on: Collection[str] | None,
         when: str | Callable[..., Any] | None,
-        *,
-        last: bool = False,
         **described: Any,
     ) -> Workflow:
         check_name("name", name)
@@ -311,15 +328,16 @@ class Workflow:
             if name in self._steps:
                 msg = f"workflow {self.name!r} has a step {name!r} already"
                 raise InputError(msg)
-            before = (each.name for each in reversed(self._steps.values()) if each.last is last)
+            before = (each.name for each in reversed(self._steps.values()) if each.last is options.last)
             step = define_step(
                 name,
                 function,
+                options,
                 depends_on=tuple(islice(before, 1)) if given is None else given,
+                register=functions.register,
                 max_payload=int(self._store.options["max_payload"]),
                 when=expression,
                 when_function=when_function,
-                last=last,
                 **described,
             )
             announce(self._store, step.functions)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors.queue.messages import JobLife
 from actors.queue.trampoline import PROCESS, THREAD
 from actors.runtime.errors import InputError
+from actors.runtime.verdict import PREDICATE
 from logistics.inputs import duration_us, instant_us
 
 if TYPE_CHECKING:
@@ -21,12 +23,34 @@ Condition: TypeAlias = type[BaseException] | Callable[[BaseException], object] |
 Conditions: TypeAlias = Condition | Iterable[Condition]
 
 
+def find_condition(name: str, resolve: Callable[[str], Callable[..., Any]]) -> Callable[..., Any]:
+    """Return the exception type, or the function of an exception, that a text `module:Name` means.
+
+    Imports the module; `resolve` finds functions by name. `InputError`, and what `resolve` raises.
+    """
+    module, _, qualname = name.partition(":")
+    if name.startswith(PREDICATE):
+        return resolve(name.removeprefix(PREDICATE))
+    try:
+        found: Any = import_module(module)
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        msg = f"expected the name of an exception, or of a function of one, got {name!r}"
+        raise InputError(msg) from error
+    return found if _is_exception(found) else resolve(name)
+
+
+def _is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
 def conditions(what: str, given: Conditions) -> tuple[Condition, ...]:
     """Return one or several conditions on exceptions, checked."""
     several = not isinstance(given, str | type) and isinstance(given, Iterable)
     checked: tuple[Any, ...] = tuple(given) if several else (given,)  # type: ignore[arg-type]
     for each in checked:
-        is_type = isinstance(each, type) and issubclass(each, BaseException)
+        is_type = _is_exception(each)
         is_name = isinstance(each, str) and ":" in each
         if not (is_type or is_name or (callable(each) and not isinstance(each, type))):
             msg = f"{what}: expected exception types or functions of an exception, got {each!r}"

@@ -118,10 +118,11 @@ def test_a_file_becomes_a_definition(tmp_path: Path) -> None:
     assert (note.type, note.required, note.has_default) == ("str", False, False)
     first = flow.steps[0]
     assert (first.name, first.function) == ("first", "pkg.mod:Class.method")
-    assert (first.max_retries, first.retry_delay, first.timeout) == (3, 0.5, 60.0)
-    assert (first.queue, first.priority) == ("slow", -5)
+    assert (first.options.max_retries, first.options.retry_delay, first.options.timeout) == (3, 0.5, 60.0)
+    assert (first.options.queue, first.options.priority) == ("slow", -5)
     second = flow.steps[1]
-    assert (second.max_retries, second.retry_delay, second.timeout, second.queue) == (0, None, None, None)
+    options = second.options
+    assert (options.max_retries, options.retry_delay, options.timeout, options.queue) == (0, None, None, None)
 
 
 def test_dependencies_are_a_chain_unless_written_and_references_bring_their_own(tmp_path: Path) -> None:

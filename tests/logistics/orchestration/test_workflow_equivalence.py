@@ -28,6 +28,7 @@ VALUES = st.recursive(
     max_leaves=5,
 )
 FUNCTIONS: list[Callable[..., Any]] = [steps.anything, steps.one]
+RETRY_ON: st.SearchStrategy[Any] = st.sampled_from([(), ValueError, (OSError, steps.is_busy)])
 SPANS = st.sampled_from([0, 0.25, 1, 3600, 86_400.5])
 COMMON: dict[str, Any] = {
     "when": st.none() | st.just("{{one.output}} == 1") | st.just(steps.is_even),
@@ -51,7 +52,12 @@ def workflows(draw: st.DrawFn, manager: WorkflowManager) -> Workflow:
                 args=draw(st.lists(VALUES, max_size=2)),
                 kwargs=draw(st.dictionaries(st.sampled_from("xyz"), VALUES, max_size=2)),
                 max_retries=draw(st.integers(0, 3)),
-                retry_delay=draw(SPANS),
+                retry_delay=draw(SPANS | st.just([1, 0.5])),
+                backoff=draw(st.sampled_from(["exponential", "linear", "fixed"])),
+                jitter=draw(st.none() | st.booleans()),
+                retry_on=draw(RETRY_ON),
+                give_up_on=draw(st.sampled_from([(), [KeyError]])),
+                executor=draw(st.none() | st.just("process")),
                 timeout=draw(st.none() | st.just(2.5)),
                 cache_for=draw(st.none() | st.just(3600)),
                 cache_key=draw(st.none() | st.just("v1")),

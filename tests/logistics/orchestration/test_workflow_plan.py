@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,27 +14,31 @@ from actors.runtime.functions import FunctionRegistry
 from logistics.errors import GraphError
 from logistics.orchestration.definition import Definition, StepDefinition, define_step
 from logistics.orchestration.plan import PlannedRun, make_plan
+from logistics.orchestration.step_options import StepOptions
 from tests.logistics.orchestration import steps
 
 REGISTRY = FunctionRegistry()
 
 
-def step(name: str, func: Any, *depends_on: str, templated: bool = False, **options: Any) -> StepDefinition:
-    defaults: dict[str, Any] = {
-        "args": (),
-        "kwargs": None,
-        "max_retries": 0,
-        "retry_delay": 1,
-        "queue": None,
-        "priority": 0,
-    }
+def step(
+    name: str,
+    func: Any,
+    *depends_on: str,
+    templated: bool = False,
+    args: Sequence[Any] = (),
+    kwargs: dict[str, Any] | None = None,
+    **options: Any,
+) -> StepDefinition:
     return define_step(
         name,
         REGISTRY.register(func),
+        StepOptions(**options),
         depends_on=depends_on,
+        register=REGISTRY.register,
         max_payload=1000,
         templated=templated,
-        **{**defaults, **options},
+        args=args,
+        kwargs=kwargs,
     )
 
 
