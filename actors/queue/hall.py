@@ -114,9 +114,7 @@ class Hall:
         ready = lane.ready
         if ready[0] is not job:
             return
-        ready.popleft()
-        while ready and not ready[0].is_ready:
-            ready.popleft()
+        lane.shift()
         if not ready:
             del line.active[lane]
             lane.group.busy -= 1
@@ -133,7 +131,8 @@ class Hall:
         """Note that an attempt of a job of this kind begins."""
         lane = self.lanes[kind]
         line = lane.line
-        self.newest_us = max(self.newest_us, at_us)
+        if at_us > self.newest_us:  # noqa: PLR1730 -- on the way of every job
+            self.newest_us = at_us
         if not (lane.gates or lane.needs or kind.group or line.is_special):
             return  # nothing counts it, and nobody waits for what it lets go
         for gate in lane.all_gates:

@@ -164,6 +164,13 @@ class Lane:
         """The place of its first job among all queues: priority, then age."""
         return (-self.kind.priority, self.ready[0].order)
 
+    def shift(self) -> None:
+        """Let its first job go, and those behind it that are ready no more."""
+        ready = self.ready
+        ready.popleft()
+        while ready and (ready[0].status is not _PENDING or ready[0].course.missing):
+            ready.popleft()
+
     def in_order(self) -> Iterator[Job]:
         """Yield its ready jobs."""
         return (job for job in self.ready if job.is_ready)

@@ -66,6 +66,7 @@ _RUNNING = JobStatus.RUNNING
 _SCHEDULED = JobStatus.SCHEDULED
 _RETRYING = JobStatus.RETRYING
 _UNRESOLVED = JobStatus.UNRESOLVED
+_COMPLETED = JobStatus.COMPLETED
 
 
 def waits_for(spec: JobSpec) -> dict[str, None]:
@@ -98,6 +99,7 @@ class QueueState(FoldedState[Retired]):
         self.resources = Resources()
         self.hall = self.hall_type(self.resources)
         self.lines = self.hall.lines
+        self.lanes = self.hall.lanes
         self.unique = UniqueKeys()
         self.due_lines: Heads[Line] = Heads()
         """Queues with jobs that wait for an instant, by the first of these."""
@@ -249,13 +251,13 @@ class QueueState(FoldedState[Retired]):
             jobs[n].course = msgspec.convert(dict(zip(COURSE, course, strict=True)), Course)
         for job in jobs:
             self.jobs[job.job_id] = job
-            self.hall.lanes[job.kind].size += 1
+            self.lanes[job.kind].size += 1
 
     def _restore_hall(self, newest_us: int, image: Any) -> None:
         for _, kind in self.zombies.values():
-            self.hall.lanes[kind].size += 1
+            self.lanes[kind].size += 1
         for kind in self._holders():
-            self.resources.take(self.hall.lanes[kind].needs)
+            self.resources.take(self.lanes[kind].needs)
         self.hall.newest_us = newest_us
         self.hall.restore(image, self._holders())
 
@@ -348,8 +350,9 @@ class QueueState(FoldedState[Retired]):
         if life is not None and (expires_us := life.expiry_us(event.at_us)):
             self.expiries[spec.job_id] = expires_us
             self._set_deadline(spec.job_id, expires_us)
-        self.recent[spec.job_id] = event.digest
-        self._newly_retired.append((spec.job_id, event.digest))
+        if not self.is_past:
+            self.recent[spec.job_id] = event.digest
+            self._newly_retired.append((spec.job_id, event.digest))
         if event.missing:
             job.own.missing = event.missing
             if spec.terms is not None and spec.terms.on_failure_of:
@@ -372,7 +375,7 @@ class QueueState(FoldedState[Retired]):
             values += (terms.key, terms.group, terms.resources, terms.backoff)
         kind = self.hall.kind(values)
         job = self.jobs[spec.job_id] = Job(spec.job_id, kind, spec.owner, UNTOUCHED)
-        lane = self.hall.lanes[kind]
+        lane = self.lanes[kind]
         lane.size += 1
         lane.line.count(_PENDING)
         if terms is not None and terms.unique is not None:
@@ -430,7 +433,7 @@ class QueueState(FoldedState[Retired]):
     def _become(self, job: Job, status: JobStatus) -> None:
         was = job.status
         if status is not was:
-            counts = self.lines[job.kind.queue].counts
+            counts = self.lanes[job.kind].line.counts
             counts[was] -= 1
             counts[status] = counts.get(status, 0) + 1
             job.status = status
@@ -438,27 +441,20 @@ class QueueState(FoldedState[Retired]):
     def _leave(self, job: Job, status: JobStatus) -> None:
         """Take a job from wherever it stands and give it a status in which it stands nowhere."""
         was = job.status
-        was_ready = was is _PENDING and not job.course.missing
+        course = job.course
         self._become(job, status)
-        if was_ready:
-            if status is _RUNNING and job.course.scope is Scope.PENDING:
+        if was is _PENDING and not course.missing:
+            if status is _RUNNING and course.scope is Scope.PENDING:
                 self.unique.release(job)
             self.hall.leave(job)
             return
-        line = self.lines[job.kind.queue]
+        if was is _RUNNING:
+            self._leave_worker(job)
+            return
+        line = self.lines[job.queue]
         if was in WAITING:
             line.trim_waiting()
             self._place_waiting(line)
-        elif was is _RUNNING:
-            self.hall.give(job.kind)
-            if self.leases.pop(job.job_id, None) is None:
-                del self.running[job.job_id]
-                if self.pulses:
-                    self.pulses.pop(job.job_id, None)
-                self.suspects -= job.course.suspect
-            else:
-                line.leased -= 1
-                self.lease_ends.remove(job.job_id)
         else:
             del line.aside[job.job_id]
             if was is _UNRESOLVED:
@@ -467,18 +463,33 @@ class QueueState(FoldedState[Retired]):
                 if not waiting:
                     del self.unresolved[job.kind.function]
 
+    def _leave_worker(self, job: Job) -> None:
+        """Note that an attempt is over."""
+        self.hall.give(job.kind)
+        if self.running.pop(job.job_id, None) is None:
+            del self.leases[job.job_id]
+            self.lease_ends.remove(job.job_id)
+            self.lines[job.queue].leased -= 1
+            return
+        if self.pulses:
+            self.pulses.pop(job.job_id, None)
+        if job.course.suspect:
+            self.suspects -= 1
+
     def _end(self, job: Job, status: JobStatus, at_us: int, error: str = "", note: bytes = b"") -> None:
         self._leave(job, status)
-        del self.jobs[job.job_id]
-        self.hall.lanes[job.kind].size -= 1
-        self.dependents.pop(job.job_id, None)
-        if job.course.unique:
+        job_id, course = job.job_id, job.course
+        del self.jobs[job_id]
+        self.lanes[job.kind].size -= 1
+        if self.dependents:
+            self.dependents.pop(job_id, None)
+        if course.unique:
             self.unique.release(job)
         if self.deadlines or self.expiries:
-            self.expiries.pop(job.job_id, None)
-            self._set_deadline(job.job_id, 0)
-        course = job.course
-        self.retire(job.job_id, Retired(status, course.attempt, course.charged, error, at_us, note))
+            self.expiries.pop(job_id, None)
+            self._set_deadline(job_id, 0)
+        if not self.is_past:
+            self.retire(job_id, Retired(status, course.attempt, course.charged, error, at_us, note))
 
     def _on_ready(self, event: JobReady) -> None:
         job = self.jobs[event.job_id]
@@ -495,13 +506,17 @@ class QueueState(FoldedState[Retired]):
     def _on_started(self, event: JobStarted) -> None:
         job = self.jobs[event.job_id]
         self._leave(job, _RUNNING)
-        course = job.own
-        course.attempt = event.attempt
-        course.epoch = event.epoch
-        course.counted = not event.behind
+        course = job.course
+        if course is UNTOUCHED:
+            course = job.course = Course(event.attempt, 0, not event.behind, epoch=event.epoch)
+        else:
+            course.attempt = event.attempt
+            course.epoch = event.epoch
+            course.counted = not event.behind
         self._begin(job, event.at_us)
-        self.running[job.job_id] = job
-        self.suspects += course.suspect
+        self.running[event.job_id] = job
+        if course.suspect:
+            self.suspects += 1
         life = job.kind.life
         if life is not None or self.expiries:
             self._limit(job, life or NO_LIFE, event.at_us)
@@ -513,7 +528,8 @@ class QueueState(FoldedState[Retired]):
         self._set_deadline(job.job_id, at_us + life.timeout_us if life.timeout_us else 0)
 
     def _begin(self, job: Job, at_us: int) -> None:
-        self.lines[job.kind.queue].tallies.waits.add(max(0, at_us - job.order))
+        waited_us = at_us - job.order
+        self.lanes[job.kind].line.tallies.waits.add(max(0, waited_us))
         self.hall.take(job.kind, at_us)
 
     def _on_leased(self, event: JobLeased) -> None:
@@ -530,12 +546,12 @@ class QueueState(FoldedState[Retired]):
     def _on_completed(self, event: JobCompleted) -> None:
         job = self.jobs[event.job_id]
         job.own.charged += 1
-        if job.job_id in self.running:
-            function = job.kind.function
-            known = self.run_us.get(function, event.run_us)
-            self.run_us[function] = (known * 7 + event.run_us) // 8
-            self.lines[job.kind.queue].tallies.completed(function, event.run_us, event.at_us)
-        self._end(job, JobStatus.COMPLETED, event.at_us, note=event.note)
+        if event.job_id in self.running:
+            kind, run_us = job.kind, event.run_us
+            known = self.run_us.get(kind.function, run_us)
+            self.run_us[kind.function] = (known * 7 + run_us) // 8
+            self.lanes[kind].line.tallies.completed(kind.function, run_us, event.at_us)
+        self._end(job, _COMPLETED, event.at_us, "", event.note)
 
     def _on_retrying(self, event: JobRetrying) -> None:
         job = self.jobs[event.job_id]

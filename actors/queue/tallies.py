@@ -23,7 +23,8 @@ class Spread:
     def add(self, span_us: int) -> None:
         """Count a span in."""
         size = (span_us * span_us).bit_length()
-        self.counts[size] = self.counts.get(size, 0) + 1
+        counts = self.counts
+        counts[size] = counts.get(size, 0) + 1
 
     @property
     def total(self) -> int:
@@ -63,9 +64,12 @@ class Tallies:
         runs.add(run_us)
         minute = at_us // MINUTE_US
         minutes = self.minutes
-        if minute not in minutes and len(minutes) >= MINUTES:
+        if minute in minutes:
+            minutes[minute] += 1
+            return
+        if len(minutes) >= MINUTES:
             del minutes[min(minutes)]
-        minutes[minute] = minutes.get(minute, 0) + 1
+        minutes[minute] = 1
 
     def dump(self) -> Any:
         """Give it as plain data."""

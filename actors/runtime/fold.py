@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("logistics.recovery")
 
-FORGET_EVERY = 4_096
-"""Events between two sweeps of what has become final: everything read from the log is durable."""
-
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -68,18 +65,16 @@ def replay(
     evolvers: dict[str, Evolvers] = {name: state.handlers for name, state in states.items()}
     everyone = _merged(evolvers.values())
     all_begun = max(begun.values(), default=0)
-    since_forget = 0
+    for state in states.values():
+        state.is_past = True
     for frame in log.frames(after=min(begun.values(), default=0), upto=upto):
         if frame.first > all_begun:
             _take(frame, codec, everyone)
         else:
             for name, handlers in evolvers.items():
                 _take(frame.clipped(after=begun[name], upto=frame.last), codec, handlers)
-        since_forget += len(frame.records)
-        if since_forget >= FORGET_EVERY:
-            since_forget = 0
-            _forget(states)
-    _forget(states)
+    for state in states.values():
+        state.is_past = False
 
 
 def snapshot_of(state: Any) -> bytes:
@@ -138,10 +133,3 @@ def _replay_error(frame: Frame, position: int, error: Exception) -> ReplayError:
     except CodecError:
         tag = "?"
     return ReplayError(position, record.entity, tag, error)
-
-
-def _forget(states: Mapping[str, Any]) -> None:
-    for state in states.values():
-        retired = state.take_retired()
-        if retired:
-            state.forget(retired)

@@ -24,6 +24,8 @@ class FoldedState(Generic[T]):
 
     def __init__(self) -> None:
         self.retired: dict[str, T] = {}
+        self.is_past = False
+        """Whether all that it is told is durable already, so that nothing needs to be remembered."""
         self._newly_retired: list[tuple[str, Any]] = []
 
     def evolve(self, event: Event) -> None:
@@ -32,6 +34,8 @@ class FoldedState(Generic[T]):
 
     def retire(self, name: str, what: T) -> None:
         """Remember how something ended."""
+        if self.is_past:
+            return
         self.retired[name] = what
         self._newly_retired.append((name, what))
 
