@@ -18,15 +18,19 @@ class IdSource:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_us = 0
-        self._process = 0
+        self._suffix = ""
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Be another process: one that another thread was making an id in when it was forked."""
+        self._lock = threading.Lock()
         self._suffix = ""
 
     def __call__(self) -> str:
         """Return a new id."""
         now_us = time.time_ns() // 1000
         with self._lock:
-            if self._process != os.getpid():  # the first id, or the first after a fork
-                self._process = os.getpid()
+            if not self._suffix:  # the first id, or the first after a fork
                 self._suffix = f"{secrets.randbits(44):011x}"
             if now_us <= self._last_us:
                 now_us = self._last_us + 1

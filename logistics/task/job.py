@@ -35,6 +35,8 @@ def check_job(job: object) -> None:
 
 
 def _arguments(args: object) -> tuple[Any, ...]:
+    if type(args) is tuple:
+        return args
     if isinstance(args, str | bytes | bytearray) or not isinstance(args, Sequence):
         msg = f"args: expected a list or tuple of arguments, got {args!r}"
         raise InputError(msg)
@@ -42,6 +44,8 @@ def _arguments(args: object) -> tuple[Any, ...]:
 
 
 def _named_arguments(kwargs: object) -> dict[str, Any]:
+    if kwargs is None:
+        return {}
     if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
         msg = f"kwargs: expected a mapping of names to arguments, got {kwargs!r}"
         raise InputError(msg)
@@ -128,7 +132,7 @@ class Job:
             raise InputError(msg)
         self.func = func
         self.args = _arguments(args)
-        self.kwargs = _named_arguments({} if kwargs is None else kwargs)
+        self.kwargs = _named_arguments(kwargs)
         self.priority = check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY)
         self.max_retries = max_retries
         self.retry_delay = retry_delay
@@ -183,10 +187,8 @@ class Job:
     @property
     def terms(self) -> Terms | None:
         """What holds it back beside its place in the line, as the queue takes it; None for nothing."""
-        terms = Terms(
-            self.concurrency_key or "", self.group or "", self._resources, self._unique, self._backoff
-        )
-        return None if terms == NO_TERMS else terms
+        special = (self.concurrency_key or "", self.group or "", self._resources, self._unique, self._backoff)
+        return Terms(*special) if any(special) else None
 
     def life(self, register: Callable[[Callable[..., Any]], str]) -> JobLife | None:
         """Return how long it may wait and run and what ends it, as the queue takes it; None if nothing is said.

@@ -7,7 +7,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from actors.queue.messages import JobLife
+from actors.queue.messages import NO_LIFE, JobLife
 from actors.queue.trampoline import PROCESS, THREAD
 from actors.runtime.errors import InputError
 from actors.runtime.verdict import PREDICATE
@@ -47,6 +47,8 @@ def _is_exception(value: object) -> bool:
 
 def conditions(what: str, given: Conditions) -> tuple[Condition, ...]:
     """Return one or several conditions on exceptions, checked."""
+    if given == ():
+        return ()
     several = not isinstance(given, str | type) and isinstance(given, Iterable)
     checked: tuple[Any, ...] = tuple(given) if several else (given,)  # type: ignore[arg-type]
     for each in checked:
@@ -66,6 +68,8 @@ def job_life(
     result_ttl: Duration | None = None,
 ) -> JobLife:
     """Return the limits of a job, checked."""
+    if timeout is expires is heartbeat is executor is result_ttl is None:
+        return NO_LIFE
     moment = isinstance(expires, datetime)
     return JobLife(
         timeout_us=_span_us("timeout", timeout),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import Backoff, Conflict, RetryPolicy, Scope, Unique
@@ -26,6 +27,22 @@ def retry_policy(
     jitter: bool | None,  # noqa: FBT001 -- as the job's own parameters
 ) -> tuple[RetryPolicy, Backoff | None]:
     """Return when a job is tried again, as the queue takes it."""
+    if jitter is None and (type(max_retries), type(retry_delay), type(backoff)) == (int, float, str):
+        return _shared(max_retries, retry_delay, backoff)  # type: ignore[arg-type]  # looked at in the line above
+    return _checked(max_retries, retry_delay, backoff, jitter)
+
+
+@lru_cache
+def _shared(max_retries: int, retry_delay: float, backoff: str) -> tuple[RetryPolicy, Backoff | None]:
+    return _checked(max_retries, retry_delay, backoff, None)
+
+
+def _checked(
+    max_retries: int,
+    retry_delay: Duration | Sequence[Duration],
+    backoff: str,
+    jitter: bool | None,  # noqa: FBT001 -- as above
+) -> tuple[RetryPolicy, Backoff | None]:
     check_int("max_retries", max_retries, least=0, most=MAX_RETRIES)
     if backoff not in SHAPES:
         msg = f"backoff: expected one of {', '.join(SHAPES)}, got {backoff!r}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 import threading
-
-import pytest
 
 from logistics.ids import IdSource
 from logistics.inputs import check_id
@@ -31,9 +30,19 @@ def test_ids_of_many_threads_are_all_different() -> None:
     assert len(set(ids)) == 16_000
 
 
-def test_a_forked_child_draws_bits_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = IdSource()
-    ours = source()
-    assert source()[13:] == ours[13:]
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    assert source()[13:] != ours[13:]
+FORKING = """
+import os
+from logistics.ids import new_id
+ours = new_id()
+assert new_id()[13:] == ours[13:]
+if os.fork() == 0:
+    print(new_id()[13:] != ours[13:], flush=True)
+    os._exit(0)
+os.wait()
+assert new_id()[13:] == ours[13:]
+"""
+
+
+def test_a_forked_child_draws_bits_of_its_own() -> None:
+    ran = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True\n"
