@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SETUP  := pyproject.toml constraints.txt
 YEAR   ?= 2027
+# The suite runs in as many processes as there are cores; `make test JOBS=0` runs it in one, for a debugger.
+JOBS   ?= auto
 CHECKED := logistics actors eventstore tests docs
 
 .PHONY: help demo test lint format bench clean
@@ -51,7 +53,8 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --maxprocesses=8 --dist=worksteal \
+	    --cov --cov-report=term:skip-covered $(ARGS)
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix $(CHECKED)

@@ -177,7 +177,7 @@ def test_too_much_that_waits_to_be_written_is_refused_and_the_rest_is_carried_ou
         go_on.set()
         sabotage.plan = plan
         assert [reply.get(PATIENCE_S) for _, reply in said] == [(job_id,) for job_id, _ in said]
-        eventually(lambda: not insist(engine, GetStats(queue="load")).by_status["RUNNING"])
+        eventually(lambda: insist(engine, GetStats(queue="load")).by_status["COMPLETED"] == len(said) + 1)
         completed = {event.job_id for event in Evidence(runtime.log).all(JobCompleted)}
         assert completed == {"running", *(job_id for job_id, _ in said)}
         assert f"job-{len(said)}" not in completed, "what is refused is not taken"
