@@ -16,6 +16,8 @@ from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from eventstore.records import Head
 
 PARTIAL: Final = ".partial"
@@ -24,8 +26,15 @@ PARTIAL: Final = ".partial"
 def copy_store(log: LmdbLog, target: str | os.PathLike[str]) -> Head:
     """Copy a store to a folder that does not exist yet; return the head of the copy.
 
-    The copy has a name that ends in `.partial` until it is whole and was read from its beginning to its end.
     `NotAStoreError` if there is something already, `StoreFullError`, `CorruptStoreError`.
+    """
+    return build_aside(target, log.copy_to)
+
+
+def build_aside(target: str | os.PathLike[str], fill: Callable[[Path], object]) -> Head:
+    """Have a new folder filled with a store; return its head once all of it was read back.
+
+    The folder has a name that ends in `.partial` until it is whole and was read from its beginning to its end.
     """
     whole = Path(target)
     partial = whole.with_name(whole.name + PARTIAL)
@@ -34,7 +43,7 @@ def copy_store(log: LmdbLog, target: str | os.PathLike[str]) -> Head:
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700, parents=True)
-        log.copy_to(partial)
+        fill(partial)
         head = checked(partial)
         partial.rename(whole)
         sync_folder(whole.parent)

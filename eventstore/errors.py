@@ -101,7 +101,9 @@ class StoreRolledBackError(StoreError):
 class StoreTruncatedError(StoreError):
     """The data file is shorter than its own pages say."""
 
-    remedy = "Restore the store from a backup, or copy the file again in full."
+    remedy = (
+        "Restore a backup, copy the file again in full, or see with `logistics doctor` what can be saved."
+    )
 
 
 class StoreFormatError(StoreError):
@@ -119,7 +121,7 @@ class NotAStoreError(StoreError):
 class CorruptStoreError(StoreError):
     """Stored bytes are not the bytes that were written; nothing wrong was handed out."""
 
-    remedy = "Restore the store from a backup; the disk may be failing."
+    remedy = "Restore a backup, or see with `logistics doctor` what can be saved; the disk may be failing."
 
 
 class StoreClosedError(StoreError):

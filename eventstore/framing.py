@@ -22,6 +22,8 @@ _FIELDS: Final = struct.Struct(">IQQqI32s")
 _LENGTH: Final = struct.Struct(">I")
 _HEADER: Final = struct.Struct(_SEAL.format + _FIELDS.format[1:])
 
+HEADER_SIZE: Final = _HEADER.size
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(list[Record])
 
@@ -57,6 +59,14 @@ def copied(position: int, stored: memoryview) -> bytes:
         if len(stored) == _HEADER.size + length:
             return bytes(stored)
     raise CorruptStoreError(f"the frame at position {position} is not as long as it should be")
+
+
+def size_of(header: bytes) -> tuple[int, int]:
+    """Return how long the frame with a header says it is, and its first position. `CorruptStoreError`."""
+    if len(header) < HEADER_SIZE:
+        raise CorruptStoreError("a header is cut off")
+    _, _, _, length, first, *_ = _HEADER.unpack_from(header)
+    return HEADER_SIZE + length, first
 
 
 def decode_frame(position: int, value: bytes) -> Frame:

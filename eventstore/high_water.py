@@ -50,7 +50,7 @@ class HighWaterMark:
 
         A mark that is missing, damaged, or of another store says nothing.
         """
-        mark = self._read()
+        mark = self.read()
         if mark is None or mark.store_id != store_id or not mark.position:
             return
         if mark.position > head.position:
@@ -67,7 +67,8 @@ class HighWaterMark:
         """Forget the mark: what the log holds now is accepted."""
         remove_file(self._path)
 
-    def _read(self) -> HighWater | None:
+    def read(self) -> HighWater | None:
+        """Return what the file says; None if it is missing or cannot be read."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=HighWater)
         except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):

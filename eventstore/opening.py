@@ -109,7 +109,7 @@ class Folder:
         `StoreEmptyError`, `StoreTruncatedError`, `StoreFormatError`, `CorruptStoreError`.
         """
         try:
-            marker = _read_marker(self.path)
+            marker = read_marker(self.path)
             self._check_data(marker)
             databases = self._start_engine(marker, map_size)
             if self._owner:
@@ -242,7 +242,8 @@ def _checked(path: Path, *, read_only: bool) -> Path:
     return folder
 
 
-def _read_marker(folder: Path) -> Marker | None:
+def read_marker(folder: Path) -> Marker | None:
+    """Return what the marker says; None if there is none. `CorruptStoreError`, `StoreFormatError`."""
     try:
         marker = msgspec.json.decode((folder / MARKER_NAME).read_bytes(), type=Marker)
     except FileNotFoundError:

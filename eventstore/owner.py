@@ -50,7 +50,7 @@ class Owner:
         """Take the lock, without waiting. `StoreInUseError` if another process has it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(folder / LOCK_NAME, flags, 0o600)
-        previous = _read_info(folder / INFO_NAME)
+        previous = read_owner(folder)
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -93,9 +93,10 @@ def boot_id() -> str:
     return child.stdout.strip()
 
 
-def _read_info(path: Path) -> OwnerInfo | None:
+def read_owner(folder: Path) -> OwnerInfo | None:
+    """Return who has a store open, or had and did not close it; of a note that cannot be read, nobody's."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=OwnerInfo)
+        return msgspec.json.decode((folder / INFO_NAME).read_bytes(), type=OwnerInfo)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError):

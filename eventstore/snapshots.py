@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from zlib import crc32
 
 from eventstore.errors import StoreError, StoreFullError
@@ -69,6 +70,11 @@ class SnapshotFolder:
                     snapshot = _decode(file.read_bytes())
                     if snapshot is not None:
                         yield snapshot
+
+    def names(self) -> dict[str, int]:
+        """Return of what there are snapshots, and how many files of each, whole or not."""
+        files = self._path.glob(f"*.{'[0-9]' * _DIGITS}{_SUFFIX}") if self._path.is_dir() else ()
+        return Counter(unquote(file.name.partition(".")[0]) for file in files)
 
     def _files(self, name: str) -> list[Path]:
         """Return the files of a name, those of the highest position first."""

@@ -12,12 +12,14 @@ from actors.runtime.errors import InputError, UnknownIdError
 from eventstore.errors import CorruptStoreError, StoreError
 from eventstore.framing import encode_frame
 from eventstore.records import EMPTY, Record
+from logistics.audit.history import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from eventstore.codec import EventCodec
     from eventstore.log import Log
-    from eventstore.records import Head
+    from eventstore.records import Frame, Head
     from logistics.audit.history import RecordedEvent
     from logistics.audit.store_reader import StoreReader
 
@@ -74,10 +76,20 @@ def export_lines(reader: StoreReader, *, run_id: str | None = None) -> Iterator[
     part = "" if run_id is None else f"run:{run_id}"
     end = reader.position
     yield _ENCODE(ExportHeader(FORMAT, reader.store_id, end, part))
-    for frame, recorded in reader.frames(upto=end):
-        chosen = [event for event in recorded if wanted is None or event.entity in wanted]
+    for frame, events in reader.frames(upto=end):
+        chosen = [event for event in events if wanted is None or event.entity in wanted]
         for event in chosen:
             link = frame.link.hex() if wanted is None and event.position == frame.last else ""
+            yield _ENCODE(_exported(event, frame.first, frame.epoch, frame.recorded_us, link))
+
+
+def export_frames(frames: Iterable[Frame], codec: EventCodec, *, part: str) -> Iterator[bytes]:
+    """Yield the lines of an export of frames that were found without a log around them."""
+    yield _ENCODE(ExportHeader(FORMAT, "", 0, part))
+    for frame in frames:
+        for position in range(frame.first, frame.last + 1):
+            event = recorded(frame.stored(position), codec)
+            link = frame.link.hex() if position == frame.last else ""
             yield _ENCODE(_exported(event, frame.first, frame.epoch, frame.recorded_us, link))
 
 

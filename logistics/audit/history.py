@@ -130,22 +130,27 @@ class History:
         return low
 
     def _recorded(self, stored: Stored) -> RecordedEvent:
-        record = stored.record
-        try:
-            event = self._codec.decode(record)
-        except CodecError:
-            event = None
-        return RecordedEvent(
-            stored.position,
-            as_datetime(stored.recorded_us),
-            _tag(stored),
-            record.entity,
-            record.cause,
-            record.correlation,
-            record.version,
-            event,
-            record.payload,
-        )
+        return recorded(stored, self._codec)
+
+
+def recorded(stored: Stored, codec: EventCodec) -> RecordedEvent:
+    """Return a stored record as an event with its place; `event` is None for what is not understood."""
+    record = stored.record
+    try:
+        event = codec.decode(record)
+    except CodecError:
+        event = None
+    return RecordedEvent(
+        stored.position,
+        as_datetime(stored.recorded_us),
+        _tag(stored),
+        record.entity,
+        record.cause,
+        record.correlation,
+        record.version,
+        event,
+        record.payload,
+    )
 
 
 def _tag(stored: Stored) -> str:

@@ -1,0 +1,75 @@
+"""What is wrong with a store, down to its events, and what was saved of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.assembly import event_codec
+from eventstore.doctor import WARNING, WRONG, Finding, examine
+from eventstore.errors import ReplayError, StoreError, UnknownEventError
+from eventstore.salvage import Remains, look_for_remains, salvage
+from logistics.audit.exchange import export_frames
+from logistics.audit.store_reader import StoreReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BEYOND: Final = "behind_the_gap.jsonl"
+"""A file in a store that was saved: events that are whole, and behind the first gap."""
+PART: Final = "behind a gap"
+"""What an export of them says that it is a part of."""
+
+
+def diagnose(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield the name of each check of a store, in use or not, and what it has found. `NotAStoreError`."""
+    yield from examine(folder, more=(check_events,))
+
+
+def check_events(path: str) -> list[Finding]:
+    """Decode each event, and fold them all. It is run in a child process."""
+    unknown: Counter[str] = Counter()
+    try:
+        with StoreReader(path) as reader:
+            for _, events in reader.frames(upto=reader.position):
+                unknown.update(
+                    f"{each.tag!r}, version {each.version}" for each in events if each.event is None
+                )
+            if not unknown:
+                reader.as_of(snapshots=False)
+    except ReplayError as error:
+        remedy = f"Make a store that ends before it: `--salvage NEW_FOLDER --upto {error.position - 1}`."
+        return [Finding(WRONG, str(error), remedy)]
+    except StoreError:
+        return []  # told by the check of the frames
+    return [
+        Finding(WARNING, f"{count} events are not understood: {what}", UnknownEventError.remedy)
+        for what, count in unknown.items()
+    ]
+
+
+def prognosis(remains: Remains) -> dict[str, Any]:
+    """Return what can be saved and what cannot, as plain data."""
+    return {
+        "savable": remains.end,
+        "known_end": remains.known_end,
+        "lost": remains.lost,
+        "unsaved": remains.unsaved,
+    }
+
+
+def rescue(folder: Path, target: Path, *, upto: int | None) -> dict[str, Any]:
+    """Make a new store of what is left of one; return what was saved and what was not, as plain data.
+
+    What is whole behind the first gap goes into a file of its own, in the form of an export.
+    """
+    remains = look_for_remains(folder)
+    head = salvage(remains, target) if upto is None else salvage(remains, target, upto=upto)
+    report = {"copy": str(target), "position": head.position, "link": head.link.hex(), **prognosis(remains)}
+    if remains.beyond:
+        with (target / BEYOND).open("wb") as file:
+            for line in export_frames(remains.frames(remains.beyond), event_codec(), part=PART):
+                file.write(line + b"\n")
+        report["behind_the_gap"] = str(target / BEYOND)
+    return report
