@@ -60,6 +60,9 @@ def conditions(what: str, given: Conditions) -> tuple[Condition, ...]:
     return checked
 
 
+_NOTHING = (None,) * 5
+
+
 def job_life(
     timeout: Duration | None,
     expires: Duration | datetime | None,
@@ -68,7 +71,7 @@ def job_life(
     result_ttl: Duration | None = None,
 ) -> JobLife:
     """Return the limits of a job, checked."""
-    if timeout is expires is heartbeat is executor is result_ttl is None:
+    if (timeout, expires, heartbeat, executor, result_ttl) == _NOTHING:
         return NO_LIFE
     moment = isinstance(expires, datetime)
     return JobLife(

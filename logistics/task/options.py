@@ -28,7 +28,7 @@ def retry_policy(
 ) -> tuple[RetryPolicy, Backoff | None]:
     """Return when a job is tried again, as the queue takes it."""
     if jitter is None and (type(max_retries), type(retry_delay), type(backoff)) == (int, float, str):
-        return _shared(max_retries, retry_delay, backoff)  # type: ignore[arg-type]  # looked at in the line above
+        return _shared(max_retries, retry_delay, backoff)
     return _checked(max_retries, retry_delay, backoff, jitter)
 
 
