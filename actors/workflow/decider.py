@@ -14,6 +14,7 @@ from actors.workflow.jobs import owed_jobs
 from actors.workflow.messages import (
     WORKFLOW_EVENTS,
     AdoptRun,
+    CancelOwnedRun,
     CancelRun,
     CancelSettled,
     CloseSession,
@@ -51,9 +52,11 @@ from actors.workflow.messages import (
     WorkflowDefined,
     WorkflowDeleted,
 )
-from actors.workflow.progress import BATCH, Advance
+from actors.workflow.owned import tell_owner
+from actors.workflow.progress import BATCH, Advance, ending_of
 from actors.workflow.run import UNDO, Graph, Run, digest
 from actors.workflow.state import SupervisorState
+from eventstore.errors import LogisticsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -81,7 +84,7 @@ class SupervisorRules:
 
     def lookups(self, state: SupervisorState, message: Message, /) -> Iterable[str]:
         """A run's id may have been used by a run that memory has forgotten."""
-        if type(message) is StartRun:
+        if isinstance(message, StartRun | CancelOwnedRun):
             return (f"run:{message.run_id}",) if message.run_id not in state.runs else ()
         if type(message) is JobEnded and message.note.startswith(NOTE_VALUE):
             return tuple(_named(state, message))
@@ -156,9 +159,20 @@ def _place(job_id: str) -> tuple[str, int, str]:
 
 
 def _start(state: SupervisorState, message: StartRun, context: Context, decision: Decision) -> None:
+    """Begin a run; an owner hears nothing of a refusal that is raised, so it is told."""
     decision.answer(message.run_id)
-    if _is_repeated(state, message, context):
-        return
+    try:
+        if not _is_repeated(state, message, context):
+            _begin(state, message, context, decision)
+        elif message.owner and (status := ending_of(state, message.run_id, context)) is not None:
+            tell_owner(message.run_id, status, context.now_us, decision)
+    except LogisticsError as refusal:
+        if not message.owner:
+            raise
+        tell_owner(message.run_id, RunStatus.FAILED, context.now_us, decision, str(refusal))
+
+
+def _begin(state: SupervisorState, message: StartRun, context: Context, decision: Decision) -> None:
     plan = message.plan
     _check_start(state, message)
     session = state.sessions.get(message.session_id)
@@ -182,9 +196,13 @@ def _start(state: SupervisorState, message: StartRun, context: Context, decision
             message.session_id,
             message.project,
             origin=message.origin,
-        )
+            owner=message.owner,
+        ),
+        message.owner,
     )
     run = Run(run_id, graph, message.params, message.session_id, message.project)
+    if message.owner:
+        run.extend().owner = message.owner
     if message.kept:
         decision.emit(RunForked(run_id, message.kept, now_us))
         run.keep(message.kept)
@@ -220,8 +238,11 @@ def _check_start(state: SupervisorState, message: StartRun) -> None:
 
 
 def _is_repeated(state: SupervisorState, message: StartRun, context: Context) -> bool:
+    """Return whether a run was begun before; an owner's is the one that it was first begun as."""
     run = state.runs.get(message.run_id)
-    if run is not None:
+    if run is not None and message.owner:
+        same = run.extras.owner == message.owner
+    elif run is not None:
         same = (run.graph.plan_id, run.params) == (message.plan_id, message.params)
     elif message.run_id in state.retired:
         return True
@@ -230,9 +251,10 @@ def _is_repeated(state: SupervisorState, message: StartRun, context: Context) ->
         if known is None:
             return False
         first = known.history[0]
-        same = isinstance(first, RunCreated) and (first.plan_id, first.params) == (
-            message.plan_id,
-            message.params,
+        same = isinstance(first, RunCreated) and (
+            first.owner == message.owner
+            if message.owner
+            else (first.plan_id, first.params) == (message.plan_id, message.params)
         )
     if not same:
         msg = f"run id {message.run_id!r} is on record for another run"
@@ -273,6 +295,18 @@ def _cancel(state: SupervisorState, message: CancelRun, context: Context, decisi
     run = state.runs.get(message.run_id)
     decision.answer(run is not None)
     if run is not None:
+        _cancel_all(state, [run.run_id], context, decision)
+
+
+def _cancel_owned(
+    state: SupervisorState, message: CancelOwnedRun, context: Context, decision: Decision
+) -> None:
+    """Cancel a run unless it is ending anyway: what is done at the end is not to be cut off by a repetition."""
+    run = state.runs.get(message.run_id)
+    if run is None or run.extras.owner != message.owner:
+        status = ending_of(state, message.run_id, context) or RunStatus.CANCELLED
+        tell_owner(message.run_id, status, context.now_us, decision)
+    elif not run.ending:
         _cancel_all(state, [run.run_id], context, decision)
 
 
@@ -450,6 +484,7 @@ _RULES: Mapping[type[Message], Callable[[SupervisorState, Any, Context, Decision
         StartRun: _start,
         AdoptRun: _adopt,
         CancelRun: _cancel,
+        CancelOwnedRun: _cancel_owned,
         PauseRun: _pause,
         ResumeRun: _resume,
         SignalRun: _signal,

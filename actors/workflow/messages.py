@@ -150,6 +150,25 @@ class StartRun(Message, frozen=True, tag="workflow.start_run"):
     """The run that it is a fork of; empty for none."""
     kept: tuple[Kept, ...] = ()
     """The steps of the origin that are not executed again."""
+    owner: str = ""
+    """Whose it is (`schedule:…`): that actor is told of its end, and of a refusal; empty for nobody's."""
+
+
+class RunEnded(Message, frozen=True, tag="run.ended"):
+    """Told to the owner of a run: it has ended, or could not begin."""
+
+    run_id: str
+    status: str
+    ended_us: int
+    refusal: str = ""
+    """Why it could not begin; empty if it did."""
+
+
+class CancelOwnedRun(Message, frozen=True, tag="workflow.cancel_owned_run"):
+    """Said by a run's owner: cancel it. Answered with a `RunEnded` once it is over, however often it is said."""
+
+    run_id: str
+    owner: str
 
 
 class AdoptRun(Message, frozen=True, tag="workflow.adopt_run"):
@@ -360,6 +379,8 @@ class RunCreated(RunEvent, frozen=True, tag="run.created"):
     """The run one of whose steps it is."""
     origin: str = ""
     """The run that it is a fork of."""
+    owner: str = ""
+    """Who is told of its end: the schedule that it is a run of (`schedule:…`)."""
 
 
 class RunForked(RunEvent, frozen=True, tag="run.forked"):

@@ -36,6 +36,7 @@ from actors.workflow.messages import (
     UndoEnded,
     UndoScheduled,
 )
+from actors.workflow.owned import tell_owner
 from actors.workflow.run import UNDO, Run
 
 if TYPE_CHECKING:
@@ -254,11 +255,7 @@ class Advance:
     def _wait_for(self, step: int, other: str, due_us: int) -> None:
         """Have a step wait for the end of another run."""
         run_id = self._run.run_id
-        known = self._context.known.get(f"run:{other}")
-        status = self._state.retired.get(other)
-        if known is not None and status is None:
-            final = next((event for event in reversed(known.history) if event.final), None)
-            status = None if final is None else ENDINGS[type(final)]
+        status = ending_of(self._state, other, self._context)
         if other == run_id or (status is None and other not in self._state.runs):
             why = (
                 "it would wait for its own end" if other == run_id else f"there is no run {other!r} on record"
@@ -408,12 +405,16 @@ class Advance:
     def _over(self) -> None:
         run_id, now_us, epoch = self._run.run_id, self._now_us, self._context.epoch
         error = "; ".join(filter(None, (self._error, self._undo_error)))
+        status = RunStatus.FAILED if error else RunStatus.COMPLETED
         if self._ending == RunStatus.CANCELLED:
+            status = RunStatus.CANCELLED
             self._decision.emit(RunCancelled(run_id, epoch, now_us, self._undo_error))
         elif error:
             self._decision.emit(RunFailed(run_id, epoch, error, now_us))
         else:
             self._decision.emit(RunCompleted(run_id, epoch, now_us))
+        if self._run.extras.owner:
+            tell_owner(run_id, status, now_us, self._decision)
 
 
 ENDINGS: Mapping[type[Event], RunStatus] = MappingProxyType(
@@ -423,6 +424,16 @@ ENDINGS: Mapping[type[Event], RunStatus] = MappingProxyType(
         RunCancelled: RunStatus.CANCELLED,
     }
 )
+
+
+def ending_of(state: SupervisorState, run_id: str, context: Context) -> RunStatus | None:
+    """Return how a run has ended, as memory or the log knows; None if neither says that it has."""
+    known = context.known.get(f"run:{run_id}")
+    status = state.retired.get(run_id)
+    if known is not None and status is None:
+        final = next((event for event in reversed(known.history) if event.final), None)
+        status = None if final is None else ENDINGS[type(final)]
+    return status
 
 
 def _waits_at_once(options: StepOptions) -> bool:

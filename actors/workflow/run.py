@@ -101,6 +101,7 @@ class Extras:
         "fans",
         "kept",
         "others",
+        "owner",
         "parent",
         "paused",
         "signals",
@@ -127,6 +128,8 @@ class Extras:
         self.undoing = -1
         """The step that is being compensated; -1: none."""
         self.undo_error = ""
+        self.owner = ""
+        """Who is told of its end."""
 
     def dump(self) -> Any:
         """Give them as plain data."""
@@ -141,17 +144,19 @@ class Extras:
             list(self.undo),
             self.undoing,
             self.undo_error,
+            self.owner,
         )
 
     @classmethod
     def restore(cls, image: Any) -> Extras:
         """Return those whose `dump` was `image`."""
         extras = cls()
-        extras.parent, extras.paused, fans, waits, others, signals, kept, undo, undoing, error = image
+        extras.parent, extras.paused, fans, waits, others, signals, kept, undo, undoing, error, owner = image
         extras.fans = {step: Fan.restore(fan) for step, fan in fans}
         extras.waits, extras.others, extras.signals = dict(waits), dict(others), dict(signals)
         extras.kept = {row[0]: Kept(*row) for row in kept}
         extras.undo, extras.undoing, extras.undo_error = list(undo), undoing, error
+        extras.owner = owner
         return extras
 
 

@@ -224,6 +224,8 @@ class SupervisorState(FoldedState[RunStatus]):
         self.runs[event.run_id] = run
         if event.parent:
             run.extend().parent = event.parent
+        if event.owner:
+            run.extend().owner = event.owner
         self._count(RunStatus.RUNNING)
         if event.blocking:
             self.adoptable.setdefault((event.workflow, event.params), {})[event.run_id] = event.epoch
