@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.clock.zones import SECOND_US
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 ON_TIME_US = 60_000_000
 """How late an instant may be served that `catch_up="none"` still takes for one that was not missed."""
+
+
+@lru_cache(maxsize=16_384)
+def _following(spec: ScheduleSpec, after_us: int) -> Firing | None:
+    """The first instant after another: what a firing says in its event is what the agenda asks for next."""
+    return next_fire(spec, after_us)
 
 
 class Due(NamedTuple):
@@ -34,7 +41,7 @@ def due_us(schedule: Schedule, firing: Firing) -> int:
 
 def expected_us(spec: ScheduleSpec, after_us: int) -> int:
     """Return the next instant for an event to keep; 0 if there is none."""
-    firing = next_fire(spec, after_us)
+    firing = _following(spec, after_us)
     return 0 if firing is None else firing.at_us
 
 
@@ -43,7 +50,7 @@ def next_instant(schedule: Schedule, after_us: int) -> Firing | None:
     policies = schedule.policies
     if policies.max_runs is not None and schedule.runs + len(schedule.waiting) >= policies.max_runs:
         return None
-    firing = next_fire(schedule.spec, after_us)
+    firing = _following(schedule.spec, after_us)
     if firing is None or (policies.end_us is not None and firing.at_us > policies.end_us):
         return None
     return firing
@@ -68,7 +75,11 @@ def _newest(schedule: Schedule, first: Firing, now_us: int) -> Firing:
     bound_us = now_us - policies.jitter_us
     if policies.end_us is not None:
         bound_us = min(bound_us, policies.end_us)
-    newest = previous_fire(spec, bound_us + 1)
+    following = _following(spec, first.at_us)
+    if following is None or following.at_us > bound_us:
+        newest: Firing | None = first
+    else:
+        newest = previous_fire(spec, bound_us + 1)
     if newest is None or newest.at_us < first.at_us:
         newest = first
     return _newest_within_jitter(schedule, newest, now_us) if policies.jitter_us else newest
@@ -87,6 +98,8 @@ def _newest_within_jitter(schedule: Schedule, newest: Firing, now_us: int) -> Fi
 
 def _count(schedule: Schedule, first: Firing, last: Firing) -> int:
     """Count the instants from `first` on and before `last`."""
+    if first.at_us == last.at_us:
+        return 0
     return count_fires(schedule.spec, first.at_us - 1, last.at_us - 1)
 
 
