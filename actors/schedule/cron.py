@@ -16,7 +16,8 @@ from functools import lru_cache
 
 from croniter import CroniterBadDateError, croniter
 
-from actors.schedule.cron_syntax import MONTH, MONTH_DAY, MONTH_NAMES, WEEKDAY, DayFields
+from actors.schedule.cron_fields import MONTH, MONTH_DAY, MONTH_NAMES, WEEKDAY
+from actors.schedule.cron_syntax import DayFields
 from actors.schedule.errors import CronError
 from actors.schedule.pattern import EVERY_CALENDAR, MONTH_LIKE, Days, EveryDay, first_weekday, month_length
 

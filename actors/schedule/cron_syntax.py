@@ -12,12 +12,16 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
+from actors.schedule.cron_advice import counted, unread_alias, unread_value
+from actors.schedule.cron_fields import FIELD_ORDER, MONTH_DAY, WEEKDAY, WEEKDAY_NAMES, Field
 from actors.schedule.errors import CronError
 from actors.schedule.spec import DAYS_RULES, DaysRule
 
 MAX_TEXT = 2_000
 _SHOWN = 100
 _FIELD_COUNT = 5
+_WEEKDAY = "|".join([r"\d", *WEEKDAY_NAMES, *(name[:3] for name in WEEKDAY_NAMES)])
+_LAST_WEEKDAY = re.compile(f"l({_WEEKDAY})|({_WEEKDAY})l")
 
 ALIASES = MappingProxyType(
     {
@@ -30,44 +34,6 @@ ALIASES = MappingProxyType(
         "@hourly": "0 * * * *",
     }
 )
-MONTH_NAMES: tuple[str, ...] = (
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
-)
-WEEKDAY_NAMES: tuple[str, ...] = (
-    *("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"),
-)
-
-
-class Field(NamedTuple):
-    """One field: its name, the numbers it takes, how many values it has, and its names' numbers."""
-
-    name: str
-    low: int
-    high: int
-    cycle: int
-    names: tuple[str, ...] = ()
-    extra: str = ""
-
-    @property
-    def last(self) -> int:
-        """Where `*` and `n/step` end: a week ends with Saturday, although 7 is Sunday too."""
-        return self.low + self.cycle - 1
-
-    @property
-    def allowed(self) -> str:
-        """What may be written, for the text of an error."""
-        names = f", {self.names[0][:3]}-{self.names[-1][:3]}" if self.names else ""
-        return f"{self.low}-{self.high}{names}, *, lists, ranges, steps, H{self.extra}"
-
-
-SECOND = Field("second", 0, 59, 60)
-MINUTE = Field("minute", 0, 59, 60)
-HOUR = Field("hour", 0, 23, 24)
-MONTH_DAY = Field("day-of-month", 1, 31, 31, extra=", L, L-n, LW, L-nW, nW")
-MONTH = Field("month", 1, 12, 12, MONTH_NAMES)
-WEEKDAY = Field("weekday", 0, 7, 7, WEEKDAY_NAMES, extra=", d#n, dL")
-_ORDER = (SECOND, MINUTE, HOUR, MONTH_DAY, MONTH, WEEKDAY)
 
 
 class DayFields(NamedTuple):
@@ -130,7 +96,7 @@ def parsed(text: str, *, days: DaysRule = "vixie", seconds: str = "", hash_name:
         raise CronError(f"seconds must be 'first' (six fields, seconds first) or None, got {seconds!r}")
     words = _fields(text, with_seconds=seconds == "first")
     try:
-        values = [_read(field, word, hash_name) for field, word in zip(_ORDER, words, strict=True)]
+        values = [_read(field, word, hash_name) for field, word in zip(FIELD_ORDER, words, strict=True)]
     except _RefusedError as refused:
         raise CronError(f"cron {_shown(text)}: {refused}") from None
     second, minute, hour, month_day, month, weekday = values
@@ -194,41 +160,19 @@ def _fields(text: str, *, with_seconds: bool) -> list[str]:
     if words and words[0].startswith("@"):
         return ["0", *_alias(text, words).split()]
     if words and "=" in words[0]:
-        raise CronError(
-            f"cron {_shown(text)}: {words[0]!r} is no field; say the zone with timezone='Europe/Berlin'"
-        )
+        zone = words[0].partition("=")[2] or "Europe/Berlin"
+        raise CronError(f"cron {_shown(text)}: {words[0]!r} is no field; say the zone with timezone={zone!r}")
     expected = _FIELD_COUNT + 1 if with_seconds else _FIELD_COUNT
     if len(words) != expected:
-        raise CronError(f"cron {_shown(text)}: {_wrong_count(len(words), with_seconds=with_seconds)}")
+        said = counted(words, tuple(ALIASES), with_seconds=with_seconds)
+        raise CronError(f"cron {_shown(text)}: {said}")
     return words if with_seconds else ["0", *words]
-
-
-def _wrong_count(got: int, *, with_seconds: bool) -> str:
-    names = "minute hour day-of-month month weekday"
-    if with_seconds:
-        return f"seconds='first' takes six fields (second {names}), got {got}; there is no year field"
-    expected = f"expected five fields ({names}), got {got}"
-    if got == _FIELD_COUNT + 1:
-        return (
-            f"{expected}; if the first of them is seconds, as in Quartz and Spring, say seconds='first'; "
-            "there is no year field, give the schedule an end= instead"
-        )
-    if got == _FIELD_COUNT + 2:
-        return f"{expected}; there is no year field: leave it out and give the schedule start= and end="
-    return expected
 
 
 def _alias(text: str, words: list[str]) -> str:
     name = words[0].lower()
-    shown = f"cron {_shown(text)}: {words[0]!r}"
-    if name == "@reboot":
-        raise CronError(f"{shown} is not supported: call the function when the program starts")
-    if name == "@every":
-        raise CronError(f"{shown} is not supported: use RecurringSchedule(interval_minutes=…)")
-    if name not in ALIASES:
-        raise CronError(f"{shown} is unknown; allowed: {', '.join(ALIASES)}")
-    if len(words) > 1:
-        raise CronError(f"{shown} stands alone, got {len(words) - 1} more fields")
+    if name not in ALIASES or len(words) > 1:
+        raise CronError(f"cron {_shown(text)}: {words[0]!r} {unread_alias(words, tuple(ALIASES))}")
     return ALIASES[name]
 
 
@@ -327,18 +271,13 @@ class _Reader:
         for place, name in enumerate(field.names):
             if lowered in (name, name[:3]):
                 return field.low + place
-        raise _RefusedError(field, item, self._complaint(word))
-
-    def _complaint(self, word: str) -> str:
-        if not word:
-            return "has no number where one is needed (negative numbers are none of cron's)"
-        if word.isalpha() and not self._field.names:
-            return f"holds {word!r}, and this field has no names"
-        return f"holds {word!r}, which it does not know"
+        raise _RefusedError(field, item, unread_value(field, item, word))
 
     def _step(self, item: str, step: str) -> int:
+        if "/" in step:
+            self._refuse(item, "has more than one '/': a step is written */n or a-b/n")
         if not step.isdigit() or not int(step[:9]):
-            self._refuse(item, "needs a step of at least 1 after the '/'")
+            self._refuse(item, f"needs a whole number of at least 1 after the '/', got {step!r}")
         value = int(step[:9])
         if value > self._field.cycle:
             self._refuse(
@@ -387,6 +326,8 @@ class _Reader:
         if "w" in lowered:
             self._refuse(base, "is no nearest weekday: write 15W, LW or L-3W, one day each")
         if "l" in lowered:
+            if re.fullmatch(r"\dl", lowered):
+                self._refuse(base, "belongs into the weekday field, where 5L is the last Friday")
             self._refuse(base, "is no last day: write L, L-3 (three before the last), LW or L-3W")
         return False
 
@@ -407,7 +348,7 @@ class _Reader:
             self._refuse(base, "belongs into the day-of-month field")
         if lowered == "l":
             self._refuse(base, "needs a weekday: 5L is the last Friday of the month, 6 is Saturday")
-        last = re.fullmatch(r"l(\d|[a-z]+)|(\d|[a-z]+?)l", lowered)
+        last = _LAST_WEEKDAY.fullmatch(lowered)
         if last:
             self._last.add(self._cyclic(self._value(base, last[1] or last[2])))
             return True

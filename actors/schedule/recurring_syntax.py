@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from actors.clock.zones import FIRST_S, LAST_S, SECOND_US, check_name, instant_of
-from actors.schedule.cron_syntax import MONTH_NAMES
+from actors.schedule.cron_fields import MONTH_NAMES
 from actors.schedule.errors import ScheduleError
 from actors.schedule.pattern import EPOCH_ORDINAL, Pattern
 from actors.schedule.recurring import calendar_days
@@ -177,7 +177,9 @@ def _every_n(frequency: Frequency, anchor: Anchor) -> int:
     every_n: object = anchor.every_n
     most = _MOST[frequency]
     if isinstance(every_n, bool) or not isinstance(every_n, int) or not 1 <= every_n <= most:
-        raise ScheduleError(f"every_n of a {frequency} schedule must be 1 to {most}, got {every_n!r}")
+        raise ScheduleError(
+            f"every_n of a {frequency} schedule must be a whole number from 1 to {most}, got {every_n!r}"
+        )
     if every_n > 1 and anchor.starting is None:
         raise ScheduleError(
             f"every_n={every_n} needs the date that it counts from: give starting='YYYY-MM-DD'"
@@ -307,8 +309,9 @@ def check_fires(spec: IntervalSpec | CalendarSpec | InstantsSpec) -> None:
         return
     first = date.fromisoformat(spec.starting or "2000-01-01")
     if Pattern.of(calendar_days(spec), ListedTimes((0,))).next_wall(_day_number(first) * DAY_S) is None:
+        since = f", from {first}," if spec.starting else ""
         raise ScheduleError(
-            f"this schedule can never fire: {described(spec)}, from {first}, has no day within 40 years"
+            f"this schedule can never fire: {described(spec)}{since} has no day within 40 years"
         )
 
 

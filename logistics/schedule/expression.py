@@ -8,6 +8,7 @@ from actors.schedule.cron_syntax import normal_text
 from actors.schedule.errors import CronError, CronWarning
 from actors.schedule.firing import check
 from actors.schedule.spec import FOLD_RULES, GAP_RULES, CronSpec, DaysRule, FoldRule, GapRule
+from logistics.inputs import check_name
 from logistics.schedule.occurrences import Occurrences, zone_name
 from logistics.schedule.words import cron_in_words
 
@@ -46,6 +47,8 @@ class CronExpression(Occurrences[CronSpec]):
             raise CronError(f"fold must be one of {', '.join(FOLD_RULES)}, got {fold!r}")
         if seconds not in (None, "first"):
             raise CronError(f"seconds must be 'first' (six fields, seconds first) or None, got {seconds!r}")
+        if hash_name is not None:
+            check_name("hash_name", hash_name)
         spec = CronSpec(
             text=normal_text(text),
             timezone=zone_name(timezone),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from actors.schedule.cron_syntax import ALIASES, CronFields, normal_text, parsed
 from actors.schedule.errors import CronError
-from actors.schedule.firing import check, next_fire
+from actors.schedule.firing import check
 from actors.schedule.spec import CronSpec
 from eventstore.errors import LogisticsError
-from tests.support.scale import scaled
 
 ALL_MINUTES = set(range(60))
 ALL_HOURS = set(range(24))
@@ -256,22 +253,22 @@ INVALID = [
     ("0 0 0 0 0 0 0 0", ["got 8"]),
     ("60 * * * *", ["minute field: '60' is out of range 0-59", MINUTE]),
     ("-1 * * * *", ["minute field: '-1'", "negative", MINUTE]),
-    ("5- * * * *", ["minute field: '5-'", "no number"]),
+    ("5- * * * *", ["minute field: '5-' is a range without an end"]),
     ("-5-10 * * * *", ["minute field: '-5-10'"]),
-    ("1-2-3 * * * *", ["minute field: '1-2-3'", "'2-3'"]),
+    ("1-2-3 * * * *", ["minute field: '1-2-3' has more than one '-'"]),
     ("1--3 * * * *", ["minute field: '1--3'"]),
     ("99999999999999999999 * * * *", ["out of range 0-59"]),
     ("1.5 * * * *", ["minute field: '1.5'"]),
     ("+5 * * * *", ["minute field: '+5'"]),
     ("0x10 * * * *", ["minute field: '0x10'"]),
     ("1e1 * * * *", ["minute field: '1e1'"]),
-    ("five * * * *", ["minute field: 'five' holds 'five', and this field has no names"]),
-    ("mon * * * *", ["minute field", "has no names"]),
-    ("*/0 * * * *", ["minute field: '*/0' needs a step of at least 1"]),
-    ("*/ * * * *", ["minute field: '*/' needs a step"]),
-    ("*/-5 * * * *", ["minute field: '*/-5' needs a step"]),
-    ("*/a * * * *", ["minute field: '*/a' needs a step"]),
-    ("*/5/5 * * * *", ["minute field: '*/5/5' needs a step"]),
+    ("five * * * *", ["minute field: 'five' is no number"]),
+    ("mon * * * *", ["minute field: 'mon' is a weekday, which belongs into the weekday field"]),
+    ("*/0 * * * *", ["minute field: '*/0' needs a whole number of at least 1"]),
+    ("*/ * * * *", ["minute field: '*/' needs a whole number"]),
+    ("*/-5 * * * *", ["minute field: '*/-5' needs a whole number"]),
+    ("*/a * * * *", ["minute field: '*/a' needs a whole number of at least 1 after the '/', got 'a'"]),
+    ("*/5/5 * * * *", ["minute field: '*/5/5' has more than one '/'"]),
     ("*/61 * * * *", ["step of 61, more than the 60 values"]),
     ("*/1000000000000 * * * *", ["more than the 60 values"]),
     ("/5 * * * *", ["minute field: '/5'"]),
@@ -305,18 +302,18 @@ INVALID = [
     ("* * L-31 * *", ["goes back more than 30 days"]),
     ("* * L-x * *", ["'L-x' is no last day"]),
     ("* * L3 * *", ["'L3' is no last day"]),
-    ("* * 3L * *", ["'3L' is no last day"]),
+    ("* * 3L * *", ["'3L' belongs into the weekday field, where 5L is the last Friday"]),
     ("* * 1-L * *", ["'1-L' is no last day"]),
-    ("* * mon * *", ["day-of-month field: 'mon'", "has no names"]),
+    ("* * mon * *", ["day-of-month field: 'mon' is a weekday"]),
     ("* * 2#1 * *", ["day-of-month field: '2#1'"]),
     ("* * * 0 *", ["month field: '0' is out of range 1-12", MONTH]),
     ("* * * 13 *", ["month field: '13' is out of range 1-12"]),
-    ("* * * foo *", ["month field: 'foo' holds 'foo', which it does not know"]),
-    ("* * * janu *", ["month field: 'janu'"]),
+    ("* * * foo *", ["month field: 'foo' is no month"]),
+    ("* * * janu *", ["month field: 'janu' is no month: write jan or january"]),
     ("* * * jan-foo *", ["month field: 'jan-foo' holds 'foo'"]),
     ("* * * mon *", ["month field: 'mon'"]),
     ("* * * * 8", ["weekday field: '8' is out of range 0-7", WEEKDAY]),
-    ("* * * * jan", ["weekday field: 'jan'"]),
+    ("* * * * jan", ["weekday field: 'jan' is a month"]),
     ("* * * * mond", ["weekday field: 'mond'"]),
     ("* * * * L", ["weekday field: 'L' needs a weekday", "5L is the last Friday"]),
     (
@@ -418,25 +415,3 @@ def test_unknown_options_are_refused(options: dict[str, str], said: str) -> None
 def test_with_seconds_there_are_six_fields(text: str, said: str) -> None:
     with pytest.raises(CronError, match=said):
         parsed(text, seconds="first")
-
-
-def test_any_text_is_an_expression_that_fires_or_an_error_of_ours() -> None:
-    rng = random.Random(86)
-    pieces = [*"0123456789*/-,?#LWHR@", "jan", "MON", "fri", "15", "31", "L-", "LW", "#5", " ", " ", "  "]
-    fired = 0
-    for _ in range(scaled("cron_fuzz", 10_000)):
-        if rng.random() < 0.5:
-            text = " ".join("".join(rng.choices(pieces, k=rng.randint(1, 3))) for _ in range(5))
-        else:
-            text = " ".join(
-                rng.choice(["*", "*/7", "1-5", "L", "mon#2", "15W", "22-3/2", "2", "31"]) for _ in "12345"
-            )
-        spec = CronSpec(text, timezone="Europe/Berlin", hash_name="fuzz")
-        try:
-            check(spec)
-        except CronError as error:
-            assert str(error)  # noqa: PT017 - either outcome is right
-            continue
-        assert next_fire(spec, 1_800_000_000_000_000) is not None, text
-        fired += 1
-    assert fired > 100

@@ -186,10 +186,13 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: RecurringSchedule.daily(at=time(9, tzinfo=UTC)), "without a zone"),
     (
         lambda: RecurringSchedule.daily(every_n=0, starting="2026-01-01"),
-        "every_n of a daily schedule must be 1 to",
+        "every_n of a daily schedule must be a whole number from 1 to",
     ),
     (lambda: RecurringSchedule.daily(every_n=2), "needs the date that it counts from"),
-    (lambda: RecurringSchedule.yearly(month=1, day=1, every_n=41, starting="2026-01-01"), "must be 1 to 40"),
+    (
+        lambda: RecurringSchedule.yearly(month=1, day=1, every_n=41, starting="2026-01-01"),
+        "must be a whole number from 1 to 40",
+    ),
     (lambda: RecurringSchedule.weekly(on="someday"), "on must be a weekday"),
     (lambda: RecurringSchedule.weekly(on=7), "0 .Monday. to 6 .Sunday., got 7"),
     (lambda: RecurringSchedule.weekly(on=[]), "empty list"),
