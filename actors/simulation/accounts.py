@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from actors.schedule.messages import (
     ScheduleDeferred,
     ScheduleFired,
+    SchedulePaused,
     SchedulePut,
+    ScheduleRemoved,
     ScheduleResumed,
     ScheduleSkipped,
 )
 from actors.schedule.spec import IntervalSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from actors.runtime.messages import Event
 
 
@@ -22,15 +26,24 @@ class Accounts:
 
     def __init__(self) -> None:
         self._intervals_us: dict[str, int] = {}
+        self._jitters_us: dict[str, int] = {}
         self._upto_us: dict[str, int] = {}
+        self._paused: set[str] = set()
 
     def take(self, event: Event) -> str:
         """Return what the event breaks, or nothing."""
         if isinstance(event, SchedulePut):
             assert isinstance(event.spec, IntervalSpec)
             self._intervals_us[event.name] = event.spec.interval_s * 1_000_000
+            self._jitters_us[event.name] = event.policies.jitter_us
             self._upto_us[event.name] = event.at_us
+        elif isinstance(event, SchedulePaused):
+            self._paused.add(event.name)
+        elif isinstance(event, ScheduleRemoved):
+            self._paused.discard(event.name)
+            del self._upto_us[event.name]
         elif isinstance(event, ScheduleResumed):
+            self._paused.discard(event.name)
             self._upto_us[event.name] = event.cursor_us
         elif isinstance(event, ScheduleFired | ScheduleDeferred):
             return self._account(event, event.scheduled_us, event.missed + 1)
@@ -46,3 +59,10 @@ class Accounts:
         interval_us = self._intervals_us[event.name]
         passed = upto_us // interval_us - before_us // interval_us
         return "" if told == passed else f"{passed} instants of a schedule have passed, {told} are told of"
+
+    def silent(self, now_us: int) -> Iterator[str]:
+        """Name the schedules of which an instant is due, and nothing has been told."""
+        for name, upto_us in self._upto_us.items():
+            due_us = upto_us + self._intervals_us[name] + self._jitters_us[name]
+            if name not in self._paused and due_us <= now_us:
+                yield name

@@ -139,7 +139,10 @@ class Caller:
     # -- what is said ------------------------------------------------------------------------------------------
 
     def _anything(self) -> tuple[str, Message]:
-        choices = self._of_workflows if self._world.of_workflows else self._of_jobs
+        if self._world.of_schedules:
+            choices = self._of_schedules
+        else:
+            choices = self._of_workflows if self._world.of_workflows else self._of_jobs
         make = self._random.choices([make for _, make in choices], [weight for weight, _ in choices])[0]
         said: tuple[str, Message] = make()
         return said
@@ -171,6 +174,16 @@ class Caller:
             (2, self._pause_run),
             (3, self._signal),
             (1, self._adopt),
+        ]
+
+    @property
+    def _of_schedules(self) -> list[tuple[int, Any]]:
+        return [
+            (6, self._schedule),
+            (1, self._enqueue),
+            (1, self._query),
+            (1, self._cancel_job),
+            (1, self._pause_or_resume),
         ]
 
     def _new_id(self, kind: str) -> str:

@@ -60,6 +60,13 @@ class World:
     mixins: ClassVar[tuple[type[SimActor], ...]] = (SimActor,)
     of_workflows: ClassVar[bool] = False
     """Whether runs, with steps of every kind, are what most is said of; else it is jobs."""
+    of_schedules: ClassVar[bool] = False
+    """Whether schedules are what most is said of."""
+    passing: ClassVar[float] = 1
+    """How often time passes: an actor that has something to do takes 16 steps meanwhile."""
+    jumping: ClassVar[float] = 0.02
+    """How often the clock is set when time passes."""
+    jumps_us: ClassVar[tuple[int, ...]] = (-3_600_000_000, 7_200_000_000)
 
     def __init__(self, seed: int, *, steps: int = 300) -> None:
         self.seed = seed
@@ -86,6 +93,7 @@ class World:
         self._journal_speed = self.random.choice((10, 10, 0.7))
         self._fault_rate = self.random.choice((0.0, 0.05, 0.2, 0.4))
         self._drain = self.random.choice((1, 3, 256))
+        self._actor_speed = 16
         self._faulty = True
         self._actors_attend = seed % 2 == 1
         self._types = [
@@ -121,9 +129,12 @@ class World:
             raise violated("subscriber saw what is not durable", self.runtime.journal.watermark)
 
     def _actions(self) -> list[tuple[float, Callable[[], object]]]:
-        actions: list[tuple[float, Callable[[], object]]] = [(4, self._caller), (1, self._pass_time)]
+        actions: list[tuple[float, Callable[[], object]]] = [
+            (4, self._caller),
+            (self.passing, self._pass_time),
+        ]
         if any(actor.runnable for actor in self._actors):
-            actions.append((16, self._actor))
+            actions.append((self._actor_speed, self._actor))
         if self._journal_has_work():
             actions.append((self._journal_speed, self.journal_step))
         if self.executor.ending:
@@ -260,8 +271,8 @@ class World:
 
     def _pass_time(self) -> None:
         self.clock.advance(self.random.choice((1_000, 100_000, 3_000_000, 60_000_000)))
-        if self.random.random() < 0.02:  # noqa: PLR2004 -- now and then
-            self.clock.jump(self.random.choice((-3_600_000_000, 7_200_000_000)))
+        if self.random.random() < self.jumping:
+            self.clock.jump(self.random.choice(self.jumps_us))
             self.count("clock jump")
         self._ring()
 
@@ -400,3 +411,33 @@ class WorkflowWorld(World):
     """A world in which most is said of runs, whose steps are of every kind."""
 
     of_workflows = True
+
+
+HOUR_US = 3_600_000_000
+
+
+class ScheduleWorld(World):
+    """A world of schedules: its clock is set again and again, and half of its engines are slow."""
+
+    of_schedules = True
+    passing = 5
+    jumping = 0.15
+    jumps_us = (-HOUR_US, -24 * HOUR_US, 2 * HOUR_US, 300 * HOUR_US, 10 * 365 * 24 * HOUR_US)
+
+    def __init__(self, seed: int, *, steps: int = 300) -> None:
+        super().__init__(seed, steps=steps)
+        self._actor_speed = self.random.choice((1, 16))
+
+    def _heal(self) -> None:
+        """See that what became due has been told of, before all schedules are removed."""
+        self._faulty = False
+        for _ in range(HEAL_ROUNDS):
+            self._settle()
+            if self._usable():
+                break
+        self.clock.advance(HOUR_US)
+        self._ring()
+        self._settle()
+        for name in self.durable().accounts.silent(self.clock.now_us()):
+            raise violated("instants have passed, and nothing is told of them", name)
+        super()._heal()

@@ -22,7 +22,7 @@ from actors.schedule.decider import SchedulerRules
 from actors.schedule.messages import ScheduleFired
 from actors.schedule.state import SchedulerState
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
-from actors.simulation.world import WorkflowWorld, World
+from actors.simulation.world import ScheduleWorld, WorkflowWorld, World
 from actors.workflow.actor import SupervisorActor
 from actors.workflow.decider import SupervisorRules
 from actors.workflow.messages import CancelRun, StepCompleted
@@ -514,15 +514,35 @@ class MissedInSilence(SchedulerRules):
             yield decision
 
 
-def with_scheduler_rules(rules: SchedulerRules) -> type[World]:
+class SleepsOn(SchedulerRules):
+    """Bug: once it is started, the scheduler asks nobody to wake it."""
+
+    def next_wake_us(self, _state: SchedulerState, _context: Context, /) -> int | None:
+        return None
+
+
+class FollowsTheClockBack(SchedulerRules):
+    """Bug: a clock that was set back takes the schedules with it."""
+
+    def settle(self, state: SchedulerState, context: Context, /) -> Iterator[Decision]:
+        for schedule in state.schedules.values():
+            if schedule.cursor_us > context.now_us:
+                schedule.cursor_us = context.now_us
+                state.agenda.invalidate(schedule.name)
+        yield from super().settle(state, context)
+
+
+def with_scheduler_rules(rules: SchedulerRules, world: type[World] = ScheduleWorld) -> type[World]:
     """Return worlds whose scheduler decides otherwise."""
     scheduler = type("PlantedScheduler", (SchedulerActor,), {"rules": rules})
     actors = tuple(scheduler if actor is SchedulerActor else actor for actor in ACTORS)
-    return type("PlantedWorld", (World,), {"actor_types": actors})
+    return type("PlantedWorld", (world,), {"actor_types": actors})
 
 
 PLANTED: dict[str, type[World]] = {
-    "instants missed in silence": with_scheduler_rules(MissedInSilence()),
+    "instants missed in silence": with_scheduler_rules(MissedInSilence(), World),
+    "a scheduler that nobody wakes": with_scheduler_rules(SleepsOn()),
+    "an instant fires again after the clock is set back": with_scheduler_rules(FollowsTheClockBack()),
     "reply before commit": with_journal(ReplyBeforeCommit),
     "effects before commit": with_journal(EffectsBeforeCommit),
     "tell before hand-over": with_actors(TellFirst),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.simulation.world import WorkflowWorld, World
+from actors.simulation.world import ScheduleWorld, WorkflowWorld, World
 from tests.support.scale import scaled
 
 SEEDS = scaled("SIMULATION_SEEDS", 2000)
@@ -41,6 +41,12 @@ def test_no_world_of_workflows_violates_anything(block: int) -> None:
         WorkflowWorld(seed, steps=STEPS).run()
 
 
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_no_world_of_schedules_violates_anything(block: int) -> None:
+    for seed in range(block, SEEDS, BLOCKS):
+        ScheduleWorld(seed, steps=STEPS // 2).run()
+
+
 @pytest.mark.parametrize("seed", ONCE_FAILED)
 def test_seeds_that_once_found_a_bug_find_it_no_more(seed: int) -> None:
     World(seed).run()
@@ -66,6 +72,18 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
     for what in ("RunCompleted", "RunFailed", "RunCancelled", "signalled", "items", "undone", "children"):
         assert runs[what] >= 5, f"{what}: {runs[what]} only"
     for what in ("start", "ok", "error", "returned", "reported again"):
+        assert counts[what] >= 20, f"{what} happened {counts[what]} times only"
+
+
+def test_clocks_are_set_and_schedules_fire_defer_and_skip() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(60):
+        world = ScheduleWorld(seed, steps=STEPS // 2)
+        world.run()
+        counts.update(world.counts)
+        for frame in world.medium.frames(after=0, upto=world.medium.synced):
+            counts.update(type(event).__name__ for event in world.codec.decode_frame(frame))
+    for what in ("clock jump", "kill", "ClockJumped", "ScheduleFired", "ScheduleSkipped", "ScheduleDeferred"):
         assert counts[what] >= 20, f"{what} happened {counts[what]} times only"
 
 
