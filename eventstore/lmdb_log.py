@@ -43,7 +43,7 @@ DEFAULT_MAP_SIZE: Final = 64 * 1024**3
 DEFAULT_MAX_MAP_SIZE: Final = 1024**4
 
 _LOOK_EVERY_S: Final = 0.5
-_LOG: Final = logging.getLogger(__name__)
+_LOG: Final = logging.getLogger("logistics.store")
 
 T = TypeVar("T")
 

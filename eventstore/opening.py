@@ -60,7 +60,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_PATH: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 )
-_LOG: Final = logging.getLogger(__name__)
+_LOG: Final = logging.getLogger("logistics.store")
 
 
 class Databases(NamedTuple):

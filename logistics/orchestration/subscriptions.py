@@ -117,7 +117,13 @@ class Subscriptions:
         try:
             subscription.call(tag, event, position)
         except BaseException:  # a handler that exits ends nothing but its own call
-            logger.exception("the handler for %r failed on %s at %d", subscription.pattern, tag, position)
+            logger.exception(
+                "the handler for %r failed on %s at %d",
+                subscription.pattern,
+                tag,
+                position,
+                extra={"entity": event.entity, "position": position},
+            )
 
     def close(self) -> None:
         """Tell nobody anything more; a handler in progress is waited for, briefly."""

@@ -46,6 +46,7 @@ def broken(found: list[str]) -> str:
         word_rules.no_code_from_data,
         word_rules.lmdb_is_opened_safely,
         word_rules.actors_do_not_wait_for_each_other,
+        word_rules.loggers_are_below_logistics,
     ],
     ids=lambda rule: rule.__name__,
 )

@@ -120,6 +120,14 @@ VIOLATIONS: list[tuple[Rule, dict[str, str], str]] = [
         "zoneinfo and tzdata must be imported in exactly one module, found actors/a.py, logistics/b.py",
     ),
     (import_rules.cron_and_zones_have_one_module_each, {"actors/a.py": QUIET}, "found none"),
+    *(
+        (
+            word_rules.loggers_are_below_logistics,
+            {"eventstore/a.py": f"import logging\nx = logging.getLogger({name})"},
+            "not below 'logistics'",
+        )
+        for name in ("__name__", "'logisticss'", "")
+    ),
     (word_rules.no_code_from_data, {"logistics/a.py": "import pickle"}, "imports pickle"),
     (word_rules.no_code_from_data, {"logistics/a.py": "from marshal import loads"}, "imports marshal"),
     (word_rules.no_code_from_data, {"logistics/a.py": "eval('1')"}, "calls eval()"),
@@ -237,6 +245,10 @@ INNOCENTS: list[tuple[Rule, dict[str, str]]] = [
     (
         word_rules.actors_do_not_wait_for_each_other,
         {"actors/a.py": "ref.tell(1)", "logistics/a.py": "engine.ask(1)"},
+    ),
+    (
+        word_rules.loggers_are_below_logistics,
+        {"eventstore/a.py": "import logging\nx = logging.getLogger('logistics.store')"},
     ),
 ]
 

@@ -99,3 +99,20 @@ def actors_do_not_wait_for_each_other(tree: Tree) -> Iterator[str]:
                 yield module.says(
                     call.lineno, f"calls .{called}(); tell, and answer through the journal's gate"
                 )
+
+
+def loggers_are_below_logistics(tree: Tree) -> Iterator[str]:
+    """Each logger is below `logistics`, which has a handler that prints nothing."""
+    for module in tree.within(*PACKAGES):
+        for name, call in module.calls:
+            if name == "logging.getLogger" and not _is_below_logistics(call):
+                yield module.says(call.lineno, "names a logger that is not below 'logistics'; it would print")
+
+
+def _is_below_logistics(call: ast.Call) -> bool:
+    name = call.args[0] if call.args else None
+    return (
+        isinstance(name, ast.Constant)
+        and isinstance(name.value, str)
+        and name.value.partition(".")[0] == "logistics"
+    )

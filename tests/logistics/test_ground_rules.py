@@ -633,13 +633,13 @@ def test_a_handler_that_raises_is_logged_and_harms_nobody(
 
     engine.register_event_handler("job.enqueued", bad)
     engine.register_event_handler("job.enqueued", lambda tag, data: heard.say(tag))
-    queue.enqueue(Job("sum", add))
-    queue.enqueue(Job("sum", add))
+    ids = [queue.enqueue(Job("sum", add)), queue.enqueue(Job("sum", add))]
     heard.wait(2)
     assert JobScheduler().process(queue).completed == 2
     logged = [record for record in caplog.records if record.name == "logistics.subscriptions"]
     assert len(logged) == 2
     assert "the handler for 'job.enqueued' failed on job.enqueued at " in logged[0].getMessage()
+    assert [vars(record)["entity"] for record in logged] == [f"job:{job_id}" for job_id in ids]
 
 
 def test_even_a_handler_that_exits_harms_nobody(engine: OrchestrationEngine, queue: Queue) -> None:
@@ -696,6 +696,20 @@ queue.enqueue(Job("good", add))
 
 def test_nothing_is_printed_whatever_fails() -> None:
     child = run_child(QUIET)
+    assert (child.returncode, child.stdout, child.stderr) == (0, "", "")
+
+
+OPEN_TO_ALL = """
+import os, sys
+from logistics import OrchestrationEngine
+OrchestrationEngine(sys.argv[1]).close()
+os.chmod(sys.argv[1], 0o777)
+OrchestrationEngine(sys.argv[1]).close()
+"""
+
+
+def test_a_warning_about_the_store_is_not_printed_either(tmp_path: Path) -> None:
+    child = run_child(OPEN_TO_ALL, tmp_path / "store")
     assert (child.returncode, child.stdout, child.stderr) == (0, "", "")
 
 
