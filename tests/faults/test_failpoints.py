@@ -30,6 +30,22 @@ class Death(NamedTuple):
     recorded: bool | None = None
     """Whether `what` is on record then; None: either is right."""
 
+    def __str__(self) -> str:
+        return "-".join((FAULTS[self.place.partition("+")[0]], *map(str, self[:4])))
+
+
+FAULTS = {
+    "taken": "F01",
+    **dict.fromkeys(("decided", "handing_over", "handed_over", "committing"), "F02"),
+    **dict.fromkeys(("put", "inside_commit", "commit"), "F03"),
+    **dict.fromkeys(("synced", "committed"), "F04"),
+    **dict.fromkeys(("effect_out", "replied", "released", "closing", "closed"), "F05"),
+    "submitted": "F06",
+    "running": "F07",
+    "ended": "F08",
+}
+"""The number of each death in the catalogue of faults, by its place."""
+
 
 def live(nursery: Nursery, folder: Path, death: Death) -> Child:
     """Begin a life of the child."""
@@ -125,7 +141,7 @@ TIMED = [
 """Moments inside a commit that no Python code can name."""
 
 
-@pytest.mark.parametrize("death", DEATHS + TIMED, ids=lambda death: "-".join(map(str, death[:4])))
+@pytest.mark.parametrize("death", DEATHS + TIMED, ids=str)
 def test_after_a_death_the_same_order_is_answered_as_before_and_carried_out_once(
     death: Death, tmp_path: Path, nursery: Nursery
 ) -> None:
@@ -152,7 +168,7 @@ def test_after_a_death_the_same_order_is_answered_as_before_and_carried_out_once
         assert attempts == list(range(1, tries + (job_id in cut_off) + 1))
 
 
-def test_a_process_that_dies_ten_times_while_opening_leaves_one_event_for_each_time_at_most(
+def test_f09_a_process_that_dies_ten_times_while_opening_leaves_one_event_for_each_time_at_most(
     tmp_path: Path, nursery: Nursery
 ) -> None:
     die_at(nursery, tmp_path, Death("run", "running", nth=2))
