@@ -322,8 +322,9 @@ class Caller:
     def _check(self, answer: Any) -> None:
         message = self._message
         if isinstance(message, EnqueueJobs):
-            self._check_enqueued(message)
+            self._check_enqueued(message, answer)
         elif isinstance(message, StartRun):
+            self._must_be_the_same(answer, message.run_id)
             self._must_be_durable(message.run_id in self._world.durable().runs)
             self._world.acked_runs.append(message.run_id)
         elif isinstance(message, SignalRun):
@@ -337,7 +338,14 @@ class Caller:
         if not is_durable:
             raise violated("acked but not durable", self._message)
 
-    def _check_enqueued(self, message: EnqueueJobs) -> None:
+    @staticmethod
+    def _must_be_the_same(answer: object, expected: object) -> None:
+        """However often something is said, under one id, it is answered alike (I11)."""
+        if answer != expected:
+            raise violated("said again, answered otherwise", (answer, expected))
+
+    def _check_enqueued(self, message: EnqueueJobs, answer: Any) -> None:
+        self._must_be_the_same(answer, tuple(spec.job_id for spec in message.jobs))
         for spec in message.jobs:
             self._must_be_durable(spec.job_id in self._world.durable().jobs)
             self._world.acked_jobs.append(spec.job_id)
@@ -373,6 +381,10 @@ class Caller:
     def _check_refusal(self, refusal: Exception) -> None:
         """A refusal names a state; it must be a durable one too."""
         message = self._message
+        if isinstance(message, EnqueueJobs):
+            known = {spec.job_id for spec in message.jobs} <= self._known_when_sent
+            if known or isinstance(refusal, ConflictingIdError):
+                raise violated("said again, answered otherwise", refusal)
         if (
             isinstance(message, RetryJob)
             and isinstance(refusal, InputError)

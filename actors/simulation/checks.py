@@ -25,8 +25,10 @@ from actors.queue.messages import (
     JobStatus,
     JobUnresolved,
 )
+from actors.queue.outcome import MIN_STARTS
 from actors.simulation.accounts import Accounts
 from actors.simulation.limits import Limits
+from actors.simulation.order import Order
 from actors.workflow.messages import (
     ItemEnded,
     ItemsScheduled,
@@ -98,9 +100,13 @@ class JobHistory:
         self.spec = event.spec
         self.status = JobStatus.SCHEDULED if event.spec.due_us > event.at_us else JobStatus.PENDING
         self.attempt = 0
+        self.charged = 0
+        """Attempts that count since it was enqueued, or taken up again."""
+        self.innocent: set[int] = set()
+        """Attempts that came back as if they had never begun; filled in by who knows."""
         self.open = False
-        self.abandoned = False
-        """Whether the newest attempt took too long: it may still be running."""
+        self.abandoned = 0
+        """The newest attempt that took too long: it may still be running."""
         life = event.spec.life
         self.expires_us = 0 if life is None else life.expiry_us(event.at_us)
         self.statuses = {str(self.status)}
@@ -112,26 +118,46 @@ class JobHistory:
         if self.status in FINAL and kind is not JobRetried:
             raise violated("terminal state final", event)
         if kind in (JobStarted, JobLeased):
-            if event.attempt != self.attempt + 1 or self.open:
-                raise violated("attempt numbers", event)
-            if 0 < self.expires_us <= event.at_us:
-                raise violated("begun after it has expired", event)
-            self.attempt = event.attempt
-            self.open = True
-            self.status = JobStatus.RUNNING
+            self._begin(event)
         elif kind in ATTEMPT_ENDS:
             self._end(event)
         elif kind is AttemptTimedOut:
             if not self.open or event.attempt != self.attempt:
                 raise violated("timed out while not running", event)
-            self.abandoned = True
+            self.abandoned = event.attempt
         elif kind in (JobReady, JobRetried):
             self.status = JobStatus.PENDING
             if kind is JobRetried:
-                self.expires_us = 0
+                self.expires_us = self.charged = 0
         self.statuses.add(str(self.status))
 
+    def _begin(self, event: Any) -> None:
+        if event.attempt != self.attempt + 1 or self.open:
+            raise violated("attempt numbers", event)
+        if self.charged >= max(self.spec.retry.max_retries + 1, MIN_STARTS):
+            raise violated("more attempts than there may be", event)
+        if 0 < self.expires_us <= event.at_us:
+            raise violated("begun after it has expired", event)
+        self.attempt = event.attempt
+        self.open = True
+        self.status = JobStatus.RUNNING
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it waits for nothing that takes time."""
+        return self.status is JobStatus.PENDING
+
+    def _charge(self, event: Any) -> None:
+        """Count an attempt, and check that a failed job is tried again as often as it may be, and no more."""
+        self.charged += isinstance(event, JobRetrying) or getattr(event, "charged", False)
+        if isinstance(event, JobRetrying):
+            if self.charged > self.spec.retry.max_retries:
+                raise violated("tried again too often", event)
+            if event.attempt in self.innocent and event.attempt != self.abandoned:
+                raise violated("an innocent attempt was charged", event)
+
     def _end(self, event: Any) -> None:
+        self._charge(event)
         if isinstance(event, JobExpired):
             if self.open or not 0 < self.expires_us <= event.at_us:
                 raise violated("expired too early", event)
@@ -145,9 +171,12 @@ class JobHistory:
 
 
 class History:
-    """A log, read from its beginning and checked event by event (I2, I4–I9, I12)."""
+    """A log, read from its beginning and checked event by event (I2, I4–I9).
 
-    def __init__(self) -> None:
+    With `workers`, their number: nobody is passed over, and no more start at once than there are.
+    """
+
+    def __init__(self, workers: int = 0) -> None:
         self.jobs: dict[str, JobHistory] = {}
         self.runs: dict[str, str] = {}
         """`open`, or how it ended, by run."""
@@ -162,7 +191,8 @@ class History:
         """How many items of a list have been scheduled, by step."""
         self.undone: list[tuple[str, int]] = []
         self.fired: set[tuple[str, int]] = set()
-        self.limits = Limits()
+        self.limits = Limits(workers)
+        self.order = Order() if workers else None
         self.accounts = Accounts()
         self.length = 0
 
@@ -171,8 +201,10 @@ class History:
         for event in events:
             self.length += 1
             self._take(event)
-            job = self.jobs.get(getattr(event, "job_id", ""))
+            job = self.jobs.get(event.entity.removeprefix("job:"))
             broken = self.limits.take(event, None if job is None else job.spec) or self.accounts.take(event)
+            if not broken and self.order is not None:
+                broken = self.order.take(event, job)
             if broken:
                 raise violated(broken, event)
 

@@ -49,7 +49,9 @@ class Holder(NamedTuple):
 class Limits:
     """The attempts that go on, the settings of queues, and the starts that rates have seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 0) -> None:
+        self._workers = workers
+        """How many attempts may be at work at one time; 0: not judged."""
         self._settings: dict[str, QueueSettings] = {}
         self._holders: dict[tuple[str, int], Holder] = {}
         self._outlived: set[tuple[str, int]] = set()
@@ -119,6 +121,12 @@ class Limits:
         for key in [key for key in self._outlived if self._holders[key].epoch < event.epoch]:
             self._end(key)  # its process is gone
         self._holders[event.job_id, event.attempt] = Holder(spec, event.epoch, isinstance(event, JobLeased))
+        if self._workers and isinstance(event, JobStarted) and not event.behind:
+            at_work = sum(
+                not each.by_hand and key not in self._outlived for key, each in self._holders.items()
+            )
+            if at_work > self._workers:
+                return f"{at_work} attempts at work, {self._workers} workers"
         return next(self._broken(spec, event.at_us), "")
 
     def _broken(self, spec: JobSpec, at_us: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from actors.runtime.messages import Letter, Nudge, TakeSnapshot
 from actors.schedule.messages import RemoveSchedule
 from actors.simulation.callers import QUEUES, SCHEDULES, Caller
 from actors.simulation.checks import History, Violation, violated
+from actors.simulation.leftovers import counts_of, leftovers_of
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
 from actors.simulation.shapes import note_of
 from actors.workflow.messages import ResumeRun
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from actors.queue.messages import JobSpec
+    from actors.queue.state import QueueState
     from actors.runtime.actor import EventSourcedActor
     from actors.runtime.effects import AttemptKey
     from actors.runtime.journal import Item
@@ -83,7 +86,7 @@ class World:
         self.acked_runs: list[str] = []
         self.counts: dict[str, int] = {}
         """How often what happened: a simulation in which nothing happens proves nothing."""
-        self._history = History()
+        self._history = History(CAPACITY)
         self._actors: list[SimActor] = []
         self._batch: list[Item] | None = None
         self._releasing: Iterator[str] | None = None
@@ -140,6 +143,7 @@ class World:
         if self.executor.ending:
             actions.append((0.5 if self._slow_executor else 6, self._finish))
             actions.append((0.3, self._beat))
+            actions.append((0.1, self._break))
         if self.executor.finished:
             actions.append((0.5, self._report_again))
         if self._faulty:
@@ -253,6 +257,16 @@ class World:
         self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), note=note)
         self.count(outcome)
 
+    def _break(self) -> None:
+        """Let a pool of workers break: one attempt has failed, the others come back as if never begun."""
+        outcome = "error"
+        for key in list(self.executor.ending):
+            self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us())
+            if outcome == "returned":
+                self.durable().jobs[key.job_id].innocent.add(key.attempt)
+            outcome = "returned"
+        self.count("pool broken")
+
     def _beat(self) -> None:
         self.runtime.signals.beat(self.random.choice(self.executor.ending), self.clock.now_us())
 
@@ -307,6 +321,7 @@ class World:
             caller.lose_connection()
         self._boot()
         self._check_acked()
+        self._check_counts()
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
@@ -325,6 +340,18 @@ class World:
         for run_id in self.acked_runs:
             if run_id not in durable.runs:
                 raise violated("acked but not durable", run_id)
+
+    def _check_counts(self) -> None:
+        """Check that no job is counted twice, or not at all (I12)."""
+        counted = counts_of(self._queue_state)
+        there = Counter((job.spec.queue, job.status) for job in self.durable().jobs.values())
+        if counted != there:
+            raise violated("jobs are counted otherwise than they are there", (counted, dict(there)))
+
+    @property
+    def _queue_state(self) -> QueueState:
+        state: QueueState = next(actor.state for actor in self._alive() if actor.rules.name == "queue")
+        return state
 
     def _heal(self) -> None:
         """Let no more faults happen and everything come to rest; whatever does not, never will."""
@@ -368,6 +395,7 @@ class World:
 
     def _check_end(self) -> None:
         self._check_states()
+        self._check_counts()
         durable = self.durable()
         self._check_acked()
         for caller in self.callers:
@@ -379,6 +407,8 @@ class World:
         for run_id, ended in durable.runs.items():
             if ended == "open":
                 raise violated("run never ends (liveness)", run_id)
+        if left := leftovers_of(self._queue_state):
+            raise violated("something is kept of jobs that have ended", left)
 
     def _check_states(self) -> None:
         rules = [actor.rules for actor in self._alive()]

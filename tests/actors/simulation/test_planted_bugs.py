@@ -9,6 +9,7 @@ import pytest
 
 from actors.simulation.checks import Violation
 from tests.actors.simulation.planted import PLANTED
+from tests.actors.simulation.planted_queue import QUEUE_PLANTED
 from tests.support.scale import scaled
 
 WORLDS = scaled("PLANTED_WORLDS", 400)
@@ -24,9 +25,12 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("bug", PLANTED)
+ALL = PLANTED | QUEUE_PLANTED
+
+
+@pytest.mark.parametrize("bug", ALL)
 def test_a_planted_bug_is_found(bug: str) -> None:
-    world = PLANTED[bug]
+    world = ALL[bug]
     for seed in range(WORLDS):
         try:
             world(seed, steps=STEPS).run()

@@ -58,7 +58,15 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
         world = World(seed)
         world.run()
         counts.update(world.counts)
-    for what in ("kill", "power failure", "rebuild", "commit failed", "boot failed", "clock jump"):
+    for what in (
+        "kill",
+        "power failure",
+        "rebuild",
+        "commit failed",
+        "boot failed",
+        "clock jump",
+        "pool broken",
+    ):
         assert counts[what] >= 5, f"{what} happened {counts[what]} times only"
     runs: Counter[str] = Counter()
     for seed in range(60):

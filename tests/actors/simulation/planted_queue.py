@@ -1,0 +1,116 @@
+"""Bugs of the queue, each as a small change to its rules or to what it remembers: the simulation must find them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from actors.queue.decider import QueueRules
+from actors.queue.hall import Hall
+from actors.queue.lanes import Job, Kind, Line
+from actors.queue.messages import AttemptInterrupted, EnqueueJobs, JobRetried, JobRetrying
+from actors.queue.state import QueueState
+from actors.runtime.effects import AttemptFinished
+from actors.runtime.errors import ConflictingIdError
+from actors.runtime.messages import Context, Decision, Message
+from actors.simulation.world import World
+from tests.actors.simulation.planted import with_hall, with_queue_rules, with_queue_state
+
+
+class PriorityForgotten(Hall):
+    """I8: all jobs are alike."""
+
+    def kind(self, values: tuple[Any, ...]) -> Kind:
+        return super().kind((*values[:2], 0, *values[3:]))
+
+
+class OvertakenInItsLane(Hall):
+    """I8: who comes third goes second."""
+
+    def push(self, job: Job) -> None:
+        super().push(job)
+        ready = self.lanes[job.kind].ready
+        if len(ready) > 2:
+            ready[-1], ready[-2] = ready[-2], ready[-1]
+
+
+class GoesOnThoughPaused(Hall):
+    """I8: a queue that is paused starts jobs."""
+
+    def pause(self, line: Line, paused: bool) -> None:
+        pass
+
+
+class OneWorkerTooMany(QueueRules):
+    """I8: one more attempt starts at once than there are workers."""
+
+    def settle(self, state: QueueState, context: Context, /) -> Iterator[Decision]:
+        return super().settle(state, context._replace(capacity=context.capacity + 1))
+
+
+class FailuresNotCounted(QueueState):
+    """I6: a failure does not count as an attempt."""
+
+    def _on_retrying(self, event: JobRetrying) -> None:
+        super()._on_retrying(event)
+        self.jobs[event.job_id].own.charged -= 1
+
+
+class InterruptionsNotCounted(QueueState):
+    """I6: a job that ends its process, or outlasts its lease, does so for ever."""
+
+    def _on_interrupted(self, event: AttemptInterrupted) -> None:
+        super()._on_interrupted(replace(event, charged=False))
+
+
+class InnocentsCharged(QueueRules):
+    """F68: who was at work in a pool that broke has failed."""
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        if isinstance(message, AttemptFinished) and message.outcome == "returned":
+            message = replace(message, outcome="error")
+        return super().decide(state, message, context)
+
+
+class SaidAgainRefused(QueueRules):
+    """I11: what is on record already is refused."""
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        if isinstance(message, EnqueueJobs) and any(spec.job_id in state.jobs for spec in message.jobs):
+            raise ConflictingIdError("it is on record already")
+        return super().decide(state, message, context)
+
+
+class CountedTwice(QueueState):
+    """I12: a job that is taken up again counts among the failed ones, too."""
+
+    def _on_retried(self, event: JobRetried) -> None:
+        super()._on_retried(event)
+        counts = self.lines[event.spec.queue].counts
+        counts[event.was] += 1  # type: ignore[index]  # a status is its name
+
+
+class ExpiryKept(QueueState):
+    """I14: when a job would have expired is remembered for ever."""
+
+    def _end(self, job: Job, *rest: Any, **more: Any) -> None:
+        before = self.expiries.get(job.job_id)
+        super()._end(job, *rest, **more)
+        if before:
+            self.expiries[job.job_id] = before
+
+
+QUEUE_PLANTED: dict[str, type[World]] = {
+    "priority forgotten": with_hall(PriorityForgotten),
+    "overtaken in its lane": with_hall(OvertakenInItsLane),
+    "a paused queue goes on": with_hall(GoesOnThoughPaused),
+    "one worker too many": with_queue_rules(OneWorkerTooMany()),
+    "failures not counted": with_queue_state(FailuresNotCounted),
+    "interruptions not counted": with_queue_state(InterruptionsNotCounted),
+    "innocents charged": with_queue_rules(InnocentsCharged()),
+    "said again and refused": with_queue_rules(SaidAgainRefused()),
+    "counted twice": with_queue_state(CountedTwice),
+    "an expiry kept": with_queue_state(ExpiryKept),
+}
