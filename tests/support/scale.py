@@ -8,7 +8,7 @@ import os
 def scaled(name: str, default: int) -> int:
     """The number of things a test tries: `LOGISTICS_TEST_<NAME>` where that is set, else `default`.
 
-    `LOGISTICS_TEST_SEEDS=5000 make test` runs what asks for `scaled("seeds", 500)` ten times longer.
+    `LOGISTICS_TEST_SEEDS=5000 make test` runs what asks for `scaled("SEEDS", 500)` ten times longer.
     """
     variable = f"LOGISTICS_TEST_{name.upper()}"
     text = os.environ.get(variable)
