@@ -6,7 +6,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eventstore.errors import StoreError
-from eventstore.records import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,13 +30,13 @@ class Check(NamedTuple):
 
 
 def check_log(log: Log, *, seen: Callable[[Frame], object] = lambda _: None) -> Check:
-    """Walk a log up to its present head; `seen` gets each frame. Damage is reported, not raised."""
+    """Walk a log from its horizon to its present head; `seen` gets each frame. Damage is reported, not raised."""
     frames = records = 0
-    head = EMPTY
+    head = log.horizon.head
     positions: dict[str, list[int]] = defaultdict(list)
     problem = ""
     try:
-        for frame in log.frames():
+        for frame in log.frames(after=head.position):
             seen(frame)
             if problem := _wrong(frame, head):
                 break
@@ -59,8 +58,9 @@ def _wrong(frame: Frame, before: Head) -> str:
 
 
 def _index_problems(log: Log, positions: dict[str, list[int]], end: int) -> Iterator[str]:
+    horizon = log.horizon.head.position
     step = max(len(positions) // INDEXED, 1)
     for entity in list(positions)[::step]:
-        found = [stored.position for stored in log.history(entity, upto=end)]
+        found = [stored.position for stored in log.history(entity, upto=end) if stored.position > horizon]
         if found != positions[entity]:
             yield f"the index of {entity!r} has {len(found)} positions, the log {len(positions[entity])}"

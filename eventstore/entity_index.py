@@ -9,15 +9,16 @@ tail when the process ends is read again from the frames.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from heapq import merge
-from itertools import groupby
+from itertools import count, groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from eventstore.errors import CorruptStoreError
 from eventstore.records import Frame
 from eventstore.segments import (
+    Entries,
     Header,
     decode_block,
     decode_header,
@@ -31,39 +32,80 @@ from eventstore.segments import (
 SEGMENT_RECORDS: Final = 8192
 """Records in the tail from which on it is written."""
 _CACHED_BLOCKS: Final = 128
+MERGED: Final = 8
+"""Segments that become one: each that is looked at costs every look-up a third of a microsecond."""
+_LARGEST_BLOCKS: Final = 16_384
+"""Blocks of a segment that is not merged any more."""
 
 ReadRow = Callable[[bytes], bytes | None]
 """Reads a row of the index in a transaction of its own."""
 Tail = dict[str, list[int]]
 
 
+class Segment(NamedTuple):
+    """A segment on disk."""
+
+    number: int
+    """What its rows begin with; never used twice."""
+    header: Header
+
+    @property
+    def weight(self) -> int:
+        """How much work it is to merge it: its blocks."""
+        return len(self.header.fences)
+
+
 class _View(NamedTuple):
     """What a look-up sees: replaced as a whole, so that it needs no lock."""
 
-    headers: tuple[Header, ...]
+    segments: tuple[Segment, ...]
+    """In the order of what they cover."""
     tail: Tail
 
 
-class Written(NamedTuple):
-    """A tail on its way to the disk: to be put in one transaction, and then told to `take_written`."""
+class Change(NamedTuple):
+    """Segments that take the place of others: to be put in one transaction, and then told to `take`."""
 
-    header: Header
+    segments: tuple[Segment, ...]
+    """The new ones."""
     rows: list[tuple[bytes, bytes]]
+    replaced: tuple[int, ...] = ()
+    """The numbers of those that they replace."""
+    tail: Tail | None = None
+    """What becomes of the tail; None: it stays."""
+
+
+class MissingRowError(CorruptStoreError):
+    """A row is not there: the index is damaged, or was changed while somebody looked."""
 
 
 class EntityIndex:
     """Entities and the positions of their records; one thread adds, any number look up."""
 
     def __init__(
-        self, headers: tuple[Header, ...], read_row: ReadRow, *, segment_records: int = SEGMENT_RECORDS
+        self,
+        segments: tuple[Segment, ...],
+        read_row: ReadRow,
+        *,
+        segment_records: int = SEGMENT_RECORDS,
+        used: Iterable[int] = (),
     ) -> None:
-        """Begin with the segments on disk; the frames behind them are to be added next."""
-        self._view = _View(headers, {})
+        """Begin with the segments on disk; the frames behind them are to be added next.
+
+        `used` are the numbers of segments that are replaced, and still there.
+        """
+        self._view = _View(segments, {})
         self._read_row = read_row
         self._segment_records = segment_records
-        self.end = headers[-1].last if headers else 0
+        self._numbers = count(max((*used, *(segment.number for segment in segments)), default=-1) + 1)
+        self.end = segments[-1].header.last if segments else 0
         """The position up to which it knows the log."""
         self._blocks: dict[bytes, dict[str, list[int]]] = {}
+
+    @property
+    def version(self) -> object:
+        """Another one whenever segments were replaced or added."""
+        return self._view.segments
 
     # -- adding: one thread at a time ----------------------------------------------------------------
 
@@ -78,38 +120,95 @@ class EntityIndex:
                 positions.append(position)
         self.end = frame.last
 
-    def due(self) -> Written | None:
+    def due(self) -> Change | None:
         """Return the tail as a segment, if it is long enough to be written."""
-        headers, tail = self._view
-        covered = headers[-1].last if headers else 0
+        segments, tail = self._view
+        covered = segments[-1].header.last if segments else 0
         if self.end - covered < self._segment_records:
             return None
-        return Written(*encode_segment(len(headers), sorted(tail.items()), first=covered + 1, last=self.end))
+        segment, rows = self._made(sorted(tail.items()), first=covered + 1, last=self.end)
+        return Change((segment,), rows, tail={})
 
-    def take_written(self, written: Written) -> None:
-        """Begin a new tail: the old one is on disk, and nothing was added since."""
-        self._view = _View((*self._view.headers, written.header), {})
+    def take(self, change: Change) -> None:
+        """Look into the new segments instead of the old ones: they are on disk, and nothing was added since."""
+        segments, tail = self._view
+        kept = [segment for segment in segments if segment.number not in change.replaced]
+        kept = sorted((*kept, *change.segments), key=lambda segment: segment.header.first)
+        self._view = _View(tuple(kept), tail if change.tail is None else change.tail)
+
+    def merged(self) -> Change | None:
+        """Return one segment for several neighbours, if there are so many that it is worth it.
+
+        None of them weighs more than all the others together: so each entry is copied a few times at most.
+        """
+        segments = self._view.segments
+        for begin in range(len(segments) - MERGED + 1):
+            some = segments[begin : begin + MERGED]
+            weights = [segment.weight for segment in some]
+            if 2 * max(weights) <= sum(weights) <= _LARGEST_BLOCKS:
+                segment, rows = self._made(
+                    self._together(some), first=some[0].header.first, last=some[-1].header.last
+                )
+                return Change((segment,), rows, tuple(each.number for each in some))
+        return None
+
+    def forgetting(self, kept: Entries, horizon: int) -> Change:
+        """Return what the index becomes if, up to the horizon, it has nothing but `kept`."""
+        segments, tail = self._view
+        old = [segment for segment in segments if segment.header.first <= horizon]
+        segment, rows = self._made(kept, first=1, last=horizon)
+        new = [segment]
+        if old and old[-1].header.last > horizon:
+            rest = _behind(self._together(old[-1:]), horizon)
+            segment, more = self._made(rest, first=horizon + 1, last=old[-1].header.last)
+            new.append(segment)
+            rows += more
+        numbers = tuple(segment.number for segment in old)
+        return Change(tuple(new), rows, numbers, dict(_behind(list(tail.items()), horizon)))
+
+    def positions(self, *, upto: int) -> list[int]:
+        """Return all positions in the segments that begin at or before one, up to it, sorted."""
+        old = [segment for segment in self._view.segments if segment.header.first <= upto]
+        found = [each for segment in old for _, positions in self._entries(segment) for each in positions]
+        return sorted(each for each in found if each <= upto)
+
+    def _made(self, entries: Entries, *, first: int, last: int) -> tuple[Segment, list[tuple[bytes, bytes]]]:
+        number = next(self._numbers)
+        header, rows = encode_segment(number, entries, first=first, last=last)
+        return Segment(number, header), rows
+
+    def _together(self, segments: Sequence[Segment]) -> Entries:
+        """Return the entries of neighbours as those of one."""
+        entries: Entries = []
+        found = merge(*(self._entries(segment) for segment in segments), key=itemgetter(0))
+        for entity, same in groupby(found, key=itemgetter(0)):
+            entries.append((entity, [each for _, positions in same for each in positions]))
+        return entries
+
+    def _entries(self, segment: Segment) -> Iterator[tuple[str, list[int]]]:
+        for block in range(1, segment.weight + 1):
+            yield from self._read_block(row_key(segment.number, block))
 
     # -- looking up ------------------------------------------------------------------------------------
 
     def all_of(self, entity: str, *, end: int) -> list[int]:
         """Return all positions of an entity that are not beyond an end."""
-        headers, tail = self._view
-        positions = [each for found in self._in_segments(headers, entity) for each in found]
+        segments, tail = self._view
+        positions = [each for found in self._in_segments(segments, entity) for each in found]
         positions += tail.get(entity, ())
         return positions[: bisect_right(positions, end)]
 
     def first(self, entity: str) -> int:
         """Return the first position of an entity; 0 for none."""
-        headers, tail = self._view
+        segments, tail = self._view
         newest = tail.get(entity, (0,))
-        return next(self._in_segments(headers, entity), newest)[0]
+        return next(self._in_segments(segments, entity), newest)[0]
 
     def last(self, entity: str, *, end: int) -> int:
         """Return the last position of an entity that is not beyond an end; 0 for none."""
-        headers, tail = self._view
+        segments, tail = self._view
         newest = tail.get(entity, ())
-        for positions in (newest, *self._in_segments(headers, entity, newest_first=True)):
+        for positions in (newest, *self._in_segments(segments, entity, newest_first=True)):
             place = bisect_right(positions, end)
             if place:
                 return positions[place - 1]
@@ -117,12 +216,12 @@ class EntityIndex:
 
     def entities(self, prefix: str, *, before: str | None) -> Iterator[tuple[str, int]]:
         """Yield the entities with a prefix, each with its first position, from the greatest downwards."""
-        headers, tail = self._view
+        segments, tail = self._view
         kind = kind_of(prefix) if ":" in prefix else None
         sources = [
-            self._descending(number, header, prefix, before)
-            for number, header in enumerate(headers)
-            if kind is None or kind in header.kinds
+            self._descending(segment, prefix, before)
+            for segment in segments
+            if kind is None or kind in segment.header.kinds
         ]
         newest = [each for each in list(tail.items()) if each[0].startswith(prefix)]
         newest.sort(reverse=True)
@@ -132,20 +231,19 @@ class EntityIndex:
             yield entity, min(positions[0] for _, positions in found)
 
     def _in_segments(
-        self, headers: tuple[Header, ...], entity: str, *, newest_first: bool = False
+        self, segments: tuple[Segment, ...], entity: str, *, newest_first: bool = False
     ) -> Iterator[list[int]]:
         digest = digest_of(entity)
-        numbers = range(len(headers))
-        for number in reversed(numbers) if newest_first else numbers:
-            header = headers[number]
+        for number, header in reversed(segments) if newest_first else segments:
             if header.may_hold(digest) and (block := header.block_of(entity)):
                 positions = self._block(number, block).get(entity)
                 if positions is not None:
                     yield positions
 
     def _descending(
-        self, number: int, header: Header, prefix: str, before: str | None
+        self, segment: Segment, prefix: str, before: str | None
     ) -> Iterator[tuple[str, list[int]]]:
+        number, header = segment
         last = header.blocks_with(prefix) if before is None else header.block_of(before)
         for block in range(last, 0, -1):
             for entry in reversed(self._block(number, block).items()):
@@ -160,30 +258,45 @@ class EntityIndex:
         key = row_key(number, block)
         found = self._blocks.get(key)
         if found is None:
-            value = self._read_row(key)
-            if value is None:
-                raise CorruptStoreError(f"the index lacks a row, {key.hex()}")
-            found = dict(decode_block(key, value))
+            found = dict(self._read_block(key))
             if len(self._blocks) >= _CACHED_BLOCKS:
                 self._blocks = {}
             self._blocks[key] = found
         return found
 
+    def _read_block(self, key: bytes) -> Entries:
+        value = self._read_row(key)
+        if value is None:
+            raise MissingRowError(f"the index lacks a row, {key.hex()}")
+        return decode_block(key, value)
 
-def read_headers(transaction: Any, table: Any) -> tuple[Header, ...]:
-    """Return the headers of all segments, checked: together they cover the log from its beginning on."""
-    headers: list[Header] = []
+
+def _behind(entries: Entries, horizon: int) -> Entries:
+    """Return what of some entries is behind a position."""
+    cut = ((entity, positions[bisect_right(positions, horizon) :]) for entity, positions in entries)
+    return [(entity, positions) for entity, positions in cut if positions]
+
+
+def read_segments(transaction: Any, table: Any, *, retired: Collection[int] = ()) -> tuple[Segment, ...]:
+    """Return the segments that are in use, checked: together they cover the log from its beginning on."""
+    segments: list[Segment] = []
+    cursor = transaction.cursor(db=table)
+    number = 0
+    while cursor.set_range(row_key(number, 0)):
+        key = bytes(cursor.key())
+        number = number_of(key)
+        if number not in retired:
+            if key != row_key(number, 0):
+                raise MissingRowError(f"the index lacks the header of segment {number}")
+            segments.append(Segment(number, decode_header(key, cursor.value())))
+        number += 1
+    segments.sort(key=lambda segment: segment.header.first)
     covered = 0
-    while (value := transaction.get(key := row_key(len(headers), 0), db=table)) is not None:
-        header = decode_header(key, value)
+    for _, header in segments:
         if header.first != covered + 1:
             raise CorruptStoreError(f"the index goes on at {header.first}, not at {covered + 1}")
         covered = header.last
-        headers.append(header)
-    cursor = transaction.cursor(db=table)
-    if cursor.last() and number_of(cursor.key()) >= len(headers):
-        raise CorruptStoreError(f"the index lacks the header of segment {len(headers)}")
-    return tuple(headers)
+    return tuple(segments)
 
 
 def read_row(transaction: Any, table: Any, *, key: bytes) -> bytes | None:
@@ -193,7 +306,7 @@ def read_row(transaction: Any, table: Any, *, key: bytes) -> bytes | None:
 
 
 def put_rows(transaction: Any, table: Any, rows: list[tuple[bytes, bytes]]) -> None:
-    """Write a segment behind those that are there."""
-    _, added = transaction.cursor(db=table).putmulti(rows, overwrite=False, append=True)
+    """Write new segments, in one call: each call gives the global lock away."""
+    _, added = transaction.cursor(db=table).putmulti(rows, overwrite=False)
     if added != len(rows):
         raise CorruptStoreError(f"the engine refused {len(rows) - added} rows of the index")

@@ -124,6 +124,21 @@ class CorruptStoreError(StoreError):
     remedy = "Restore a backup, or see with `logistics doctor` what can be saved; the disk may be failing."
 
 
+class CompactedError(StoreError, LookupError):
+    """What was asked for was taken out of the log by a compaction."""
+
+    remedy = "Read it from the archive: the tools of the command line do, if its files are where they were."
+
+    def __init__(self, position: int, horizon: int = 0, archive: str = "") -> None:
+        """Say how far the log was compacted, and where the rest is."""
+        where = f"; the archive {archive!r} has it" if archive else ""
+        upto = f"up to position {horizon}" if horizon else "there"
+        super().__init__(f"position {position} is not in the log any more: it was compacted {upto}{where}")
+        self.position = position
+        self.horizon = horizon
+        self.archive = archive
+
+
 class StoreClosedError(StoreError):
     """The handle was closed."""
 

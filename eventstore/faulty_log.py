@@ -10,6 +10,7 @@ from eventstore.errors import OutcomeUnknownError, ReopenNeededError, StoreError
 from eventstore.log import Log
 from eventstore.memory_log import MemoryLog
 from eventstore.records import Frame, Head, Record, Stored
+from eventstore.retention import Compaction, Horizon
 
 
 class Fault(Enum):
@@ -77,6 +78,10 @@ class FaultyLog:
         return self._usable().head
 
     @property
+    def horizon(self) -> Horizon:
+        return self._usable().horizon
+
+    @property
     def survived(self) -> int:
         """The number of faults that nobody noticed."""
         return self.faults.count(Fault.SURVIVED)
@@ -113,6 +118,21 @@ class FaultyLog:
 
     def at(self, position: int) -> Stored | None:
         return self._usable().at(position)
+
+    def kept(self) -> Iterator[Stored]:
+        return self._usable().kept()
+
+    def compact(self, plan: Compaction) -> None:
+        inner, fault = self._usable(), self._plan()
+        self.faults.append(fault)
+        if fault is Fault.BEFORE:
+            raise self._failure(fault)
+        inner.compact(plan)
+        if fault in {Fault.AFTER, Fault.CACHED}:
+            raise self._failure(fault)
+
+    def tidy(self) -> bool:
+        return self._usable().tidy()
 
     def reopen(self) -> Head:
         if self._reopening_fails():

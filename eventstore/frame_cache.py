@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from eventstore.records import Frame
+from eventstore.retention import Remnant
 
 
 class _Entry:
@@ -14,7 +15,7 @@ class _Entry:
 
     __slots__ = ("frame", "size", "used")
 
-    def __init__(self, frame: Frame, size: int) -> None:
+    def __init__(self, frame: Frame | Remnant, size: int) -> None:
         self.frame = frame
         self.size = size
         self.used = False
@@ -39,16 +40,16 @@ class FrameCache:
         # By position; replaced as a whole, so that a search needs no lock.
         self._sorted: tuple[list[int], list[_Entry]] = ([], [])
 
-    def get(self, position: int, load: Callable[[int], tuple[Frame, int]]) -> Frame:
+    def get(self, position: int, load: Callable[[int], tuple[Frame | Remnant, int]]) -> Frame | Remnant:
         """Return the frame that holds a position, loaded once however many threads ask."""
         return self._search(position) or self._load(position, load)
 
-    def add(self, frame: Frame, size: int) -> None:
+    def add(self, frame: Frame | Remnant, size: int) -> None:
         """Keep a frame of so many stored bytes."""
         with self._lock:
             self._add(frame, size)
 
-    def _search(self, position: int) -> Frame | None:
+    def _search(self, position: int) -> Frame | Remnant | None:
         firsts, entries = self._sorted
         place = bisect_right(firsts, position)
         if place:
@@ -58,7 +59,7 @@ class FrameCache:
                 return entry.frame
         return None
 
-    def _load(self, position: int, load: Callable[[int], tuple[Frame, int]]) -> Frame:
+    def _load(self, position: int, load: Callable[[int], tuple[Frame | Remnant, int]]) -> Frame | Remnant:
         with self._lock:
             frame = self._search(position)
             if frame is None:
@@ -66,7 +67,7 @@ class FrameCache:
                 self._add(frame, size)
             return frame
 
-    def _add(self, frame: Frame, size: int) -> None:
+    def _add(self, frame: Frame | Remnant, size: int) -> None:
         self._drop(self._by_age.get(frame.first))
         self._by_age[frame.first] = _Entry(frame, size)
         self._bytes += size

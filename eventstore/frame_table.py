@@ -12,6 +12,7 @@ from typing import Any, Final
 from eventstore.errors import CorruptStoreError
 from eventstore.framing import copied, decode_frame
 from eventstore.records import EMPTY, Head
+from eventstore.retention import is_remnant
 
 # Bounds of one read transaction of a scan: while it is open, no page that is freed is used again.
 _BATCH_FRAMES: Final = 1000
@@ -20,6 +21,10 @@ _BATCH_S: Final = 0.1
 
 _POSITION: Final = Struct(">Q")
 pack_position: Final = _POSITION.pack
+
+
+class NoFrameError(CorruptStoreError):
+    """A position that should be there is in no frame."""
 
 
 def unpack_position(key: memoryview | bytes) -> int:
@@ -53,8 +58,13 @@ def read_frame(transaction: Any, table: Any, *, position: int) -> tuple[int, byt
     found = cursor.set_range(pack_position(position))
     if (found and unpack_position(cursor.key()) == position) or (cursor.prev() if found else cursor.last()):
         first = unpack_position(cursor.key())
-        return first, copied(first, cursor.value())
-    raise CorruptStoreError(f"no frame holds position {position}")
+        return first, stored_bytes(first, cursor.value())
+    raise NoFrameError(f"no frame holds position {position}")
+
+
+def stored_bytes(first: int, stored: memoryview) -> bytes:
+    """Copy what is stored under a position out of the engine's memory: a frame, or what is left of one."""
+    return bytes(stored) if is_remnant(bytes(stored[:1])) else copied(first, stored)
 
 
 def read_batch(transaction: Any, table: Any, *, first: int, end: int) -> list[tuple[int, bytes]]:

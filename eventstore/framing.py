@@ -69,6 +69,12 @@ def size_of(header: bytes) -> tuple[int, int]:
     return HEADER_SIZE + length, first
 
 
+def frame_end(value: bytes) -> int:
+    """Return the position of the last record, as the header of a stored frame says."""
+    _, _, _, _, first, _, _, size, _ = _HEADER.unpack_from(value)
+    return int(first + size - 1)
+
+
 def decode_frame(position: int, value: bytes) -> Frame:
     """Return the frame stored under a position. `CorruptStoreError` if a bit of it is wrong."""
     if len(value) < _HEADER.size:

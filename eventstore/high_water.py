@@ -45,10 +45,10 @@ class HighWaterMark:
             write_file(self._path, msgspec.json.encode(mark))
             self._noted = head.position
 
-    def check(self, store_id: str, head: Head, head_at: Callable[[int], Head]) -> None:
+    def check(self, store_id: str, head: Head, head_at: Callable[[int], Head], *, since: int = 0) -> None:
         """Refuse a log that does not hold what it held before: `StoreRolledBackError`.
 
-        A mark that is missing, damaged, or of another store says nothing.
+        A mark that is missing, damaged, of another store, or of what was compacted since, says nothing.
         """
         mark = self.read()
         if mark is None or mark.store_id != store_id or not mark.position:
@@ -57,7 +57,7 @@ class HighWaterMark:
             raise StoreRolledBackError(
                 f"{self._path.parent} ends at position {head.position}, and has been at {mark.position}"
             )
-        if head_at(mark.position).link.hex() != mark.link:
+        if mark.position > since and head_at(mark.position).link.hex() != mark.link:
             raise StoreRolledBackError(
                 f"{self._path.parent} has another history than it had: position {mark.position} is not the same"
             )

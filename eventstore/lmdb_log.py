@@ -6,16 +6,26 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal, Self, TypeVar
 
 import lmdb
+import msgspec
 
-from eventstore.entity_index import SEGMENT_RECORDS, EntityIndex, put_rows, read_headers, read_row
+from eventstore.entity_index import (
+    SEGMENT_RECORDS,
+    Change,
+    EntityIndex,
+    MissingRowError,
+    Segment,
+    put_rows,
+    read_row,
+)
 from eventstore.errors import (
     CapReachedError,
+    CompactedError,
     ConflictError,
     CorruptStoreError,
     ForkedError,
@@ -26,15 +36,16 @@ from eventstore.errors import (
     StoreLostError,
 )
 from eventstore.frame_cache import FrameCache
-from eventstore.frame_table import put_frame, read_batch, read_frame, read_head
+from eventstore.frame_table import NoFrameError, put_frame, read_batch, read_frame, read_head
 from eventstore.framing import decode_frame, encode_frame
 from eventstore.gate import Gate
 from eventstore.high_water import HighWaterMark
 from eventstore.lmdb_errors import commit_error, open_error, read_error
 from eventstore.log import check_head, check_snapshot
 from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, MARKER_NAME, Folder
-from eventstore.records import EMPTY, NO_LINK, Frame, Head, Record, Stored
-from eventstore.segments import Header
+from eventstore.records import EMPTY, Frame, Head, Record, Stored
+from eventstore.retention import Compaction, Horizon, Ledger, Remnant, check_plan, decode_remnant, is_remnant
+from eventstore.shedding import Shedder, put_base, put_ledger, read_base, read_index, read_ledger
 from eventstore.snapshots import FOLDER_NAME, Snapshot, SnapshotFolder
 
 DEFAULT_MAP_SIZE: Final = 64 * 1024**3
@@ -117,8 +128,18 @@ class LmdbLog:
         """The end of the log; a handle that only reads looks it up each time."""
         if self._folder.read_only:
             self._head = self._view(read_head, "frames")
+            if self._view(read_ledger, "about").horizon != self._ledger.horizon:
+                with self._indexing:
+                    self._entities = self._read_index()
+                    self._cache = FrameCache()
         self._check_usable()
         return self._head
+
+    @property
+    def horizon(self) -> Horizon:
+        """Up to where the log was compacted; a handle that only reads looks it up each time."""
+        _ = self.head
+        return self._ledger.horizon
 
     def append(self, records: Sequence[Record], *, expected: int, epoch: int, recorded_us: int) -> Head:
         self._check_process()
@@ -139,8 +160,10 @@ class LmdbLog:
         end, after = self._end(upto), max(after, 0)
         if after >= end:
             return
-        first = self._frame_of(after + 1).first
-        previous = self._frame_of(first - 1).link if first > 1 else NO_LINK
+        if after < self._ledger.horizon.head.position:
+            raise self._compacted(after + 1)
+        first = self._whole_frame(after + 1).first
+        previous = self._head_at(first - 1).link
         while first <= end:
             for position, value in self._view(read_batch, "frames", first=first, end=end):
                 self._check_usable()
@@ -152,27 +175,83 @@ class LmdbLog:
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
         end = self._end(upto)
-        return [self._stored(position, entity) for position in self._index().all_of(entity, end=end)]
+
+        def look(index: EntityIndex) -> list[Stored]:
+            return [self._stored(position, entity) for position in index.all_of(entity, end=end)]
+
+        return self._looked_up(look)
 
     def first(self, entity: str, *, upto: int | None = None) -> Stored | None:
         end = self._end(upto)
-        position = self._index().first(entity)
-        return self._stored(position, entity) if 0 < position <= end else None
+
+        def look(index: EntityIndex) -> Stored | None:
+            position = index.first(entity)
+            return self._stored(position, entity) if 0 < position <= end else None
+
+        return self._looked_up(look)
 
     def last(self, entity: str, *, upto: int | None = None) -> Stored | None:
         end = self._end(upto)
-        position = self._index().last(entity, end=end)
-        return self._stored(position, entity) if position else None
+
+        def look(index: EntityIndex) -> Stored | None:
+            position = index.last(entity, end=end)
+            return self._stored(position, entity) if position else None
+
+        return self._looked_up(look)
 
     def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
         end = self._end(upto)
-        for entity, position in self._index().entities(prefix, before=before):
-            self._check_usable()
-            if position <= end:
-                yield entity
+        while True:
+            index = self._index()
+            version = index.version
+            try:
+                for entity, position in index.entities(prefix, before=before):
+                    self._check_usable()
+                    before = entity
+                    if position <= end:
+                        yield entity
+            except MissingRowError:
+                if not self._has_changed(index, version):
+                    raise
+            else:
+                return
 
     def at(self, position: int) -> Stored | None:
-        return self._frame_of(position).stored(position) if 1 <= position <= self.head.position else None
+        if not 1 <= position <= self.head.position:
+            return None
+        try:
+            stored = self._frame_of(position).stored(position)
+        except CompactedError as error:
+            raise self._compacted(position) from error
+        if position <= self._ledger.horizon.head.position:  # perhaps only not yet taken out
+            entity = stored.record.entity
+            if position not in self._looked_up(lambda index: index.all_of(entity, end=position)):
+                raise self._compacted(position)
+        return stored
+
+    def kept(self) -> Iterator[Stored]:
+        horizon = self.horizon.head.position
+        for position in self._index().positions(upto=horizon):
+            yield self._frame_of(position).stored(position)
+
+    def compact(self, plan: Compaction) -> None:
+        self._check_process()
+        with self._writing:
+            self._check_writable()
+            check_plan(plan, self._head, self._ledger.horizon)
+            position = plan.horizon.head.position
+            if self._whole_frame(position).head != plan.horizon.head:
+                raise ValueError(f"the horizon at {position} is not a head that this log had")
+            self._check_files()
+            change = self._index().forgetting(plan.kept, position)
+            shed = self._ledger.shed
+            self._replace(change, Ledger(plan.horizon, tuple(plan.bases), shed), plan.bases)
+            self._cache = FrameCache()
+
+    def tidy(self) -> bool:
+        self._check_process()
+        self._check_writable()
+        return self._shed() or self._merge()
 
     def reopen(self) -> Head:
         self._check_process()
@@ -194,12 +273,17 @@ class LmdbLog:
         self._snapshots.save(name, Snapshot(position, head, data))
 
     def load_snapshots(self, name: str, *, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
-        end = self.head.position
+        end, horizon = self.head.position, self._ledger.horizon.head
         for snapshot in self._snapshots.load(name, upto=upto):
             # A log that was put back to an older copy, and went on differently, is another history.
             head = snapshot.head
-            if head == EMPTY or (head.position <= end and self._frame_of(head.position).head == head):
-                yield snapshot.position, snapshot.data
+            if head == EMPTY or (
+                horizon.position <= head.position <= end and self._head_at(head.position) == head
+            ):
+                if snapshot.position >= horizon.position:
+                    yield snapshot.position, snapshot.data
+        if name in self._ledger.bases and (upto is None or upto >= horizon.position):
+            yield horizon.position, self._view(read_base, "about", name=name)
 
     def tend(self) -> None:
         """Note how far the log has come; give back the slots of readers that died."""
@@ -255,7 +339,9 @@ class LmdbLog:
             with environment.begin(buffers=True) as transaction:
                 self._commits = transaction.id()
                 self._head = read_head(transaction, self._databases.frames)
-                headers = read_headers(transaction, self._databases.index)
+                self._ledger, segments = read_index(
+                    transaction, self._databases.index, about=self._databases.about
+                )
                 self._wrote = False  # what was read may still be lost, until an append succeeds on top
                 if not self._folder.read_only:
                     self._check_mark(transaction)
@@ -268,7 +354,8 @@ class LmdbLog:
             environment.close()
             raise
         self._cache = FrameCache()
-        self._entities = self._new_index(headers)
+        self._entities = self._new_index(segments)
+        self._shedder: Shedder | None = None
 
     def _check_mark(self, transaction: Any) -> None:
         """See that the log holds what it held before."""
@@ -277,28 +364,39 @@ class LmdbLog:
             first, value = read_frame(transaction, self._databases.frames, position=position)
             return decode_frame(first, value).clipped(after=0, upto=position).head
 
-        self._mark.check(self._databases.store_id, self._head, head_at)
+        since = self._ledger.horizon.head.position
+        self._mark.check(self._databases.store_id, self._head, head_at, since=since)
 
     def _has_written(self, frame: Frame, value: bytes) -> bool:
         """Commit a frame; False, with nothing written, if the map is too small for it."""
         head, due = frame.head, self._index().due()
+
+        def write(transaction: Any) -> None:
+            put_frame(transaction, self._databases.frames, first=frame.first, value=value)
+            if due is not None:
+                put_rows(transaction, self._databases.index, due.rows)
+
+        if not self._has_committed(write):
+            return False
+        if due is not None:
+            self._entities.take(due)
+        self._entities.add(frame)
+        self._head = head
+        self._wrote = True
+        return True
+
+    def _has_committed(self, write: Callable[[Any], object]) -> bool:
+        """Write in one synced transaction; False, with nothing written, if the map is too small for it."""
         try:
             transaction = self._databases.environment.begin(write=True)
             try:
                 self._check_alone(transaction)
-                put_frame(transaction, self._databases.frames, first=frame.first, value=value)
-                if due is not None:
-                    put_rows(transaction, self._databases.index, due.rows)
+                write(transaction)
                 self._commit(transaction)
             except BaseException:
                 transaction.abort()
                 raise
             self._commits += 1
-            if due is not None:
-                self._entities.take_written(due)
-            self._entities.add(frame)
-            self._head = head
-            self._wrote = True
         except lmdb.MapFullError:
             return False
         except ConflictError:
@@ -322,6 +420,74 @@ class LmdbLog:
         with self._gate.alone():
             self._databases.environment.set_mapsize(size)
         self._map_size = size
+
+    # --- forgetting --------------------------------------------------------------------------------
+
+    def _replace(self, change: Change, ledger: Ledger, bases: Mapping[str, bytes]) -> None:
+        """Put other segments into the place of some, and the ledger that says so."""
+        retired = (*self._ledger.retired, *change.replaced)
+        ledger = msgspec.structs.replace(ledger, retired=retired)
+        about = self._databases.about
+
+        def write(transaction: Any) -> None:
+            put_rows(transaction, self._databases.index, change.rows)
+            put_ledger(transaction, about, ledger)
+            for name, state in bases.items():
+                put_base(transaction, about, name, state)
+
+        while not self._has_committed(write):
+            self._grow()
+        self._ledger = ledger
+        self._entities.take(change)
+
+    def _merge(self) -> bool:
+        """Make one of several segments of the index, if there are many; whether that was so."""
+        change = self._index().merged()
+        if change is not None:
+            with self._writing:
+                self._check_writable()
+                self._replace(change, self._ledger, {})
+        return change is not None
+
+    def _shed(self) -> bool:
+        """Take out a little of what was forgotten; whether there was something."""
+        ledger = self._ledger
+        horizon = ledger.horizon.head.position
+        if ledger.shed == horizon and not ledger.retired:
+            return False
+        if self._shedder is None or self._shedder.ledger is not ledger:
+            self._shedder = Shedder(ledger, self._index().positions(upto=horizon))
+        shedder = self._shedder
+        found = self._view(shedder.look, "frames", index=self._databases.index)
+        with self._writing:
+            self._check_writable()
+            if self._ledger is ledger:
+                self._write_shed(shedder if found else None)
+        return True
+
+    def _write_shed(self, shedder: Shedder | None) -> None:
+        """Take out what was found; None: all is out, and the ledger says so from now on."""
+        frames, index, about = self._databases.frames, self._databases.index, self._databases.about
+        ledger = msgspec.structs.replace(self._ledger, shed=self._ledger.horizon.head.position, retired=())
+        done = 0
+
+        def write(transaction: Any) -> None:
+            nonlocal done
+            if shedder is None:
+                put_ledger(transaction, about, ledger)
+            else:
+                done = shedder.write(transaction, frames, index)
+
+        while not self._has_committed(write):
+            self._grow()
+        if shedder is None:
+            self._ledger = ledger
+        else:
+            shedder.taken(done)
+
+    def _compacted(self, position: int) -> CompactedError:
+        head, archive = self._ledger.horizon
+        return CompactedError(position, head.position, archive)
 
     # --- checks ------------------------------------------------------------------------------------
 
@@ -364,7 +530,7 @@ class LmdbLog:
 
     # --- reading -----------------------------------------------------------------------------------
 
-    def _view(self, look: Callable[..., T], table: Literal["frames", "index"], **what: Any) -> T:
+    def _view(self, look: Callable[..., T], table: Literal["frames", "index", "about"], **what: Any) -> T:
         """Let a function look at a table in a short read transaction: the way of every read."""
         self._check_process()
         while True:
@@ -386,7 +552,7 @@ class LmdbLog:
             with self._indexing:
                 index = self._entities
                 if self._folder.read_only and self._head.position - index.end > self._segment_records:
-                    index = self._entities = self._new_index(self._view(read_headers, "index"))
+                    index = self._entities = self._read_index()
                 for frame in self.frames(after=index.end):
                     index.add(frame)
         return index
@@ -404,10 +570,36 @@ class LmdbLog:
                     with self._databases.environment.begin(write=True) as transaction:
                         put_rows(transaction, self._databases.index, due.rows)
                     self._commits += 1
-                    index.take_written(due)
+                    index.take(due)
 
-    def _new_index(self, headers: tuple[Header, ...]) -> EntityIndex:
-        return EntityIndex(headers, self._read_row, segment_records=self._segment_records)
+    def _looked_up(self, look: Callable[[EntityIndex], T]) -> T:
+        """Look into the index, again if it was changed meanwhile, and rows of it or frames are gone."""
+        while True:
+            index = self._index()
+            version = index.version
+            try:
+                return look(index)
+            except (MissingRowError, CompactedError):
+                if not self._has_changed(index, version):
+                    raise
+
+    def _has_changed(self, index: EntityIndex, version: object) -> bool:
+        """Whether the index has other segments than it had; a handle that only reads looks them up."""
+        if self._folder.read_only:
+            with self._indexing:
+                if self._entities is index:
+                    self._entities = self._read_index()
+        return self._entities.version != version
+
+    def _read_index(self) -> EntityIndex:
+        """Return the index as it is on disk now."""
+        self._ledger, segments = self._view(read_index, "index", about=self._databases.about)
+        return self._new_index(segments)
+
+    def _new_index(self, segments: tuple[Segment, ...]) -> EntityIndex:
+        return EntityIndex(
+            segments, self._read_row, segment_records=self._segment_records, used=self._ledger.retired
+        )
 
     def _read_row(self, key: bytes) -> bytes | None:
         return self._view(read_row, "index", key=key)
@@ -424,12 +616,35 @@ class LmdbLog:
             )
         return stored
 
-    def _frame_of(self, position: int) -> Frame:
+    def _frame_of(self, position: int) -> Frame | Remnant:
         return self._cache.get(position, self._load)
 
-    def _load(self, position: int) -> tuple[Frame, int]:
-        first, value = self._view(read_frame, "frames", position=position)
-        frame = decode_frame(first, value)
+    def _whole_frame(self, position: int) -> Frame:
+        """Return the frame behind the horizon that holds a position."""
+        frame = self._frame_of(position)
+        if isinstance(frame, Remnant):
+            raise CorruptStoreError(
+                f"the frame at position {position} is not whole, though nothing was taken out"
+            )
+        return frame
+
+    def _head_at(self, position: int) -> Head:
+        """Return the head that the log had at the horizon, or at a frame's end behind it."""
+        horizon = self._ledger.horizon.head
+        return horizon if position == horizon.position else self._whole_frame(position).head
+
+    def _load(self, position: int) -> tuple[Frame | Remnant, int]:
+        try:
+            first, value = self._view(read_frame, "frames", position=position)
+        except NoFrameError as error:
+            raise self._missing(position) from error
+        frame = decode_remnant(first, value) if is_remnant(value) else decode_frame(first, value)
         if not frame.first <= position <= frame.last:
-            raise CorruptStoreError(f"no frame holds position {position}")
+            raise self._missing(position)
         return frame, len(value)
+
+    def _missing(self, position: int) -> StoreError:
+        """Return what it means that no frame holds a position."""
+        if position <= self._ledger.horizon.head.position:
+            return self._compacted(position)
+        return NoFrameError(f"no frame holds position {position}")

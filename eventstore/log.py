@@ -7,6 +7,7 @@ from typing import Protocol
 
 from eventstore.errors import ConflictError, FencedError
 from eventstore.records import Frame, Head, Record, Stored
+from eventstore.retention import Compaction, Horizon
 
 
 class Log(Protocol):
@@ -25,6 +26,10 @@ class Log(Protocol):
     def head(self) -> Head:
         """The end of the log as this handle knows it: all of it is durable."""
 
+    @property
+    def horizon(self) -> Horizon:
+        """Up to where the log was compacted: of what is there, only what was `kept` is left."""
+
     def append(self, records: Sequence[Record], *, expected: int, epoch: int, recorded_us: int) -> Head:
         """Write one frame, all or nothing, durable when this returns; return the new head.
 
@@ -39,7 +44,7 @@ class Log(Protocol):
 
         Ends at the head of the moment when the iteration begins. A frame that a bound falls into
         is handed out with only the records inside. `CorruptStoreError` for wrong bytes, a gap,
-        or a broken chain.
+        or a broken chain; `CompactedError` for an `after` before the horizon.
         """
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
@@ -59,7 +64,24 @@ class Log(Protocol):
         """
 
     def at(self, position: int) -> Stored | None:
-        """Return the record at a position; None outside the log."""
+        """Return the record at a position; None outside the log. `CompactedError` for one that was taken out."""
+
+    def kept(self) -> Iterator[Stored]:
+        """Yield what is left up to the horizon, in order."""
+
+    def compact(self, plan: Compaction) -> None:
+        """Forget everything up to a horizon but what a plan keeps, durably when this returns.
+
+        Positions stay what they were, and a fold begins with the plan's states from then on. Not while
+        somebody may still write because of what is forgotten. `ValueError` for a plan that does not fit,
+        else as `append`. What was forgotten is taken out by `tidy`.
+        """
+
+    def tidy(self) -> bool:
+        """Do one short piece of housekeeping, in a transaction of its own; whether there may be more.
+
+        Raises as `append` does.
+        """
 
     def reopen(self) -> Head:
         """Begin anew from what is on disk, as a new process would, and return its head.
@@ -75,7 +97,10 @@ class Log(Protocol):
         """
 
     def load_snapshots(self, name: str, *, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yield positions, up to `upto`, and data, newest first: of those that are whole and of this log."""
+        """Yield positions, up to `upto`, and data, newest first: of those that are whole and of this log.
+
+        The last is the state as of the horizon, if there is one: without it, nothing can be folded.
+        """
 
     def tend(self) -> None:
         """Do what is due beside the writing, once a second: note how far the log has come, durably.

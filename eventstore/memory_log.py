@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from threading import RLock
 
-from eventstore.errors import ReopenNeededError, StoreClosedError
+from eventstore.errors import CompactedError, ReopenNeededError, StoreClosedError
 from eventstore.framing import encode_frame
 from eventstore.log import check_head, check_snapshot
 from eventstore.records import EMPTY, Frame, Head, Record, Stored
+from eventstore.retention import NO_HORIZON, Compaction, Horizon, check_plan
 from eventstore.snapshots import KEPT
 
 
@@ -30,6 +31,9 @@ class MemoryLog:
         self._firsts: list[int] = []
         self._synced = 0
         self._index: defaultdict[str, list[int]] = defaultdict(list)
+        self._horizon = NO_HORIZON
+        self._kept: dict[int, Stored] = {}
+        self._bases: dict[str, bytes] = {}
         self._snapshots: dict[str, list[tuple[int, bytes, Head]]] = defaultdict(list)
         self._refusal: type[StoreClosedError | ReopenNeededError] | None = None
 
@@ -44,7 +48,12 @@ class MemoryLog:
     def synced(self) -> int:
         """The position up to which a power failure loses nothing."""
         with self._lock:
-            return self._frames[self._synced - 1].last if self._synced else 0
+            return self._frames[self._synced - 1].last if self._synced else self._horizon.head.position
+
+    @property
+    def horizon(self) -> Horizon:
+        """Up to where the log was compacted."""
+        return self._horizon
 
     def append(self, records: Sequence[Record], *, expected: int, epoch: int, recorded_us: int) -> Head:
         """Write one frame and sync it, with all that was only cached before it."""
@@ -71,6 +80,9 @@ class MemoryLog:
     def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
         """Yield what was written after a position, up to the head of this moment."""
         end, after = self._end(upto), max(after, 0)
+        horizon, archive = self._horizon
+        if after < min(horizon.position, end):
+            raise CompactedError(after + 1, horizon.position, archive)
         number = max(bisect_right(self._firsts, after + 1) - 1, 0)
         position = after
         while position < end:
@@ -119,6 +131,32 @@ class MemoryLog:
         with self._lock:
             return self._stored(position) if 1 <= position <= self._end(None) else None
 
+    def kept(self) -> Iterator[Stored]:
+        """Yield what is left up to the horizon."""
+        with self._lock:
+            yield from sorted(self._kept.values())
+
+    def compact(self, plan: Compaction) -> None:
+        """Forget everything up to a horizon but what the plan keeps, at once, and sync it."""
+        with self._lock:
+            self._check_usable()
+            head = plan.horizon.head
+            check_plan(plan, self._head(), self._horizon)
+            if not self._holds(head):
+                raise ValueError(f"the horizon at {head.position} is not a head that this log had")
+            kept = {place: self._stored(place) for _, places in plan.kept for place in places}
+            number = bisect_right(self._firsts, head.position)
+            for positions in self._index.values():
+                positions[:] = [each for each in positions if each > head.position or each in kept]
+            del self._frames[:number], self._firsts[:number]
+            self._synced = len(self._frames)
+            self._kept, self._bases, self._horizon = kept, dict(plan.bases), plan.horizon
+
+    def tidy(self) -> bool:
+        """Nothing is left to be done."""
+        self._check_usable()
+        return False
+
     def save_snapshot(self, name: str, position: int, data: bytes) -> None:
         """Keep a copy of some state, together with the head that it is a state of."""
         with self._lock:
@@ -133,6 +171,9 @@ class MemoryLog:
         with self._lock:
             self._check_usable()
             kept = [(position, data) for position, data, head in self._snapshots[name] if self._holds(head)]
+        kept = [(position, data) for position, data in kept if position >= self._horizon.head.position]
+        if name in self._bases:
+            kept.append((self._horizon.head.position, self._bases[name]))
         for position, data in kept:
             if upto is None or position <= upto:
                 yield position, data
@@ -179,7 +220,11 @@ class MemoryLog:
         return self._frames[bisect_right(self._firsts, position) - 1]
 
     def _stored(self, position: int) -> Stored:
-        return self._frame_of(position).stored(position)
+        if position > self._horizon.head.position:
+            return self._frame_of(position).stored(position)
+        if position not in self._kept:
+            raise CompactedError(position, self._horizon.head.position, self._horizon.archive)
+        return self._kept[position]
 
     def _positions(self, entity: str, upto: int | None) -> list[int]:
         end = self._end(upto)
@@ -190,7 +235,9 @@ class MemoryLog:
         """Tell whether the log once ended with this head and still contains it."""
         if head.position > self._head().position:
             return False
-        return head == EMPTY or self._frame_of(head.position).head == head
+        if head.position <= self._horizon.head.position:
+            return head == self._horizon.head
+        return self._frame_of(head.position).head == head
 
     def _check_usable(self) -> None:
         if self._refusal is StoreClosedError:

@@ -39,8 +39,13 @@ from eventstore.files import sync_folder, write_file
 from eventstore.lmdb_errors import is_open_already, open_error
 from eventstore.owner import INFO_NAME, LOCK_NAME, Owner
 
-FORMAT: Final = 2
-"""The layout of folder and databases; a frame has a format of its own. Format 1 had another index."""
+FORMAT: Final = 3
+"""The layout of folder and databases; a frame has a format of its own.
+
+Format 1 had another index; format 2 could not forget, and its segments were numbered without a gap.
+"""
+READABLE: Final = 2
+"""The oldest format that is read as it is."""
 
 MARKER_NAME: Final = "STORE"
 DATA_NAME: Final = "data.mdb"
@@ -71,6 +76,8 @@ class Databases(NamedTuple):
     """First position (8 bytes, big-endian) to the bytes of a frame."""
     index: Any
     """Number of a segment and of a block in it (4 bytes each, big-endian) to the bytes of the block."""
+    about: Any
+    """What the store says of itself: its id, and what it has forgotten."""
     store_id: str
 
 
@@ -179,7 +186,7 @@ class Folder:
             raise CorruptStoreError(
                 f"{DATA_NAME} in {self.path} is of {store_id!r}, and {MARKER_NAME} says {marker.store_id!r}"
             )
-        return Databases(environment, frames, index, store_id)
+        return Databases(environment, frames, index, about, store_id)
 
     def _create(self, environment: Any) -> Marker:
         """Make the databases, then the marker; go on where an earlier attempt was cut short."""
@@ -198,7 +205,12 @@ class Folder:
         return marker
 
     def _upgrade(self, environment: Any, marker: Marker) -> Marker:
-        """Let a new index take the place of that of format 1; it is filled when the log is next written."""
+        """Say that this version writes here, and let a new index take the place of that of format 1.
+
+        That index is filled when the log is next written.
+        """
+        if self.read_only and marker.format >= READABLE:
+            return marker
         if self.read_only:
             raise StoreFormatError(
                 f"{self.path} has format {marker.format}, which is read only once it is upgraded",

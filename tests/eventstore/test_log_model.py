@@ -12,11 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from eventstore.errors import ConflictError, FencedError
+from eventstore.errors import CompactedError, ConflictError, FencedError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.log import Log
 from eventstore.memory_log import MemoryLog
 from eventstore.records import Record, Stored
+from eventstore.retention import Compaction, Horizon
 from tests.eventstore.support import newest, record
 from tests.support.scale import scaled
 
@@ -36,13 +37,16 @@ class LogMachine(RuleBasedStateMachine):
         self.model: list[Stored] = []
         self.ends: list[int] = []
         self.epoch = 0
+        self.horizon = 0
+        self.forgotten: set[int] = set()
 
     def teardown(self) -> None:
         self.log.close()
         self.folder.cleanup()
 
     def within(self, upto: int | None) -> list[Stored]:
-        return self.model if upto is None else self.model[:upto]
+        there = self.model if upto is None else self.model[:upto]
+        return [stored for stored in there if stored.position not in self.forgotten]
 
     @rule(entities=st.lists(ENTITIES, min_size=1, max_size=5), epochs=st.integers(0, 2))
     def append(self, entities: list[str], epochs: int) -> None:
@@ -67,6 +71,26 @@ class LogMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         assert self.log.reopen() == self.log.head
 
+    @rule(data=st.data(), kept=st.sets(ENTITIES))
+    def compact(self, data: st.DataObject, kept: set[str]) -> None:
+        ends = [end for end in self.ends[:-1] if end > self.horizon]
+        if not ends:
+            return
+        end = data.draw(st.sampled_from(ends))
+        (last,) = self.log.frames(after=end - 1, upto=end)
+        entries = [
+            (name, [each.position for each in self.log.history(name, upto=end)]) for name in sorted(kept)
+        ]
+        entries = [(name, positions) for name, positions in entries if positions]
+        self.log.compact(Compaction(Horizon(last.head, "old"), entries, {"state": b"base"}, len(self.model)))
+        self.horizon = end
+        self.forgotten |= {each.position for each in self.model[:end] if each.record.entity not in kept}
+
+    @rule(most=st.integers(1, 3))
+    def tidy(self, most: int) -> None:
+        while most and self.log.tidy():
+            most -= 1
+
     @rule(entity=ENTITIES, upto=UPTO)
     def look_up(self, entity: str, upto: int | None) -> None:
         expected = [stored for stored in self.within(upto) if stored.record.entity == entity]
@@ -82,14 +106,23 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule(position=st.integers(-1, 40))
     def look_at(self, position: int) -> None:
+        if position in self.forgotten:
+            with pytest.raises(CompactedError):
+                self.log.at(position)
+            return
         expected = self.model[position - 1] if 1 <= position <= len(self.model) else None
         assert self.log.at(position) == expected
 
     @rule(after=st.integers(-1, 40), upto=UPTO)
     def scan(self, after: int, upto: int | None) -> None:
+        end = len(self.model) if upto is None else min(upto, len(self.model))
+        if max(after, 0) < min(self.horizon, end):
+            with pytest.raises(CompactedError):
+                list(self.log.frames(after=after, upto=upto))
+            return
         frames = list(self.log.frames(after=after, upto=upto))
         found = [frame.stored(n) for frame in frames for n in range(frame.first, frame.last + 1)]
-        assert found == self.within(upto)[max(after, 0) :]
+        assert found == self.model[max(after, 0) : end]
         assert all(frame.last in self.ends for frame in frames[:-1])
 
     @rule(data=st.binary(max_size=20))

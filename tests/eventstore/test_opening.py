@@ -83,7 +83,7 @@ def test_a_new_store_is_private_and_says_what_it_is(path: Path) -> None:
     assert mode(path) == mode(path / "snapshots") == 0o700
     marker = msgspec.json.decode((path / "STORE").read_bytes())
     assert marker["store_id"] == log.store_id
-    assert marker["format"] == 2
+    assert marker["format"] == 3
     assert not (path / "owner.json").exists()
 
 
@@ -286,8 +286,8 @@ def test_f32_data_of_another_store_is_refused(tmp_path: Path) -> None:
 def test_f41_a_newer_store_is_refused_as_that(path: Path) -> None:
     LmdbLog.open(path).close()
     marker = path / "STORE"
-    marker.write_bytes(marker.read_bytes().replace(b'"format":2', b'"format":3'))
-    with pytest.raises(StoreFormatError, match="has format 3; this version reads 2"):
+    marker.write_bytes(marker.read_bytes().replace(b'"format":3', b'"format":4'))
+    with pytest.raises(StoreFormatError, match="has format 4; this version reads 3"):
         LmdbLog.open(path)
 
 
@@ -300,7 +300,7 @@ def make_older(path: Path) -> None:
             transaction.drop(segments, delete=True)
             transaction.put(b"job:1", b"\0" * 12, db=index)
     marker = path / "STORE"
-    marker.write_bytes(marker.read_bytes().replace(b'"format":2', b'"format":1'))
+    marker.write_bytes(marker.read_bytes().replace(b'"format":3', b'"format":1'))
 
 
 def test_f97_a_store_of_format_1_is_upgraded_and_nothing_of_it_is_lost(path: Path) -> None:
