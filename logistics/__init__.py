@@ -57,6 +57,7 @@ from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.session import OrchestrationSession, SessionMode
 from logistics.orchestration.subscriptions import Subscription
 from logistics.orchestration.task_orchestrator import TaskOrchestrator, TaskResult
+from logistics.orchestration.timeline import RunEntry, StepAttempt, StepTimeline
 from logistics.orchestration.upgrades import UpgradeFinding
 from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
@@ -136,6 +137,7 @@ __all__ = [
     "ResourceUsage",
     "ResultExpiredError",
     "Retry",
+    "RunEntry",
     "RunFailedError",
     "RunNotFoundError",
     "RunStatus",
@@ -148,8 +150,10 @@ __all__ = [
     "SessionMode",
     "SessionStatus",
     "Snooze",
+    "StepAttempt",
     "StepResult",
     "StepStatus",
+    "StepTimeline",
     "StoreError",
     "StoreInUseError",
     "StoreRolledBackError",

@@ -17,6 +17,7 @@ StoreOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show so many at most.")]
 AtOption = Annotated[
     str | None,
     typer.Option(

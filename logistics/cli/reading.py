@@ -12,8 +12,9 @@ import typer
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.history import RecordedEvent
 from logistics.audit.store_reader import StoreReader
-from logistics.cli.options import AtOption, JsonOption, StoreOption, moment
+from logistics.cli.options import AtOption, JsonOption, LimitOption, StoreOption, moment
 from logistics.cli.output import described, say, say_json, show, show_facts
+from logistics.cli.runs import runs, show_run
 from logistics.inputs import as_datetime
 from logistics.task.record import STATUS_AFTER
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 LOOK_S = 0.2
 """How often `tail` looks for news."""
 KINDS = ("job", "run", "schedule", "workflow", "session", "project", "resource", "queue", "allocation")
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show so many at most.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -110,36 +110,6 @@ def job_status(past: Iterable[Event]) -> str:
     return str(found[-1]) if found else "PENDING"
 
 
-def runs(
-    *,
-    name: Annotated[str | None, typer.Option(help="Of this workflow only.")] = None,
-    limit: LimitOption = 100,
-    store: StoreOption = None,
-    json: JsonOption = False,
-) -> None:
-    """List runs, newest first, ended or not."""
-    with StoreReader(store) as reader:
-        columns = ("run_id", "workflow", "status", "started", "ended", "error")
-        show(columns, islice(_runs(reader, name), limit), as_json=json, empty="no runs")
-
-
-def _runs(reader: StoreReader, name: str | None) -> Iterator[dict[str, Any]]:
-    for entity in reader.entities("run:"):
-        begun, last = reader.first_of(entity), reader.last_of(entity)
-        workflow = getattr(begun.event, "workflow", None) if begun is not None else None
-        if begun is None or last is None or name not in (None, workflow):
-            continue
-        ended = last.event is not None and last.event.final
-        yield {
-            "run_id": entity.removeprefix("run:"),
-            "workflow": workflow,
-            "status": last.tag.removeprefix("run.").upper() if ended else "RUNNING",
-            "started": begun.recorded_at,
-            "ended": last.recorded_at if ended else None,
-            "error": getattr(last.event, "error", None) if ended else None,
-        }
-
-
 def list_schedules(*, store: StoreOption = None, at: AtOption = None, json: JsonOption = False) -> None:
     """List schedules: when they fire next, and what they have done."""
     with StoreReader(store) as reader:
@@ -163,12 +133,16 @@ def show_one(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show one event, or the newest event of one thing."""
+    """Show one event, a run with its steps, or the newest event of any other thing."""
     with StoreReader(store) as reader:
         if what.isdecimal():
             found = next(reader.events(after=int(what) - 1, upto=int(what)), None) if int(what) else None
         else:
-            found = reader.last_of(find(reader, what))
+            entity = find(reader, what)
+            run_id = entity.removeprefix("run:")
+            if run_id != entity and show_run(reader, run_id, as_json=json):
+                return
+            found = reader.last_of(entity)
         if found is None:
             msg = f"nothing is at position {what}; the log ends at {reader.position}"
             raise UnknownIdError(msg)

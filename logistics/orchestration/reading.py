@@ -45,7 +45,12 @@ def patiently(look: Callable[[], T], passing: type[StoreError] = ReopenNeededErr
 
 def history(engine: OrchestrationEngine, entity: str) -> list[Event]:
     """Return the durable events of an entity, oldest first."""
-    return patiently(lambda: [event for _, event in engine.history(entity)])
+    return [event for _, event in numbered(engine, entity)]
+
+
+def numbered(engine: OrchestrationEngine, entity: str) -> list[tuple[int, Event]]:
+    """Return the durable events of an entity with their positions, oldest first."""
+    return patiently(lambda: engine.history(entity))
 
 
 def first(engine: OrchestrationEngine, entity: str) -> Event | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors.queue.inputs import Inputs
 from actors.queue.messages import (
@@ -23,6 +23,7 @@ from actors.runtime.errors import InternalError, UnknownIdError
 from actors.runtime.values import decode_value
 from actors.workflow.messages import (
     ItemEnded,
+    ItemsScheduled,
     PlanRecorded,
     RunCancelled,
     RunCompleted,
@@ -35,18 +36,21 @@ from actors.workflow.messages import (
     StepFailed,
     StepScheduled,
     StepSkipped,
+    StepSpread,
     StepStatus,
     StepWaiting,
     UndoEnded,
+    UndoScheduled,
 )
 from actors.workflow.past import leaves, run_of
+from actors.workflow.run import UNDO
 from eventstore.errors import CorruptStoreError
 from logistics.errors import RunFailedError
 from logistics.inputs import as_datetime
-from logistics.orchestration.reading import first, history, patiently
+from logistics.orchestration.reading import first, history, numbered, patiently
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from actors.runtime.messages import Event
@@ -54,6 +58,8 @@ if TYPE_CHECKING:
     from actors.workflow.run import Run
     from logistics.orchestration.engine import OrchestrationEngine
 
+ReadJobs: TypeAlias = "Callable[[Sequence[int]], Iterable[tuple[int, Sequence[Event]]]]"
+"""Reads the events of the jobs of steps, by the steps' indexes."""
 RECORDS_PER_STEP = 64
 """Records that are read past rather than looking up a step in the index of the log."""
 
@@ -142,8 +148,8 @@ class RunRecord:
     """A run as its history tells it, ended or not."""
 
     def __init__(self, engine: OrchestrationEngine, run_id: str) -> None:
-        numbered = patiently(lambda: engine.history(f"run:{run_id}"))
-        past = [event for _, event in numbered]
+        placed = numbered(engine, f"run:{run_id}")
+        past = [event for _, event in placed]
         if not past or not isinstance(past[0], RunCreated):
             msg = f"run {run_id} is not in the log from its beginning"
             raise CorruptStoreError(msg)
@@ -152,8 +158,8 @@ class RunRecord:
         self.end = next((event for event in past if event.final), None)
         self.events = past
         """Everything that is durable of it, oldest first."""
-        self._began = numbered[0][0]
-        self._until = engine.store.runtime.journal.watermark if self.end is None else numbered[-1][0]
+        self._began = placed[0][0]
+        self._until = engine.store.runtime.journal.watermark if self.end is None else placed[-1][0]
         self._engine = engine
         self._run = (
             run_of(self.plan, past)
@@ -177,18 +183,23 @@ class RunRecord:
         """The names of the run's parameters."""
         return frozenset(decode_value(self.created.params))
 
+    def parts(self) -> Iterator[str]:
+        """Yield the entities that its own events speak of: the jobs of its steps, and what was sent to them."""
+        run_id = self.created.run_id
+        for event in self.events:
+            if isinstance(event, StepScheduled):
+                yield f"job:{run_id}.{event.step}"
+            elif isinstance(event, ItemsScheduled):
+                yield from (f"job:{run_id}.{event.step}:{event.first + n}" for n in range(event.count))
+            elif isinstance(event, UndoScheduled):
+                yield f"job:{run_id}.{event.step}:{UNDO}"
+        for number, step in enumerate(self.plan.steps):
+            if step.options is not None and step.options.wait is not None:
+                yield f"signal:{run_id}.{number}"
+
     def steps(self) -> dict[str, StepResult]:
         """Return every step as it stands, in the workflow's order."""
-        results = [StepResult() for _ in self.plan.steps]
-        for event in self.events:
-            _take(results, event, self.plan)
-        begun = [
-            number
-            for number, result in enumerate(results)
-            if result.status not in (StepStatus.PENDING, StepStatus.SKIPPED) and not result.kept_from
-        ]
-        for number, past in self._jobs(begun):
-            _take_job(results[number], past)
+        results = read_steps(self.plan, self.events, self.jobs)
         if self._run is not None:
             self._take_extras(results, self._run)
         return {step.name: result for step, result in zip(self.plan.steps, results, strict=True)}
@@ -197,14 +208,11 @@ class RunRecord:
         """Take in what is not with the one job of a step: outputs of lists, runs, signals and earlier runs."""
         inputs = Inputs(self._engine.store.runtime)
         for number, result in enumerate(results):
-            fan = run.extras.fans.get(number)
-            if fan is not None:
-                result.items, result.items_ended = fan.count, fan.next - len(fan.flying)
             kind, source = run.output(number) if result.status is StepStatus.COMPLETED else ("none", "")
             if result.status is StepStatus.COMPLETED and (kind != "step" or result.kept_from):
                 result.output = patiently(partial(inputs.output, kind, source))
 
-    def _jobs(self, numbers: Sequence[int]) -> Iterable[tuple[int, Sequence[Event]]]:
+    def jobs(self, numbers: Sequence[int]) -> Iterable[tuple[int, Sequence[Event]]]:
         """Return the histories of steps' jobs: by the index, or in one pass if the run has the log for itself."""
         prefix = f"job:{self.created.run_id}."
         if self._until - self._began > RECORDS_PER_STEP * len(numbers):
@@ -260,6 +268,21 @@ def plan_on_record(engine: OrchestrationEngine, plan_id: str) -> Plan:
     return recorded.plan
 
 
+def read_steps(plan: Plan, events: Iterable[Event], jobs: ReadJobs) -> list[StepResult]:
+    """Return the steps of a run as its own events tell them, and those of its jobs, which `jobs` reads."""
+    results = [StepResult() for _ in plan.steps]
+    for event in events:
+        _take(results, event, plan)
+    begun = [
+        number
+        for number, result in enumerate(results)
+        if result.status not in (StepStatus.PENDING, StepStatus.SKIPPED) and not result.kept_from
+    ]
+    for number, past in jobs(begun):
+        _take_job(results[number], past)
+    return results
+
+
 def _take(results: list[StepResult], event: Event, plan: Plan) -> None:
     """Take in an event of the run."""
     if isinstance(event, RunForked):
@@ -274,8 +297,11 @@ def _take(results: list[StepResult], event: Event, plan: Plan) -> None:
     elif isinstance(event, StepWaiting):
         result = results[event.step]
         result.status, result.started_at = StepStatus.WAITING, as_datetime(event.at_us)
+    elif isinstance(event, StepSpread):
+        results[event.step].items = event.count
     elif isinstance(event, ItemEnded):
         results[event.step].attempts += event.attempts
+        results[event.step].items_ended += 1
     elif isinstance(event, UndoEnded):
         results[event.step].compensated = not event.error
     elif isinstance(event, StepCompleted | StepFailed | StepSkipped | StepCancelled):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import GetJob, JobStatus
 from actors.runtime.attempt import CURRENT
+from actors.runtime.errors import InputError
 from actors.runtime.values import encode_result
 from actors.workflow.messages import (
     CancelRun,
@@ -25,18 +28,21 @@ from logistics.errors import RunNotFoundError
 from logistics.inputs import check_name, timeout_s
 from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.forking import fork
-from logistics.orchestration.reading import history, last
+from logistics.orchestration.reading import history, last, numbered
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, status_after
 from logistics.orchestration.schema import check_value
+from logistics.orchestration.timeline import entry_of, timeline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from datetime import datetime
 
+    from actors.queue.messages import JobView
     from actors.runtime.messages import Event, Message
     from actors.workflow.messages import RunView
     from logistics.inputs import Duration
     from logistics.orchestration.engine import OrchestrationEngine
+    from logistics.orchestration.timeline import RunEntry, StepTimeline
 
 LOOK_S = 5.0
 """How often a waiting call looks at the log again: it may have looked while the log was reopened."""
@@ -76,16 +82,8 @@ class WorkflowRun:
         while (end := self._end()) is None:
             view = self._engine.query("supervisor", GetRun(run_id=self.run_id))
             if view is not None:
-                return RunStatus.PARKED if self._is_parked(view) else RunStatus(view.status)
+                return standing(view, partial(self._engine.query, "queue"))
         return status_after(end)
-
-    def _is_parked(self, view: RunView) -> bool:
-        """Whether all that it could go on with waits for functions that cannot be found."""
-        under_way = [number for number, status in enumerate(view.steps.values()) if status == "RUNNING"]
-        if view.status != RunStatus.RUNNING or not under_way:
-            return False
-        jobs = (self._engine.query("queue", GetJob(job_id=f"{self.run_id}.{number}")) for number in under_way)
-        return all(job is not None and job.status == JobStatus.UNRESOLVED for job in jobs)
 
     @property
     def parent(self) -> str | None:
@@ -101,6 +99,18 @@ class WorkflowRun:
     def steps(self) -> dict[str, StepResult]:
         """Every step as it stands, by name, in the workflow's order."""
         return RunRecord(self._engine, self.run_id).steps()
+
+    def timeline(self) -> list[StepTimeline]:
+        """Return every step with when its turn came, when it began and ended, and each of its tries."""
+        record = RunRecord(self._engine, self.run_id)
+        return timeline_of(record.plan, record.events, record.jobs)
+
+    def history(self, *, jobs: bool = True) -> list[RunEntry]:
+        """Return everything that is on record of it, oldest first; with `jobs`, of its steps' jobs and signals, too."""
+        record = RunRecord(self._engine, self.run_id)
+        entities = [f"run:{self.run_id}", *(record.parts() if jobs else ())]
+        found = [each for entity in entities for each in numbered(self._engine, entity)]
+        return [entry_of(record.plan, *each) for each in sorted(found, key=itemgetter(0))]
 
     def result(self, timeout: Duration | None = None) -> WorkflowResult:
         """Wait for the end, `timeout` seconds at most, and return how it ended, whichever way that was.
@@ -215,6 +225,25 @@ class WorkflowRun:
             return None
         # These two may come after the end.
         return next((each for each in history(self._engine, entity) if each.final), None)
+
+
+def run_status(status: str) -> RunStatus:
+    """Return the status of this name; `InputError`."""
+    try:
+        return RunStatus(status)
+    except ValueError:
+        msg = f"status: expected one of {', '.join(RunStatus)}, got {status!r}"
+        raise InputError(msg) from None
+
+
+def standing(view: RunView, ask: Callable[[GetJob], JobView | None]) -> RunStatus:
+    """Return where a live run stands; PARKED: all that it could go on with waits for functions that are not found."""
+    under_way = [number for number, status in enumerate(view.steps.values()) if status == "RUNNING"]
+    if view.status == RunStatus.RUNNING and under_way:
+        jobs = (ask(GetJob(job_id=f"{view.run_id}.{number}")) for number in under_way)
+        if all(job is not None and job.status == JobStatus.UNRESOLVED for job in jobs):
+            return RunStatus.PARKED
+    return RunStatus(view.status)
 
 
 @contextmanager

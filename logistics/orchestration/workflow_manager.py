@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from actors.runtime.errors import InputError
 from actors.workflow.messages import DeleteWorkflow, GetWorkflows, RunCreated, RunStatus
 from logistics.errors import RunNotFoundError
 from logistics.inputs import check_id, check_int, check_name
@@ -14,7 +13,7 @@ from logistics.orchestration.definition import Definition, check_text
 from logistics.orchestration.engine import engine_or_default
 from logistics.orchestration.files import definition_of, read_definitions
 from logistics.orchestration.reading import entities, first
-from logistics.orchestration.run import WorkflowRun
+from logistics.orchestration.run import WorkflowRun, run_status
 from logistics.orchestration.running import begin_run, find_workflow, register, run_workflow
 from logistics.orchestration.upgrades import UpgradeFinding, upgrade_check
 from logistics.orchestration.workflow import announce
@@ -157,7 +156,7 @@ class WorkflowManager:
         if limit is not None:
             check_int("limit", limit, least=0, most=MOST_RUNS)
         if status is not None:
-            status = _status(status)
+            status = run_status(status)
         if name is not None:
             check_name("name", name)
         if after is not None:
@@ -169,14 +168,6 @@ class WorkflowManager:
             if (name is None or run.name == name) and (status is None or run.status is status)
         )
         return islice(runs, limit)
-
-
-def _status(status: str) -> RunStatus:
-    try:
-        return RunStatus(status)
-    except ValueError:
-        msg = f"status: expected one of {', '.join(RunStatus)}, got {status!r}"
-        raise InputError(msg) from None
 
 
 def _runs(engine: OrchestrationEngine, after: str | None) -> Iterator[WorkflowRun]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from eventstore.lmdb_log import LmdbLog
 from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
@@ -78,6 +79,56 @@ def test_lists(said: Said) -> None:
     (schedule,) = said("schedules", "list")
     assert (schedule["name"], schedule["runs"]) == ("nightly", 0)
     assert schedule["next"].endswith("T00:00:00Z")
+
+
+def test_a_run_is_shown_with_its_steps_and_their_times(
+    said: Said, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (row,) = said("runs", "--status", "completed")
+    (shown,) = said("show", row["run_id"])
+    (step,) = shown.pop("steps")
+    assert shown == row
+    assert (step["step"], step["status"], len(step["attempts"])) == ("a", "COMPLETED", 1)
+    attempt = step["attempts"][0]
+    assert attempt["outcome"] == "completed"
+    assert step["queued"] <= attempt["started"] == step["started"] <= attempt["ended"] == step["ended"]
+    assert step["seconds"] >= 0
+    assert main(["show", row["run_id"], "--store", str(store)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[:2] == ["a", "COMPLETED"] for line in lines)
+    assert said("runs", "--status", "failed") == []
+
+
+def test_runs_that_wait_are_paused_or_have_no_function_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    with OrchestrationEngine(store) as engine:
+        workflows = WorkflowManager(engine)
+        workflows.create("w").add_wait("approval").add_step("a", functions.one)
+        for paused in (False, True):
+            run = workflows.start("w")
+            if paused:
+                run.pause()
+        workflows.create("parked").add_step("a", functions.one, queue="q")
+        parked = workflows.start("parked")
+        with pytest.MonkeyPatch.context() as away:
+            away.setattr(engine.functions, "resolve", _not_found)
+            away.setattr(engine.functions, "knows", lambda _ref: False)
+            JobScheduler(engine=engine).process(Queue("q", engine=engine))
+        assert parked.status == "PARKED"
+    assert main(["runs", "--json", "--store", str(store)]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["status"] for row in rows] == ["PARKED", "PAUSED", "WAITING"]
+
+
+def _not_found(ref: str) -> None:
+    raise UnresolvedFunctionError(ref, UnresolvedReason.NOT_FOUND, "it is away")
+
+
+def test_an_unknown_status_is_refused(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--status", "lost", "--store", str(store)]) == 2
+    assert "status: expected one of PENDING, RUNNING" in capsys.readouterr().err
 
 
 def test_events_one_by_one_and_of_one_thing(said: Said) -> None:

@@ -1,0 +1,155 @@
+"""Commands that show runs: a list of them, and one with its steps and their times."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from actors.workflow.messages import PlanRecorded, RunCreated
+from logistics.audit.store_reader import StoreReader
+from logistics.cli.options import JsonOption, LimitOption, StoreOption
+from logistics.cli.output import say, say_json, show, show_facts
+from logistics.orchestration.run import run_status, standing
+from logistics.orchestration.timeline import timeline_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from actors.runtime.messages import Event
+    from actors.workflow.messages import Plan
+    from logistics.audit.history import RecordedEvent
+    from logistics.orchestration.timeline import StepTimeline
+
+COLUMNS = ("step", "status", "queued", "started", "ended", "tries", "seconds", "error")
+
+
+def runs(
+    *,
+    name: Annotated[str | None, typer.Option(help="Of this workflow only.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only those that stand so: running, waiting, paused, parked, failed, …")
+    ] = None,
+    limit: LimitOption = 100,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List runs, newest first, ended or not."""
+    with StoreReader(store) as reader:
+        wanted = None if status is None else run_status(status.upper())
+        rows = (row for row in _rows(reader, name) if wanted in (None, row["status"]))
+        columns = ("run_id", "workflow", "status", "started", "ended", "error")
+        show(columns, islice(rows, limit), as_json=json, empty="no runs")
+
+
+def _rows(reader: StoreReader, name: str | None) -> Iterator[dict[str, Any]]:
+    live = _Live(reader)
+    for entity in reader.entities("run:"):
+        row = _row(reader, entity.removeprefix("run:"), live)
+        if row is not None and name in (None, row["workflow"]):
+            yield row
+
+
+class _Live:
+    """Where runs stand that have not ended: the state is folded once, if it is asked for."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader = reader
+        self._statuses: dict[str, str] | None = None
+
+    def status(self, run_id: str) -> str:
+        """Return it; a run that has ended since the log was read was running then."""
+        if self._statuses is None:
+            view = self._reader.as_of()
+            self._statuses = {run.run_id: str(standing(run, view.ask)) for run in view.runs()}
+        return self._statuses.get(run_id, "RUNNING")
+
+
+def _row(reader: StoreReader, run_id: str, live: _Live) -> dict[str, Any] | None:
+    begun = reader.first_of(f"run:{run_id}")
+    if begun is None or not isinstance(begun.event, RunCreated):
+        return None
+    end = _end(reader, run_id)
+    return {
+        "run_id": run_id,
+        "workflow": begun.event.workflow,
+        "status": live.status(run_id) if end is None else end.tag.removeprefix("run.").upper(),
+        "started": begun.recorded_at,
+        "ended": None if end is None else end.recorded_at,
+        "error": None if end is None else getattr(end.event, "error", None) or None,
+        "session": begun.event.session_id or None,
+        "project": begun.event.project or None,
+        "parent": begun.event.parent or None,
+        "origin": begun.event.origin or None,
+    }
+
+
+def _end(reader: StoreReader, run_id: str) -> RecordedEvent | None:
+    """Return the event that ended a run: not always the last one."""
+    last = reader.last_of(f"run:{run_id}")
+    past = [last] if last is not None and _is_final(last) else reader.of(f"run:{run_id}")
+    return next((each for each in past if each is not None and _is_final(each)), None)
+
+
+def _is_final(recorded: RecordedEvent) -> bool:
+    return recorded.event is not None and recorded.event.final
+
+
+def show_run(reader: StoreReader, run_id: str, *, as_json: bool) -> bool:
+    """Show a run and its steps; whether there is one whose beginning is understood."""
+    row = _row(reader, run_id, _Live(reader))
+    events = [each.event for each in reader.of(f"run:{run_id}") if each.event is not None]
+    plan = _plan(reader, events)
+    if row is None or plan is None:
+        return False
+
+    def jobs(steps: Sequence[int]) -> Iterable[tuple[int, Sequence[Event]]]:
+        for step in steps:
+            past = reader.of(f"job:{run_id}.{step}")
+            yield step, [each.event for each in past if each.event is not None]
+
+    steps = [_step(each) for each in timeline_of(plan, events, jobs)]
+    if as_json:
+        say_json(row | {"steps": steps})
+    else:
+        show_facts({key: value for key, value in row.items() if value is not None}, as_json=False)
+        say("")
+        show(
+            COLUMNS,
+            (step | {"tries": len(step["attempts"]) or None} for step in steps),
+            as_json=False,
+            empty="no steps",
+        )
+    return True
+
+
+def _plan(reader: StoreReader, events: Sequence[Event]) -> Plan | None:
+    created = events[0] if events else None
+    recorded = reader.first_of(f"plan:{created.plan_id}") if isinstance(created, RunCreated) else None
+    return recorded.event.plan if recorded is not None and isinstance(recorded.event, PlanRecorded) else None
+
+
+def _step(step: StepTimeline) -> dict[str, Any]:
+    lasted = step.ended_at - step.started_at if step.ended_at and step.started_at else None
+    return {
+        "step": step.name,
+        "status": str(step.status),
+        "queued": step.queued_at,
+        "started": step.started_at,
+        "ended": step.ended_at,
+        "seconds": None if lasted is None else round(lasted.total_seconds(), 6),
+        "items": step.items,
+        "items_ended": step.items_ended if step.items is not None else None,
+        "attempts": [
+            {
+                "number": each.number,
+                "started": each.started_at,
+                "ended": each.ended_at,
+                "outcome": each.outcome,
+                "error": each.error,
+            }
+            for each in step.attempts
+        ],
+        "error": step.error,
+    }
