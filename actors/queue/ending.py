@@ -1,7 +1,8 @@
-"""The end of an attempt whose function raised, as data: nothing of the exception itself is kept."""
+"""The end of an attempt as data: what its function returned, or what it raised, of which only the text is kept."""
 
 from __future__ import annotations
 
+import time
 import traceback
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
 
 TRACEBACK_LIMIT = 20
 """Frames of a traceback that are kept, the innermost ones."""
+
+
+def succeeded(start: StartAttempt, result: bytes, started_us: int, begun_ns: int) -> AttemptFinished:
+    """Return the end of an attempt whose function returned; it was called at `begun_ns` of the monotonic clock."""
+    return AttemptFinished(
+        key=start.key,
+        outcome="ok",
+        result=result,
+        started_us=started_us,
+        run_us=(time.perf_counter_ns() - begun_ns) // 1000,
+        correlation=start.correlation,
+    )
 
 
 def failed(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from actors.queue.ending import failed
+from actors.queue.ending import failed, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, FunctionsKnown
 from actors.queue.worker import Call, decode_end, decode_news, encode, serve
@@ -168,14 +168,7 @@ class Trampoline:
             return failed(start, error, started_us, run_us, self._judge(error, spec.life or NO_LIFE))
         finally:
             CURRENT.reset(token)
-        return AttemptFinished(
-            key=start.key,
-            outcome="ok",
-            result=result,
-            started_us=started_us,
-            run_us=(time.perf_counter_ns() - begun_ns) // 1000,
-            correlation=start.correlation,
-        )
+        return succeeded(start, result, started_us, begun_ns)
 
     def _is_for_a_process(self, spec: JobSpec) -> bool:
         asked = spec.life.executor if spec.life is not None else ""

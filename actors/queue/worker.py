@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.ending import failed
+from actors.queue.ending import failed, succeeded
 from actors.runtime.attempt import RUNNING, AttemptContext
 from actors.runtime.clock import SystemClock
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
@@ -120,11 +120,4 @@ def _perform(call: Call, pipe: Connection, functions: FunctionRegistry, max_payl
         return failed(start, error, started_us, run_us, verdict)
     finally:
         RUNNING.reset(running)
-    return AttemptFinished(
-        key=call.key,
-        outcome="ok",
-        result=result,
-        started_us=started_us,
-        run_us=(time.perf_counter_ns() - begun_ns) // 1000,
-        correlation=call.owner,
-    )
+    return succeeded(start, result, started_us, begun_ns)
