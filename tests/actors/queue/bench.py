@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from actors.assembly import event_codec
-from actors.queue.decider import QueueRules, digest_of
+from actors.queue.admission import digest_of
+from actors.queue.decider import QueueRules
 from actors.queue.messages import EnqueueJobs, JobEnqueued, JobSpec, JobStarted, RetryPolicy
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.messages import Context, Decision, Effect, Event, Known, Message

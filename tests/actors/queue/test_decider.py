@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.queue.decider import PREFETCH, PREFETCH_US, digest_of
+from actors.queue.admission import digest_of
 from actors.queue.messages import (
     FIRINGS,
     STEPS,
@@ -49,6 +49,7 @@ from actors.queue.messages import (
     SettleLease,
     Unfinished,
 )
+from actors.queue.starting import PREFETCH, PREFETCH_US
 from actors.queue.state import PROCESS_ENDED
 from actors.runtime.effects import (
     Acknowledge,

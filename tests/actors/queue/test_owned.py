@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.queue.decider import QueueRules, digest_of
+from actors.queue.admission import digest_of
+from actors.queue.decider import QueueRules
 from actors.queue.messages import EnqueueJobs, JobEnded, JobSpec
 from actors.queue.state import QueueState
 from actors.runtime.messages import Context

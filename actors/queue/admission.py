@@ -1,0 +1,175 @@
+"""What is put on a queue: ids known before, keys, needs, and what comes after what."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.queue import allocation
+from actors.queue.cancelling import cancel_one
+from actors.queue.life import check_life
+from actors.queue.messages import Conflict, JobEnqueued, JobStatus
+from actors.queue.outcome import retired_of, tell_owner
+from actors.queue.state import Retired, waits_for
+from actors.queue.unique import duplicate, existing, unique_of
+from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
+from eventstore.errors import LogisticsError
+
+if TYPE_CHECKING:
+    from actors.queue.messages import EnqueueJobs, JobSpec
+    from actors.queue.state import QueueState
+    from actors.runtime.messages import Context, Decision
+
+ENCODE = msgspec.msgpack.Encoder().encode
+
+
+def digest_of(spec: JobSpec) -> bytes:
+    """Return the fingerprint by which a repeated id is known to mean the same job.
+
+    An owner derives the ids of its jobs from its own, so theirs mean the same whatever an upgrade has added
+    to the spec. For the others it is made of what makes the job; a field that is added later counts only where
+    it is used.
+    """
+    if spec.owner:
+        return blake2b(spec.owner.encode(), digest_size=8).digest()
+    retry = (spec.retry.max_retries, spec.retry.base_us, spec.retry.cap_us)
+    made_of: tuple[object, ...] = (
+        spec.queue,
+        spec.name,
+        spec.function,
+        spec.payload,
+        spec.priority,
+        retry,
+        spec.due_us,
+        spec.after,
+    )
+    if spec.terms is not None:
+        made_of += (spec.terms,)
+    if spec.life is not None:
+        made_of += (spec.life,)
+    return blake2b(ENCODE(made_of), digest_size=8).digest()
+
+
+def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision: Decision) -> None:
+    """Take jobs on, all or none; answered with the id of each, or of the one that stands for it."""
+    seen: dict[str, bytes] = {}
+    keys: dict[tuple[str, str], str] = {}
+    instead: dict[str, str] = {}
+    ids = []
+    for spec in message.jobs:
+        digest = digest_of(spec)
+        before = _digest_on_record(state, spec.job_id, context, seen)
+        job_id = spec.job_id
+        if before is None and instead.keys() & waits_for(spec).keys():
+            job_id = instead[spec.job_id] = ""  # what it follows was not enqueued
+        elif before is None:
+            check_life(spec, context)
+            missing = _missing(state, spec, context, seen)
+            if spec.terms is not None:
+                job_id = _check_terms(state, spec, keys, context, decision)
+            if job_id == spec.job_id:
+                decision.emit(JobEnqueued(spec, digest, context.now_us, missing), spec.owner)
+                seen[spec.job_id] = digest
+            else:
+                instead[spec.job_id] = job_id
+        elif before != digest:
+            _conflict(spec, context, decision)
+        elif spec.owner:
+            _tell_again(state, spec, context, decision)
+        ids.append(job_id)
+    decision.answer(tuple(ids))
+
+
+def _check_terms(
+    state: QueueState,
+    spec: JobSpec,
+    keys: dict[tuple[str, str], str],
+    context: Context,
+    decision: Decision,
+) -> str:
+    """Return the id of the job, or of the one that stands for it; an owner is told what anybody else is refused."""
+    assert spec.terms is not None
+    try:
+        allocation.check_needs(state, spec.terms)
+        return _unique_id(state, spec, keys, context, decision)
+    except LogisticsError as refusal:
+        if not spec.owner:
+            raise
+        failed = Retired(JobStatus.FAILED, 0, 0, str(refusal), context.now_us)
+        tell_owner(spec.owner, spec.job_id, failed, decision)
+        return ""
+
+
+def _unique_id(
+    state: QueueState,
+    spec: JobSpec,
+    keys: dict[tuple[str, str], str],
+    context: Context,
+    decision: Decision,
+) -> str:
+    unique = unique_of(spec)
+    if unique is None:
+        return spec.job_id
+    name = (spec.queue, unique.key)
+    if name in keys:
+        if unique.conflict is not Conflict.RETURN:
+            raise duplicate(*name, keys[name])
+        return keys[name]
+    other, replaced = existing(state.unique, state.jobs, spec, unique, context.now_us)
+    if other is None:
+        keys[name] = spec.job_id
+    if replaced is not None:
+        cancel_one(state, replaced, context, decision, f"replaced by job {spec.job_id!r}")
+    return other or spec.job_id
+
+
+def _conflict(spec: JobSpec, context: Context, decision: Decision) -> None:
+    """Refuse an id that is taken; an owner cannot choose another one, so for it the job has failed."""
+    error = f"job id {spec.job_id!r} is on record for another job"
+    if not spec.owner:
+        raise ConflictingIdError(error)
+    tell_owner(spec.owner, spec.job_id, Retired(JobStatus.FAILED, 0, 0, error, context.now_us), decision)
+
+
+def _digest_on_record(
+    state: QueueState, job_id: str, context: Context, seen: dict[str, bytes]
+) -> bytes | None:
+    recent = state.recent.get(job_id)
+    if recent is not None:
+        return recent
+    known = context.known.get(f"job:{job_id}")
+    if known is not None and isinstance(first := known.history[0], JobEnqueued):
+        return first.digest
+    return seen.get(job_id)
+
+
+def _tell_again(state: QueueState, spec: JobSpec, context: Context, decision: Decision) -> None:
+    """Answer an owner who asks again for a job that is over: pull, not push (R8)."""
+    retired = state.retired.get(spec.job_id)
+    known = context.known.get(f"job:{spec.job_id}")
+    if retired is None and known is not None:
+        retired = retired_of(known)
+    if retired is not None:
+        tell_owner(spec.owner, spec.job_id, retired, decision)
+
+
+def _missing(state: QueueState, spec: JobSpec, context: Context, seen: dict[str, bytes]) -> int:
+    missing = 0
+    for other in waits_for(spec):
+        if other in state.jobs or other in seen:
+            missing += 1
+            continue
+        known = context.known.get(f"job:{other}")
+        retired = state.retired.get(other) or (known and retired_of(known))
+        if not retired:
+            msg = f"job {spec.job_id!r} is to run after {other!r}, which is not on record"
+            raise UnknownIdError(msg)
+        if other not in spec.after:
+            msg = f"job {spec.job_id!r} is to run should {other!r} fail, which is {retired.status}"
+            raise InputError(msg)
+        if retired.status is not JobStatus.COMPLETED:
+            msg = f"job {spec.job_id!r} is to run after {other!r}, which is {retired.status}"
+            raise InputError(msg)
+    return missing
