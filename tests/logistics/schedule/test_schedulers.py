@@ -6,16 +6,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors.queue.messages import JobCompleted
-from actors.runtime.clock import VirtualClock
 from actors.runtime.values import decode_value
-from actors.schedule.messages import ScheduleFired, ScheduleTriggered
 from logistics.errors import (
     CronError,
     FunctionError,
@@ -24,7 +21,6 @@ from logistics.errors import (
     TimezoneError,
     UnknownIdError,
 )
-from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.manager import ScheduleManager
@@ -34,10 +30,9 @@ from logistics.schedule.starter import Starter
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
+from tests.logistics.schedule.place import START, WAIT_S, Place
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-WAIT_S = 30.0
 
 
 def report(*args: Any, **kwargs: Any) -> list[Any]:
@@ -46,58 +41,6 @@ def report(*args: Any, **kwargs: Any) -> list[Any]:
 
 def other() -> None:
     """Another function."""
-
-
-class Place:
-    """An engine and the clock it lives by."""
-
-    def __init__(self, path: str = ":memory:", **options: Any) -> None:
-        self.clock = VirtualClock()
-        self.path = path
-        self.options = options
-        self.engine = self._open()
-
-    def _open(self) -> OrchestrationEngine:
-        return OrchestrationEngine(self.path, clock=self.clock, **self.options)
-
-    def reopen(self) -> None:
-        self.engine.close()
-        self.engine = self._open()
-
-    def pass_time(self, by: timedelta) -> None:
-        """Let time pass; whoever asks the scheduler next is answered after it has looked at the time."""
-        self.clock.advance(by // timedelta(microseconds=1))
-        self.engine.store.runtime.nudge("scheduler")
-
-    def fired(self, name: str) -> list[datetime]:
-        """The instants for which a schedule fired."""
-        ScheduleManager(engine=self.engine).get(name)
-        epoch = datetime(1970, 1, 1, tzinfo=UTC)
-        history = self.engine.history(f"schedule:{name}")
-        return [
-            epoch + timedelta(microseconds=event.scheduled_us)
-            for _, event in history
-            if isinstance(event, ScheduleFired)
-        ]
-
-    def ended(self, name: str) -> list[JobCompleted]:
-        """How the jobs of a schedule ended, once all of them have."""
-        ScheduleManager(engine=self.engine).get(name)
-        ends = []
-        for _, event in self.engine.history(f"schedule:{name}"):
-            if isinstance(event, ScheduleFired | ScheduleTriggered):
-                ends.append(self._end(f"job:{event.job_id}"))
-        return ends
-
-    def _end(self, entity: str) -> JobCompleted:
-        watched = self.engine.watch(entity)
-        for _, event in self.engine.history(entity):
-            if isinstance(event, JobCompleted):
-                self.engine.unwatch(entity, watched)
-                return event
-        event = watched.get(WAIT_S)
-        assert isinstance(event, JobCompleted)
-        return event
 
 
 @pytest.fixture
