@@ -11,6 +11,9 @@ from actors.runtime.verdict import Retry, Snooze
 from actors.schedule.messages import ScheduleChange
 from actors.workflow.condition import ConditionError
 from actors.workflow.messages import RunStatus, SessionStatus, StepStatus
+from logistics.audit.differences import Difference
+from logistics.audit.store_view import StoreView
+from logistics.audit.words import Reason, Why
 from logistics.errors import (
     BindingError,
     BusyError,
@@ -101,6 +104,7 @@ __all__ = [
     "CronExpression",
     "CronScheduler",
     "CronWarning",
+    "Difference",
     "DuplicateJobError",
     "EngineClosedError",
     "FunctionError",
@@ -130,6 +134,7 @@ __all__ = [
     "ProjectManager",
     "Queue",
     "Rate",
+    "Reason",
     "RecurringSchedule",
     "RecurringScheduler",
     "ReplayError",
@@ -157,6 +162,7 @@ __all__ = [
     "StoreError",
     "StoreInUseError",
     "StoreRolledBackError",
+    "StoreView",
     "Subscription",
     "TaskOrchestrator",
     "TaskResult",
@@ -165,6 +171,7 @@ __all__ = [
     "UnknownIdError",
     "UnresolvedFunctionError",
     "UpgradeFinding",
+    "Why",
     "Workflow",
     "WorkflowManager",
     "WorkflowNotFoundError",

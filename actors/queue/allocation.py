@@ -187,25 +187,32 @@ def _let_in(
 def get(state: QueueState, _message: GetResources, _context: Context, decision: Decision) -> None:
     """Answer who holds what."""
     resources = state.resources
-    jobs = [*state.running.values(), *(state.jobs[job_id] for job_id in state.leases)]
-    attempts = [(f"job:{job.job_id}", job.kind) for job in jobs]
-    attempts += [(f"job:{key.job_id}", kind) for key, (_, kind) in state.zombies.items()]
     views = []
     for name, (kind, capacity) in resources.capacity.items():
-        holders = tuple(
-            (allocation, holding.requester, amount)
-            for allocation, holding in resources.held.items()
-            for held, amount in holding.amounts
-            if held == name
-        )
-        holders += tuple(
-            (holder, holder, amount)
-            for holder, kind in attempts
-            for held, amount in kind.resources
-            if held == name
-        )
         waiting = sum(
             any(held == name for held, _ in holding.amounts) for holding in resources.waiting.values()
         )
-        views.append(ResourceView(name, kind, capacity, resources.used(name), holders, waiting))
+        views.append(
+            ResourceView(name, kind, capacity, resources.used(name), holders_of(state, name), waiting)
+        )
     decision.answer(tuple(views))
+
+
+def holders_of(state: QueueState, name: str) -> tuple[tuple[str, str, float], ...]:
+    """Return who holds some of a resource: allocation or job, requester, amount."""
+    holders = [
+        (allocation, holding.requester, amount)
+        for allocation, holding in state.resources.held.items()
+        for held, amount in holding.amounts
+        if held == name
+    ]
+    jobs = [*state.running.values(), *(state.jobs[job_id] for job_id in state.leases)]
+    attempts = [(f"job:{job.job_id}", job.kind) for job in jobs]
+    attempts += [(f"job:{key.job_id}", kind) for key, (_, kind) in state.zombies.items()]
+    holders += [
+        (holder, holder, amount)
+        for holder, kind in attempts
+        for held, amount in kind.resources
+        if held == name
+    ]
+    return tuple(holders)

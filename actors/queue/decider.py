@@ -18,6 +18,7 @@ from actors.queue.messages import (
     ClearQueue,
     ConfigureQueue,
     EnqueueJobs,
+    ExplainJob,
     FunctionsKnown,
     GetJob,
     GetMetrics,
@@ -50,6 +51,7 @@ from actors.queue.outcome import (
     snooze,
 )
 from actors.queue.state import PROCESS_ENDED, QueueState, waits_for
+from actors.queue.why import explain_job
 from actors.runtime.effects import (
     SNOOZE,
     Acknowledge,
@@ -111,6 +113,9 @@ class QueueRules:
             key = message.key
             job = state.running.get(key.job_id)
             return () if job is not None and job.key == key else (f"job:{key.job_id}",)
+        if type(message) is ExplainJob:  # what it waits for is in its first event alone
+            job = state.jobs.get(message.job_id)
+            return (f"job:{message.job_id}",) if job is not None and job.course.missing else ()
         if isinstance(message, RetryJob | CancelOwned):
             wanted.append(message.job_id)
         else:
@@ -268,6 +273,7 @@ _RULES: Mapping[type[Message], Callable[[QueueState, Any, Context, Decision], No
         ResumeQueue: queues.resume,
         ClearQueue: queues.clear,
         GetJob: questions.get_job,
+        ExplainJob: explain_job,
         GetStats: questions.get_stats,
         GetMetrics: questions.get_metrics,
         PeekQueue: questions.peek,

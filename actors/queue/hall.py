@@ -23,6 +23,15 @@ FEW = 256
 """Kinds, and gates, that are kept without looking whether they are still needed."""
 
 
+def serves(context: Context, queue: str) -> bool:
+    """Whether workers take jobs of a queue now."""
+    if queue == FIRINGS and context.scheduling:
+        return True
+    if context.served is None:
+        return queue != FIRINGS
+    return queue == STEPS or queue in context.served
+
+
 class Hall:
     """All queues with their lanes, and what holds these back.
 
@@ -183,8 +192,8 @@ class Hall:
                 if (lane := self._try(line, now_us)) is not None:
                     return lane
             return None
-        names = {*context.served, STEPS, FIRINGS} if context.scheduling else {*context.served, STEPS}
-        lines = [self.lines[name] for name in names if name in self.lines]
+        names = {*context.served, STEPS, FIRINGS}
+        lines = [self.lines[name] for name in names if name in self.lines and serves(context, name)]
         lanes = [lane for line in lines if (lane := self._first_of(line, now_us)) is not None]
         return min(lanes, key=lambda lane: lane.place, default=None)
 
@@ -205,7 +214,7 @@ class Hall:
 
     def _first_startable(self, context: Context) -> Line | None:
         for line in self._startable:
-            if context.scheduling or line.name != FIRINGS:
+            if serves(context, line.name):
                 return line
         return None
 
@@ -234,13 +243,16 @@ class Hall:
 
     def _may_hold(self, lane: Lane) -> bool:
         """Whether its needs are free, and nobody before it waits for any of them."""
-        if not self._resources.are_free(lane.needs):
-            return False
+        return self._resources.are_free(lane.needs) and self.standing_before(lane) is None
+
+    def standing_before(self, lane: Lane) -> tuple[str, Lane] | None:
+        """Return of which of its needs another lane is to have some first, and that lane."""
         for name, _ in lane.needs:
-            first = self._store(name).parked.first_key()
+            parked = self._store(name).parked
+            first = parked.first_key()
             if first is not None and first < lane.place:
-                return False
-        return True
+                return name, parked.first()  # type: ignore[return-value]  # it has a key, so it is there
+        return None
 
     def _store(self, name: str) -> Gate:
         store = self._stores.get(name)

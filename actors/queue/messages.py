@@ -389,6 +389,33 @@ class GetJob(Message, frozen=True, tag="queue.get_job"):
     job_id: str
 
 
+class ExplainJob(Message, frozen=True, tag="queue.explain_job"):
+    """Answered with a tuple of what keeps a live job from starting; empty if it is the next one to start.
+
+    None: it has ended or is unknown, the log will tell.
+    """
+
+    job_id: str
+
+
+class Obstacle(Data, frozen=True):
+    """One thing that keeps a job from starting, or a run from its end."""
+
+    code: str
+    """What it is; `docs/guide/why.md` lists all of them."""
+    name: str = ""
+    """Of which queue, key, function, resource or step."""
+    by: tuple[str, ...] = ()
+    """Whose fault it is: entities (`job:…`, `run:…`), the first few of them."""
+    until_us: int = 0
+    """When it will be over by itself; 0: not by itself, or nobody knows."""
+    used: float = 0.0
+    """Of a limit: how much is taken."""
+    limit: float = 0.0
+    wanted: float = 0.0
+    """Of a limit: how much it would take."""
+
+
 class GetStats(Message, frozen=True, tag="queue.get_stats"):
     """Answered with `QueueStats`; an empty name means all queues together."""
 

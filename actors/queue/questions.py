@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 def get_job(state: QueueState, message: GetJob, _context: Context, decision: Decision) -> None:
     """Tell where a live job stands."""
     job = state.jobs.get(message.job_id)
+    decision.answer(None)
     if job is not None:
         attempts = job.course.charged + (job.status is JobStatus.RUNNING)
         decision.answer(JobView(job.job_id, job.queue, job.status, attempts, job.course.due_us))
@@ -72,6 +73,7 @@ def _quantiles(spread: Spread) -> tuple[int, int, int]:
 def peek(state: QueueState, message: PeekQueue, _context: Context, decision: Decision) -> None:
     """Tell which job is next."""
     line = state.lines.get(message.queue)
+    decision.answer(None)
     if line is not None:
         lane = line.first()
         first = lane.ready[0] if lane is not None else next(line.in_order(), None)

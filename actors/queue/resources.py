@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from actors.queue.messages import ResourceAdded, ResourceGranted, ResourceReleased, ResourceRequested
 
@@ -75,13 +75,18 @@ class Resources:
 
     def are_free(self, needs: Units) -> bool:
         """Whether a job could start that needs so much; those who wait by hand go first."""
+        return next(self.lacking(needs), None) is None
+
+    def lacking(self, needs: Units) -> Iterator[tuple[str, int]]:
+        """Yield of what a job needs what it cannot have now; those who wait by hand go first."""
         wanted = {name for waiting in self.waiting.values() for name, _ in waiting.amounts}
-        return all(
-            name in self.capacity
-            and name not in wanted
-            and amount <= units(self.capacity[name][1]) - self._in_use.get(name, 0)
-            for name, amount in needs
-        )
+        for name, amount in needs:
+            if (
+                name not in self.capacity
+                or name in wanted
+                or amount > units(self.capacity[name][1]) - self._in_use.get(name, 0)
+            ):
+                yield name, amount
 
     def take(self, needs: Units) -> None:
         """Hold so much more."""

@@ -22,6 +22,7 @@ from actors.workflow.messages import (
     CreateSession,
     DefineWorkflow,
     DeleteWorkflow,
+    ExplainRun,
     GetProjects,
     GetRun,
     GetRuns,
@@ -56,6 +57,7 @@ from actors.workflow.owned import tell_owner
 from actors.workflow.progress import BATCH, Advance, ending_of
 from actors.workflow.run import UNDO, Graph, Run, digest
 from actors.workflow.state import SupervisorState
+from actors.workflow.why import explain_run
 from eventstore.errors import LogisticsError
 
 if TYPE_CHECKING:
@@ -384,6 +386,7 @@ def _signal(state: SupervisorState, message: SignalRun, context: Context, decisi
 
 def _get_run(state: SupervisorState, message: GetRun, _context: Context, decision: Decision) -> None:
     run = state.runs.get(message.run_id)
+    decision.answer(None)
     if run is not None:
         steps = {step.name: str(status) for step, status in zip(run.graph.plan.steps, run.steps, strict=True)}
         decision.answer(RunView(run.run_id, run.workflow, run.status, steps))
@@ -490,6 +493,7 @@ _RULES: Mapping[type[Message], Callable[[SupervisorState, Any, Context, Decision
         SignalRun: _signal,
         JobEnded: _job_ended,
         GetRun: _get_run,
+        ExplainRun: explain_run,
         GetRuns: _get_runs,
         GetTotals: _get_totals,
         DefineWorkflow: _define,

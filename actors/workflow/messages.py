@@ -233,6 +233,15 @@ class GetRun(Message, frozen=True, tag="workflow.get_run"):
     run_id: str
 
 
+class ExplainRun(Message, frozen=True, tag="workflow.explain_run"):
+    """Answered with a tuple of the `Obstacle`s between a live run and its end; never empty.
+
+    None: it has ended or is unknown, the log will tell.
+    """
+
+    run_id: str
+
+
 class GetRuns(Message, frozen=True, tag="workflow.get_runs"):
     """Answered with a tuple of the ids of all live runs, oldest first."""
 

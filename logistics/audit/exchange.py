@@ -12,7 +12,7 @@ from actors.runtime.errors import InputError, UnknownIdError
 from eventstore.errors import CorruptStoreError, StoreError
 from eventstore.framing import encode_frame
 from eventstore.records import EMPTY, Record
-from logistics.audit.history import recorded
+from logistics.audit.past import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from eventstore.codec import EventCodec
     from eventstore.log import Log
     from eventstore.records import Frame, Head
-    from logistics.audit.history import RecordedEvent
+    from logistics.audit.past import RecordedEvent
     from logistics.audit.store_reader import StoreReader
 
 FORMAT: Final = 1

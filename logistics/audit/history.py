@@ -1,105 +1,17 @@
-"""What a log says: its events one by one, the history of one thing, and the state at any moment."""
+"""A log and what follows from it: the state at any moment."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
 
 from actors.runtime.errors import InputError
-from eventstore.errors import CodecError
+from logistics.audit.past import Past
 from logistics.audit.store_view import StoreView
-from logistics.inputs import as_datetime, instant_us
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from actors.runtime.messages import Event
-    from eventstore.codec import EventCodec
-    from eventstore.log import Log
-    from eventstore.records import Frame, Stored
+from logistics.inputs import instant_us
 
 
-class RecordedEvent(NamedTuple):
-    """An event with its place in the log."""
-
-    position: int
-    recorded_at: datetime
-    tag: str
-    entity: str
-    """Whose fact it is: `job:…`, `run:…`, `schedule:…`."""
-    cause: str
-    """The command, attempt or actor that led to it; empty if nobody said."""
-    correlation: str
-    """The entity at the root of the story; empty for its own."""
-    version: int
-    """The schema version that it was written in."""
-    event: Event | None
-    """None if this version of the code does not understand it."""
-    raw: bytes
-    """The payload as it is stored, msgpack."""
-
-    def data(self) -> Any:
-        """Return its fields as plain data; of what is not understood, the stored array."""
-        if self.event is None:
-            try:
-                return msgspec.msgpack.decode(self.raw)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                return self.raw
-        return {name: msgspec.to_builtins(getattr(self.event, name)) for name in self.event.__struct_fields__}
-
-
-class History:
-    """A log, up to what counts as durable at each moment."""
-
-    def __init__(self, log: Log, codec: EventCodec, end: Callable[[], int]) -> None:
-        self._log = log
-        self._codec = codec
-        self._end = end
-
-    @property
-    def position(self) -> int:
-        """The position of the newest event."""
-        return self._end()
-
-    def events(
-        self, pattern: str = "*", *, after: int = 0, upto: int | None = None
-    ) -> Iterator[RecordedEvent]:
-        """Yield events whose tag matches, in order, of the positions after `after` up to `upto`."""
-        end = self._end() if upto is None else min(upto, self._end())
-        for frame in self._log.frames(after=after, upto=end):
-            for position in range(frame.first, frame.last + 1):
-                stored = frame.stored(position)
-                if pattern == "*" or fnmatchcase(_tag(stored), pattern):
-                    yield self._recorded(stored)
-
-    def frames(self, *, upto: int) -> Iterator[tuple[Frame, list[RecordedEvent]]]:
-        """Yield frames with their events."""
-        for frame in self._log.frames(upto=upto):
-            recorded = [
-                self._recorded(frame.stored(position)) for position in range(frame.first, frame.last + 1)
-            ]
-            yield frame, recorded
-
-    def of(self, entity: str) -> list[RecordedEvent]:
-        """Return the events of one entity, oldest first; costs what that history costs."""
-        return [self._recorded(stored) for stored in self._log.history(entity, upto=self._end())]
-
-    def first_of(self, entity: str) -> RecordedEvent | None:
-        """Return the oldest event of an entity."""
-        stored = self._log.first(entity, upto=self._end())
-        return None if stored is None else self._recorded(stored)
-
-    def last_of(self, entity: str) -> RecordedEvent | None:
-        """Return the newest event of an entity."""
-        stored = self._log.last(entity, upto=self._end())
-        return None if stored is None else self._recorded(stored)
-
-    def entities(self, prefix: str) -> Iterator[str]:
-        """Yield the entities that begin with a prefix, newest first where ids are made of the time."""
-        return self._log.entities(prefix, upto=self._end())
+class History(Past):
+    """A log, and the state at each moment of it."""
 
     def as_of(self, moment: int | datetime | None = None, *, snapshots: bool = True) -> StoreView:
         """Return the store as it was at a position or time; None: now. `InputError` for what has not been yet.
@@ -128,33 +40,3 @@ class History:
             else:
                 high = middle - 1
         return low
-
-    def _recorded(self, stored: Stored) -> RecordedEvent:
-        return recorded(stored, self._codec)
-
-
-def recorded(stored: Stored, codec: EventCodec) -> RecordedEvent:
-    """Return a stored record as an event with its place; `event` is None for what is not understood."""
-    record = stored.record
-    try:
-        event = codec.decode(record)
-    except CodecError:
-        event = None
-    return RecordedEvent(
-        stored.position,
-        as_datetime(stored.recorded_us),
-        _tag(stored),
-        record.entity,
-        record.cause,
-        record.correlation,
-        record.version,
-        event,
-        record.payload,
-    )
-
-
-def _tag(stored: Stored) -> str:
-    try:
-        return stored.record.tag
-    except CodecError:
-        return "?"

@@ -14,7 +14,9 @@ from actors.runtime.fold import first_states, replay
 from actors.runtime.messages import Context, Known
 from actors.schedule.messages import GetSchedules
 from actors.workflow.messages import GetRun, GetRuns, GetTotals
-from logistics.inputs import as_datetime
+from logistics.audit.past import Past
+from logistics.audit.why import Witness, explain
+from logistics.inputs import as_datetime, instant_us
 from logistics.messages import COMMANDS
 
 if TYPE_CHECKING:
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from actors.workflow.messages import RunView
     from eventstore.codec import EventCodec
     from eventstore.log import Log
+    from logistics.audit.words import Why
 
 _ENCODE = msgspec.msgpack.Encoder().encode
+ENOUGH = 1 << 30
+"""Workers."""
 _RULES = tuple(actor.rules for actor in ACTORS)
 
 
@@ -42,6 +47,7 @@ class StoreView:
         """Fold the log up to a position, beginning with the newest snapshot before it."""
         self._log = log
         self._codec = codec
+        self._past = Past(log, codec, lambda: position)
         self._position = position
         last = log.at(position)
         self._recorded_us = 0 if last is None else last.recorded_us
@@ -61,15 +67,19 @@ class StoreView:
         """When that event was recorded."""
         return as_datetime(self._recorded_us)
 
-    def ask(self, query: Message) -> Any:
-        """Return the answer that a query of `logistics.messages` would have got. `InputError` for a command."""
+    def ask(self, query: Message, *, now_us: int = 0) -> Any:
+        """Return the answer that a query of `logistics.messages` would have got. `InputError` for a command.
+
+        At `now_us` (µs UTC), if that is later than the last event. How many workers there were, and which queues
+        they served, is not on record: it is answered as if there were enough, for all.
+        """
         actor = COMMANDS.get(type(query))
         rules = next((rules for rules in _RULES if rules.name == actor), None)
         if rules is None:
             msg = f"expected a query of logistics.messages, got {type(query).__name__}"
             raise InputError(msg)
         state = self._states[rules.name]
-        context = Context(self._recorded_us, 0, 0, frozenset(), scheduling=False, known={})
+        context = Context(max(self._recorded_us, now_us), 0, ENOUGH, None, scheduling=True, known={})
         if entities := tuple(rules.lookups(state, query)):
             known = {entity: Known(past) for entity in entities if (past := self._history(entity))}
             context = context._replace(known=known)
@@ -113,6 +123,20 @@ class StoreView:
         """Return the resources and who held them."""
         views: tuple[ResourceView, ...] = self.ask(GetResources())
         return views
+
+    # -- why -----------------------------------------------------------------------------------------------
+
+    def why(self, subject: str, *, at: datetime | str | None = None, now: datetime | None = None) -> Why:
+        """Say why a job or run (`job:ID`, `run:ID`) was where it was then, or what became of a schedule's time.
+
+        Of a schedule (`schedule:NAME`) `at` is the time that is asked about: an aware datetime, or a text like
+        `2027-03-28T02:30`, as the wall of its zone shows it; None: why it is where it is. With `now`, as if
+        nothing had happened since. How many workers there were, and which queues were served, is not on record.
+        `UnknownIdError` for what was not on record.
+        """
+        now_us = max(self._recorded_us, 0 if now is None else instant_us("now", now))
+        witness = Witness(lambda query: self.ask(query, now_us=now_us), self._past, now_us, live=False)
+        return explain(witness, subject, at)
 
     # -- the whole of it -----------------------------------------------------------------------------------
 

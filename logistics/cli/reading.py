@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from actors.runtime.errors import UnknownIdError
-from logistics.audit.history import RecordedEvent
+from logistics.audit.past import RecordedEvent
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import AtOption, JsonOption, LimitOption, StoreOption, moment
 from logistics.cli.output import described, say, say_json, show, show_facts

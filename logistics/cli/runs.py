@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.messages import Event
     from actors.workflow.messages import Plan
-    from logistics.audit.history import RecordedEvent
+    from logistics.audit.past import RecordedEvent
     from logistics.orchestration.timeline import StepTimeline
 
 COLUMNS = ("step", "status", "queued", "started", "ended", "tries", "seconds", "error")

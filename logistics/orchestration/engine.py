@@ -16,7 +16,10 @@ from actors.workflow.messages import GetTotals
 from eventstore.backup import copy_store
 from eventstore.errors import NotAStoreError, StoreError
 from eventstore.lmdb_log import LmdbLog
+from logistics.audit.differences import differences
 from logistics.audit.history import History
+from logistics.audit.past import Past
+from logistics.audit.why import Witness, explain
 from logistics.ids import new_id
 from logistics.inputs import check_int, duration_us
 from logistics.messages import COMMANDS
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.messages import Event, Message
     from actors.runtime.reply import Reply
+    from logistics.audit.differences import Difference
     from logistics.audit.store_view import StoreView
+    from logistics.audit.words import Why
     from logistics.inputs import Duration
     from logistics.orchestration.session import OrchestrationSession
     from logistics.orchestration.stores import Store
@@ -282,6 +287,24 @@ class OrchestrationEngine:
         runtime = self.store.runtime
         history = History(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
         return patiently(lambda: history.as_of(moment))
+
+    def diff(self, before: int | datetime, after: int | datetime | None = None) -> list[Difference]:
+        """Return what is not the same at two moments; `after=None`: now. Moments are those of `as_of`."""
+        return list(differences(self.as_of(before), self.as_of(after)))
+
+    def why(self, subject: str, *, at: datetime | str | None = None) -> Why:
+        """Say why a job or run (`job:ID`, `run:ID`) is where it is now, or what became of a time of a schedule.
+
+        Of a schedule (`schedule:NAME`) `at` is the time that is asked about: an aware datetime, or a text like
+        `2027-03-28T02:30`, as the wall of its zone shows it; None: why it is where it is. The answer is what
+        the rules say that start jobs, and the log. `UnknownIdError` for what is not on record, `InputError`
+        for what is none of these. Of the past: `as_of(…).why(…)`.
+        """
+        runtime = self.store.runtime
+        past = Past(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
+        now_us = runtime.clock.now_us()
+        witness = Witness(lambda query: self.query(COMMANDS[type(query)], query), past, now_us, live=True)
+        return patiently(lambda: explain(witness, subject, at))
 
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Copy the store, while work goes on, to a folder that does not exist yet; return the copy's position.

@@ -1,0 +1,66 @@
+"""What is between a run and its end: the work that it is owed, and what its steps wait for."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from actors.queue.messages import Obstacle
+from actors.workflow.messages import StepStatus
+from actors.workflow.run import UNDO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.runtime.messages import Context, Decision
+    from actors.workflow.messages import ExplainRun
+    from actors.workflow.run import Run
+    from actors.workflow.state import SupervisorState
+
+FEW = 10
+"""Of many steps, and of a step's many jobs, so many are named."""
+
+
+def explain_run(state: SupervisorState, message: ExplainRun, _context: Context, decision: Decision) -> None:
+    """Answer what is between a run and its end."""
+    run = state.runs.get(message.run_id)
+    decision.answer(None if run is None else tuple(obstacles(run)))
+
+
+def obstacles(run: Run) -> Iterator[Obstacle]:
+    """Yield what a live run waits for, the work that is under way included."""
+    if run.extras.paused:
+        yield Obstacle("run_paused", run.run_id)
+    if run.extras.undoing >= 0:
+        job = f"job:{run.job_id(run.extras.undoing, UNDO)}"
+        yield Obstacle("undoing", _name(run, run.extras.undoing), (job,))
+    under_way = (step for step, status in enumerate(run.steps) if status is StepStatus.RUNNING)
+    for step in islice(under_way, FEW):
+        yield _working(run, step)
+    for step in islice(run.extras.waits, FEW):
+        yield _waiting(run, step)
+    pending = [step for step, status in enumerate(run.steps) if status is StepStatus.PENDING]
+    if pending:
+        names = tuple(_name(run, step) for step in pending[:FEW])
+        yield Obstacle("steps_pending", by=names, used=len(pending), limit=len(run.steps))
+
+
+def _name(run: Run, step: int) -> str:
+    return run.graph.plan.steps[step].name
+
+
+def _working(run: Run, step: int) -> Obstacle:
+    jobs = tuple(f"job:{job_id}" for job_id in islice(run.owed_jobs(step), FEW))
+    fan = run.extras.fans.get(step)
+    if fan is None:
+        return Obstacle("step_running", _name(run, step), jobs)
+    return Obstacle("items_running", _name(run, step), jobs, used=fan.next - len(fan.flying), limit=fan.count)
+
+
+def _waiting(run: Run, step: int) -> Obstacle:
+    """Tell what a step waits for that is no work of its own."""
+    wait = run.graph.options[step].wait
+    other = run.extras.others.get(step)
+    code = "run" if wait is None else wait.kind
+    by = () if other is None else (f"run:{other}",)
+    return Obstacle(f"step_awaits_{code}", _name(run, step), by, until_us=run.extras.waits[step])
