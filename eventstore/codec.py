@@ -46,6 +46,11 @@ class EventCodec:
         self._decode = msgspec.msgpack.Decoder(union).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
+    @property
+    def types(self) -> tuple[type[msgspec.Struct], ...]:
+        """The types of events that it knows."""
+        return tuple(self._types.values())
+
     def encode(self, event: Event) -> bytes:
         """Return an event's payload. `CodecError` if it has none, `TypeError` for other types."""
         if type(event) not in self._versions:
