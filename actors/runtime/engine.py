@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pykka import ActorDeadError
 
@@ -148,11 +148,15 @@ class Runtime:
         self.keeper.start()
 
     def begin(self) -> None:
-        """Raise the epoch, write the barrier, fold the log and publish the actors."""
+        """Raise the epoch, fold the log, write the barrier and publish the actors.
+
+        In this order: to a log that this code cannot read, because a newer one has written in it, nothing is added.
+        """
         self.journal.epoch = self.log.head.epoch + 1
         self.journal.expected = self.log.head.position
+        states = self._folded(self.log.head.position)
         self.write_barrier()
-        self.publish(self.build())
+        self.publish(self._started(states))
 
     def write_barrier(self) -> None:
         """Commit a synced frame on top of what was read; until then none of it counts as durable (R12)."""
@@ -174,11 +178,16 @@ class Runtime:
 
     def build(self) -> dict[str, ActorRef[EventSourcedActor]]:
         """Fold every actor and start it; nobody knows its address yet."""
+        return self._started(self._folded(self.journal.watermark))
+
+    def _folded(self, upto: int) -> dict[str, Any]:
         rules = [actor.rules for actor in self._actor_types]
-        upto = self.journal.watermark
         states, begun = first_states(self.log, rules, upto=upto)
         replay(self.log, self.codec, states, begun, upto=upto)
         self.keeper.position = min(begun.values())
+        return states
+
+    def _started(self, states: dict[str, Any]) -> dict[str, ActorRef[EventSourcedActor]]:
         generation = self.journal.generation
         return {
             actor.rules.name: actor.start(self, states[actor.rules.name], generation)

@@ -261,12 +261,12 @@ def ended(_what: str, trigger: Trigger) -> None:
 
 
 def before_barrier(_what: str, trigger: Trigger) -> None:
-    """The head was read, nothing written."""
+    """The log was folded, nothing written."""
     before(Runtime, "write_barrier", trigger, _always)
 
 
 def after_barrier(_what: str, trigger: Trigger) -> None:
-    """The epoch is raised, nothing folded."""
+    """The epoch is raised, no actor started."""
     after(Runtime, "write_barrier", trigger, _always)
 
 

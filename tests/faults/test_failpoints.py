@@ -198,7 +198,7 @@ def test_every_opening_raises_the_epoch_however_the_one_before_ended(
     tmp_path: Path, nursery: Nursery
 ) -> None:
     die_at(nursery, tmp_path, Death("job", "running"))
-    die_at(nursery, tmp_path, Death("job", "folded"))
+    die_at(nursery, tmp_path, Death("job", "after_barrier"))
     live_on(nursery, tmp_path, "job")
     epochs = [event.epoch for event in Evidence.of(tmp_path / "store").all(EngineOpened)]
     assert epochs == [1, 2, 3]
