@@ -10,7 +10,14 @@ import msgspec
 from actors.queue.messages import JobCompleted, JobEnqueued
 from actors.runtime.errors import InputError
 from actors.runtime.values import check_depth, decode_value, encode_result
-from actors.workflow.messages import CallCached, PlanRecorded, RunCreated, SignalReceived, StepStatus
+from actors.workflow.messages import (
+    CallCached,
+    PlanRecorded,
+    RunCompleted,
+    RunCreated,
+    SignalReceived,
+    StepStatus,
+)
 from actors.workflow.past import leaves, run_of
 from eventstore.errors import CorruptStoreError
 
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from actors.queue.messages import Input, JobSpec
     from actors.runtime.engine import Runtime
     from actors.runtime.messages import Event
+    from actors.workflow.messages import Plan
 
 LISTS = 4
 """Lists kept in memory, item by item, while steps are mapped over them."""
@@ -79,26 +87,34 @@ class Inputs:
 
     def run_output(self, run_id: str) -> Any:
         """Return what came of a run: the output of the step that no other needs, or a dict of several."""
-        past = self._history(f"run:{run_id}")
-        created = past[0]
+        created = self._first(f"run:{run_id}")
         assert isinstance(created, RunCreated)
         recorded = self._first(f"plan:{created.plan_id}")
         assert isinstance(recorded, PlanRecorded)
-        run = run_of(recorded.plan, past)
-        outputs = {
-            recorded.plan.steps[step].name: self.output(*run.output(step))
-            for step in leaves(recorded.plan)
-            if run.steps[step] is StepStatus.COMPLETED
-        }
-        if len(leaves(recorded.plan)) == 1:
+        plan = recorded.plan
+        last = leaves(plan)
+        if self._is_plain(created, plan):
+            outputs = {plan.steps[step].name: self._result(f"{run_id}.{step}") for step in last}
+        else:
+            run = run_of(plan, self._history(f"run:{run_id}"))
+            outputs = {
+                plan.steps[step].name: self.output(*run.output(step))
+                for step in last
+                if run.steps[step] is StepStatus.COMPLETED
+            }
+        if len(last) == 1:
             return next(iter(outputs.values()), None)
         return outputs or None
 
+    def _is_plain(self, created: RunCreated, plan: Plan) -> bool:
+        """Whether surely every step of a run was one job of its own that has completed."""
+        if created.origin or any(step.options is not None for step in plan.steps):
+            return False
+        return isinstance(self._last(f"run:{created.run_id}"), RunCompleted)
+
     def cached(self, fingerprint: str, since_us: int) -> tuple[str, bytes] | None:
         """Return the job of an identical call, and what came of it, if it has ended after `since_us`."""
-        runtime = self._runtime
-        stored = runtime.log.last(f"cache:{fingerprint}", upto=runtime.journal.watermark)
-        event = None if stored is None else runtime.codec.decode(stored.record)
+        event = self._last(f"cache:{fingerprint}")
         if not isinstance(event, CallCached) or event.at_us < since_us:
             return None
         return event.job_id, self._result_bytes(event.job_id)
@@ -109,7 +125,11 @@ class Inputs:
         return decode_value(self._result_bytes(job_id))
 
     def _result_bytes(self, job_id: str) -> bytes:
-        for event in reversed(self._history(f"job:{job_id}")):
+        entity = f"job:{job_id}"
+        end = self._last(entity)
+        if isinstance(end, JobCompleted):
+            return end.result
+        for event in reversed(self._history(entity)):  # a late end that was refused may have come after it
             if isinstance(event, JobCompleted):
                 return event.result
         msg = f"the output of job {job_id} is not in the log, though a step that needs it was started"
@@ -139,6 +159,10 @@ class Inputs:
             msg = f"{entity} is not in the log, though its start is"
             raise CorruptStoreError(msg)
         return self._runtime.codec.decode(stored.record)
+
+    def _last(self, entity: str) -> Event | None:
+        stored = self._runtime.log.last(entity, upto=self._runtime.journal.watermark)
+        return None if stored is None else self._runtime.codec.decode(stored.record)
 
     def _history(self, entity: str) -> list[Event]:
         runtime = self._runtime

@@ -356,7 +356,15 @@ class OrchestrationEngine:
 
     def ask(self, actor: str, message: Message) -> Any:
         """Send a message that is known to be well-formed to an actor and wait for its durable answer."""
-        reply = self.store.runtime.send(actor, message, cause=f"command:{new_id()}")
+        return self.answer(self.tell(actor, message))
+
+    def tell(self, actor: str, message: Message) -> Reply:
+        """Send a message that is known to be well-formed to an actor; return what its answer comes in."""
+        return self.store.runtime.send(actor, message, cause=f"command:{new_id()}")
+
+    @staticmethod
+    def answer(reply: Reply) -> Any:
+        """Wait for the answer to a command."""
         try:
             return reply.get(COMMAND_TIMEOUT_S)
         except TimeoutError as error:

@@ -9,6 +9,7 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from actors.queue.inputs import Inputs
 from actors.queue.messages import GetJob, JobStatus
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import InputError
@@ -20,6 +21,7 @@ from actors.workflow.messages import (
     PauseRun,
     ResumeRun,
     RunAdopted,
+    RunCompleted,
     RunStatus,
     SignalRun,
 )
@@ -28,7 +30,7 @@ from logistics.errors import RunNotFoundError
 from logistics.inputs import check_name, timeout_s
 from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.forking import fork
-from logistics.orchestration.reading import history, last, numbered
+from logistics.orchestration.reading import history, last, numbered, patiently
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, status_after
 from logistics.orchestration.schema import check_value
 from logistics.orchestration.timeline import entry_of, timeline_of
@@ -118,11 +120,18 @@ class WorkflowRun:
         `TimeoutError` if it has not ended by then, `WouldDeadlockError` inside a job or step if no worker
         would be left to do the work.
         """
-        limit_s = timeout_s("timeout", timeout)
-        if not self._has_ended():
-            with waiting(self._engine):
-                self.wait(limit_s)
+        self._await_end(timeout)
         return self.read()
+
+    def output(self, timeout: Duration | None = None) -> Any:
+        """Wait for the end as `result` does and return the output alone, which is read sooner than a whole result.
+
+        `RunFailedError` if the run did not succeed.
+        """
+        self._await_end(timeout)
+        if not isinstance(self._end(), RunCompleted):
+            self.read().raise_for_status()
+        return patiently(partial(Inputs(self._engine.store.runtime).run_output, self.run_id))
 
     def __await__(self) -> Generator[Any, None, WorkflowResult]:
         """Wait for the end in asyncio; like `result()`."""
@@ -186,6 +195,12 @@ class WorkflowRun:
             msg = f"run {self.run_id} has ended: it is {self.status}"
             raise RunNotFoundError(msg)
         self._engine.ask("supervisor", command)
+
+    def _await_end(self, timeout: Duration | None) -> None:
+        limit_s = timeout_s("timeout", timeout)
+        if not self._has_ended():
+            with waiting(self._engine):
+                self.wait(limit_s)
 
     # -- what the manager uses -------------------------------------------------------------------------------
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from actors.runtime.errors import InputError
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import PayloadError, encode_result
 from actors.workflow.messages import AdoptRun, DefineWorkflow, GetWorkflows, StartRun
@@ -23,13 +25,16 @@ from logistics.orchestration.session import session_turn
 from logistics.orchestration.workflow import Workflow, announce
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.plan import Prepared
     from logistics.orchestration.result import WorkflowResult
 
 logger = logging.getLogger("logistics.workflows")
+
+AT_ONCE = 1_000
+"""Runs that are started without waiting in between."""
 
 
 def register(engine: OrchestrationEngine, definition: Definition) -> Workflow:
@@ -73,26 +78,67 @@ def begin_run(
 ) -> WorkflowRun:
     """Start a run; with `blocking`, for a caller who waits for its end, rather adopt one that was cut off."""
     prepared = _prepared(engine, name)
-    values = checked_params(prepared.definition, params)
-    encoded = encode_params(values, limit=engine.max_payload)
-    planned = prepared.plan(frozenset(values), lambda other: known_workflow(engine, other))
+    command = _command(engine, prepared, params, blocking=blocking, session_id=session_id, project=project)
     if blocking:
         _define(engine, prepared)
-        adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=encoded))
+        adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=command.params))
         if adopted is not None:
             return _adopt(engine, adopted, name)
-    command = StartRun(
+    _start(engine, prepared, command)
+    return WorkflowRun(engine, command.run_id, name)
+
+
+def begin_runs(
+    engine: OrchestrationEngine, name: str, params_of: Iterable[Mapping[str, Any]]
+) -> list[WorkflowRun]:
+    """Start a run for each of several sets of parameters, many of them in one commit."""
+    prepared = _prepared(engine, name)
+    commands = [
+        _command(engine, prepared, _named(number, params), blocking=False)
+        for number, params in enumerate(params_of)
+    ]
+    for first in range(0, len(commands), AT_ONCE):
+        few = commands[first : first + AT_ONCE]
+        _define(engine, prepared)
+        replies = [engine.tell("supervisor", command) for command in few]
+        for command, reply in zip(few, replies, strict=True):
+            try:
+                engine.answer(reply)
+            except OutcomeUnknownError:
+                _start(engine, prepared, command)
+        prepared.recorded = True
+    return [WorkflowRun(engine, command.run_id, name) for command in commands]
+
+
+def _named(number: int, params: object) -> Mapping[str, Any]:
+    if not isinstance(params, Mapping) or not all(isinstance(each, str) for each in params):
+        msg = f"params[{number}]: expected a mapping of names to parameters, got {params!r}"
+        raise InputError(msg)
+    return params
+
+
+def _command(
+    engine: OrchestrationEngine,
+    prepared: Prepared,
+    params: Mapping[str, Any],
+    *,
+    blocking: bool,
+    session_id: str = "",
+    project: str = "",
+) -> StartRun:
+    """Return the command that starts a run with these parameters, which are checked."""
+    values = checked_params(prepared.definition, params)
+    planned = prepared.plan(frozenset(values), lambda other: known_workflow(engine, other))
+    return StartRun(
         run_id=new_id(),
         plan=planned.plan,
         plan_id=planned.plan_id,
-        params=encoded,
+        params=encode_params(values, limit=engine.max_payload),
         blocking=blocking,
         session_id=session_id,
         project=project,
         children=planned.children,
     )
-    _start(engine, prepared, command)
-    return WorkflowRun(engine, command.run_id, name)
 
 
 def _define(engine: OrchestrationEngine, prepared: Prepared) -> None:

@@ -14,13 +14,13 @@ from logistics.orchestration.engine import engine_or_default
 from logistics.orchestration.files import definition_of, read_definitions
 from logistics.orchestration.reading import entities, first
 from logistics.orchestration.run import WorkflowRun, run_status
-from logistics.orchestration.running import begin_run, find_workflow, register, run_workflow
+from logistics.orchestration.running import begin_run, begin_runs, find_workflow, register, run_workflow
 from logistics.orchestration.upgrades import UpgradeFinding, upgrade_check
 from logistics.orchestration.workflow import announce
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.result import WorkflowResult
@@ -113,6 +113,15 @@ class WorkflowManager:
     def start(self, name: str, /, **params: Any) -> WorkflowRun:
         """Start a new run of a workflow; return it once it is on disk. Raises what `run` does."""
         return begin_run(self.engine, name, params, blocking=False)
+
+    def start_many(self, name: str, params: Iterable[Mapping[str, Any]], /) -> list[WorkflowRun]:
+        """Start a new run of a workflow for each set of parameters; return them, in order, once all are on disk.
+
+        Many of them share a commit, so this is far quicker than `start` for each. Raises what `run` does, and
+        `InputError` for a set that is no mapping: then nothing was started. Should the store fail on the way,
+        those before have begun.
+        """
+        return begin_runs(self.engine, name, params)
 
     def upgrade_check(self) -> list[UpgradeFinding]:
         """Return what does not fit the code of today, of every open run and every schedule; changes nothing.
