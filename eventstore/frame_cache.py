@@ -69,14 +69,18 @@ class FrameCache:
 
     def _add(self, frame: Frame | Remnant, size: int) -> None:
         self._drop(self._by_age.get(frame.first))
-        self._by_age[frame.first] = _Entry(frame, size)
+        entry = self._by_age[frame.first] = _Entry(frame, size)
         self._bytes += size
         while len(self._by_age) > 1 and (
             len(self._by_age) > self._max_frames or self._bytes > self._max_bytes
         ):
             self._let_oldest_go(frame.first)
-        firsts = sorted(self._by_age)
-        self._sorted = (firsts, [self._by_age[first] for first in firsts])
+        firsts, entries = self._sorted
+        place = bisect_right(firsts, frame.first)
+        self._sorted = (
+            [*firsts[:place], frame.first, *firsts[place:]],
+            [*entries[:place], entry, *entries[place:]],
+        )
 
     def _let_oldest_go(self, newest: int) -> None:
         """Drop the oldest frame, or give it another turn; the newest is always kept."""
@@ -91,5 +95,9 @@ class FrameCache:
 
     def _drop(self, entry: _Entry | None) -> None:
         if entry is not None:
+            first = entry.frame.first
             self._bytes -= entry.size
-            del self._by_age[entry.frame.first]
+            del self._by_age[first]
+            firsts, entries = self._sorted
+            place = bisect_right(firsts, first)
+            self._sorted = (firsts[: place - 1] + firsts[place:], entries[: place - 1] + entries[place:])
