@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from heapq import merge
-from itertools import count, groupby
+from itertools import chain, count, groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -208,7 +208,8 @@ class EntityIndex:
         """Return the last position of an entity that is not beyond an end; 0 for none."""
         segments, tail = self._view
         newest = tail.get(entity, ())
-        for positions in (newest, *self._in_segments(segments, entity, newest_first=True)):
+        older = self._in_segments(segments, entity, newest_first=True)
+        for positions in chain((newest,), older):  # looks no further back than it must
             place = bisect_right(positions, end)
             if place:
                 return positions[place - 1]

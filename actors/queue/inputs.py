@@ -85,15 +85,18 @@ class Inputs:
             return decode_value(sent.value)
         return self.run_output(source) if kind == "run" else None
 
-    def run_output(self, run_id: str) -> Any:
-        """Return what came of a run: the output of the step that no other needs, or a dict of several."""
+    def run_output(self, run_id: str, end: Event | None = None) -> Any:
+        """Return what came of a run: the output of the step that no other needs, or a dict of several.
+
+        `end` is how it ended, where that is known.
+        """
         created = self._first(f"run:{run_id}")
         assert isinstance(created, RunCreated)
         recorded = self._first(f"plan:{created.plan_id}")
         assert isinstance(recorded, PlanRecorded)
         plan = recorded.plan
         last = leaves(plan)
-        if self._is_plain(created, plan):
+        if self._is_plain(created, plan, end):
             outputs = {plan.steps[step].name: self._result(f"{run_id}.{step}") for step in last}
         else:
             run = run_of(plan, self._history(f"run:{run_id}"))
@@ -106,11 +109,11 @@ class Inputs:
             return next(iter(outputs.values()), None)
         return outputs or None
 
-    def _is_plain(self, created: RunCreated, plan: Plan) -> bool:
+    def _is_plain(self, created: RunCreated, plan: Plan, end: Event | None) -> bool:
         """Whether surely every step of a run was one job of its own that has completed."""
         if created.origin or any(step.options is not None for step in plan.steps):
             return False
-        return isinstance(self._last(f"run:{created.run_id}"), RunCompleted)
+        return isinstance(end or self._last(f"run:{created.run_id}"), RunCompleted)
 
     def cached(self, fingerprint: str, since_us: int) -> tuple[str, bytes] | None:
         """Return the job of an identical call, and what came of it, if it has ended after `since_us`."""

@@ -54,9 +54,8 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
             attempt = course.attempt + 1
             behind = max(0, 1 - free)
             decision.emit(JobStarted(job.job_id, attempt, context.epoch, context.now_us, behind), job.owner)
-            decision.do(
-                StartAttempt(key=AttemptKey(job.job_id, attempt, context.epoch), correlation=job.owner)
-            )
+            key = AttemptKey(job.job_id, attempt, context.epoch)
+            decision.do(StartAttempt(key=key, correlation=job.owner, spec=state.fresh.get(job.job_id)))
             free -= 1
             suspects += course.suspect
         if decision.events:

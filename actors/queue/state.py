@@ -55,6 +55,8 @@ NOT_STARTED = "not started in time"
 PROCESS_ENDED = "process ended"
 """The reason of an interruption that makes a job suspect of having caused it."""
 COURSE = Course.__struct_fields__
+FRESH_JOBS, FRESH_BYTES = 1_024, 256
+"""So many jobs, with so short arguments at most, are remembered as they were enqueued until they start."""
 SHARED_US = 10_000
 """Jobs that come to one lane, one behind the other, within so long share a place: order is kept by the lane."""
 
@@ -96,6 +98,8 @@ class QueueState(FoldedState[Retired]):
         self.jobs: dict[str, Job] = {}
         self.recent: dict[str, bytes] = {}
         """Fingerprints of jobs whose first event may not be durable: the others are looked up. Not in `dump`."""
+        self.fresh: dict[str, JobSpec] = {}
+        """Jobs as they were enqueued, the last ones: what starts soon need not be looked up. Not in `dump`."""
         self.resources = Resources()
         self.hall = self.hall_type(self.resources)
         self.lines = self.hall.lines
@@ -353,6 +357,8 @@ class QueueState(FoldedState[Retired]):
         if not self.is_past:
             self.recent[spec.job_id] = event.digest
             self._newly_retired.append((spec.job_id, event.digest))
+            if len(self.fresh) < FRESH_JOBS and len(spec.payload) <= FRESH_BYTES:
+                self.fresh[spec.job_id] = spec
         if event.missing:
             job.own.missing = event.missing
             if spec.terms is not None and spec.terms.on_failure_of:
@@ -481,6 +487,8 @@ class QueueState(FoldedState[Retired]):
         job_id, course = job.job_id, job.course
         del self.jobs[job_id]
         self.lanes[job.kind].size -= 1
+        if self.fresh:
+            self.fresh.pop(job_id, None)
         if self.dependents:
             self.dependents.pop(job_id, None)
         if course.unique:
@@ -515,6 +523,8 @@ class QueueState(FoldedState[Retired]):
             course.counted = not event.behind
         self._begin(job, event.at_us)
         self.running[event.job_id] = job
+        if self.fresh:
+            self.fresh.pop(event.job_id, None)
         if course.suspect:
             self.suspects += 1
         life = job.kind.life

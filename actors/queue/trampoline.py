@@ -63,7 +63,7 @@ class Trampoline:
         """Run the attempt."""
         started_us = self._runtime.clock.now_us()
         try:
-            spec = self._inputs.spec(start.key.job_id)
+            spec: JobSpec = start.spec or self._inputs.spec(start.key.job_id)
             if spec.work is not None and (note := self._note(spec.work, spec, start)):
                 return AttemptFinished(
                     key=start.key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from actors.runtime.messages import Effect, Message
 
@@ -38,6 +38,8 @@ class StartAttempt(Effect, frozen=True):
 
     key: AttemptKey
     correlation: str = ""
+    spec: Any = None
+    """The job as it was enqueued (`JobSpec`), where memory has it: a worker need not look it up in the log."""
 
 
 class CancelAttempt(Effect, frozen=True):

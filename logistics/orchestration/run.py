@@ -128,10 +128,10 @@ class WorkflowRun:
 
         `RunFailedError` if the run did not succeed.
         """
-        self._await_end(timeout)
-        if not isinstance(self._end(), RunCompleted):
+        end = self._await_end(timeout)
+        if not isinstance(end, RunCompleted):
             self.read().raise_for_status()
-        return patiently(partial(Inputs(self._engine.store.runtime).run_output, self.run_id))
+        return patiently(partial(Inputs(self._engine.store.runtime).run_output, self.run_id, end))
 
     def __await__(self) -> Generator[Any, None, WorkflowResult]:
         """Wait for the end in asyncio; like `result()`."""
@@ -196,11 +196,13 @@ class WorkflowRun:
             raise RunNotFoundError(msg)
         self._engine.ask("supervisor", command)
 
-    def _await_end(self, timeout: Duration | None) -> None:
+    def _await_end(self, timeout: Duration | None) -> Event | None:
         limit_s = timeout_s("timeout", timeout)
-        if not self._has_ended():
+        if (end := self._end_so_far()) is None:
             with waiting(self._engine):
                 self.wait(limit_s)
+            end = patiently(self._end)
+        return end
 
     # -- what the manager uses -------------------------------------------------------------------------------
 
@@ -221,10 +223,13 @@ class WorkflowRun:
             engine.unwatch(entity, watched)
 
     def _has_ended(self) -> bool:
+        return self._end_so_far() is not None
+
+    def _end_so_far(self) -> Event | None:
         try:
-            return self._end() is not None
+            return self._end()
         except ReopenNeededError:
-            return False  # the store cannot be written for a while: the engine comes back by itself
+            return None  # the store cannot be written for a while: the engine comes back by itself
 
     def read(self) -> WorkflowResult:
         """Return how it ended."""

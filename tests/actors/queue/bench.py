@@ -43,7 +43,7 @@ class Said(NamedTuple):
 
 def spec(job_id: str = "j", *, queue: str = "q", retry: RetryPolicy = AT_ONCE, **more: Any) -> JobSpec:
     return JobSpec(
-        job_id, queue, f"job {job_id}", more.pop("function", "app:work"), b"args", retry=retry, **more
+        job_id, queue, f"job {job_id}", **{"function": "app:work", "payload": b"args"} | more, retry=retry
     )
 
 
@@ -233,8 +233,18 @@ def what_follows(state: QueueState, context: Context) -> tuple[Any, ...]:
     """What is owed, and the first thing that follows from the state."""
     owed = RULES.pending(state, context)
     follows = next(iter(RULES.settle(state, context)), Decision())
-    return owed.events, owed.effects, owed.tells, follows.events, follows.effects
+    return owed.events, owed.effects, owed.tells, follows.events, from_the_log(follows.effects)
 
 
-def start_of(job_id: str, attempt: int = 1, epoch: int = 1, owner: str = "") -> StartAttempt:
-    return StartAttempt(key=AttemptKey(job_id, attempt, epoch), correlation=owner)
+def from_the_log(effects: list[Effect]) -> list[Effect]:
+    """Effects as they are when memory has forgotten how the jobs were enqueued."""
+    return [
+        msgspec.structs.replace(each, spec=None) if isinstance(each, StartAttempt) else each
+        for each in effects
+    ]
+
+
+def start_of(
+    job_id: str, attempt: int = 1, epoch: int = 1, owner: str = "", spec: JobSpec | None = None
+) -> StartAttempt:
+    return StartAttempt(key=AttemptKey(job_id, attempt, epoch), correlation=owner, spec=spec)

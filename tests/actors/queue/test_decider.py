@@ -50,17 +50,28 @@ from actors.queue.messages import (
     Unfinished,
 )
 from actors.queue.starting import PREFETCH, PREFETCH_US
-from actors.queue.state import PROCESS_ENDED
+from actors.queue.state import FRESH_BYTES, FRESH_JOBS, PROCESS_ENDED
 from actors.runtime.effects import (
     Acknowledge,
     AttemptFinished,
     AttemptKey,
     CancelAttempt,
     ReportUnacknowledged,
+    StartAttempt,
 )
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
 from actors.runtime.messages import Message, Nudge, Shutdown
-from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, START, Bench, Said, spec, start_of
+from tests.actors.queue.bench import (
+    NEVER_AGAIN,
+    RULES,
+    SECOND,
+    START,
+    Bench,
+    Said,
+    spec,
+    start_of,
+    through_image,
+)
 
 
 def idle(**more: Any) -> Bench:
@@ -79,8 +90,25 @@ def test_a_job_is_recorded_with_its_fingerprint_and_started_by_a_free_worker() -
         JobEnqueued(spec("a"), digest_of(spec("a")), START),
         JobStarted("a", 1, 1, START),
     ]
-    assert said.effects == [start_of("a")]
+    assert said.effects == [start_of("a", spec=spec("a"))]
     bench.check()
+
+
+def test_few_jobs_are_remembered_as_they_were_enqueued_until_they_start() -> None:
+    bench = idle()
+    bench.enqueue(spec("long", payload=b"x" * (FRESH_BYTES + 1)), spec("first"), spec("second"), spec("gone"))
+    assert list(bench.state.fresh) == ["first", "second", "gone"]
+    bench.when(CancelJob("gone"))
+    bench.served = None
+    starts = [start for start in bench.settle().effects if isinstance(start, StartAttempt)]
+    assert starts == [start_of("long")], "what is not remembered is read from the log"
+    assert list(bench.state.fresh) == ["first", "second"]
+    assert start_of("first", spec=spec("first")) in bench.finish("long").effects
+    assert not bench.state.fresh
+    many = idle()
+    many.enqueue(*(spec(f"job-{number}") for number in range(FRESH_JOBS + 10)))
+    assert len(many.state.fresh) == FRESH_JOBS
+    assert not through_image(many.state).fresh
 
 
 def test_all_jobs_of_one_command_are_recorded_in_their_order() -> None:

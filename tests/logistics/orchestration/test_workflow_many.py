@@ -52,7 +52,9 @@ def test_the_output_is_that_of_the_result(manager: WorkflowManager) -> None:
     workflow = manager.create("plain").add_step("one", steps.one)
     workflow.add_step("two", steps.two, depends_on=["one"]).add_step("other", steps.two, depends_on=["one"])
     manager.create("nothing")
-    manager.create("condition").add_step("one", steps.one).add_step("no", steps.two, when="{{one.output}} == 2")
+    manager.create("condition").add_step("one", steps.one).add_step(
+        "no", steps.two, when="{{one.output}} == 2"
+    )
     manager.create("list").add_step("list", steps.extract).add_step("each", scale, map_over="list")
     manager.create("optional").add_step("fail", fail, max_retries=0, required=False)
     for name in ("plain", "nothing", "condition", "list", "optional"):
