@@ -19,7 +19,7 @@ from actors.workflow.messages import (
     StepStatus,
 )
 from actors.workflow.past import leaves, run_of
-from eventstore.errors import CorruptStoreError
+from eventstore.errors import CorruptStoreError, LogisticsError
 
 if TYPE_CHECKING:
     from actors.queue.messages import Input, JobSpec
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LISTS = 4
 """Lists kept in memory, item by item, while steps are mapped over them."""
+NEAR, AHEAD, SMALL = 4, 512, 1_024
+"""Jobs so near in the log follow each other; so many records are read ahead; so many bytes of arguments are kept."""
 MAX_LIST = 1 << 30
 """Bytes of a list of run parameters that is taken apart: it was checked when the run began."""
 
@@ -40,13 +42,38 @@ class Inputs:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._ahead: dict[str, JobSpec] = {}
+        """Jobs that were enqueued right behind one that was asked for, while they are asked for in this order."""
+        self._newest = 0
+        """The position of the job that was looked up last."""
         self._items = lru_cache(maxsize=LISTS)(self._read_items)
 
     def spec(self, job_id: str) -> JobSpec:
         """Return a job as it was enqueued."""
-        event = self._first(f"job:{job_id}")
-        assert isinstance(event, JobEnqueued)
-        return event.spec
+        spec = self._ahead.pop(job_id, None)
+        if spec is None:
+            position, event = self._find(f"job:{job_id}")
+            assert isinstance(event, JobEnqueued)
+            spec = event.spec
+            if self._newest < position <= self._newest + NEAR:
+                position = self._read_ahead(position)
+            self._newest = position
+        return spec
+
+    def _read_ahead(self, position: int) -> int:
+        """Read the small jobs behind a position: to look each of them up would cost several times as much."""
+        runtime = self._runtime
+        ahead: dict[str, JobSpec] = {}
+        last = min(position + AHEAD, runtime.journal.watermark)
+        try:
+            for frame in runtime.log.frames(after=position, upto=last):
+                for event in runtime.codec.decode_frame(frame):
+                    if isinstance(event, JobEnqueued) and len(event.spec.payload) <= SMALL:
+                        ahead[event.spec.job_id] = event.spec
+        except LogisticsError:
+            return position  # whoever needs what cannot be read will be told
+        self._ahead = ahead
+        return last
 
     def of(self, given: Input, spec: JobSpec) -> Any:
         """Return the value of an input of a job."""
@@ -157,11 +184,14 @@ class Inputs:
             raise InputError(msg) from error
 
     def _first(self, entity: str) -> Any:
+        return self._find(entity)[1]
+
+    def _find(self, entity: str) -> tuple[int, Any]:
         stored = self._runtime.log.first(entity, upto=self._runtime.journal.watermark)
         if stored is None:
             msg = f"{entity} is not in the log, though its start is"
             raise CorruptStoreError(msg)
-        return self._runtime.codec.decode(stored.record)
+        return stored.position, self._runtime.codec.decode(stored.record)
 
     def _last(self, entity: str) -> Event | None:
         stored = self._runtime.log.last(entity, upto=self._runtime.journal.watermark)
