@@ -112,7 +112,8 @@ class QueueRules:
         if type(message) is AttemptFinished:
             key = message.key
             job = state.running.get(key.job_id)
-            return () if job is not None and job.key == key else (f"job:{key.job_id}",)
+            known = job is not None and (job.course.attempt, job.course.epoch) == key[1:]
+            return () if known else (f"job:{key.job_id}",)
         if type(message) is ExplainJob:  # what it waits for is in its first event alone
             job = state.jobs.get(message.job_id)
             return (f"job:{message.job_id}",) if job is not None and job.course.missing else ()

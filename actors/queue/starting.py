@@ -34,6 +34,7 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
     Each decision takes jobs of one lane, as far as no other lane can have the next one.
     """
     free = context.capacity - len(state.running) - len(state.zombies)
+    epoch, now_us, remembered = context.epoch, context.now_us, state.fresh.get
     if context.capacity <= 0:
         return
     queued_us = 0
@@ -52,10 +53,10 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
                 if free <= -PREFETCH:
                     break
             attempt = course.attempt + 1
-            behind = max(0, 1 - free)
-            decision.emit(JobStarted(job.job_id, attempt, context.epoch, context.now_us, behind), job.owner)
-            key = AttemptKey(job.job_id, attempt, context.epoch)
-            decision.do(StartAttempt(key=key, correlation=job.owner, spec=state.fresh.get(job.job_id)))
+            job_id, owner = job.job_id, job.owner
+            decision.emit(JobStarted(job_id, attempt, epoch, now_us, max(0, 1 - free)), owner)
+            key = AttemptKey(job_id, attempt, epoch)
+            decision.do(StartAttempt(key=key, correlation=owner, spec=remembered(job_id)))
             free -= 1
             suspects += course.suspect
         if decision.events:

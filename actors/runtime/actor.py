@@ -151,9 +151,7 @@ class EventSourcedActor(pykka.ThreadingActor):
         message, reply = letter.message, letter.reply
         try:
             decision = self._decide(message, context)
-            records = [
-                self._record(event, letter.cause, correlation) for event, correlation in decision.events
-            ]
+            records = self._records(decision, letter.cause)
         except LogisticsError as refusal:
             if reply is None:  # said by a peer: it would say the same after a rebuild
                 logger.error("%s refuses %r: %s", self.rules.name, message, refusal)  # noqa: TRY400 -- expected
@@ -206,21 +204,22 @@ class EventSourcedActor(pykka.ThreadingActor):
         return known
 
     def _apply(self, decision: Decision, item: Item, tells: list[tuple[str, Message]], *, cause: str) -> None:
-        records = [self._record(event, cause, correlation) for event, correlation in decision.events]
-        self._take_in(decision, records, item, tells)
+        self._take_in(decision, self._records(decision, cause), item, tells)
 
-    def _record(self, event: Event, cause: str, correlation: str) -> Record:
-        return Record(
-            event.entity, event.schema_version, cause, correlation, self._runtime.codec.encode(event)
-        )
+    def _records(self, decision: Decision, cause: str) -> list[Record]:
+        encode = self._runtime.codec.encode
+        return [
+            Record(event.entity, event.schema_version, cause, correlation, encode(event))
+            for event, correlation in decision.events
+        ]
 
     def _take_in(
         self, decision: Decision, records: list[Record], item: Item, tells: list[tuple[str, Message]]
     ) -> None:
-        evolve = self.state.evolve
+        evolve, events = self.state.evolve, item.events
         for event, _ in decision.events:
             evolve(event)
-            item.events.append(event)
+            events.append(event)
         item.records += records
         for effect in decision.effects:
             item.effects.append(effect)
