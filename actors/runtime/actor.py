@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from actors.runtime.engine import Runtime
-    from actors.runtime.messages import Event
     from actors.runtime.rules import Rules
 
 logger = logging.getLogger("logistics.actors")
