@@ -9,7 +9,7 @@ from actors.clock.messages import CLOCK_EVENTS
 from actors.clock.zones import tzdata_version
 from actors.queue.actor import QueueActor
 from actors.queue.messages import QUEUE_EVENTS
-from actors.queue.trampoline import THREAD, Trampoline
+from actors.queue.trampoline import THREAD, Plan, Trampoline, no_plan
 from actors.runtime.clock import SystemClock
 from actors.runtime.engine import Runtime
 from actors.runtime.events import EngineClosed, EngineOpened
@@ -49,11 +49,12 @@ def open_runtime(
     clock: Clock | None = None,
     photographer: Photographer | None = None,
     executor: str = THREAD,
+    plan: Plan = no_plan,
 ) -> Runtime:
     """Open an engine on a log: recover, start the actors, take commands."""
 
     def make_executor(runtime: Runtime) -> ThreadExecutor:
-        run = Trampoline(runtime, functions, max_payload=max_payload, executor=executor)
+        run = Trampoline(runtime, functions, max_payload=max_payload, executor=executor, plan=plan)
 
         def report(end: AttemptFinished) -> None:
             cause = f"attempt:{end.key.job_id}/{end.key.attempt}"

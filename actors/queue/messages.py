@@ -198,6 +198,8 @@ class Input(Data, frozen=True):
     """Passed by position, behind the constants."""
 
 
+WORKFLOW = "workflow:"
+"""What the function of a job begins with that is no call: it plans a run of the workflow named behind it."""
 NOTE_SKIP = b"-"
 """A worker's note to the owner of a step: its condition does not hold."""
 NOTE_STORED = b"#"
@@ -219,7 +221,8 @@ class StepWork(Data, frozen=True):
     """What the expression refers to, or what the function gets."""
     gives: str = ""
     """Empty: the function is called. Else it is not, and the owner gets a note: `count`, how many items the only
-    input has; `params`, the keyword arguments as the parameters of a run; `text`, the only argument; `nothing`."""
+    input has; `params`, the keyword arguments as the parameters of a run; `text`, the only argument; `nothing`;
+    `run`, of a schedule's firing: the `StartRun` of the run that it is."""
     item: int = -1
     """Which item of a list the job is about; -1: there is no list."""
     cache_us: Span = 0

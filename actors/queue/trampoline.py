@@ -13,11 +13,11 @@ from actors.queue.ending import failed, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, FunctionsKnown
 from actors.queue.worker import Call, decode_end, decode_news, encode, serve
-from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
+from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, firing_of, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import AttemptFinished, Verdict
 from actors.runtime.errors import PoolClosedError
-from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.loop import EventLoop
 from actors.runtime.processes import ProcessPool, WorkerDiedError
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
@@ -42,20 +42,35 @@ MAX_CALL = 1 << 30
 """Bytes of a call that is looked at for its fingerprint: it is made all the same."""
 NO_ARGUMENTS = encode_call((), {})
 
+Plan: TypeAlias = "Callable[[Runtime, JobSpec], bytes]"
+"""Returns the `StartRun` of a schedule's firing, as bytes; `UnresolvedFunctionError` if it cannot be begun for now."""
+
 _Values: TypeAlias = "tuple[dict[str, Any], dict[str, Any], list[tuple[Input, Any]]]"
+
+
+def no_plan(_runtime: Runtime, spec: JobSpec) -> bytes:
+    """Plan no run: nobody here knows how."""
+    raise UnresolvedFunctionError(spec.function, UnresolvedReason.NOT_FOUND, "workflows are not known here")
 
 
 class Trampoline:
     """Executes attempts for an executor. Never raises: whatever user code does comes back as data (F69)."""
 
     def __init__(
-        self, runtime: Runtime, functions: FunctionRegistry, *, max_payload: int, executor: str = THREAD
+        self,
+        runtime: Runtime,
+        functions: FunctionRegistry,
+        *,
+        max_payload: int,
+        executor: str = THREAD,
+        plan: Plan = no_plan,
     ) -> None:
         self._runtime = runtime
         self._functions = functions
         self._max_payload = max_payload
         self._inputs = Inputs(runtime)
         self._executor = executor
+        self._plan = plan
         self._loop = EventLoop()
         self._processes = ProcessPool(serve, functions.modules, max_payload)
 
@@ -139,10 +154,19 @@ class Trampoline:
         asked once that word has been sent: then either this, or that, comes after it.
         """
         try:
-            function = self._inputs.spec(end.key.job_id).function
+            spec = self._inputs.spec(end.key.job_id)
+            known = self._functions.knows(spec.function) or self._can_be_planned(spec)
         except StoreError:
             return None  # the log is being reopened: the end is reported again, and this is asked again
-        return FunctionsKnown(functions=(function,)) if self._functions.knows(function) else None
+        return FunctionsKnown(functions=(spec.function,)) if known else None
+
+    def _can_be_planned(self, spec: JobSpec) -> bool:
+        try:
+            return (
+                spec.work is not None and spec.work.gives == "run" and bool(self._plan(self._runtime, spec))
+            )
+        except UnresolvedFunctionError:
+            return False
 
     def _call(
         self,
@@ -200,6 +224,7 @@ class Trampoline:
                 context,
                 life.retry_on,
                 life.give_up_on,
+                firing_of(self._runtime, spec.job_id, spec.owner) if context else None,
             )
             is_cancelled = self._runtime.executor.is_cancelled
             answer = self._processes.run(start.key, encode(call), is_cancelled=is_cancelled, hear=hear)
@@ -223,6 +248,8 @@ class Trampoline:
             return NOTE_SKIP
         if not work.gives:
             return b""
+        if work.gives == "run":
+            return NOTE_VALUE + self._plan(self._runtime, spec)
         if work.gives == "count":
             return NOTE_VALUE + str(self._inputs.count(spec.inputs[0], spec)).encode()
         args, kwargs = decode_call(spec.payload)

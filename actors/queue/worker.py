@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.queue.ending import failed, succeeded
-from actors.runtime.attempt import RUNNING, AttemptContext
+from actors.runtime.attempt import RUNNING, AttemptContext, Firing
 from actors.runtime.clock import SystemClock
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.functions import FunctionRegistry
@@ -42,6 +42,8 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
     """The parameter that gets the attempt's context; empty: none does."""
     retry_on: tuple[str, ...] = ()
     give_up_on: tuple[str, ...] = ()
+    firing: Firing | None = None
+    """Of the schedule that led to it; only looked up for a context."""
 
 
 class News(msgspec.Struct, frozen=True, array_like=True):
@@ -97,7 +99,7 @@ def _context(call: Call, pipe: Connection) -> AttemptContext:
     """Return a context that talks to the parent. It is never told to stop: its process is ended instead."""
     executor = SimpleNamespace(is_cancelled=lambda _key: False)
     runtime: Any = SimpleNamespace(executor=executor, signals=_Signals(pipe), clock=SystemClock())
-    return AttemptContext(call.key, call.name, call.owner, runtime)
+    return AttemptContext(call.key, call.name, call.owner, runtime, lambda: call.firing)
 
 
 def _perform(call: Call, pipe: Connection, functions: FunctionRegistry, max_payload: int) -> AttemptFinished:

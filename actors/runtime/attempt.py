@@ -6,9 +6,9 @@ import contextvars
 import inspect
 import logging
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.runtime.binding import CONTEXT_PARAMETER
 from actors.runtime.errors import InputError, WouldDeadlockError
@@ -21,14 +21,48 @@ if TYPE_CHECKING:
     from actors.runtime.engine import Runtime
 
 
+class Firing(NamedTuple):
+    """A firing of a schedule, in µs UTC."""
+
+    fired_us: int
+    scheduled_us: int | None
+    """None: it was triggered."""
+
+
+def firing_of(runtime: Runtime, job_id: str, owner: str) -> Firing | None:
+    """Return the firing that led to a job: as the job itself, or as the run that it is a step of; None: none did."""
+
+    def first(entity: str) -> Any:
+        stored = runtime.log.first(entity, upto=runtime.journal.watermark)
+        assert stored is not None, "what has led to a job that runs is on record"
+        return runtime.codec.decode(stored.record)
+
+    while owner.startswith("run:"):
+        created = first(owner)
+        job_id = owner.removeprefix("run:")
+        owner = f"run:{created.parent}" if created.parent else created.owner
+    if not owner.startswith("schedule:"):
+        return None
+    _, _, instant = job_id.rpartition(".")
+    return Firing(first(f"job:{job_id}").at_us, int(instant) if instant.isdecimal() else None)
+
+
 class AttemptContext:
     """Handed to a function that has a parameter named `ctx`: which job, step and attempt this is."""
 
-    __slots__ = ("_key", "_of_schedule", "_runtime", "attempt", "job_id", "logger", "name", "run_id")
+    __slots__ = ("_find", "_key", "_runtime", "attempt", "job_id", "logger", "name", "run_id")
 
-    def __init__(self, key: AttemptKey, name: str, owner: str, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        key: AttemptKey,
+        name: str,
+        owner: str,
+        runtime: Runtime,
+        find: Callable[[], Firing | None] | None = None,
+    ) -> None:
         self._key = key
         self._runtime = runtime
+        self._find = find or partial(firing_of, runtime, key.job_id, owner)
         self.job_id = key.job_id
         """The job's id; a step's too."""
         self.attempt = key.attempt
@@ -37,29 +71,24 @@ class AttemptContext:
         """The job's name; of a step `workflow.step`."""
         self.run_id = owner.removeprefix("run:") if owner.startswith("run:") else None
         """The run that a step belongs to, or None."""
-        self._of_schedule = owner.startswith("schedule:")
         ids = {"job_id": key.job_id, "attempt": key.attempt, "run_id": self.run_id}
         self.logger = logging.LoggerAdapter(logging.getLogger("logistics.job"), ids)
         """Logs with the ids in `extra`."""
 
     @property
     def scheduled_at(self) -> datetime | None:
-        """The time for which a schedule fired this job, in UTC; None for triggers, and for other jobs."""
-        _, dot, instant = self.job_id.rpartition(".")
-        if not self._of_schedule or not dot:
-            return None
-        return _moment(int(instant))
+        """The time for which a schedule fired this job, or the run that it is a step of, in UTC.
+
+        None for triggers, and for other jobs.
+        """
+        firing = self._find()
+        return None if firing is None or firing.scheduled_us is None else _moment(firing.scheduled_us)
 
     @property
     def fired_at(self) -> datetime | None:
         """When a schedule fired or was triggered, in UTC: this is later than `scheduled_at` for what was made up."""
-        if not self._of_schedule:
-            return None
-        runtime = self._runtime
-        stored = runtime.log.first(f"job:{self.job_id}", upto=runtime.journal.watermark)
-        assert stored is not None, "a job that runs is on record"
-        enqueued: Any = runtime.codec.decode(stored.record)
-        return _moment(enqueued.at_us)
+        firing = self._find()
+        return None if firing is None else _moment(firing.fired_us)
 
     @property
     def idempotency_key(self) -> str:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actors.clock.zones import tzdata_version
-from actors.queue.messages import EnqueueJobs, JobEnded, JobEnqueued
+from actors.queue.messages import EnqueueJobs, JobEnded, JobEnqueued, JobStatus
 from actors.runtime.errors import ConflictingIdError, InternalError
 from actors.runtime.messages import Context, Decision, Message
 from actors.schedule.backfill import backfill_schedule, jobs_of_backfill
@@ -32,8 +32,10 @@ from actors.schedule.messages import (
     TriggerSchedule,
 )
 from actors.schedule.moved import compare_zones
+from actors.schedule.runs import begin_run, run_ended
 from actors.schedule.spec import is_cron
 from actors.schedule.state import Schedule, SchedulerState
+from actors.workflow.messages import RunEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -214,7 +216,11 @@ def _is_on_record(state: SchedulerState, message: TriggerSchedule, context: Cont
 def _job_ended(state: SchedulerState, message: JobEnded, _context: Context, decision: Decision) -> None:
     """Record the end of a firing's job, once; the queue says it as often as it is asked."""
     firing = state.firings.get(message.job_id)
-    if firing is not None:
+    if firing is None:
+        return
+    if firing.target.workflow and message.status == JobStatus.COMPLETED:
+        begin_run(firing, message, decision)
+    else:
         decision.emit(ScheduleClosed(firing.name, message.job_id, message.status, message.ended_us))
 
 
@@ -277,5 +283,6 @@ _RULES: Mapping[type[Message], Callable[[SchedulerState, Any, Context, Decision]
         TriggerSchedule: _trigger,
         GetSchedules: _get_schedules,
         JobEnded: _job_ended,
+        RunEnded: run_ended,
     }
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.clock.zones import tzdata_version
-from actors.queue.messages import FIRINGS, CancelOwned, EnqueueJobs, JobSpec
+from actors.queue.messages import FIRINGS, CancelOwned, EnqueueJobs, JobSpec, StepWork
 from actors.runtime.messages import Decision
 from actors.schedule.catch_up import ON_TIME_US, due_us, expected_us
 from actors.schedule.messages import ScheduleDeferred, ScheduleFired, ScheduleSkipped
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from actors.schedule.messages import JobTemplate, Policies
     from actors.schedule.state import Schedule, SchedulerState
 
+PLANS = StepWork(gives="run")
+"""What a worker does for a firing that is a run."""
 JOBS_A_MESSAGE = 256
 """Jobs that the queue is asked for at a time: a turn of its own must not get too long."""
 
@@ -38,6 +40,7 @@ def job_of(job_id: str, name: str, target: JobTemplate) -> JobSpec:
         priority=target.priority,
         retry=target.retry,
         owner=owner_of(name),
+        work=PLANS if target.workflow else None,
     )
 
 

@@ -21,15 +21,18 @@ MAX_LIMIT = 10_000
 
 
 class JobTemplate(Data, frozen=True):
-    """The job that a firing enqueues."""
+    """The job that a firing enqueues: what the schedule calls, or what plans a run of a workflow."""
 
     function: str
     payload: bytes
-    """Arguments as bytes (`actors.runtime.values.encode_call`)."""
+    """Arguments as bytes (`actors.runtime.values.encode_call`): of a workflow, the schedule's zone and by name the
+    parameters of its runs."""
     queue: str = ""
     """Empty: the engine's own queue for firings."""
     priority: int = 0
     retry: RetryPolicy = RetryPolicy()
+    workflow: str = ""
+    """The workflow of which a firing is a run; the job then only plans that. Empty: the job is all there is."""
 
 
 class Policies(Data, frozen=True):
@@ -253,7 +256,7 @@ class ScheduleResumed(ScheduleEvent, frozen=True, tag="schedule.resumed"):
 
 
 class ScheduleFired(ScheduleEvent, frozen=True, tag="schedule.fired"):
-    """An instant was served: the job `job_id` is to run."""
+    """An instant was served: the job `job_id` is to run, and the run of that id if its target is a workflow."""
 
     scheduled_us: int
     fired_us: int
@@ -353,11 +356,14 @@ class ZoneRulesChanged(Event, frozen=True, tag="schedule.zone_rules_changed"):
 
 
 class ScheduleClosed(ScheduleEvent, frozen=True, tag="schedule.closed"):
-    """A job that the schedule had enqueued has ended, with this status."""
+    """A job that the schedule had enqueued has ended, or the run that it had planned, with this status."""
 
     job_id: str
+    """The run has the same id."""
     status: str
     ended_us: int
+    refusal: str = ""
+    """Why the run could not begin; empty if it did, or there was none to begin."""
 
 
 class ScheduleCompleted(ScheduleEvent, frozen=True, tag="schedule.completed"):

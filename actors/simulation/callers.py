@@ -54,6 +54,10 @@ REFUSALS = (ConflictingIdError, DuplicateJobError, InputError, UnknownIdError)
 ENDED = frozenset(map(str, FINAL))
 QUEUES = ("a", "b")
 SCHEDULES = ("x", "y")
+TARGETS = (
+    JobTemplate("m:short", b"\x92\x90\x80", retry=RetryPolicy(0)),
+    JobTemplate("workflow:w", b"\x92\x91\xa0\x80", retry=RetryPolicy(0), workflow="w"),
+)
 TERMS = (
     *(None,) * 6,
     Terms(key="k"),
@@ -183,6 +187,8 @@ class Caller:
             (1, self._enqueue),
             (1, self._query),
             (1, self._cancel_job),
+            (1, self._cancel_run),
+            (1, self._pause_run),
             (1, self._pause_or_resume),
         ]
 
@@ -297,7 +303,7 @@ class Caller:
             name=name,
             schedule_id=self._new_id("s"),
             spec=IntervalSpec(interval_s=60 * self._random.randint(1, 3), timezone="UTC"),
-            target=JobTemplate("m:short", b"\x92\x90\x80", retry=RetryPolicy(0)),
+            target=self._random.choice(TARGETS),
             policies=Policies(
                 catch_up=self._random.choice(("none", "latest", "all")),
                 overlap=self._random.choice(OVERLAPS),

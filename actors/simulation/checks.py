@@ -27,6 +27,7 @@ from actors.queue.messages import (
 )
 from actors.queue.outcome import MIN_STARTS
 from actors.simulation.accounts import Accounts
+from actors.simulation.firings import Firings
 from actors.simulation.limits import Limits
 from actors.simulation.order import Order
 from actors.workflow.messages import (
@@ -194,6 +195,7 @@ class History:
         self.limits = Limits(workers)
         self.order = Order() if workers else None
         self.accounts = Accounts()
+        self.firings = Firings(self.jobs, self.runs)
         self.length = 0
 
     def take_all(self, events: Iterable[Event]) -> None:
@@ -202,7 +204,11 @@ class History:
             self.length += 1
             self._take(event)
             job = self.jobs.get(event.entity.removeprefix("job:"))
-            broken = self.limits.take(event, None if job is None else job.spec) or self.accounts.take(event)
+            broken = (
+                self.limits.take(event, None if job is None else job.spec)
+                or self.accounts.take(event)
+                or self.firings.take(event)
+            )
             if not broken and self.order is not None:
                 broken = self.order.take(event, job)
             if broken:

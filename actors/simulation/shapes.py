@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from actors.queue.messages import NOTE_SKIP, NOTE_VALUE, Input, RetryPolicy
-from actors.workflow.messages import Plan, PlanStep, StepOptions, WaitPlan
+from actors.workflow.messages import Plan, PlanStep, StartRun, StepOptions, WaitPlan
 
 if TYPE_CHECKING:
     from random import Random
@@ -67,10 +69,23 @@ def _middle(random: Random) -> PlanStep:
     return random.choice(kinds)
 
 
+def _planned_run(random: Random) -> bytes:
+    """Return the plan of a run of a schedule, as a worker makes it."""
+    unusual = random.random() < 0.5  # noqa: PLR2004 -- half of them
+    plan = unusual_plan(random) if unusual else random_plan(random)
+    children = (("child", CHILD),) if unusual else ()
+    run = StartRun(
+        run_id="", plan=plan, plan_id=f"p-{plan}", params=b"\x80", blocking=False, children=children
+    )
+    return msgspec.msgpack.encode(run)
+
+
 def note_of(spec: JobSpec, random: Random) -> bytes:
     """Return what a worker would tell the owner of a job that has succeeded."""
     if spec.work is None:
         return b""
+    if spec.work.gives == "run":
+        return NOTE_VALUE + _planned_run(random)
     if spec.work.when and random.random() < 0.3:  # noqa: PLR2004 -- a third
         return NOTE_SKIP
     notes = {"count": b"%d" % random.randint(0, 4), "params": b"\x80"}

@@ -253,7 +253,10 @@ class World:
     def _finish(self) -> None:
         key = self.random.choice(self.executor.ending)
         outcome = self.random.choices(("ok", "error", "returned", "snooze"), (7, 3, 0.3, 0.2))[0]
-        note = note_of(self.durable().jobs[key.job_id].spec, self.random) if outcome == "ok" else b""
+        spec = self.durable().jobs[key.job_id].spec
+        note = note_of(spec, self.random) if outcome == "ok" else b""
+        if spec.owner.startswith("schedule:") and note:
+            self.runs.append(key.job_id)
         self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), note=note)
         self.count(outcome)
 
@@ -409,6 +412,9 @@ class World:
                 raise violated("run never ends (liveness)", run_id)
         if left := leftovers_of(self._queue_state):
             raise violated("something is kept of jobs that have ended", left)
+        for actor in self._alive():
+            if actor.rules.name == "scheduler" and actor.state.firings:
+                raise violated("a schedule waits for ever (liveness)", list(actor.state.firings))
 
     def _check_states(self) -> None:
         rules = [actor.rules for actor in self._alive()]

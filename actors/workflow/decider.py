@@ -6,7 +6,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actors.queue.messages import NOTE_VALUE, CancelOwned, EnqueueJobs, JobEnded
+from actors.queue.messages import NOTE_VALUE, WORKFLOW, CancelOwned, EnqueueJobs, FunctionsKnown, JobEnded
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Message
 from actors.workflow.checks import check_plan, is_index
@@ -406,6 +406,8 @@ def _get_totals(state: SupervisorState, _message: GetTotals, _context: Context, 
 def _define(state: SupervisorState, message: DefineWorkflow, context: Context, decision: Decision) -> None:
     if state.definitions.get(message.name) != message.definition:
         decision.emit(WorkflowDefined(message.name, message.definition, context.now_us))
+    # Firings of schedules that could not be planned are tried again: now they may.
+    decision.tell("queue", FunctionsKnown(functions=(f"{WORKFLOW}{message.name}",)))
 
 
 def _delete(state: SupervisorState, message: DeleteWorkflow, context: Context, decision: Decision) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from actors.runtime.values import PayloadError, encode_result
 from logistics.inputs import duration_us
 from logistics.orchestration import config
 from logistics.orchestration.definition import Definition, ParameterDefinition, define_step
@@ -127,3 +128,13 @@ def checked_params(definition: Definition, given: Mapping[str, Any]) -> dict[str
     return config.run_parameters(
         config.WorkflowDefinition(definition.name, Path(definition.name), params=declared), given
     )
+
+
+def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:
+    """Return a run's parameters as bytes: the same whatever the order they are given in."""
+    try:
+        return encode_result(dict(sorted(params.items())), limit=limit)
+    except PayloadError as error:
+        text = str(error).replace("result", "params", 1)
+        path = error.path.replace("result", "params", 1)
+        raise PayloadError(text, path=path, size=error.size, limit=error.limit) from error

@@ -98,6 +98,12 @@ class WorkflowRun:
         return RunRecord(self._engine, self.run_id).created.origin or None
 
     @property
+    def schedule(self) -> str | None:
+        """The name of the schedule that began it; None if none did."""
+        owner = RunRecord(self._engine, self.run_id).created.owner
+        return owner.removeprefix("schedule:") or None
+
+    @property
     def steps(self) -> dict[str, StepResult]:
         """Every step as it stands, by name, in the workflow's order."""
         return RunRecord(self._engine, self.run_id).steps()

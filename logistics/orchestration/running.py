@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import InputError
 from actors.runtime.functions import UnresolvedFunctionError
-from actors.runtime.values import PayloadError, encode_result
 from actors.workflow.messages import AdoptRun, DefineWorkflow, GetWorkflows, StartRun
 from eventstore.errors import OutcomeUnknownError, StoreError
 from logistics.errors import WorkflowNotFoundError
 from logistics.ids import new_id
 from logistics.inputs import check_id, check_name
 from logistics.orchestration.definition import Definition, decode_definition
-from logistics.orchestration.files import checked_params
+from logistics.orchestration.files import checked_params, encode_params
 from logistics.orchestration.reading import PAUSES_S
 from logistics.orchestration.result import RunRecord
 from logistics.orchestration.run import WorkflowRun, waiting
@@ -182,16 +181,6 @@ def known_workflow(engine: OrchestrationEngine, name: str) -> Prepared | None:
     """Return a workflow by its name as it is defined now; None if there is none."""
     workflow = find_workflow(engine, name)
     return None if workflow is None else workflow.prepared()
-
-
-def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:
-    """Return a run's parameters as bytes: the same whatever the order they are given in."""
-    try:
-        return encode_result(dict(sorted(params.items())), limit=limit)
-    except PayloadError as error:
-        text = str(error).replace("result", "params", 1)
-        path = error.path.replace("result", "params", 1)
-        raise PayloadError(text, path=path, size=error.size, limit=error.limit) from error
 
 
 def _adopt(engine: OrchestrationEngine, run_id: str, name: str) -> WorkflowRun:

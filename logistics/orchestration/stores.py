@@ -22,6 +22,7 @@ from actors.snapshotting import ChildPhotographer
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
 from eventstore.safe_mode import guarded
+from logistics.orchestration.launching import Launcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +77,7 @@ class Store:
                     max_payload=options["max_payload"],
                     version=package_version(),
                     clock=clock,
+                    plan=Launcher(self.functions, options["max_payload"]),
                     photographer=None if path == MEMORY else ChildPhotographer(Path(path)),
                 )
         except BaseException:

@@ -11,7 +11,9 @@ from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import PayloadError, decode_call
 from actors.schedule.messages import GetSchedules
 from actors.workflow.messages import GetRuns, StepStatus
+from eventstore.errors import LogisticsError
 from logistics.errors import BindingError, GraphError
+from logistics.orchestration.launching import check_run
 from logistics.orchestration.result import RunRecord
 from logistics.orchestration.running import known_workflow
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.queue.messages import Input
+    from actors.schedule.messages import ScheduleView
     from actors.workflow.messages import PlanStep
     from logistics.orchestration.engine import OrchestrationEngine
 
@@ -49,12 +52,29 @@ def upgrade_check(engine: OrchestrationEngine) -> list[UpgradeFinding]:
         found += _of_run(engine, run_id)
     for view in engine.ask("scheduler", GetSchedules()):
         function = view.target.function
-        problem = _misfit(engine, function, view.target.payload, ())
+        is_run = bool(view.target.workflow)
+        problem = _no_run(engine, view) if is_run else _misfit(engine, function, view.target.payload, ())
         if problem:
+            called = None if is_run else function
             found.append(
-                UpgradeFinding("schedule", view.name, view.name, None, function, problem, blocking=True)
+                UpgradeFinding("schedule", view.name, view.name, None, called, problem, blocking=True)
             )
     return found
+
+
+def _no_run(engine: OrchestrationEngine, view: ScheduleView) -> str:
+    """Return why a firing would be parked today instead of being a run; empty if it would not."""
+    name = view.target.workflow
+    prepared = known_workflow(engine, name)
+    if prepared is None:
+        return f"there is no workflow {name!r} on record: its firings wait until it is defined"
+    _, params = decode_call(view.target.payload)
+    now_us = engine.store.runtime.clock.now_us()
+    try:
+        check_run(prepared, params, view.spec.timezone, now_us, lambda other: known_workflow(engine, other))
+    except LogisticsError as error:
+        return f"a run begun today would be refused: {error}; its firings wait until it is defined anew"
+    return ""
 
 
 def _of_run(engine: OrchestrationEngine, run_id: str) -> Iterator[UpgradeFinding]:

@@ -372,6 +372,11 @@ class Workflow:
             return self._prepared
 
 
+def store_of(workflow: Workflow) -> Store:
+    """Return the store that a workflow belongs to."""
+    return workflow._store  # noqa: SLF001 -- no business of its users
+
+
 def announce(store: Store, functions: tuple[str, ...]) -> None:
     """Have jobs go on that wait for these functions to be found.
 

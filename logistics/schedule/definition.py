@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias, TypedDict, Unpack
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
@@ -25,10 +25,12 @@ from actors.schedule.spec import ScheduleSpec, is_cron, is_zoned, zoned
 from logistics.ids import new_id
 from logistics.inputs import Duration, check_int, check_name, duration_us, instant_us
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.workflow import Workflow
 from logistics.schedule.calendar import Calendar, Day
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.occurrences import CombinedSchedule, Occurrences
 from logistics.schedule.recurrence import RecurringSchedule
+from logistics.schedule.target import Call, Target, check_target, run_template
 from logistics.task.job import DEFAULT_RETRY_DELAY, Job
 
 MAX_RUNS = 2**53
@@ -70,7 +72,8 @@ class ScheduleOptions(TypedDict, total=False):
 class ScheduleDefinition:
     """A schedule to be put on record with others: what `ScheduleManager.schedule_cron` and its like take.
 
-    `schedule` is a cron expression, as a text too, or a schedule of any other kind.
+    `schedule` is a cron expression, as a text too, or a schedule of any other kind; `func` a function or a
+    `Workflow`.
     """
 
     __slots__ = ("call", "name", "options", "schedule")
@@ -79,7 +82,7 @@ class ScheduleDefinition:
         self,
         name: str,
         schedule: Occurrences[Any] | str,
-        func: Callable[..., Any],
+        func: Target,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         **options: Unpack[ScheduleOptions],
@@ -92,14 +95,6 @@ class ScheduleDefinition:
         )
         self.call = Call(func, args, kwargs)
         self.options = options
-
-
-class Call(NamedTuple):
-    """What a schedule calls."""
-
-    func: Callable[..., Any]
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any] | None
 
 
 def cron_schedule(name: str, expression: object) -> CronExpression | CombinedSchedule:
@@ -136,6 +131,7 @@ def define(
         known = ", ".join(ScheduleOptions.__annotations__)
         msg = f"schedule {name!r}: unknown option {', '.join(unknown)}; there are {known}"
         raise InputError(msg)
+    check_target(name, call, options)
     return _defined(engine, name, schedule, call, default_timezone=default_timezone, **options)
 
 
@@ -161,13 +157,27 @@ def _defined(
     exclude: Iterable[Excluded] = (),
     jitter: Duration = 0,
 ) -> PutSchedule:
-    job = Job(
-        check_name("name", name),
-        *call,
-        priority=priority,
-        max_retries=max_retries,
-        retry_delay=retry_delay,
-    )
+    check_name("name", name)
+    spec = _zoned(_without(schedule, exclude), timezone, default_timezone or engine.timezone)
+    if isinstance(call.func, Workflow):
+        target = run_template(engine, call.func, call.kwargs, spec.timezone)
+    else:
+        job = Job(
+            name,
+            call.func,
+            call.args,
+            call.kwargs,
+            priority=priority,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+        )
+        target = JobTemplate(
+            engine.register(job.func),
+            encode_call(job.args, job.kwargs, limit=engine.max_payload),
+            "" if queue is None else check_name("queue", queue),
+            job.priority,
+            job.retry_policy,
+        )
     policies = Policies(
         catch_up=_one_of("catch_up", catch_up, CATCH_UPS),
         overlap=_one_of("overlap", overlap, OVERLAPS),
@@ -178,17 +188,10 @@ def _defined(
         max_runs=None if max_runs is None else check_int("max_runs", max_runs, least=1, most=MAX_RUNS),
         jitter_us=_jitter_us(jitter),
     )
-    target = JobTemplate(
-        engine.register(job.func),
-        encode_call(job.args, job.kwargs, limit=engine.max_payload),
-        "" if queue is None else check_name("queue", queue),
-        job.priority,
-        job.retry_policy,
-    )
     return PutSchedule(
         name=name,
         schedule_id=new_id(),
-        spec=_zoned(_without(schedule, exclude), timezone, default_timezone or engine.timezone),
+        spec=spec,
         target=target,
         policies=policies,
     )

@@ -1,10 +1,10 @@
 """Schedules in files: TOML or JSON becomes definitions, and every mistake is named with its place.
 
 A file has `name` (that of the group), `timezone` (of schedules that name none) and `schedules`, a list of tables.
-Each has a `name`, a `function` (`module:function`), `args` and `kwargs`, one of `cron`, `rrule`, `at` and the
-constructors of `RecurringSchedule` (`every`, `daily`, `weekly`, `monthly`, `yearly`: a table of their arguments),
-and whatever `CronScheduler.schedule` takes as options. In `exclude`, `{holidays = "CH", subdivision = "ZH"}` is a
-calendar of holidays.
+Each has a `name`; a `function` (`module:function`) with `args` and `kwargs`, or a `workflow` (a file beside this one,
+or the name of one on record) with `params`; one of `cron`, `rrule`, `at` and the constructors of `RecurringSchedule`
+(`every`, `daily`, `weekly`, `monthly`, `yearly`: a table of their arguments); and whatever `CronScheduler.schedule`
+takes as options. In `exclude`, `{holidays = "CH", subdivision = "ZH"}` is a calendar of holidays.
 """
 
 from __future__ import annotations
@@ -21,18 +21,23 @@ import msgspec
 
 from actors.schedule.errors import ScheduleError
 from eventstore.errors import LogisticsError
+from logistics.errors import WorkflowNotFoundError
 from logistics.orchestration.config import ConfigError, imported_functions, parsed_file, tables_of
+from logistics.orchestration.files import read_definitions
 from logistics.orchestration.lines import with_lines
+from logistics.orchestration.running import find_workflow, register
 from logistics.schedule.calendar import Calendar
 from logistics.schedule.definition import HASHED, ScheduleDefinition, ScheduleOptions, define
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.occurrences import Occurrences
 from logistics.schedule.recurrence import RecurringSchedule
+from logistics.schedule.target import Target
 
 if TYPE_CHECKING:
     import os
 
     from logistics.orchestration.engine import OrchestrationEngine
+    from logistics.orchestration.workflow import Workflow
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,11 @@ class _Outline(msgspec.Struct):
 
 class _Table(msgspec.Struct, omit_defaults=True):
     name: str
-    function: str
+    function: str | None = None
+    workflow: str | None = None
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
+    params: dict[str, Any] = {}
     cron: str | None = None
     gap: str | None = None
     fold: str | None = None
@@ -83,6 +90,8 @@ class _Table(msgspec.Struct, omit_defaults=True):
     jitter: float | None = None
 
 
+SUFFIXES = (".toml", ".json", ".yaml", ".yml")
+"""What the name of a file ends with; a workflow whose own name does cannot be named here."""
 CRON_RULES = ("gap", "fold", "days", "seconds")
 KINDS: Mapping[str, Callable[..., RecurringSchedule]] = MappingProxyType(
     {
@@ -116,13 +125,11 @@ def _loaded(file: Path, data: Any, engine: OrchestrationEngine) -> ScheduleFile:
     tables = tables_of(places, _Table, problems)
     if problems:
         raise ConfigError(file, problems)
-    functions = imported_functions(
-        file, {f"{place}.function": table.function for place, table in zip(places, tables, strict=True)}
-    )
+    targets = _targets(file, dict(zip(places, tables, strict=True)), engine)
     definitions = []
     for place, table in zip(places, tables, strict=True):
         try:
-            definition = _definition(table, functions[f"{place}.function"])
+            definition = _definition(table, targets[place])
             define(
                 engine,
                 definition.name,
@@ -140,13 +147,55 @@ def _loaded(file: Path, data: Any, engine: OrchestrationEngine) -> ScheduleFile:
     return ScheduleFile(outline.name, outline.timezone, tuple(definitions))
 
 
-def _definition(table: _Table, function: Callable[..., Any]) -> ScheduleDefinition:
+def _targets(file: Path, tables: Mapping[str, _Table], engine: OrchestrationEngine) -> dict[str, Target]:
+    """Return the function or the workflow of each table, by its place."""
+    problems = [
+        f"{place} ({table.name!r}): expected one of function, with args and kwargs, and workflow, with params"
+        for place, table in tables.items()
+        if (table.function is None) is (table.workflow is None)
+        or (table.params if table.workflow is None else table.args or table.kwargs)
+    ]
+    if problems:
+        raise ConfigError(file, problems)
+    named = {f"{place}.function": table.function for place, table in tables.items() if table.function}
+    functions = imported_functions(file, named)
+    workflows: dict[str, Workflow] = {}
+    targets: dict[str, Target] = {}
+    for place, table in tables.items():
+        if table.workflow is None:
+            targets[place] = functions[f"{place}.function"]
+            continue
+        try:
+            if table.workflow not in workflows:
+                workflows[table.workflow] = _workflow(file, table.workflow, engine)
+            targets[place] = workflows[table.workflow]
+        except LogisticsError as error:
+            problems.append(f"{place}.workflow: {error}")
+    if problems:
+        raise ConfigError(file, problems)
+    return targets
+
+
+def _workflow(file: Path, said: str, engine: OrchestrationEngine) -> Workflow:
+    """Return the workflow of a file, defined as it says, or the one on record under a name."""
+    if said.lower().endswith(SUFFIXES):
+        own, *_ = [register(engine, each) for each in read_definitions(file.parent / said, engine)]
+        return own
+    workflow = find_workflow(engine, said)
+    if workflow is None:
+        msg = f"there is no workflow {said!r} on record, and no file's name ends so ({', '.join(SUFFIXES)})"
+        raise WorkflowNotFoundError(msg)
+    return workflow
+
+
+def _definition(table: _Table, target: Target) -> ScheduleDefinition:
     options: Any = {
         name: value for name in ScheduleOptions.__annotations__ if (value := getattr(table, name)) is not None
     }
     if "exclude" in options:
         options["exclude"] = [_excluded(each) for each in options["exclude"]]
-    return ScheduleDefinition(table.name, _schedule(table), function, table.args, table.kwargs, **options)
+    kwargs = table.kwargs if table.workflow is None else table.params
+    return ScheduleDefinition(table.name, _schedule(table), target, table.args, kwargs, **options)
 
 
 def _schedule(table: _Table) -> Occurrences[Any]:

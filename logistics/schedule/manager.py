@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -23,7 +23,6 @@ from logistics.ids import new_id
 from logistics.inputs import check_name, instant_us
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.definition import (
-    Call,
     ScheduleDefinition,
     ScheduleOptions,
     check_recurring,
@@ -35,6 +34,7 @@ from logistics.schedule.occurrences import CombinedSchedule, Occurrences
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.scheduled import BackfilledRun, PlannedRun, ScheduledTask, planned
 from logistics.schedule.starter import Starter
+from logistics.schedule.target import Call, Target, save_workflows
 
 
 class ScheduleManager(Starter):
@@ -58,7 +58,7 @@ class ScheduleManager(Starter):
         self,
         name: str,
         expression: CronExpression | CombinedSchedule | str,
-        func: Callable[..., Any],
+        func: Target,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         **options: Unpack[ScheduleOptions],
@@ -70,7 +70,7 @@ class ScheduleManager(Starter):
         self,
         name: str,
         schedule: RecurringSchedule | CombinedSchedule,
-        func: Callable[..., Any],
+        func: Target,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         **options: Unpack[ScheduleOptions],
@@ -83,7 +83,7 @@ class ScheduleManager(Starter):
         self,
         name: str,
         at: datetime,
-        func: Callable[..., Any],
+        func: Target,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         **options: Unpack[ScheduleOptions],
@@ -110,7 +110,10 @@ class ScheduleManager(Starter):
         self, group: str, definitions: Iterable[ScheduleDefinition], *, dry_run: bool
     ) -> list[ScheduleChange]:
         engine = self.engine
-        puts = tuple(self._put_of(engine, each) for each in definitions)
+        given = list(definitions)
+        puts = tuple(self._put_of(engine, each) for each in given)
+        if not dry_run:
+            save_workflows(engine, (each.call for each in given))
         command = ApplySchedules(schedules=puts, group=group, dry_run=bool(dry_run))
         return list(engine.ask("scheduler", command))
 
@@ -143,7 +146,7 @@ class ScheduleManager(Starter):
         return [BackfilledRun(to_datetime(zone, each.scheduled_us), each.rule, each.job_id) for each in found]
 
     def _define(self, name: str, schedule: Occurrences[Any], call: Call, options: ScheduleOptions) -> None:
-        self._put(define(self.engine, name, schedule, call, default_timezone=self._timezone, **options))
+        self._put(define(self.engine, name, schedule, call, default_timezone=self._timezone, **options), call)
 
     def pause(self, name: str) -> bool:
         """Fire nothing of a schedule until it is resumed; whether that changed anything. `UnknownIdError`."""
@@ -154,7 +157,10 @@ class ScheduleManager(Starter):
         return bool(self.engine.ask("scheduler", ResumeSchedule(name=check_name("name", name))))
 
     def trigger(self, name: str) -> str:
-        """Enqueue a schedule's job now, out of turn; the id of the job. `UnknownIdError`."""
+        """Enqueue a schedule's job now, out of turn; the id of the job, and of the run if it is a workflow's.
+
+        `UnknownIdError`.
+        """
         trigger = TriggerSchedule(name=check_name("name", name), trigger_id=new_id())
         return str(self.engine.ask("scheduler", trigger))
 

@@ -27,7 +27,7 @@ class PlannedRun(NamedTuple):
 
 
 class BackfilledRun(NamedTuple):
-    """A past run that was made up: its time, the rule of a gap or fold, the job that stands for it."""
+    """A past run that was made up: its time, the rule of a gap or fold, the job or run that stands for it."""
 
     at: datetime
     rule: str
@@ -66,13 +66,15 @@ class ScheduledTask:
     lateness: Lateness
     runs: int
     running: int
-    """Its jobs that have not ended, those that wait in their queue too."""
+    """Its jobs, or runs, that have not ended, those that wait in their queue too."""
     waiting: int
     """Its runs that wait for one of these to end."""
     catch_up: str
     overlap: str
     error: str
     """Why it cannot run, or empty: its zone is not in this release of the tz database."""
+    workflow: str | None = None
+    """The workflow of which each run is one; `function` is empty then."""
 
 
 def shown(view: ScheduleView) -> ScheduledTask:
@@ -83,7 +85,7 @@ def shown(view: ScheduleView) -> ScheduledTask:
         kind=view.kind,
         expression=in_words(spec),
         timezone=spec.timezone,
-        function=view.target.function,
+        function="" if view.target.workflow else view.target.function,
         queue=view.target.queue or None,
         paused=view.paused,
         completed=view.completed,
@@ -101,6 +103,7 @@ def shown(view: ScheduleView) -> ScheduledTask:
         catch_up=policies.catch_up,
         overlap=policies.overlap,
         error=view.error,
+        workflow=view.target.workflow or None,
     )
 
 

@@ -12,6 +12,7 @@ from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import Store
 from logistics.schedule.scheduled import ScheduledTask, shown
+from logistics.schedule.target import Call, save_workflows
 
 LOOK_S = 0.5
 """How soon `run_forever` notices that somebody else closed its engine."""
@@ -121,8 +122,10 @@ class Starter:
         views: tuple[ScheduleView, ...] = self.engine.ask("scheduler", GetSchedules(names=(name,)))
         return views[0] if views else None
 
-    def _put(self, command: PutSchedule) -> None:
-        self.engine.ask("scheduler", command)
+    def _put(self, command: PutSchedule, call: Call) -> None:
+        engine = self.engine
+        save_workflows(engine, (call,))
+        engine.ask("scheduler", command)
 
 
 def _on_sigterm(terminated: list[int]) -> Any:

@@ -98,6 +98,8 @@ class World:
         self.jobs: dict[str, JobSpec] = {}
         """Every job that the queue was ever asked for."""
         self.cancelled: list[str] = []
+        self.runs_told: list[Message] = []
+        """What the supervisor was told, of runs."""
         self.known: dict[str, Known] = {}
 
     @property
@@ -152,9 +154,11 @@ class World:
         self.now_us = wake_us
         return self.settle()
 
-    def end(self, job_id: str, status: str = "COMPLETED") -> None:
+    def end(self, job_id: str, status: str = "COMPLETED", note: bytes = b"") -> None:
         """Have the queue say that a job has ended."""
-        self.send(JobEnded(job_id=job_id, status=status, error="", attempts=1, ended_us=self.now_us))
+        self.send(
+            JobEnded(job_id=job_id, status=status, error="", attempts=1, ended_us=self.now_us, note=note)
+        )
 
     def end_all(self) -> None:
         for job_id in list(self.state.firings):
@@ -209,8 +213,9 @@ class World:
         for event, _ in decision.events:
             self._take(event)
         for peer, message in decision.tells:
-            assert peer == "queue"
-            if isinstance(message, EnqueueJobs):
+            if peer == "supervisor":
+                self.runs_told.append(message)
+            elif isinstance(message, EnqueueJobs):
                 for spec in message.jobs:
                     assert self.jobs.setdefault(spec.job_id, spec) == spec
             else:

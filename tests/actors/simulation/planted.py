@@ -19,13 +19,13 @@ from actors.runtime.journal import Item, Journal
 from actors.runtime.messages import Context, Decision, Letter, Message
 from actors.schedule.actor import SchedulerActor
 from actors.schedule.decider import SchedulerRules
-from actors.schedule.messages import ScheduleFired
+from actors.schedule.messages import ScheduleClosed, ScheduleFired
 from actors.schedule.state import SchedulerState
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
 from actors.simulation.world import ScheduleWorld, WorkflowWorld, World
 from actors.workflow.actor import SupervisorActor
 from actors.workflow.decider import SupervisorRules
-from actors.workflow.messages import CancelRun, StepCompleted
+from actors.workflow.messages import CancelRun, StartRun, StepCompleted
 from actors.workflow.state import SupervisorState
 
 # -- the journal -------------------------------------------------------------------------------------
@@ -394,11 +394,11 @@ class LimitsForgottenByConfiguring(Hall):
         super().configure(line, settings, ())
 
 
-def with_supervisor(rules: SupervisorRules) -> type[World]:
+def with_supervisor(rules: SupervisorRules, world: type[World] = WorkflowWorld) -> type[World]:
     """Return worlds whose supervisor decides otherwise."""
     supervisor = type("PlantedSupervisor", (SupervisorActor,), {"rules": rules})
     actors = tuple(supervisor if actor is SupervisorActor else actor for actor in ACTORS)
-    return type("PlantedWorld", (WorkflowWorld,), {"actor_types": actors})
+    return type("PlantedWorld", (world,), {"actor_types": actors})
 
 
 class OnlyStepsPending(SupervisorRules):
@@ -532,6 +532,34 @@ class FollowsTheClockBack(SchedulerRules):
         yield from super().settle(state, context)
 
 
+class EndToldOnce(SupervisorRules):
+    """R8: a schedule that asks again for a run that is over is not told so; it would wait for ever."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        decision = super().decide(state, message, context)
+        if isinstance(message, StartRun) and not decision.events:
+            decision.tells.clear()
+        return decision
+
+
+class BegunAnew(SupervisorRules):
+    """R9: a run of a firing that memory has forgotten is begun once more."""
+
+    def lookups(self, state: SupervisorState, message: Message, /) -> Iterable[str]:
+        return () if isinstance(message, StartRun) else super().lookups(state, message)
+
+
+class OverWhenPlanned(SchedulerRules):
+    """A firing counts as ended when its run is planned; the next one begins beside it."""
+
+    def decide(self, state: SchedulerState, message: Message, context: Context, /) -> Decision:
+        decision = super().decide(state, message, context)
+        if isinstance(message, JobEnded) and message.job_id in state.firings and not decision.events:
+            name = state.firings[message.job_id].name
+            decision.emit(ScheduleClosed(name, message.job_id, message.status, context.now_us))
+        return decision
+
+
 def with_scheduler_rules(rules: SchedulerRules, world: type[World] = ScheduleWorld) -> type[World]:
     """Return worlds whose scheduler decides otherwise."""
     scheduler = type("PlantedScheduler", (SchedulerActor,), {"rules": rules})
@@ -543,6 +571,9 @@ PLANTED: dict[str, type[World]] = {
     "instants missed in silence": with_scheduler_rules(MissedInSilence(), World),
     "a scheduler that nobody wakes": with_scheduler_rules(SleepsOn()),
     "an instant fires again after the clock is set back": with_scheduler_rules(FollowsTheClockBack()),
+    "the end of a schedule's run told once": with_supervisor(EndToldOnce(), ScheduleWorld),
+    "a run of a firing begun twice": with_supervisor(BegunAnew(), ScheduleWorld),
+    "a firing over when its run is planned": with_scheduler_rules(OverWhenPlanned()),
     "reply before commit": with_journal(ReplyBeforeCommit),
     "effects before commit": with_journal(EffectsBeforeCommit),
     "tell before hand-over": with_actors(TellFirst),

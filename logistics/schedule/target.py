@@ -1,0 +1,83 @@
+"""What a schedule fires: a function, called as a job, or a workflow, of which a run is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from actors.queue.messages import WORKFLOW
+from actors.runtime.errors import InputError
+from actors.runtime.values import encode_call
+from actors.schedule.messages import JobTemplate
+from actors.workflow.messages import DefineWorkflow
+from logistics.orchestration.decorators import MARK
+from logistics.orchestration.launching import check_run
+from logistics.orchestration.running import known_workflow
+from logistics.orchestration.workflow import Workflow, announce, store_of
+
+if TYPE_CHECKING:
+    from logistics.orchestration.engine import OrchestrationEngine
+    from logistics.orchestration.plan import Prepared
+
+Target: TypeAlias = Callable[..., Any] | Workflow
+
+OF_JOBS = ("queue", "priority", "max_retries", "retry_delay")
+"""Options that only a job has: the steps of a workflow have their own."""
+
+
+class Call(NamedTuple):
+    """What a schedule calls, or runs."""
+
+    func: Target
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any] | None
+
+
+def check_target(name: str, call: Call, options: Iterable[str]) -> None:
+    """Refuse what is no workflow yet, and what does not go with one."""
+    if hasattr(call.func, MARK):
+        msg = (
+            f"schedule {name!r}: expected a Workflow; WorkflowManager().define(…) makes one of {call.func!r}"
+        )
+        raise InputError(msg)
+    if not isinstance(call.func, Workflow):
+        return
+    wrong = [option for option in OF_JOBS if option in options]
+    if wrong:
+        msg = f"schedule {name!r}: {', '.join(wrong)}: the steps of a workflow have their own"
+        raise InputError(msg)
+    if call.args or not isinstance(call.kwargs or {}, Mapping):
+        msg = f"schedule {name!r}: a run takes its parameters by name: expected kwargs, got {call.args!r}"
+        raise InputError(msg)
+
+
+def run_template(
+    engine: OrchestrationEngine, workflow: Workflow, kwargs: Mapping[str, Any] | None, zone: str
+) -> JobTemplate:
+    """Return a target whose firings are runs of a workflow; refuses parameters that could not begin one now."""
+    if store_of(workflow) is not engine.store:
+        msg = f"workflow {workflow.name!r} belongs to another store than the schedule"
+        raise InputError(msg)
+    params = dict(sorted((kwargs or {}).items()))
+    payload = encode_call((zone,), params, limit=engine.max_payload)
+    now_us = engine.store.runtime.clock.now_us()
+    check_run(workflow.prepared(), params, zone, now_us, lambda other: known_workflow(engine, other))
+    return JobTemplate(f"{WORKFLOW}{workflow.name}", payload, workflow=workflow.name)
+
+
+def save_workflows(engine: OrchestrationEngine, calls: Iterable[Call]) -> None:
+    """Put workflows that are to be fired on record, and those that their steps are: runs are planned from there."""
+    found = {call.func.name: call.func.prepared() for call in calls if isinstance(call.func, Workflow)}
+    left = list(found.values())
+    while left:
+        prepared = left.pop()
+        announce(engine.store, prepared.functions)
+        definition = prepared.definition
+        engine.ask("supervisor", DefineWorkflow(name=definition.name, definition=prepared.encoded))
+        children = _children(engine, prepared)
+        left += [other for other in children if found.setdefault(other.definition.name, other) is other]
+
+
+def _children(engine: OrchestrationEngine, prepared: Prepared) -> list[Prepared]:
+    names = dict.fromkeys(step.workflow for step in prepared.definition.steps if step.workflow)
+    return [child for name in names if (child := known_workflow(engine, name)) is not None]
