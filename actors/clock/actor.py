@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors.clock.decider import JUMP_US, ClockRules
-from actors.clock.messages import ObserveTime
+from actors.clock.messages import GetNextWake, ObserveTime
 from actors.runtime.actor import EventSourcedActor
 from actors.runtime.messages import Letter, Nudge
 from actors.runtime.rules import Rules
@@ -37,7 +37,7 @@ class ClockActor(EventSourcedActor):
 
     def turn(self, letters: list[Letter]) -> Iterator[str]:
         """Take wake-ups, look at the time, ring for whom it is due."""
-        others = [letter for letter in letters if not self._take_wake(letter)]
+        others = [letter for letter in letters if not (self._take_wake(letter) or self._answer(letter))]
         observed = self._observe()
         if observed is not None:
             others.append(Letter(observed))
@@ -53,6 +53,14 @@ class ClockActor(EventSourcedActor):
                 self._wakes.pop(message.who, None)
             else:
                 self._wakes[message.who] = message.at_us
+        return True
+
+    def _answer(self, letter: Letter) -> bool:
+        """Say when the next wake-up is, which is on no record."""
+        if type(letter.message) is not GetNextWake:
+            return False
+        if letter.reply is not None:
+            letter.reply.set(self.wake_us)
         return True
 
     def _observe(self) -> ObserveTime | None:

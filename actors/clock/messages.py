@@ -18,6 +18,10 @@ class GetClock(Message, frozen=True, tag="clock.get"):
     """Answered with a `dict` of `now_us`, `jumps` and `last_jump_us`."""
 
 
+class GetNextWake(Message, frozen=True, tag="clock.get_next_wake"):
+    """Answered with the earliest instant (µs UTC) for which an actor wants to be woken, or None."""
+
+
 class ClockJumped(Event, frozen=True, tag="clock.jumped"):
     """The wall clock was set, or the machine slept: it is `by_us` further (or, negative, back) than it should be."""
 

@@ -32,6 +32,11 @@ class Executor(Protocol):
         """Functions that still run though nobody waits for them any more."""
         ...
 
+    @property
+    def under_way(self) -> int:
+        """Attempts whose ends are not durable, those aside that nobody waits for any more."""
+        ...
+
     def hire(self) -> None:
         """Have all workers there: once the main program has ended, Python may make no more threads."""
         ...
@@ -177,6 +182,11 @@ class ThreadExecutor:
     def abandoned(self) -> int:
         """Functions that still run though nobody waits for them any more."""
         return len(self._running & self._cancelled)
+
+    @property
+    def under_way(self) -> int:
+        """Attempts whose ends are not durable, those aside that nobody waits for any more."""
+        return len(self._known.keys() - self._cancelled)
 
     def acknowledge(self, key: AttemptKey) -> None:
         """Forget an attempt whose end is durable."""

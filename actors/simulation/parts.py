@@ -189,6 +189,11 @@ class SimExecutor:
         """Whether nobody waits for an attempt any more."""
         return key in self.abandoned
 
+    @property
+    def under_way(self) -> int:
+        """Attempts that were not acknowledged, those aside that nobody waits for."""
+        return len((self.running.keys() | self.finished.keys()) - self.abandoned)
+
     def acknowledge(self, key: AttemptKey) -> None:
         """Forget an attempt."""
         self.finished.pop(key, None)
