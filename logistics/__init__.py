@@ -12,6 +12,7 @@ from actors.schedule.messages import ScheduleChange
 from actors.workflow.condition import ConditionError
 from actors.workflow.messages import RunStatus, SessionStatus, StepStatus
 from logistics.audit.differences import Difference
+from logistics.audit.past import RecordedEvent
 from logistics.audit.store_view import StoreView
 from logistics.audit.words import Reason, Why
 from logistics.errors import (
@@ -50,6 +51,8 @@ from logistics.errors import (
     WorkflowNotFoundError,
     WouldDeadlockError,
 )
+from logistics.following.durable import DurableSubscription, ParkedEvent
+from logistics.following.projection import Projection, ProjectionError, RunningProjection, Table
 from logistics.orchestration.config import ConfigError
 from logistics.orchestration.decorators import step, workflow
 from logistics.orchestration.engine import OrchestrationEngine
@@ -106,6 +109,7 @@ __all__ = [
     "CronWarning",
     "Difference",
     "DuplicateJobError",
+    "DurableSubscription",
     "EngineClosedError",
     "FunctionError",
     "GraphError",
@@ -126,15 +130,19 @@ __all__ = [
     "OrchestrationEngine",
     "OrchestrationSession",
     "OutcomeUnknownError",
+    "ParkedEvent",
     "PayloadError",
     "PlannedRun",
     "ProcessSummary",
     "Progress",
     "Project",
     "ProjectManager",
+    "Projection",
+    "ProjectionError",
     "Queue",
     "Rate",
     "Reason",
+    "RecordedEvent",
     "RecurringSchedule",
     "RecurringScheduler",
     "ReplayError",
@@ -146,6 +154,7 @@ __all__ = [
     "RunFailedError",
     "RunNotFoundError",
     "RunStatus",
+    "RunningProjection",
     "SafeModeError",
     "ScheduleChange",
     "ScheduleDefinition",
@@ -164,6 +173,7 @@ __all__ = [
     "StoreRolledBackError",
     "StoreView",
     "Subscription",
+    "Table",
     "TaskOrchestrator",
     "TaskResult",
     "TimezoneError",

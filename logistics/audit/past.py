@@ -48,6 +48,23 @@ class RecordedEvent(NamedTuple):
                 return self.raw
         return {name: msgspec.to_builtins(getattr(self.event, name)) for name in self.event.__struct_fields__}
 
+    def cloud_event(self, source: str) -> dict[str, Any]:
+        """Return it in the shape of CloudEvents 1.0, plain JSON data; `source` names the store.
+
+        Source and id together are unique; an event that is handled again comes with the same ones.
+        """
+        context = {
+            "specversion": "1.0",
+            "id": str(self.position),
+            "source": source,
+            "type": f"logistics.{self.tag}",
+            "subject": self.entity,
+            "time": self.recorded_at.isoformat().replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+        }
+        about = {"cause": self.cause, "correlation": self.correlation}
+        return context | {name: value for name, value in about.items() if value} | {"data": self.data()}
+
 
 class Past:
     """The events of a log, up to what counts as durable at each moment."""
@@ -101,6 +118,11 @@ class Past:
 
     def _recorded(self, stored: Stored) -> RecordedEvent:
         return recorded(stored, self._codec)
+
+
+def source_of(store_id: str) -> str:
+    """Return what CloudEvents of a store name as their source."""
+    return f"urn:logistics:{store_id}"
 
 
 def recorded(stored: Stored, codec: EventCodec) -> RecordedEvent:

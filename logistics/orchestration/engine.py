@@ -18,8 +18,10 @@ from eventstore.errors import NotAStoreError, StoreError
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit.differences import differences
 from logistics.audit.history import History
-from logistics.audit.past import Past
+from logistics.audit.past import Past, source_of
 from logistics.audit.why import Witness, explain
+from logistics.following.durable import DurableSubscription
+from logistics.following.projection import RunningProjection
 from logistics.ids import new_id
 from logistics.inputs import check_int, duration_us
 from logistics.messages import COMMANDS
@@ -27,7 +29,13 @@ from logistics.orchestration import session as sessions
 from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.stores import STORES
-from logistics.orchestration.subscriptions import Subscription, Subscriptions
+from logistics.orchestration.subscriptions import (
+    Subscription,
+    Subscriptions,
+    check_after,
+    check_pattern,
+    handler_of,
+)
 from logistics.task.life import check_executor
 
 if TYPE_CHECKING:
@@ -43,6 +51,8 @@ if TYPE_CHECKING:
     from logistics.audit.differences import Difference
     from logistics.audit.store_view import StoreView
     from logistics.audit.words import Why
+    from logistics.following.follower import Follower
+    from logistics.following.projection import Projection
     from logistics.inputs import Duration
     from logistics.orchestration.session import OrchestrationSession
     from logistics.orchestration.stores import Store
@@ -115,6 +125,8 @@ class OrchestrationEngine:
         self._owns = owns
         self._closed = False
         self._subscriptions = Subscriptions(store.runtime)
+        self._following: list[Follower] = []
+        """What follows the log under a name, through this handle."""
         self.started: set[Stoppable] = set()
         """Schedulers that were started through this handle: they stop with it."""
 
@@ -161,6 +173,8 @@ class OrchestrationEngine:
         if not self._closed:
             self._closed = True
             self._subscriptions.close()
+            for follower in self._following:
+                follower.stop()
             if self._store.runtime.is_here:
                 for scheduler in tuple(self.started):
                     scheduler.stop()
@@ -188,16 +202,72 @@ class OrchestrationEngine:
         return self.ask(actor, checked)
 
     def subscribe(
-        self, pattern: str, handler: Callable[[Event, int], object], *, after: int | None = None
+        self,
+        pattern: str,
+        handler: Callable[..., object],
+        *,
+        after: int | None = None,
+        cloud_events: bool = False,
     ) -> Subscription:
         """Call `handler(event, position)` for every durable event whose tag matches (`job.*`, `run.completed`).
 
         With `after`, everything recorded after that position comes first; None: only what is still to come.
-        Handlers run one after the other on a thread of their own; one that raises is logged and called again
-        for the next event.
+        With `cloud_events`, `handler(cloud_event)` gets a dict in the shape of CloudEvents 1.0 instead. Handlers
+        run one after the other on a thread of their own; one that raises is logged and called again for the next
+        event.
         """
         self._check_open()
-        return self._subscriptions.add(pattern, handler, after=after)
+        call = handler_of(handler, source=self._source if cloud_events else "")
+        return self._subscriptions.add(pattern, call, after=after)
+
+    def follow(
+        self,
+        name: str,
+        pattern: str,
+        handler: Callable[..., object],
+        *,
+        after: int | None = None,
+        attempts: int = 5,
+        cloud_events: bool = False,
+    ) -> DurableSubscription:
+        """Subscribe under a name by which it is remembered how far the handler is, over restarts.
+
+        A name that is new begins behind `after`; None: with what is still to come. Each event comes at least
+        once, in order; one for which the handler raises is tried again, and after `attempts` tries parked. The
+        handler runs on a thread of its own and is called as `subscribe` says. `InputError` for a name that is in
+        use.
+        """
+        check_pattern(pattern)
+        check_after(after)
+        check_int("attempts", attempts, least=1, most=1_000)
+        call = handler_of(handler, source=self._source if cloud_events else "")
+        store = self.store
+        following = DurableSubscription(store.runtime, store.notebook, name, pattern, call, attempts=attempts)
+        self._follow(following)
+        following.begin(after)
+        return following
+
+    def project(self, projection: Projection, *, after: int = 0) -> RunningProjection:
+        """Keep a projection up to date from now on, and return it with its table, to be read as a mapping.
+
+        It goes on where it was; one that is new, or has another version, begins with the first event after
+        `after`. `InputError` for a name that is in use.
+        """
+        check_after(after)
+        store = self.store
+        running = RunningProjection(store.runtime, store.notebook, projection)
+        self._follow(running)
+        running.begin(after)
+        return running
+
+    def _follow(self, follower: Follower) -> None:
+        self.store.follow(follower)
+        self._following.append(follower)
+
+    @property
+    def _source(self) -> str:
+        """What CloudEvents of this store name as their source."""
+        return source_of(self.store.runtime.log.store_id)
 
     def register_event_handler(
         self, event: str, handler: Callable[[str, dict[str, Any]], object]

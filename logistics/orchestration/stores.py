@@ -21,6 +21,8 @@ from actors.runtime.functions import FunctionRegistry
 from actors.snapshotting import ChildPhotographer
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
+from eventstore.notebook import FOLDER_NAME as NOTEBOOK_NAME
+from eventstore.notebook import LmdbNotebook, MemoryNotebook
 from eventstore.safe_mode import guarded
 from logistics.orchestration.launching import Launcher
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
     from actors.runtime.engine import Runtime
     from eventstore.log import Log
+    from eventstore.notebook import Notebook
+    from logistics.following.follower import Follower
 
 MEMORY = ":memory:"
 DEFAULT_FOLDER = ".logistics"
@@ -57,6 +61,9 @@ class Store:
         self.closing = False
         """Whether its last handle was given back."""
         self.closed = threading.Event()
+        self.followers: dict[str, Follower] = {}
+        """Whoever follows the log under a name."""
+        self._notebook: Notebook | None = None
         self._lock = threading.RLock()
         self.functions = FunctionRegistry(options["modules"])
         log: Log
@@ -83,6 +90,34 @@ class Store:
         except BaseException:
             log.close()
             raise
+
+    @property
+    def notebook(self) -> Notebook:
+        """What readers of the log keep for themselves; opened when it is first needed."""
+        with self._lock:
+            if self._notebook is None:
+                is_kept = self.path != MEMORY
+                self._notebook = (
+                    LmdbNotebook(Path(self.path) / NOTEBOOK_NAME) if is_kept else MemoryNotebook()
+                )
+            return self._notebook
+
+    def follow(self, follower: Follower) -> None:
+        """Have a follower alone bear its name. `InputError` if another one does."""
+        with self._lock:
+            other = self.followers.get(follower.name)
+            if other is not None and other.is_running:
+                msg = f"{follower.name!r} runs already in this process; stop it first"
+                raise InputError(msg)
+            self.followers[follower.name] = follower
+
+    def stop_following(self) -> None:
+        """Stop whoever follows the log, and close the notebook."""
+        for follower in list(self.followers.values()):
+            follower.stop()
+        with self._lock:
+            if self._notebook is not None:
+                self._notebook.close()
 
     @property
     def busy(self) -> bool:
@@ -206,6 +241,7 @@ class Stores:
         store.servers.clear()
         store.stopped.set()
         try:
+            store.stop_following()
             store.runtime.close(grace_s)
         except KeyboardInterrupt:  # enough waited: half closed, it could neither be used nor opened again
             store.runtime.close(0.0)

@@ -11,12 +11,14 @@ import msgspec
 
 from actors.runtime.errors import InputError
 from eventstore.errors import StoreError
+from logistics.audit.past import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.runtime.engine import Runtime
     from actors.runtime.messages import Event
+    from logistics.audit.past import RecordedEvent
 
 logger = logging.getLogger("logistics.subscriptions")
 
@@ -28,7 +30,7 @@ RETRY_S = 0.1
 class Subscription:
     """One handler and how far it has been told."""
 
-    def __init__(self, pattern: str, call: Callable[[str, Event, int], object], position: int) -> None:
+    def __init__(self, pattern: str, call: Callable[[RecordedEvent], object], position: int) -> None:
         self.pattern = pattern
         """Which tags it hears of, in the manner of `fnmatch`."""
         self.position = position
@@ -53,27 +55,20 @@ class Subscriptions:
         self._closing = False
 
     def add(
-        self, pattern: str, handler: Callable[[Event, int], object], *, after: int | None
+        self, pattern: str, call: Callable[[RecordedEvent], object], *, after: int | None
     ) -> Subscription:
-        """Subscribe a handler that gets events."""
-        _check_handler(handler)
-        return self._add(pattern, lambda _tag, event, position: handler(event, position), after)
+        """Subscribe what gets events with their places."""
+        return self._add(pattern, call, after)
 
     def add_plain(self, pattern: str, handler: Callable[[str, dict[str, Any]], object]) -> Subscription:
         """Subscribe a handler that gets a tag and plain data."""
-        _check_handler(handler)
-        return self._add(pattern, lambda tag, event, position: handler(tag, plain(event, position)), None)
+        check_handler(handler)
+        return self._add(pattern, lambda each: handler(each.tag, plain(each.event, each.position)), None)
 
-    def _add(
-        self, pattern: str, call: Callable[[str, Event, int], object], after: int | None
-    ) -> Subscription:
-        if not isinstance(pattern, str) or not pattern:
-            msg = f"pattern: expected a tag or a pattern like 'job.*', got {pattern!r}"
-            raise InputError(msg)
+    def _add(self, pattern: str, call: Callable[[RecordedEvent], object], after: int | None) -> Subscription:
+        check_pattern(pattern)
+        check_after(after)
         watermark = self._runtime.journal.watermark
-        if after is not None and (isinstance(after, bool) or not isinstance(after, int) or after < 0):
-            msg = f"after: expected a position, 0 or more, got {after!r}"
-            raise InputError(msg)
         subscription = Subscription(pattern, call, watermark if after is None else after)
         with self._lock:
             self._subscriptions.append(subscription)
@@ -110,19 +105,19 @@ class Subscriptions:
                     if each.position < position and not each.cancelled and not self._closing:
                         each.position = position
                         if fnmatchcase(tag, each.pattern):
-                            self._call(each, tag, self._runtime.codec.decode(record), position)
+                            self._call(each, recorded(frame.stored(position), self._runtime.codec))
 
     @staticmethod
-    def _call(subscription: Subscription, tag: str, event: Event, position: int) -> None:
+    def _call(subscription: Subscription, event: RecordedEvent) -> None:
         try:
-            subscription.call(tag, event, position)
+            subscription.call(event)
         except BaseException:  # a handler that exits ends nothing but its own call
             logger.exception(
                 "the handler for %r failed on %s at %d",
                 subscription.pattern,
-                tag,
-                position,
-                extra={"entity": event.entity, "position": position},
+                event.tag,
+                event.position,
+                extra={"entity": event.entity, "position": event.position},
             )
 
     def close(self) -> None:
@@ -134,13 +129,37 @@ class Subscriptions:
             self._runtime.watch.unlisten(self._changed)
 
 
-def _check_handler(handler: object) -> None:
+def check_handler(handler: object) -> None:
+    """Refuse what cannot be called."""
     if not callable(handler):
         msg = f"handler: expected a function, got {handler!r}"
         raise InputError(msg)
 
 
-def plain(event: Event, position: int) -> dict[str, Any]:
+def check_pattern(pattern: object) -> None:
+    """Refuse what is no pattern of tags."""
+    if not isinstance(pattern, str) or not pattern:
+        msg = f"pattern: expected a tag or a pattern like 'job.*', got {pattern!r}"
+        raise InputError(msg)
+
+
+def check_after(after: object) -> None:
+    """Refuse what is no position, and not None."""
+    if after is not None and (isinstance(after, bool) or not isinstance(after, int) or after < 0):
+        msg = f"after: expected a position, 0 or more, got {after!r}"
+        raise InputError(msg)
+
+
+def handler_of(handler: Callable[..., object], *, source: str = "") -> Callable[[RecordedEvent], object]:
+    """Return what is called with a recorded event: a handler of events, or with a `source` one of CloudEvents."""
+    check_handler(handler)
+    if source:
+        return lambda each: handler(each.cloud_event(source))
+    return lambda each: handler(each.event, each.position)
+
+
+def plain(event: Event | None, position: int) -> dict[str, Any]:
     """Return an event's fields as plain data, with its position."""
+    assert event is not None  # an engine that does not understand an event is not opened
     data = {name: msgspec.to_builtins(getattr(event, name)) for name in event.__struct_fields__}
     return data | {"position": position}
