@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import LogisticsError
+from logistics.cli.guard import guarded
 from logistics.cli.interrupts import Interrupted, Interrupts
 
 try:
@@ -24,8 +25,21 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+FAILED = 1
 USAGE = 2
+READ_ONLY = frozenset(
+    {"status", "jobs", "runs", "show", "history", "events", "verify", "replay", "diff", "export"}
+)
+"""Commands that read much of a store, which a damaged page may kill."""
 WORDS: tuple[tuple[int, str], ...] = ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"))
+
+
+def program() -> int:
+    """Run the command line as a program of its own: what only reads a store runs in a child of it."""
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command in READ_ONLY:
+        return guarded(main, died=FAILED if command == "verify" else USAGE)
+    return main()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +72,7 @@ def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         _say(problem.format_message())
         return USAGE
     except LogisticsError as problem:
-        _say(str(problem))
+        _say(f"{problem} {getattr(problem, 'remedy', '')}")
         return USAGE
     except BrokenPipeError:
         raise
@@ -74,4 +88,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -12,7 +12,7 @@ import pytest
 from eventstore.data_file import look_at, verify
 from eventstore.errors import CorruptStoreError, StoreFormatError, StoreTruncatedError
 from eventstore.lmdb_log import LmdbLog
-from tests.eventstore.support import append, run_child
+from tests.eventstore.support import append, record, run_child
 from tests.support.scale import scaled
 
 PAGE = 4096
@@ -104,6 +104,19 @@ def test_something_else_is_no_data_file(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(CorruptStoreError, match="not a data file"):
             look_at(path)
+
+
+def test_f30_a_long_record_that_lost_its_end_is_missed_though_no_page_tells(tmp_path: Path) -> None:
+    """Walking the pages does not find it, and the engine would die of it."""
+    with LmdbLog.open(tmp_path / "store") as log:
+        for _ in range(9):  # so that there are free pages before the long record
+            append(log, "job:1")
+        log.append([record("job:1", "long " * 9000)], expected=9, epoch=1, recorded_us=1_000_000)
+    data = tmp_path / "store" / "data.mdb"
+    os.truncate(data, data.stat().st_size - PAGE)
+    verify(data)
+    with pytest.raises(StoreTruncatedError, match="SIGBUS"):
+        LmdbLog.open(tmp_path / "store")
 
 
 @pytest.mark.parametrize("page", [0, 1])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,16 @@ from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.logistics.audit import functions
 
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "logistics.cli.main"]
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("doctor") / "store"
     with OrchestrationEngine(path) as engine:
         queue = Queue("q", engine=engine)
-        for number in range(10):
+        for number in range(40):
             queue.enqueue(Job("one", functions.one, job_id=f"number-{number}"))
         JobScheduler(engine=engine).process(queue)
     return path
@@ -133,6 +138,29 @@ def test_f59_events_of_a_newer_version_are_a_warning(store: Path, said: Said) ->
     answer = said(code=0)
     (warning,) = (row for row in answer["findings"] if row["level"] == "warning")
     assert "1 events are not understood: 'job.teleport', version 1" in warning["text"]
+
+
+@pytest.mark.parametrize(("command", "code"), [("events", 2), ("replay", 2), ("verify", 1), ("doctor", 1)])
+def test_f29_a_page_that_kills_the_engine_kills_no_tool(store: Path, command: str, code: int) -> None:
+    spoil_leaves(store)
+    child = subprocess.run(
+        [*COMMAND, command, "--store", str(store)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert child.returncode == code, child.stderr
+    assert "doctor" in child.stdout + child.stderr
+    assert "SIGABRT" in child.stdout + child.stderr
+    assert "Traceback" not in child.stderr
+
+
+def spoil_leaves(store: Path) -> None:
+    """Have each page of frames but the first and the last say that it is of no kind: the engine aborts."""
+    data = store / "data.mdb"
+    content = bytearray(data.read_bytes())
+    for page in range(2 * 4096, len(content), 4096):
+        part = content[page : page + 4096]
+        if part[10] == 2 and b"job.enqueued" in part and b"engine." not in part:
+            content[page + 10] = 0
+    data.write_bytes(content)
 
 
 def test_what_cannot_be_helped_is_one_line_and_code_2(
