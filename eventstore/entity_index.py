@@ -126,7 +126,8 @@ class EntityIndex:
         covered = segments[-1].header.last if segments else 0
         if self.end - covered < self._segment_records:
             return None
-        segment, rows = self._made(sorted(tail.items()), first=covered + 1, last=self.end)
+        entries = [(entity, tail[entity]) for entity in sorted(tail)]
+        segment, rows = self._made(entries, first=covered + 1, last=self.end)
         return Change((segment,), rows, tail={})
 
     def take(self, change: Change) -> None:

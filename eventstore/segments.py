@@ -138,8 +138,8 @@ def _filter_of(entities: Iterable[str]) -> bytes:
     digests = [digest_of(entity) for entity in entities]
     bits = bytearray(len(digests) * _FILTER_BITS // 8 + 1)
     size = len(bits) * 8
-    for digest in digests:
-        for place in digest:
-            bit = place % size
-            bits[bit >> 3] |= 1 << (bit & 7)
+    for one, other in digests:
+        first, second = one % size, other % size
+        bits[first >> 3] |= 1 << (first & 7)
+        bits[second >> 3] |= 1 << (second & 7)
     return bytes(bits)

@@ -33,6 +33,7 @@ MAX_DEPTH: Final = 64
 _CALL_LEVELS: Final = 2
 # Those of them that can neither be too large nor be refused.
 _SIZED: Final = frozenset({bool, float, types.NoneType})
+_LARGE: Final = 1 << 63
 _TEXT: Final = frozenset({str})
 _SCALARS: Final = frozenset({str, int, float, bool, bytes, types.NoneType})
 _CONTAINER_BYTES: Final = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
@@ -73,7 +74,8 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], *, limit: int = 
 
 def encode_result(value: Any, *, limit: int = DEFAULT_LIMIT) -> bytes:
     """What a function returned as bytes; raises `PayloadError` naming what cannot be stored."""
-    if type(value) in _SIZED:
+    kind = type(value)
+    if kind in _SIZED or (kind is int and -_LARGE < value < _LARGE):
         return _encode(value)
     return _encode_slowly({"result": value}, _pack_result, limit=limit)
 
