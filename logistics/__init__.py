@@ -83,6 +83,10 @@ from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.limits import Limits, Rate
 from logistics.task.listing import JobEntry
 from logistics.task.queue import Queue
+from logistics.telemetry.event_log import log_events
+from logistics.telemetry.prometheus import PrometheusMetrics
+from logistics.telemetry.server import MonitoringServer
+from logistics.telemetry.tracing import OpenTelemetryTracing
 
 # Last: the package `logistics.task`, imported above, has the same name, and is nobody's public API.
 from logistics.orchestration.decorators import task  # isort: skip
@@ -127,6 +131,8 @@ __all__ = [
     "LeaseLostError",
     "Limits",
     "LogisticsError",
+    "MonitoringServer",
+    "OpenTelemetryTracing",
     "OrchestrationEngine",
     "OrchestrationSession",
     "OutcomeUnknownError",
@@ -139,6 +145,7 @@ __all__ = [
     "ProjectManager",
     "Projection",
     "ProjectionError",
+    "PrometheusMetrics",
     "Queue",
     "Rate",
     "Reason",
@@ -189,6 +196,7 @@ __all__ = [
     "WorkflowRun",
     "WouldDeadlockError",
     "group",
+    "log_events",
     "step",
     "task",
     "workflow",

@@ -33,6 +33,7 @@ from logistics.orchestration.subscriptions import (
     Subscription,
     Subscriptions,
     check_after,
+    check_handler,
     check_pattern,
     handler_of,
 )
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from actors.runtime.messages import Event, Message
     from actors.runtime.reply import Reply
     from logistics.audit.differences import Difference
+    from logistics.audit.past import RecordedEvent
     from logistics.audit.store_view import StoreView
     from logistics.audit.words import Why
     from logistics.following.follower import Follower
@@ -268,6 +270,14 @@ class OrchestrationEngine:
     def _source(self) -> str:
         """What CloudEvents of this store name as their source."""
         return source_of(self.store.runtime.log.store_id)
+
+    def listen(
+        self, pattern: str, listener: Callable[[RecordedEvent], object], *, after: int | None = None
+    ) -> Subscription:
+        """Subscribe as `subscribe` does, for `RecordedEvent`s: events with their place, cause and correlation."""
+        self._check_open()
+        check_handler(listener)
+        return self._subscriptions.add(pattern, listener, after=after)
 
     def register_event_handler(
         self, event: str, handler: Callable[[str, dict[str, Any]], object]

@@ -20,6 +20,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tzdata": PACKAGES,
         "typer": ("logistics.cli",),
         "yaml": ("logistics.orchestration.config",),
+        "opentelemetry": ("logistics.telemetry.tracing",),
         "rich": ("logistics.cli",),
         "click": ("logistics.cli",),
     }
