@@ -81,15 +81,15 @@ def rules_for(number: int) -> list[tuple[str, str]]:
 def zones_and_years() -> list[tuple[str, Years]]:
     """Zones by chance, four of five with clocks that change in the years; a few years, shared by the zones."""
     rng = random.Random("zones")
-    some = [Years(first) for first in (1974, 1996, 2011, 2026, 2027, 2096)]
+    some = [Years(first) for first in (1974, 1996, 2027, 2096)]
     pool = rng.sample(names(), len(names()))
     found: list[tuple[str, Years]] = []
     quiet = 0
     for number, zone in enumerate(pool):
-        years = next((each for each in (some[number % 6], *some) if changes(zone, each)), None)
+        years = next((each for each in (some[number % 4], *some) if changes(zone, each)), None)
         quiet += years is None
         if years is not None or quiet <= ZONES // 5 or len(pool) <= ZONES:
-            found.append((zone, years or some[number % 6]))
+            found.append((zone, years or some[number % 4]))
         if len(found) == ZONES:
             break
     return found
@@ -155,8 +155,9 @@ def check_near(spec: CronSpec, firings: Firings, change: int, years: Years) -> N
 def test_two_years_fire_as_a_look_at_every_minute_says(zone: str, years: Years) -> None:
     leaps = changes(zone, years)
     for number, one in enumerate(asked()):
+        table = wanted(number, years).table()
         for turn, rules in enumerate(rules_for(number)):
-            firings = expected(wanted(number, years), zone, years, one.effective(rules))
+            firings = expected(table, zone, years, one.effective(rules))
             spec = one.spec(zone, rules)
             if turn == number % 3:
                 check_all(spec, firings, years)
@@ -167,7 +168,7 @@ def test_two_years_fire_as_a_look_at_every_minute_says(zone: str, years: Years) 
 def test_the_zones_asked_change_their_clocks_and_all_rules_are_met() -> None:
     chosen = zones_and_years()
     assert len(chosen) == min(ZONES, len(names()))
-    assert sum(bool(changes(*each)) for each in chosen) >= len(chosen) * 2 // 3
+    assert sum(bool(changes(*each)) for each in chosen) >= min(len(chosen) * 2 // 3, 100)
     met = {rules for number in range(3) for rules in rules_for(number)}
     assert len(met) == len(GAP_RULES) * len(FOLD_RULES)
 
@@ -184,7 +185,7 @@ def test_the_oracle_tells_every_rule_from_every_other() -> None:
     )
     pairs = [(gap, fold) for gap in GAP_RULES for fold in FOLD_RULES]
     for rules in pairs:
-        firings = expected(Wanted(night, years), zone, years, rules)
+        firings = expected(Wanted(night, years).table(), zone, years, rules)
         told = list(firings.among(years.start, years.end))
         same = [
             other

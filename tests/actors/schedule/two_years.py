@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
@@ -71,21 +71,34 @@ def walls(name: str, years: Years) -> tuple[Run, ...]:
     return tuple(Run(first, last, ahead) for (first, ahead), last in zip(starts, ends, strict=True))
 
 
-class Wanted:
-    """A byte for each minute on the wall: 1 if the expression names it; days beyond the years included."""
+NOTHING = bytes(DAY)
 
-    def __init__(self, meaning: Expression, years: Years) -> None:
-        self.first = years.start - 2 * MARGIN_DAYS * DAY
-        moments = [divmod(minute, 60) for minute in range(DAY)]
-        named = bytes(meaning.hour(hour) and meaning.minute(minute) for hour, minute in moments)
-        nothing = bytes(DAY)
-        days = (self.first // DAY + day for day in range((years.end - self.first) // DAY + 2 * MARGIN_DAYS))
-        self.minutes = b"".join(
-            named if meaning.day(_EPOCH + timedelta(days=day)) else nothing for day in days
-        )
+
+@dataclass(frozen=True)
+class Table:
+    """A byte for each minute on the wall from `first` on: 1 if an expression names it."""
+
+    first: int
+    minutes: bytes
 
     def between(self, first: int, end: int) -> bytes:
         return self.minutes[first - self.first : end - self.first]
+
+
+class Wanted:
+    """What an expression names: minutes of a day, and days, those around the years included."""
+
+    def __init__(self, meaning: Expression, years: Years) -> None:
+        self._first_day = years.start // DAY - 2 * MARGIN_DAYS
+        moments = [divmod(minute, 60) for minute in range(DAY)]
+        self._named = bytes(meaning.hour(hour) and meaning.minute(minute) for hour, minute in moments)
+        days = range(self._first_day, years.end // DAY + 2 * MARGIN_DAYS)
+        self._days = [meaning.day(_EPOCH + timedelta(days=day)) for day in days]
+
+    def table(self) -> Table:
+        """Each minute by itself: a megabyte, so it is not kept."""
+        minutes = b"".join(self._named if day else NOTHING for day in self._days)
+        return Table(self._first_day * DAY, minutes)
 
 
 @dataclass
@@ -117,7 +130,7 @@ def changes(name: str, years: Years) -> list[int]:
     return [run.start for run in walls(name, years)[1:] if years.start <= run.start < years.end]
 
 
-def expected(wanted: Wanted, name: str, years: Years, rules: tuple[str, str]) -> Firings:
+def expected(wanted: Table, name: str, years: Years, rules: tuple[str, str]) -> Firings:
     """Every firing of the years under a rule for gaps and one for folds."""
     gap, fold = rules
     runs = walls(name, years)
@@ -131,7 +144,7 @@ def expected(wanted: Wanted, name: str, years: Years, rules: tuple[str, str]) ->
     return firings
 
 
-def _mend_gap(firings: Firings, wanted: Wanted, before: Run, after: Run, gap: str) -> None:
+def _mend_gap(firings: Firings, wanted: Table, before: Run, after: Run, gap: str) -> None:
     """Add what the minutes that the wall never showed have to fire."""
     for wall in range(before.end + before.ahead, after.start + after.ahead):
         if not wanted.between(wall, wall + 1)[0]:
@@ -154,8 +167,3 @@ def _mend_fold(firings: Firings, before: Run, after: Run, fold: str) -> None:
             firings.minutes[place] = 0
         else:
             firings.rules[minute] = f"fold.{fold}"
-
-
-def start_of(years: Years) -> datetime:
-    """The first instant of the years."""
-    return datetime(years.first, 1, 1, tzinfo=UTC)

@@ -117,7 +117,9 @@ def test_f84_an_engine_serves_a_gap_and_a_fold_by_each_rule(place: Place, zone: 
     manager.start()
     place.pass_time(365 * DAY)
     for gap, fold in rules:
-        minutes = expected(Wanted(night, years), zone, years, (gap, fold)).among(years.start + 1, years.end)
+        minutes = expected(Wanted(night, years).table(), zone, years, (gap, fold)).among(
+            years.start + 1, years.end
+        )
         found = of_type(place, gap, ScheduleFired)
         assert [(event.scheduled_us // 60_000_000, event.rule) for event in found] == list(minutes)
 
