@@ -13,6 +13,7 @@ from actors.workflow.condition import ConditionError
 from actors.workflow.messages import RunStatus, SessionStatus, StepStatus
 from logistics.audit.differences import Difference
 from logistics.audit.past import RecordedEvent
+from logistics.audit.rehearsal import Rehearsal, RehearsedEvent
 from logistics.audit.store_view import StoreView
 from logistics.audit.words import Reason, Why
 from logistics.errors import (
@@ -152,6 +153,8 @@ __all__ = [
     "RecordedEvent",
     "RecurringSchedule",
     "RecurringScheduler",
+    "Rehearsal",
+    "RehearsedEvent",
     "ReplayError",
     "ResourceManager",
     "ResourceUsage",

@@ -15,8 +15,9 @@ from actors.runtime.messages import Context, Known
 from actors.schedule.messages import GetSchedules
 from actors.workflow.messages import GetRun, GetRuns, GetTotals
 from logistics.audit.past import Past
+from logistics.audit.rehearsal import Stage
 from logistics.audit.why import Witness, explain
-from logistics.inputs import as_datetime, instant_us
+from logistics.inputs import as_datetime, check_int, duration_us, instant_us
 from logistics.messages import COMMANDS
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from actors.workflow.messages import RunView
     from eventstore.codec import EventCodec
     from eventstore.log import Log
+    from logistics.audit.rehearsal import Rehearsal
     from logistics.audit.words import Why
+    from logistics.inputs import Duration
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 ENOUGH = 1 << 30
@@ -137,6 +140,33 @@ class StoreView:
         now_us = max(self._recorded_us, 0 if now is None else instant_us("now", now))
         witness = Witness(lambda query: self.ask(query, now_us=now_us), self._past, now_us, live=False)
         return explain(witness, subject, at)
+
+    def rehearse(
+        self, until: datetime, *, now: datetime | None = None, workers: int = 4, took: Duration = 1
+    ) -> Rehearsal:
+        """Say what would happen from here until an instant, if no command came; nothing is called nor written.
+
+        As if an engine with so many workers opened the store now (`now`; None: right after the last event), with
+        every queue served and a scheduler started. Each attempt succeeds, after as long as its function took on
+        average, or `took` if it never ran. A step whose result decides what comes next is named, and not ended.
+        """
+        begin_us = max(self._recorded_us, 0 if now is None else instant_us("now", now))
+        until_us = instant_us("until", until)
+        if until_us < begin_us:
+            msg = f"until: expected an instant after {as_datetime(begin_us).isoformat()}, got {until.isoformat()}"
+            raise InputError(msg)
+        check_int("workers", workers, least=1, most=10_000)
+        fresh = StoreView(self._log, self._codec, self._position)
+        stage = Stage(
+            _RULES,
+            fresh._states,
+            self._past,
+            epoch=self._log.head.epoch + 1,
+            now_us=begin_us,
+            workers=workers,
+            took_us=duration_us("took", took),
+        )
+        return stage.play(until_us)
 
     # -- the whole of it -----------------------------------------------------------------------------------
 

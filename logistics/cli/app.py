@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from logistics.cli import auditing, copying, describing, doctoring, explaining, reading
+from logistics.cli import auditing, copying, describing, doctoring, explaining, reading, rehearsing
 from logistics.cli.inspection import show_graph, validate_files
 from logistics.cli.runner import Request, run_file
 from logistics.cli.schedules import Apply, Preview
@@ -135,6 +135,6 @@ def apply(
     return apply_file(Apply(file, store, dry_run, json))
 
 
-for commands in (reading, explaining, auditing, doctoring, copying, describing):
+for commands in (reading, explaining, rehearsing, auditing, doctoring, copying, describing):
     commands.register(app)
 schedules.command(name="list")(reading.list_schedules)

@@ -7,5 +7,9 @@ def one() -> int:
     return 1
 
 
+def itself(item: int) -> int:
+    return item
+
+
 def fail() -> None:
     raise ValueError("it does not work")
