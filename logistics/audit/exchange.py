@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from actors.runtime.errors import InputError, UnknownIdError
+from actors.runtime.errors import InputError
 from eventstore.errors import CorruptStoreError, StoreError
 from eventstore.framing import encode_frame
 from eventstore.records import EMPTY, Record
+from logistics.audit.belonging import entities_of_run
 from logistics.audit.past import recorded
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ _EVENT: Final = msgspec.json.Decoder(ExportedEvent).decode
 
 def export_lines(reader: StoreReader, *, run_id: str | None = None) -> Iterator[bytes]:
     """Yield the lines of an export: of the whole log, or of one run and what it needs. `UnknownIdError`."""
-    wanted = None if run_id is None else _entities_of(reader, f"run:{run_id}")
+    wanted = None if run_id is None else entities_of_run(reader, run_id)
     part = "" if run_id is None else f"run:{run_id}"
     end = reader.position
     yield _ENCODE(ExportHeader(FORMAT, reader.store_id, end, part))
@@ -91,19 +92,6 @@ def export_frames(frames: Iterable[Frame], codec: EventCodec, *, part: str) -> I
             event = recorded(frame.stored(position), codec)
             link = frame.link.hex() if position == frame.last else ""
             yield _ENCODE(_exported(event, frame.first, frame.epoch, frame.recorded_us, link))
-
-
-def _entities_of(reader: StoreReader, run: str) -> set[str]:
-    """Return whose events a run needs: its own, its steps' jobs', its workflow's and its plan's."""
-    begun = reader.first_of(run)
-    if begun is None or begun.event is None:
-        msg = f"no run on record has the id {run.removeprefix('run:')!r}"
-        raise UnknownIdError(msg)
-    run_id = run.removeprefix("run:")
-    jobs = set(reader.entities(f"job:{run_id}."))
-    plan_id = getattr(begun.event, "plan_id", "")
-    workflow = getattr(begun.event, "workflow", "")
-    return {run, *jobs, f"plan:{plan_id}", f"workflow:{workflow}"}
 
 
 def _exported(event: RecordedEvent, first: int, epoch: int, recorded_us: int, link: str) -> ExportedEvent:

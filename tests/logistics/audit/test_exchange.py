@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ from eventstore.memory_log import MemoryLog
 from logistics.audit.exchange import export_lines, import_lines, verify_export
 from logistics.audit.store_reader import StoreReader
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.project_manager import ProjectManager
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
@@ -120,3 +122,63 @@ def test_one_run_takes_with_it_what_it_needs_and_opens_elsewhere(store: Path, tm
         assert len(list(reader.entities(f"job:{run_id}."))) == 2
         assert reader.as_of().run_totals()["COMPLETED"] == 1
         assert not list(reader.events("engine.*"))
+
+
+def test_a_run_takes_its_children_its_signals_and_what_it_was_made_of(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        ProjectManager(engine=engine).create_project("p")
+        session = engine.create_session()
+        workflows = WorkflowManager(engine)
+        workflows.create("inner").add_step("a", functions.one).add_wait("go")
+        workflows.create("middle").add_workflow("inner", "inner")
+        workflows.create("outer").add_workflow("middle", "middle").add_step("last", functions.one)
+        begun = threading.Event()
+        engine.subscribe(
+            "step.waiting", lambda event, _: begun.set() if event.run_id.endswith(".0.0") else None
+        )
+        run = workflows.start("outer")
+        child = f"{run.run_id}.0.0"
+        assert begun.wait(60)
+        inner_run = workflows.get_run(child)
+        assert inner_run is not None
+        inner_run.signal("go", {"yes": True})
+        assert run.result(timeout=60).success
+        waiting = workflows.create("waiting").add_wait("other", run=run.run_id)
+        waiting.add_step("b", functions.one)
+        late = workflows.start("waiting")
+        assert late.result(timeout=60).success
+        other = workflows.run("waiting")
+        engine.close_session(session)
+    with StoreReader(tmp_path / "store") as reader:
+        part = list(export_lines(reader, run_id=late.run_id))
+        whole = reader.position
+    with LmdbLog.open(tmp_path / "part") as log:
+        import_lines(part, log)
+    with StoreReader(tmp_path / "part") as copy, StoreReader(tmp_path / "store") as reader:
+        assert copy.position < whole
+        for entity in (f"run:{late.run_id}", f"run:{run.run_id}", f"run:{child}", f"signal:{child}.1"):
+            assert [each.raw for each in copy.of(entity)] == [each.raw for each in reader.of(entity)], entity
+        assert copy.first_of(f"run:{other.run_id}") is None
+        view = copy.as_of()
+        assert view.run_totals()["COMPLETED"] == 4
+        assert [event.tag for event in copy.of(f"job:{child}.0")][-1] == "job.completed"
+        assert view.why(f"run:{child}").status == "COMPLETED"
+
+
+def test_a_run_of_a_project_and_a_fork_open_elsewhere(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        ProjectManager(engine=engine).create_project("p")
+        workflows = WorkflowManager(engine)
+        workflows.create("w").add_step("a", functions.one).add_step("b", functions.fail)
+        first = workflows.run("w")
+        run = workflows.get_run(first.run_id)
+        assert run is not None
+        fork = run.retry()
+        assert not fork.result(timeout=60).success
+    with StoreReader(tmp_path / "store") as reader:
+        part = list(export_lines(reader, run_id=fork.run_id))
+    with LmdbLog.open(tmp_path / "part") as log:
+        import_lines(part, log)
+    with StoreReader(tmp_path / "part") as copy:
+        assert copy.as_of().run_totals()["FAILED"] == 2
+        assert copy.of(f"job:{first.run_id}.0")
