@@ -88,15 +88,12 @@ class Life:
         if isinstance(event, ScheduleFired) and event.name == "each second":
             self._ticks.release()
 
-    def wait_for_jobs(self, number: int) -> None:
-        """Wait until so many jobs have completed."""
-        for _ in range(number):
-            assert self._ends.acquire(timeout=PATIENCE_S)
-
     def live(self, seconds: int) -> None:
-        """Wait until the schedule of each second has fired so many times."""
+        """Wait until the schedule of each second has fired so many times, and as many jobs have run as were begun."""
         for _ in range(seconds):
             assert self._ticks.acquire(timeout=PATIENCE_S)
+        for _ in range(sum(len(self.fired(name)) for name in BY_THE_SECOND)):
+            assert self._ends.acquire(timeout=PATIENCE_S)
         self.manager.stop()
 
     def fired(self, name: str) -> list[ScheduleFired]:
@@ -120,7 +117,6 @@ def test_two_minutes_of_schedules_by_the_second_fire_each_instant_once_and_never
             runs = schedule.next_runs(len(fired), first)
             assert instants == [(run - EPOCH) // timedelta(microseconds=1) for run in runs], name
         assert len(life.fired("each second")) >= SECONDS
-        life.wait_for_jobs(sum(len(life.fired(name)) for name in BY_THE_SECOND))
         life.engine.close()
 
 
