@@ -15,7 +15,7 @@ from actors.clock.zones import names
 from actors.schedule.errors import CronError
 from actors.schedule.firing import fires, matches, next_fire, previous_fire, ready
 from actors.schedule.missed import count_fires
-from actors.schedule.spec import DAYS_RULES, FOLD_RULES, GAP_RULES, CronSpec
+from actors.schedule.spec import DAYS_RULES, FOLD_RULES, GAP_RULES, CronSpec, PatternSpec
 from tests.actors.schedule import oracle
 from tests.actors.schedule.two_years import Firings, Wanted, Years, changes, expected
 from tests.support.scale import scaled
@@ -100,7 +100,7 @@ def wanted(number: int, years: Years) -> Wanted:
     return Wanted(asked()[number].meaning, years)
 
 
-def walked(spec: CronSpec, start: int, end: int) -> list[tuple[int, str]]:
+def walked(spec: PatternSpec, start: int, end: int) -> list[tuple[int, str]]:
     found = []
     for firing in fires(spec, start * MINUTE_US - 1):
         if firing.at_us >= end * MINUTE_US:
@@ -110,7 +110,7 @@ def walked(spec: CronSpec, start: int, end: int) -> list[tuple[int, str]]:
     return found
 
 
-def check_all(spec: CronSpec, firings: Firings, years: Years) -> None:
+def check_all(spec: PatternSpec, firings: Firings, years: Years) -> None:
     """Every firing, or where there are too many their number and what is found from a few instants."""
     start, end = years.start, years.end
     total = firings.count(start, end)
@@ -123,7 +123,7 @@ def check_all(spec: CronSpec, firings: Firings, years: Years) -> None:
         check_at(spec, firings, at, years)
 
 
-def check_at(spec: CronSpec, firings: Firings, at: int, years: Years) -> None:
+def check_at(spec: PatternSpec, firings: Firings, at: int, years: Years) -> None:
     """What is next and what was before, strictly, and whether the minute matches."""
     at_us = at * MINUTE_US
     later = next(firings.among(at + 1, years.end), None)
@@ -144,7 +144,7 @@ def check_at(spec: CronSpec, firings: Firings, at: int, years: Years) -> None:
     assert matches(spec, at_us) == bool(firings.count(at, at + 1)), (spec, at)
 
 
-def check_near(spec: CronSpec, firings: Firings, change: int, years: Years) -> None:
+def check_near(spec: PatternSpec, firings: Firings, change: int, years: Years) -> None:
     start, end = max(years.start, change - NEAR), min(years.end, change + NEAR)
     told = list(firings.among(start, end))
     assert walked(spec, start, end) == told, spec
