@@ -19,6 +19,8 @@ MAX_DURATION_S = 100 * 366 * 86_400
 """A century: longer is a mistake in the unit."""
 MAX_PRIORITY = 2**31
 LARGEST = 1e300
+COUNTLESS = 2**53
+"""A bound that nobody reaches: no error needs to name it."""
 """Of an amount: sums of it are still numbers."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -61,7 +63,8 @@ def check_id(what: str, value: object) -> str:
 def check_int(what: str, value: object, *, least: int, most: int) -> int:
     """Return a whole number within bounds; `True` is no number."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        msg = f"{what}: expected a whole number from {least} to {most}, got {_short(value)}"
+        bounds = f"of at least {least}" if most >= COUNTLESS else f"from {least} to {most}"
+        msg = f"{what}: expected a whole number {bounds}, got {_short(value)}"
         raise InputError(msg)
     return value
 
@@ -74,7 +77,7 @@ def check_positive(what: str, value: object) -> float:
     return float(value)
 
 
-def duration_us(what: str, value: Duration, *, least_us: int = 0) -> int:
+def duration_us(what: str, value: Duration, *, least_us: int = 0, most_s: int = MAX_DURATION_S) -> int:
     """Return a duration in whole microseconds."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if (
@@ -84,8 +87,9 @@ def duration_us(what: str, value: Duration, *, least_us: int = 0) -> int:
     ):
         msg = f"{what}: expected seconds or a timedelta, got {_short(value)}"
         raise InputError(msg)
-    if not 0 <= seconds <= MAX_DURATION_S or (result := round(seconds * 1_000_000)) < least_us:
-        msg = f"{what}: expected {least_us / 1e6:g} to {MAX_DURATION_S} seconds, got {_short(value)}"
+    if not 0 <= seconds <= most_s or (result := round(seconds * 1_000_000)) < least_us:
+        low = "more than 0 and at most" if least_us == 1 else f"{least_us / 1e6:g} to"
+        msg = f"{what}: expected {low} {most_s} seconds, got {_short(value)}"
         raise InputError(msg)
     return result
 

@@ -23,17 +23,16 @@ from actors.schedule.messages import (
 )
 from actors.schedule.spec import ScheduleSpec, is_cron, is_zoned, zoned
 from logistics.ids import new_id
-from logistics.inputs import Duration, check_int, check_name, duration_us, instant_us
+from logistics.inputs import COUNTLESS, Duration, check_int, check_name, duration_us, instant_us
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow import Workflow
 from logistics.schedule.calendar import Calendar, Day
 from logistics.schedule.expression import CronExpression
-from logistics.schedule.occurrences import CombinedSchedule, Occurrences
+from logistics.schedule.occurrences import CombinedSchedule, Occurrences, zone_name
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.target import Call, Target, check_target, run_template
 from logistics.task.job import DEFAULT_RETRY_DELAY, Job
 
-MAX_RUNS = 2**53
 Excluded: TypeAlias = Day | datetime | Calendar
 HASHED = re.compile(r"(^|[\s,])[hH]($|[\s,/(])")
 
@@ -185,8 +184,8 @@ def _defined(
         window_us=None if window is None else duration_us("window", window, least_us=1),
         start_us=None if start is None else instant_us("start", start),
         end_us=None if end is None else instant_us("end", end),
-        max_runs=None if max_runs is None else check_int("max_runs", max_runs, least=1, most=MAX_RUNS),
-        jitter_us=_jitter_us(jitter),
+        max_runs=None if max_runs is None else check_int("max_runs", max_runs, least=1, most=COUNTLESS),
+        jitter_us=duration_us("jitter", jitter, most_s=MAX_JITTER_US // 1_000_000),
     )
     return PutSchedule(
         name=name,
@@ -195,14 +194,6 @@ def _defined(
         target=target,
         policies=policies,
     )
-
-
-def _jitter_us(jitter: Duration) -> int:
-    found = duration_us("jitter", jitter)
-    if found > MAX_JITTER_US:
-        msg = f"jitter: expected at most a day, got {jitter!r}"
-        raise InputError(msg)
-    return found
 
 
 def _without(schedule: Occurrences[Any], exclude: Iterable[Excluded]) -> Occurrences[Any]:
@@ -224,6 +215,7 @@ def _without(schedule: Occurrences[Any], exclude: Iterable[Excluded]) -> Occurre
 
 def _zoned(schedule: Occurrences[Any], timezone: str | None, default: str) -> ScheduleSpec:
     spec: ScheduleSpec = schedule.spec
+    zone_name(timezone)
     if timezone is not None and is_zoned(spec) and timezone != spec.timezone:
         msg = f"timezone: the schedule is in {spec.timezone!r} already, got {timezone!r} as well"
         raise ScheduleError(msg)

@@ -285,7 +285,7 @@ kwargs = { x = "{{params.t}}" }
                 "steps[0].function: expected 'module:function', got 'lambda: 1'",
                 "steps[0].max_retries: expected a whole number from 0",
                 "steps[0].retry_delay: expected 0 to",
-                "steps[0].timeout: expected 1e-06 to",
+                "steps[0].timeout: expected more than 0 and at most",
                 "steps[0].queue: expected 1 to 200 characters",
                 "steps[1].args: '{{oops}}' in '{{oops}}' is no reference: expected {{step.output}}",
                 "steps[2].function: expected 'module:function', got '.m:f'",

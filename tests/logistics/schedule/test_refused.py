@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.clock.zones import tzdata_version
-from logistics import CronError, CronExpression, LogisticsError, RecurringSchedule
+from logistics import (
+    CronError,
+    CronExpression,
+    LogisticsError,
+    OrchestrationEngine,
+    RecurringSchedule,
+    ScheduleManager,
+)
 
 TABLES = Path(__file__).parent / "refused"
 CRON: list[list[str]] = json.loads((TABLES / "cron.json").read_text(encoding="utf-8"))
 RECURRING: list[list[Any]] = json.loads((TABLES / "recurring.json").read_text(encoding="utf-8"))
 
+OPTIONS: list[list[Any]] = json.loads((TABLES / "options.json").read_text(encoding="utf-8"))
+
 
 def test_the_tables_are_long() -> None:
-    assert len(CRON) + len(RECURRING) >= 300
+    assert len(CRON) + len(RECURRING) + len(OPTIONS) >= 300
 
 
 @pytest.mark.parametrize(("text", "words"), CRON, ids=range(len(CRON)))
@@ -33,3 +43,20 @@ def test_a_definition_is_refused_in_these_words(way: str, arguments: Any, words:
         getattr(RecurringSchedule, way)(**arguments)
     assert isinstance(refused.value, ValueError)
     assert str(refused.value).replace(f"release {tzdata_version()}", "this release") == words
+
+
+@pytest.fixture(scope="module")
+def manager() -> Iterator[ScheduleManager]:
+    with OrchestrationEngine(":memory:") as engine:
+        yield ScheduleManager(engine=engine)
+
+
+@pytest.mark.parametrize(("options", "words"), OPTIONS, ids=range(len(OPTIONS)))
+def test_an_option_is_refused_in_these_words(
+    manager: ScheduleManager, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(LogisticsError) as refused:
+        manager.schedule_cron("a", "0 * * * *", test_the_tables_are_long, **options)
+    assert isinstance(refused.value, ValueError)
+    assert str(refused.value).replace(f"release {tzdata_version()}", "this release") == words
+    assert manager.list_tasks() == []
