@@ -18,6 +18,8 @@ from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from eventstore.errors import LogisticsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from actors.queue.messages import EnqueueJobs, JobSpec
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context, Decision
@@ -57,6 +59,7 @@ def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision:
     seen: dict[str, bytes] = {}
     keys: dict[tuple[str, str], str] = {}
     instead: dict[str, str] = {}
+    replaced: set[str] = set()
     ids = []
     for spec in message.jobs:
         digest = digest_of(spec)
@@ -68,7 +71,7 @@ def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision:
             check_life(spec, context)
             missing = _missing(state, spec, context, seen)
             if spec.terms is not None:
-                job_id = _check_terms(state, spec, keys, context, decision)
+                job_id = _check_terms(state, spec, context, decision, keys=keys, replaced=replaced)
             if job_id == spec.job_id:
                 decision.emit(JobEnqueued(spec, digest, context.now_us, missing), spec.owner)
                 seen[spec.job_id] = digest
@@ -79,21 +82,33 @@ def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision:
         elif spec.owner:
             _tell_again(state, spec, context, decision)
         ids.append(job_id)
+    if replaced:
+        _check_not_replaced((spec for spec in message.jobs if spec.job_id in seen), replaced)
     decision.answer(tuple(ids))
+
+
+def _check_not_replaced(jobs: Iterable[JobSpec], replaced: set[str]) -> None:
+    """Refuse a job that would wait for one which this very command cancels."""
+    for spec in jobs:
+        lost = [other for other in waits_for(spec) if other in replaced]
+        if lost:
+            raise InputError(f"job {spec.job_id!r} is to run after {lost[0]!r}, which would be replaced")
 
 
 def _check_terms(
     state: QueueState,
     spec: JobSpec,
-    keys: dict[tuple[str, str], str],
     context: Context,
     decision: Decision,
+    *,
+    keys: dict[tuple[str, str], str],
+    replaced: set[str],
 ) -> str:
     """Return the id of the job, or of the one that stands for it; an owner is told what anybody else is refused."""
     assert spec.terms is not None
     try:
         allocation.check_needs(state, spec.terms)
-        return _unique_id(state, spec, keys, context, decision)
+        return _unique_id(state, spec, context, decision, keys=keys, replaced=replaced)
     except LogisticsError as refusal:
         if not spec.owner:
             raise
@@ -105,9 +120,11 @@ def _check_terms(
 def _unique_id(
     state: QueueState,
     spec: JobSpec,
-    keys: dict[tuple[str, str], str],
     context: Context,
     decision: Decision,
+    *,
+    keys: dict[tuple[str, str], str],
+    replaced: set[str],
 ) -> str:
     unique = unique_of(spec)
     if unique is None:
@@ -117,11 +134,13 @@ def _unique_id(
         if unique.conflict is not Conflict.RETURN:
             raise duplicate(*name, keys[name])
         return keys[name]
-    other, replaced = existing(state.unique, state.jobs, spec, unique, context.now_us)
+    other, before = existing(state.unique, state.jobs, spec, unique, context.now_us)
     if other is None:
         keys[name] = spec.job_id
-    if replaced is not None:
-        cancel_one(state, replaced, context, decision, f"replaced by job {spec.job_id!r}")
+    if before is not None and before.job_id not in replaced:
+        why = f"replaced by job {spec.job_id!r}"
+        replaced.add(before.job_id)
+        cancel_one(state, before, context, decision, why, gone=replaced)
     return other or spec.job_id
 
 

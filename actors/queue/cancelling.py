@@ -36,11 +36,19 @@ def cancel_owned(state: QueueState, message: CancelOwned, context: Context, deci
     tell_owner(message.owner, message.job_id, retired or never, decision)
 
 
-def cancel_one(state: QueueState, job: Job, context: Context, decision: Decision, reason: str) -> None:
-    """Cancel a live job and all that waits for it."""
+def cancel_one(
+    state: QueueState,
+    job: Job,
+    context: Context,
+    decision: Decision,
+    reason: str,
+    *,
+    gone: set[str] | None = None,
+) -> None:
+    """Cancel a live job and all that waits for it; `gone`: see `cancel_dependents`."""
     if job.job_id in state.running:
         decision.do(CancelAttempt(key=job.key))
     decision.emit(JobCancelled(job.job_id, job.course.attempt, context.now_us, reason), job.owner)
     tell_end(job, JobStatus.CANCELLED, reason, context, decision, charged=job.course.charged)
     others = state.dependents.get(job.job_id, ())
-    cancel_dependents(state, others, f"job {job.job_id!r} was cancelled", context, decision)
+    cancel_dependents(state, others, f"job {job.job_id!r} was cancelled", context, decision, gone=gone)

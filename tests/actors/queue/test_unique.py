@@ -19,7 +19,7 @@ from actors.queue.messages import (
     Terms,
     Unique,
 )
-from actors.runtime.errors import DuplicateJobError
+from actors.runtime.errors import DuplicateJobError, InputError
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, Bench, spec
 
 
@@ -123,3 +123,32 @@ def test_an_owner_is_told_that_its_job_failed_where_others_are_refused() -> None
     assert (peer, type(told)) == ("supervisor", JobEnded)
     assert isinstance(told, JobEnded)
     assert (told.status, told.error) == ("FAILED", "the unique key 'k' of queue 'q' belongs to job 'a'")
+
+
+REPLACE = Conflict.REPLACE
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        (one("b", conflict=REPLACE, after=("a",)),),
+        (one("b", conflict=REPLACE), spec("c", after=("a",))),
+        (spec("c", after=("a",)), one("b", conflict=REPLACE)),
+        (one("b", conflict=REPLACE), spec("c", after=("a2",))),
+    ],
+)
+def test_nobody_waits_for_a_job_that_the_same_command_replaces(jobs: tuple[JobSpec, ...]) -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(one("a", conflict=REPLACE), spec("a2", after=("a",)))
+    with pytest.raises(InputError, match=r"^job '.' is to run after 'a2?', which would be replaced$"):
+        bench.decide(EnqueueJobs(jobs=jobs))
+
+
+def test_a_job_that_is_cancelled_with_one_that_is_replaced_is_replaced_too() -> None:
+    bench = Bench(served=frozenset())
+    other = Terms(unique=Unique("l", conflict=REPLACE))
+    bench.enqueue(one("a", conflict=REPLACE), spec("b", terms=other, after=("a",)))
+    bench.enqueue(one("c", conflict=REPLACE), spec("d", terms=other))
+    assert [event.job_id for event in bench.log if isinstance(event, JobCancelled)] == ["a", "b"]
+    assert set(bench.state.jobs) == {"c", "d"}
+    bench.check()
