@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actors.queue.allocation import check_needs
 from actors.queue.messages import JobEnqueued, JobReady, JobRetried, JobStatus
 from actors.queue.outcome import retired_of
 from actors.queue.unique import duplicate, unique_of
@@ -44,6 +45,8 @@ def retry(state: QueueState, message: RetryJob, context: Context, decision: Deci
         other = state.unique.holder(spec.queue, unique.key, context.now_us)
         if other not in (None, spec.job_id):
             raise duplicate(spec.queue, unique.key, other)
+    if spec.terms is not None:
+        check_needs(state, spec.terms)
     terms = spec.terms and msgspec.structs.replace(spec.terms, on_failure_of="")
     life = spec.life and spec.life.shared
     spec = msgspec.structs.replace(spec, payload=b"", due_us=0, after=(), terms=terms, life=life)

@@ -28,6 +28,7 @@ from actors.queue.messages import (
     QueueSettings,
     Rate,
     Release,
+    RetryJob,
     Terms,
 )
 from actors.runtime.errors import InputError, UnknownIdError
@@ -285,6 +286,14 @@ def test_a_capacity_does_not_shrink_below_what_a_waiting_job_needs() -> None:
     bench = with_gpus(served=frozenset())
     bench.enqueue(needing("a", 2))
     assert "somebody waits for 2.0" in str(bench.refusal(AddResource("gpu", "hardware", 1.0)))
+
+
+def test_a_job_that_needs_more_than_there_is_by_now_is_not_taken_up_again() -> None:
+    bench = with_gpus(served=frozenset())
+    bench.enqueue(needing("a", 2))
+    bench.when(CancelJob("a"))
+    bench.when(AddResource("gpu", "hardware", 1.0))
+    assert "2.0 of 'gpu' can never be granted" in str(bench.refusal(RetryJob("a")))
 
 
 # -- turns and ageing ------------------------------------------------------------------------------------------
