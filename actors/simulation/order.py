@@ -44,9 +44,10 @@ class Ready(NamedTuple):
 class Order:
     """The jobs that are ready, by queue.
 
-    Limits and turns let others pass, so only those are judged to be passed over whom nothing can hold back: jobs
-    without key, group, resources or a limited function. They are never behind a lower priority, in all queues
-    without a limit of their own, and never behind a later one of their kind in their queue.
+    Limits, turns and ageing let others pass, so only those are judged to be passed over whom nothing can hold back:
+    jobs without key, group, resources or a limited function, in queues without ageing. They are never behind a
+    lower priority, in all queues without a limit of their own, and never behind a later one of their kind in
+    their queue.
     """
 
     def __init__(self) -> None:
@@ -92,6 +93,8 @@ class Order:
             return "a job of a paused queue begun"
         by_hand = isinstance(event, JobLeased)
         for queue, ready in self._ready.items():
+            if self._settings.get(queue, PLAIN).ageing_us:
+                continue
             if queue != spec.queue and (by_hand or queue in self._paused or self._is_limited(queue)):
                 continue
             for other in ready.values():

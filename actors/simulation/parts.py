@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors.runtime.actor import EventSourcedActor
-from actors.runtime.effects import SNOOZE, AttemptFinished, AttemptKey
+from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished, AttemptKey
 from actors.runtime.engine import Runtime
 from actors.runtime.mailbox import refuse_envelope
 from actors.runtime.messages import Letter
@@ -148,13 +148,15 @@ class SimExecutor:
         """Attempts that may end now."""
         return [key for key in self.running if key not in self.hanging or key in self.abandoned]
 
-    def finish(self, key: AttemptKey, *, outcome: str, now_us: int, note: bytes = b"") -> None:
-        """End an attempt."""
+    def finish(
+        self, key: AttemptKey, *, outcome: str, now_us: int, note: bytes = b"", run_us: int = 10
+    ) -> None:
+        """End an attempt; an outcome may be what its exception advises."""
         start = self.running.pop(key)
         if key in self.abandoned:
             self.abandoned.remove(key)
             self.capacity -= 1
-        advice, after_us = (SNOOZE, 3_000_000) if outcome == SNOOZE else ("", 0)
+        advice, after_us = (outcome, 3_000_000) if outcome in (SNOOZE, RETRY, GIVE_UP) else ("", 0)
         outcome = "error" if advice else outcome
         end = AttemptFinished(
             key=key,
@@ -162,7 +164,7 @@ class SimExecutor:
             result=b"\x01" if outcome == "ok" else b"",
             error="" if outcome == "ok" else "planned",
             started_us=now_us,
-            run_us=10,
+            run_us=run_us,
             correlation=start.correlation,
             note=note,
             advice=advice,

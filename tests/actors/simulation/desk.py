@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,8 @@ from eventstore.errors import StoreError
 from eventstore.faulty_log import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from actors.runtime.messages import Event, Message
 
 MOST_STEPS = 10_000
@@ -61,12 +64,18 @@ class Desk(World):
         self._reboot()
         self.pump()
 
-    def lose(self, message: Message) -> None:
-        """Send a message whose commit certainly fails: nothing is on record, and the actors are rebuilt."""
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Have the next commit certainly fail: nothing of it is on record, and the actors are rebuilt."""
         self._fails = DEFINITE_TRIES + 1
-        reply = self.runtime.send("queue", message)
-        self.pump()
+        yield
         self._fails = 0
+
+    def lose(self, message: Message) -> None:
+        """Send a message whose commit certainly fails."""
+        with self.failing():
+            reply = self.runtime.send("queue", message)
+            self.pump()
         with pytest.raises(StoreError):
             reply.get(0)
 

@@ -18,7 +18,13 @@ from actors.queue.messages import (
 )
 from actors.queue.outcome import MIN_STARTS
 
-LIVE = (JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.RETRYING, JobStatus.RUNNING)
+LIVE = (
+    JobStatus.PENDING,
+    JobStatus.SCHEDULED,
+    JobStatus.RETRYING,
+    JobStatus.RUNNING,
+    JobStatus.UNRESOLVED,
+)
 
 
 @dataclass

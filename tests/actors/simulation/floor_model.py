@@ -1,0 +1,415 @@
+"""What a queue with workers is, as plainly as it can be said: everybody is looked at, each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from msgspec.structs import replace
+
+from actors.queue.messages import Conflict, JobLife, JobSpec, JobStatus, QueueSettings, Rate, Scope, Terms
+from actors.queue.outcome import DEFAULT
+from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE
+from tests.actors.simulation.queue_model import Model, ModelJob, Refused
+
+NOTHING = Terms()
+FOR_EVER = JobLife()
+AFTER_US = 3_000_000
+"""After how long a job asks to be called again."""
+NOT_BEGUN = (JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.RETRYING, JobStatus.UNRESOLVED)
+
+
+@dataclass
+class Worked(ModelJob):
+    """A job that workers take."""
+
+    spec: JobSpec = None  # type: ignore[assignment]  # always given
+    expires_us: int = 0
+    deadline_us: int = 0
+    deadline_set: int = 0
+    """Deadlines of one instant come in the order in which they were set."""
+    pulse_us: int = 0
+    started: int = 0
+
+    @property
+    def terms(self) -> Terms:
+        return self.spec.terms or NOTHING
+
+    @property
+    def life(self) -> JobLife:
+        return self.spec.life or FOR_EVER
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return (-self.priority, self.place)
+
+
+@dataclass
+class Zombie:
+    """An attempt that nobody waits for and that has not ended."""
+
+    job_id: str
+    attempt: int
+    spec: JobSpec
+
+
+@dataclass
+class Floor(Model):
+    """All queues, and the workers that serve them."""
+
+    workers: int = 2
+    capacity: float = 2.0
+    """Of the one resource."""
+    zombies: list[Zombie] = field(default_factory=list)
+    turn: dict[str, int] = field(default_factory=dict)
+    turns: dict[tuple[str, str], int] = field(default_factory=dict)
+    starts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    """When jobs of a queue began, and of a key of it."""
+    numbers: int = 0
+
+    def number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    # -- what there is ------------------------------------------------------------------------------------
+
+    @property
+    def all(self) -> list[Worked]:
+        return list(self.jobs.values())  # type: ignore[arg-type]
+
+    @property
+    def running(self) -> list[Worked]:
+        found = [job for job in self.all if job.status is JobStatus.RUNNING]
+        return sorted(found, key=lambda job: job.started)
+
+    @property
+    def holders(self) -> list[JobSpec]:
+        return [*(job.spec for job in self.running), *(zombie.spec for zombie in self.zombies)]
+
+    @property
+    def used(self) -> float:
+        return sum(amount for spec in self.holders for _, amount in (spec.terms or NOTHING).resources)
+
+    def plan(self, queue: str) -> QueueSettings:
+        return self.settings.get(queue, QueueSettings())
+
+    def stand(self, job: ModelJob, status: JobStatus = JobStatus.PENDING) -> None:
+        assert isinstance(job, Worked)
+        is_new = not any(other is not job and self.is_of(other, job) for other in self.ready(job.queue))
+        self.places = max(self.places + 1, self.now_us)
+        job.place = self.places
+        job.status = status
+        if status is JobStatus.PENDING and not job.waits and is_new:
+            turn = self.turn.get(job.queue, 0)
+            name = (job.queue, job.terms.group)
+            if self.turns.get(name, 0) < turn:
+                self.turns[name] = turn
+
+    @staticmethod
+    def is_of(other: ModelJob, job: Worked) -> bool:
+        assert isinstance(other, Worked)
+        return other.terms.group == job.terms.group
+
+    # -- enqueueing ---------------------------------------------------------------------------------------
+
+    def enqueue(self, specs: Iterable[JobSpec]) -> list[str]:
+        specs = list(specs)
+        taken: dict[tuple[str, str], str] = {}
+        gone: set[str] = set()
+        ids = []
+        for spec in specs:
+            self.check(spec)
+            ids.append(self._take_in(spec, taken, gone))
+        new = [spec for spec in specs if spec.job_id in self.jobs]
+        if any(other in gone for spec in new for other in self.waited_for(spec)):
+            raise Refused
+        return ids
+
+    def check(self, spec: JobSpec) -> None:
+        life = spec.life or FOR_EVER
+        if 0 < life.expiry_us(self.now_us) <= spec.due_us:
+            raise Refused
+        if any(amount > self.capacity for _, amount in (spec.terms or NOTHING).resources):
+            raise Refused
+
+    @staticmethod
+    def waited_for(spec: JobSpec) -> list[str]:
+        return [each for each in (*spec.after, (spec.terms or NOTHING).on_failure_of) if each]
+
+    def _take_in(self, spec: JobSpec, taken: dict[tuple[str, str], str], gone: set[str]) -> str:
+        terms = spec.terms or NOTHING
+        unique = terms.unique
+        if unique is not None:
+            name = (spec.queue, unique.key)
+            other = self.holder(*name)
+            if name in taken:
+                if unique.conflict is not Conflict.RETURN:
+                    raise Refused
+                return taken[name]
+            if other is not None and other.job_id not in gone:
+                if unique.conflict is Conflict.RETURN:
+                    return other.job_id
+                if unique.conflict is Conflict.REJECT or (other.live and other.attempt):
+                    raise Refused
+                other.key_until_us = None
+                if other.live:
+                    live = {job.job_id for job in self.all if job.live}
+                    self.end(other, JobStatus.CANCELLED)
+                    gone |= live - {job.job_id for job in self.all if job.live}
+            taken[name] = spec.job_id
+        job = Worked(
+            spec.job_id,
+            spec.queue,
+            spec.priority,
+            spec.retry,
+            terms.key,
+            unique,
+            terms.on_failure_of,
+            self.waited_for(spec),
+            spec=spec,
+        )
+        self.jobs[spec.job_id] = job
+        self.take_key(job)
+        job.due_us = spec.due_us
+        job.expires_us = (spec.life or FOR_EVER).expiry_us(self.now_us)
+        self.set_deadline(job, job.expires_us)
+        self.stand(job, JobStatus.SCHEDULED if spec.due_us > self.now_us else JobStatus.PENDING)
+        return spec.job_id
+
+    def set_deadline(self, job: Worked, at_us: int) -> None:
+        if job.deadline_us != at_us:
+            job.deadline_us, job.deadline_set = at_us, self.number()
+
+    # -- who starts ---------------------------------------------------------------------------------------
+
+    def start_all(self) -> None:
+        self.meet_deadlines()
+        while len(self.running) < self.workers and (job := self.next()) is not None:
+            self.start(job)
+
+    def next(self) -> Worked | None:
+        """Look at the queues by the place of whom they would start, leaving out whoever is held back."""
+        lines: dict[str, list[Worked]] = {}
+        waiting: list[Worked] = []
+        for queue in {job.queue for job in self.all} - self.paused:
+            ready: list[Worked] = self.ready(queue)  # type: ignore[assignment]
+            lines[queue] = sorted(ready, key=self.turn_of)
+        while any(lines.values()):
+            job = min((line[0] for line in lines.values() if line), key=lambda job: job.rank)
+            if not self.lets_through(self.plan(job.queue).concurrency, self.plan(job.queue).rate, job.queue):
+                lines[job.queue] = []
+            elif self.is_held_back(job):
+                lines[job.queue].remove(job)
+            elif any(other.rank < job.rank for other in waiting if job.terms.resources) or not self.fits(job):
+                waiting.append(job)
+                lines[job.queue].remove(job)
+            else:
+                return job
+        return None
+
+    def turn_of(self, job: Worked) -> tuple[int, int, int]:
+        ageing_us = self.plan(job.queue).ageing_us
+        level = job.place // ageing_us - job.priority if ageing_us else -job.priority
+        return (level, self.turns.get((job.queue, job.terms.group), 0), job.place)
+
+    def fits(self, job: Worked) -> bool:
+        return all(amount + self.used <= self.capacity for _, amount in job.terms.resources)
+
+    def is_held_back(self, job: Worked) -> bool:
+        plan = self.plan(job.queue)
+        same_function = sum(
+            spec.queue == job.queue and spec.function == job.spec.function for spec in self.holders
+        )
+        limit = dict(plan.function_concurrency).get(job.spec.function, 0)
+        if limit and same_function >= limit:
+            return True
+        return bool(job.key) and not self.lets_through(
+            plan.key_concurrency, plan.key_rate, job.queue, job.key
+        )
+
+    def lets_through(self, limit: int, rate: Rate | None, queue: str, key: str = "") -> bool:
+        mine = [spec for spec in self.holders if spec.queue == queue]
+        if key:
+            mine = [spec for spec in mine if (spec.terms or NOTHING).key == key]
+        if limit and len(mine) >= limit:
+            return False
+        starts = self.starts.get((queue, key), [])
+        if rate is None:
+            return True
+        if not rate.burst:
+            return sum(start > self.now_us - rate.per_us for start in starts) < rate.count
+        return self.tokens(rate, starts) >= 1
+
+    def tokens(self, rate: Rate, starts: list[int]) -> Fraction:
+        """Count the tokens of a bucket that was full before the first start."""
+        tokens, before = Fraction(rate.burst), 0
+        for start in (*starts, self.now_us):
+            tokens = min(Fraction(rate.burst), tokens + Fraction((start - before) * rate.count, rate.per_us))
+            before = start
+            tokens -= 1
+        return tokens + 1
+
+    def start(self, job: Worked) -> None:
+        plan = self.plan(job.queue)
+        if plan.rate is not None:
+            self.starts.setdefault((job.queue, ""), []).append(self.now_us)
+        if job.key and plan.key_rate is not None:
+            self.starts.setdefault((job.queue, job.key), []).append(self.now_us)
+        job.status = JobStatus.RUNNING
+        job.attempt += 1
+        job.started = self.number()
+        job.pulse_us = self.now_us
+        if job.unique is not None and job.unique.scope is Scope.PENDING:
+            job.key_until_us = None
+        self.set_deadline(job, self.now_us + job.life.timeout_us if job.life.timeout_us else 0)
+        self.serve(job.queue, job.terms.group)
+
+    def serve(self, queue: str, group: str) -> None:
+        turn = self.turn.get(queue, 0)
+        if not group and not turn and not any(name == queue for name, _ in self.turns):
+            return
+        self.turn[queue] = max(self.turns.get((queue, group), 0), turn)
+        weight = dict(self.plan(queue).weights).get(group, 1)
+        self.turns[queue, group] = self.turn[queue] + 1_000_000 // weight
+
+    # -- how attempts end ---------------------------------------------------------------------------------
+
+    def finish(self, job: Worked, outcome: str) -> None:
+        if outcome == "returned":
+            self.wait_again(job)
+            self.stand(job)
+        elif outcome == "unresolved":
+            self.wait_again(job)
+            job.status = JobStatus.UNRESOLVED
+            job.place = self.number()
+        elif outcome == SNOOZE:
+            self.wait_again(job)
+            job.due_us = self.now_us + AFTER_US
+            self.stand(job, JobStatus.SCHEDULED)
+        elif outcome == "ok":
+            job.charged += 1
+            self.end(job, JobStatus.COMPLETED)
+        else:
+            self.fail(job, outcome)
+
+    def fail(self, job: Worked, advice: str = "error") -> None:
+        job.charged += 1
+        policy = job.retry
+        if policy == DEFAULT:
+            policy = self.plan(job.queue).retry or policy
+        if job.charged > policy.max_retries or advice == GIVE_UP:
+            self.end(job, JobStatus.FAILED)
+            return
+        delay_us = AFTER_US if advice == RETRY else policy.base_us
+        self.retried[job.queue] += 1
+        self.wait_again(job)
+        job.due_us = self.now_us + delay_us
+        self.stand(job, JobStatus.RETRYING if delay_us else JobStatus.PENDING)
+
+    def wait_again(self, job: Worked) -> None:
+        """Leave the workers, and have the deadline of one who waits."""
+        job.status = JobStatus.SCHEDULED
+        self.set_deadline(job, job.expires_us)
+
+    def abandon(self, job: Worked) -> None:
+        self.zombies.append(Zombie(job.job_id, job.attempt, job.spec))
+
+    def cancel(self, job: Worked) -> None:
+        if job.status is JobStatus.RUNNING:
+            self.abandon(job)
+        self.end(job, JobStatus.CANCELLED)
+
+    def end(self, job: ModelJob, status: JobStatus) -> None:
+        assert isinstance(job, Worked)
+        job.deadline_us = job.expires_us = 0
+        super().end(job, status)
+
+    def retry_job(self, job: Worked) -> None:
+        if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED):
+            raise Refused
+        if job.unique is not None and self.holder(job.queue, job.unique.key) not in (None, job):
+            raise Refused
+        if any(amount > self.capacity for _, amount in job.terms.resources):
+            raise Refused
+        job.waits, job.charged, job.due_us = [], 0, 0
+        terms = job.spec.terms and replace(job.spec.terms, on_failure_of="")
+        job.spec = replace(job.spec, after=(), terms=terms)
+        job.on_failure_of = ""
+        self.take_key(job)
+        self.stand(job)
+
+    def clear(self, queue: str) -> int:
+        gone = self.of(queue, *NOT_BEGUN)
+        for job in gone:
+            if job.live:
+                self.end(job, JobStatus.CANCELLED)
+        return len(gone)
+
+    def configure(self, queue: str, settings: QueueSettings) -> None:
+        before = self.plan(queue)
+        keys = [name for name in self.starts if name[0] == queue]
+        for name in keys:
+            same = before.key_rate == settings.key_rate if name[1] else before.rate == settings.rate
+            if not same:
+                del self.starts[name]
+        self.settings[queue] = settings
+
+    def resize(self, capacity: float) -> None:
+        live = [job.spec for job in self.all if job.live]
+        wanted = [
+            amount for spec in (*live, *self.holders) for _, amount in (spec.terms or NOTHING).resources
+        ]
+        if capacity == self.capacity:
+            return
+        if capacity < self.used or capacity < max(wanted, default=0):
+            raise Refused
+        self.capacity = capacity
+
+    # -- time and death -----------------------------------------------------------------------------------
+
+    def pass_time(self, by_us: int) -> None:
+        self.now_us += by_us
+        queues: dict[str, list[Worked]] = {}
+        for job in sorted(self.all, key=lambda job: (job.due_us, job.place)):
+            if job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING) and job.due_us <= self.now_us:
+                queues.setdefault(job.queue, []).append(job)
+        for jobs in queues.values():  # a queue is looked at when its first job is due
+            for job in jobs:
+                self.stand(job)
+        self.meet_deadlines()
+        for job in self.running:
+            if job.life.heartbeat_us and job.pulse_us + job.life.heartbeat_us <= self.now_us:
+                self.abandon(job)
+                self.fail(job)
+        self.meet_deadlines()
+
+    def meet_deadlines(self) -> None:
+        while late := [job for job in self.all if job.live and 0 < job.deadline_us <= self.now_us]:
+            for job in sorted(late, key=lambda job: (job.deadline_us, job.deadline_set)):
+                if not job.live:
+                    continue
+                if job.status is JobStatus.RUNNING:
+                    self.abandon(job)
+                    self.fail(job)
+                else:
+                    self.end(job, JobStatus.EXPIRED)
+
+    def crash(self) -> None:
+        for job in self.running:
+            job.status = JobStatus.SCHEDULED
+            self.set_deadline(job, job.expires_us)
+            self.interrupt(job)
+        self.zombies.clear()
+        self.look_once_more()
+
+    def look_once_more(self) -> None:
+        """Try functions again that could not be found: somebody may have put them there."""
+        unresolved = [job for job in self.all if job.status is JobStatus.UNRESOLVED]
+        functions = list(
+            dict.fromkeys(job.spec.function for job in sorted(unresolved, key=lambda j: j.place))
+        )
+        for function in functions:
+            for job in sorted(unresolved, key=lambda job: job.place):
+                if job.spec.function == function:
+                    self.stand(job)
