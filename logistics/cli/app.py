@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from logistics.cli import auditing, copying, describing, doctoring, explaining, reading, rehearsing
+from logistics.cli import auditing, benching, copying, describing, doctoring, explaining, reading, rehearsing
 from logistics.cli.inspection import show_graph, validate_files
+from logistics.cli.options import JsonOption
 from logistics.cli.runner import Request, run_file
 from logistics.cli.schedules import Apply, Preview
 from logistics.cli.schedules import apply as apply_file
@@ -18,7 +19,7 @@ from logistics.orchestration.stores import package_version
 # `click.ClickException`, or what took its place where typer brings its own copy of click.
 UsageProblem: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 schedules = typer.Typer(no_args_is_help=True, help="The schedules of a store.")
 app.add_typer(schedules, name="schedules")
 
@@ -70,12 +71,14 @@ def validate(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE…", help="Workflows: .toml, .json or .yaml files.")
     ],
+    *,
+    json: JsonOption = False,
 ) -> int:
     """Check workflows: the files, their functions, and that everything a step needs can be given to it.
 
     Nothing is run, and no store is touched, but the modules of the functions are imported.
     """
-    return validate_files(files)
+    return validate_files(files, as_json=json)
 
 
 @app.command()
@@ -83,9 +86,10 @@ def graph(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml, .json or .yaml file.")],
     *,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print it in the language of Mermaid.")] = False,
+    json: JsonOption = False,
 ) -> int:
     """Show the steps of a workflow, and what waits for what."""
-    return show_graph(file, as_mermaid=mermaid)
+    return show_graph(file, as_mermaid=mermaid, as_json=json)
 
 
 @app.command()
@@ -135,6 +139,6 @@ def apply(
     return apply_file(Apply(file, store, dry_run, json))
 
 
-for commands in (reading, explaining, rehearsing, auditing, doctoring, copying, describing):
+for commands in (reading, explaining, rehearsing, auditing, doctoring, copying, describing, benching):
     commands.register(app)
 schedules.command(name="list")(reading.list_schedules)

@@ -64,6 +64,7 @@ def export(
         Path | None, typer.Option("--output", "-o", help="A new file, else standard output.")
     ] = None,
     store: StoreOption = None,
+    json: JsonOption = False,  # noqa: ARG001 -- it prints nothing else; whoever always says it is not refused
 ) -> None:
     """Write the log as lines of JSON: whole and provable, or one run with its jobs and its plan."""
     with StoreReader(store) as reader, _opened(output) as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from logistics.cli.output import say_json
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.picture import drawing, mermaid
 from logistics.orchestration.plan import edges_of
@@ -16,22 +17,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def validate_files(files: Sequence[Path]) -> int:
+def validate_files(files: Sequence[Path], *, as_json: bool = False) -> int:
     """Check workflows as a run would, and print a line for each; `LogisticsError` for the first that is none."""
     with OrchestrationEngine(":memory:", workers=1) as engine:
         manager = WorkflowManager(engine)
-        for workflow in [manager.load(file) for file in files]:
+        for file, workflow in [(file, manager.load(file)) for file in files]:
             prepared = workflow.prepared()
             params = frozenset(each.name for each in prepared.definition.params or ())
             prepared.plan(params, lambda name: known_workflow(engine, name))
-            words = f"{workflow.name}: {len(workflow.steps)} steps, {workflow.fingerprint}"
-            sys.stdout.write(f"{words}\n")
+            if as_json:
+                facts = {"file": str(file), "workflow": workflow.name, "steps": list(workflow.steps)}
+                say_json(facts | {"fingerprint": workflow.fingerprint})
+            else:
+                words = f"{workflow.name}: {len(workflow.steps)} steps, {workflow.fingerprint}"
+                sys.stdout.write(f"{words}\n")
     return 0
 
 
-def show_graph(file: Path, *, as_mermaid: bool) -> int:
+def show_graph(file: Path, *, as_mermaid: bool, as_json: bool = False) -> int:
     """Print a workflow's graph."""
     with OrchestrationEngine(":memory:", workers=1) as engine:
         definition = WorkflowManager(engine).load(file).prepared().definition
-    sys.stdout.write((mermaid if as_mermaid else drawing)(definition, edges_of(definition)))
+    edges = edges_of(definition)
+    if as_json:
+        steps = [{"name": step.name, "depends_on": list(edges[step.name])} for step in definition.steps]
+        say_json({"workflow": definition.name, "steps": steps})
+    else:
+        sys.stdout.write((mermaid if as_mermaid else drawing)(definition, edges))
     return 0
