@@ -8,23 +8,34 @@ from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue.messages import JobEnqueued
-from actors.runtime.effects import AttemptFinished, AttemptKey, CancelAttempt, StartAttempt
+import msgspec
+
+from actors.queue.messages import NOTE_VALUE, JobEnqueued
+from actors.runtime.effects import AttemptFinished, CancelAttempt, StartAttempt
 from actors.runtime.messages import Context, Known
+from actors.workflow.messages import StartRun
 from eventstore.errors import LogisticsError
 from logistics.inputs import as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from actors.queue.messages import JobSpec
+    from actors.runtime.effects import AttemptKey
     from actors.runtime.messages import Decision, Event, Message
     from actors.runtime.rules import Rules
+    from actors.workflow.messages import Plan
+    from actors.workflow.run import Graph
     from logistics.audit.past import Past
 
 SECOND_US = 1_000_000
 """How far time goes if somebody wants to be woken, is, and has nothing to do."""
+NO_PARAMETERS = b"\x80"
 MOST_EVENTS = 1_000_000
 """After so many events a rehearsal ends, however far it has come."""
+
+
+_ENCODE = msgspec.msgpack.Encoder().encode
 
 
 class RehearsedEvent(NamedTuple):
@@ -69,8 +80,8 @@ class Stage:
         self._took_us = took_us
         """How long a function takes that was never measured."""
         self._letters: deque[tuple[str, Message]] = deque()
-        self._ends: list[tuple[int, int, AttemptKey, int]] = []
-        """A heap of when which attempts end, and how long they have taken then."""
+        self._ends: list[tuple[int, int, AttemptFinished]] = []
+        """A heap of when which attempts end."""
         self._numbers = count()
         self._new: dict[str, list[Event]] = {}
         """What would be on record of an entity, by that."""
@@ -152,16 +163,36 @@ class Stage:
         known = self._known(f"job:{key.job_id}")
         first = None if known is None else known.history[0]
         if isinstance(first, JobEnqueued):
-            work = first.spec.work
-            if work is not None and work.gives:
+            note = self._note(first.spec)
+            if note is None:
                 self.unknown[f"job:{key.job_id}"] = None
                 return
             run_us = self._states["queue"].run_us.get(first.spec.function, self._took_us)
-            heapq.heappush(self._ends, (self._now_us + run_us, next(self._numbers), key, run_us))
+            end = AttemptFinished(key=key, outcome="ok", result=b"\xc0", run_us=run_us, note=note)
+            heapq.heappush(self._ends, (self._now_us + run_us, next(self._numbers), end))
+
+    def _note(self, spec: JobSpec) -> bytes | None:
+        """Return what a worker would tell the owner of a job; None if only a call can tell."""
+        if spec.work is None or not spec.work.gives:
+            return b""
+        firing = self._states["scheduler"].firings.get(spec.job_id)
+        supervisor = self._states["supervisor"]
+        plan_id = "" if firing is None else supervisor.newest.get(firing.target.workflow, "")
+        if not plan_id:
+            return None
+        children = tuple(dict(_children(supervisor.graphs, plan_id)).items())
+        plan = supervisor.graphs[plan_id].plan
+        run = StartRun(spec.job_id, plan, plan_id, NO_PARAMETERS, blocking=False, children=children)
+        return NOTE_VALUE + _ENCODE(run)
 
     def _end_attempts(self) -> None:
         """Have those attempts succeed whose time has come."""
         while self._ends and self._ends[0][0] <= self._now_us:
-            _, _, key, run_us = heapq.heappop(self._ends)
-            end = AttemptFinished(key=key, outcome="ok", result=b"\xc0", run_us=run_us)
-            self._letters.append(("queue", end))
+            self._letters.append(("queue", heapq.heappop(self._ends)[2]))
+
+
+def _children(graphs: Mapping[str, Graph], plan_id: str) -> Iterator[tuple[str, Plan]]:
+    """Yield the plans of the runs that a plan's steps are, and theirs; each before those that have it."""
+    for child in graphs[plan_id].children:
+        yield from _children(graphs, child)
+        yield child, graphs[child].plan

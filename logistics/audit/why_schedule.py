@@ -229,8 +229,10 @@ class _Asked:
         if isinstance(event, ScheduleFired) and event.scheduled_us == at_us:
             policy = f", {event.policy}" if event.policy else ""
             when = instant(as_datetime(event.fired_us))
-            text = f"{shown} fired at {when} as job:{event.job_id}{policy}"
-            return Reason("fired", text, by=(f"job:{event.job_id}",), since=since)
+            assert self._one is not None
+            kind = "run" if self._one.put.target.workflow else "job"
+            text = f"{shown} fired at {when} as {kind}:{event.job_id}{policy}"
+            return Reason("fired", text, by=(f"{kind}:{event.job_id}",), since=since)
         if isinstance(event, ScheduleBackfilled) and at_us in dict(event.instants):
             return _said(recorded, "backfilled", f"{shown} was made up")
         if isinstance(event, ScheduleDeferred) and event.scheduled_us == at_us:

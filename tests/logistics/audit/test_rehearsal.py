@@ -88,6 +88,21 @@ def test_runs_go_on_and_what_hangs_on_a_result_is_named(tmp_path: Path) -> None:
         assert found.until == view.at + HOUR
 
 
+def test_firings_that_are_runs_run_by_the_newest_plan_and_are_told_by_why(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "s", clock=VirtualClock()) as engine:
+        workflows = WorkflowManager(engine)
+        workflow = workflows.create("w").add_step("a", functions.one)
+        CronScheduler(engine=engine).schedule("hourly", "0 * * * *", workflow)
+        view = engine.as_of()
+        unplanned = view.rehearse(view.at + 3 * HOUR + timedelta(minutes=1))
+        assert (tags(unplanned)["schedule.fired"], len(unplanned.unknown)) == (1, 1)
+        assert workflows.run("w").success
+        view = engine.as_of()
+        found = view.rehearse(view.at + 3 * HOUR + timedelta(minutes=1))
+        assert tags(found)["run.completed"] == tags(found)["schedule.closed"] == 3
+        assert found.unknown == ()
+
+
 @pytest.mark.parametrize("seed", range(scaled("rehearsals", 15)))
 def test_every_simulated_life_can_be_rehearsed_from_anywhere_to_its_end(seed: int) -> None:
     logging.disable(logging.CRITICAL)
