@@ -17,6 +17,9 @@ StoreOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")]
+CloudEventsOption = Annotated[
+    bool, typer.Option("--cloud-events", help="Print lines of JSON in the shape of CloudEvents 1.0.")
+]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show so many at most.")]
 AtOption = Annotated[
     str | None,

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from actors.runtime.errors import UnknownIdError
-from logistics.audit.past import RecordedEvent
+from logistics.audit.past import RecordedEvent, source_of
 from logistics.audit.store_reader import StoreReader
-from logistics.cli.options import AtOption, JsonOption, LimitOption, StoreOption, moment
+from logistics.cli.options import (
+    AtOption,
+    CloudEventsOption,
+    JsonOption,
+    LimitOption,
+    StoreOption,
+    moment,
+)
 from logistics.cli.output import described, say, say_json, show, show_facts
 from logistics.cli.runs import runs, show_run
 from logistics.inputs import as_datetime
@@ -189,13 +196,18 @@ def events(
     after: Annotated[int, typer.Option(min=0, help="Begin behind this position.")] = 0,
     upto: Annotated[int | None, typer.Option(min=0, help="End with this position.")] = None,
     limit: LimitOption = 1000,
+    cloud_events: CloudEventsOption = False,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """List events in the order of the log."""
     with StoreReader(store) as reader:
-        found = reader.events(pattern, after=after, upto=upto)
-        _show_events(islice(found, limit), as_json=json)
+        found = islice(reader.events(pattern, after=after, upto=upto), limit)
+        if cloud_events:
+            for event in found:
+                say_json(event.cloud_event(source_of(reader.store_id)))
+        else:
+            _show_events(found, as_json=json)
 
 
 def _show_events(found: Iterable[RecordedEvent], *, as_json: bool) -> None:
@@ -209,6 +221,7 @@ def tail(
     pattern: Annotated[str, typer.Option(help="Tags, as in 'job.*'.")] = "*",
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Begin with so many of the last.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    cloud_events: CloudEventsOption = False,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -219,7 +232,10 @@ def tail(
         while True:
             end = reader.position
             for event in reader.events(pattern, after=position, upto=end):
-                _say_event(event, as_json=json)
+                if cloud_events:
+                    say_json(event.cloud_event(source_of(reader.store_id)))
+                else:
+                    _say_event(event, as_json=json)
             sys.stdout.flush()
             position = end
             if not follow:

@@ -326,3 +326,24 @@ def _json(command: str, store: Path) -> Any:
         [*COMMAND, command, "--json", "--store", str(store)], cwd=ROOT, capture_output=True, check=True
     )
     return json.loads(child.stdout)
+
+
+def test_events_come_in_the_shape_of_cloud_events(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = []
+    for command in ("events", "tail"):
+        arguments = [
+            command,
+            "--pattern",
+            "job.failed",
+            "-n",
+            "1000",
+            "--cloud-events",
+            "--store",
+            str(store),
+        ]
+        assert main(arguments) == 0
+        lines.append(capsys.readouterr().out)
+    assert lines[0] == lines[1]
+    (event,) = map(json.loads, lines[0].splitlines())
+    assert (event["type"], event["subject"]) == ("logistics.job.failed", "job:bad")
+    assert event["source"].startswith("urn:logistics:")
