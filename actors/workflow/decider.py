@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actors.queue.messages import NOTE_VALUE, WORKFLOW, CancelOwned, EnqueueJobs, FunctionsKnown, JobEnded
-from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
+from actors.runtime.errors import ConflictingIdError, InputError, InternalError
 from actors.runtime.messages import Context, Decision, Message
+from actors.workflow import control, sessions
 from actors.workflow.checks import check_plan, is_index
+from actors.workflow.control import advanced, cancel_all
 from actors.workflow.jobs import owed_jobs
 from actors.workflow.messages import (
     WORKFLOW_EVENTS,
@@ -31,31 +33,23 @@ from actors.workflow.messages import (
     GetWorkflows,
     PauseRun,
     PlanRecorded,
-    ProjectCreated,
-    ProjectUpdated,
-    ProjectView,
     ResumeRun,
     RunAdopted,
     RunCreated,
     RunForked,
-    RunPaused,
-    RunResumed,
+    RunHeld,
     RunStatus,
     RunView,
-    SessionClosed,
-    SessionCreated,
-    SessionStatus,
-    SignalReceived,
     SignalRun,
     StartRun,
-    StepStatus,
     UpdateProject,
     WorkflowDefined,
     WorkflowDeleted,
 )
 from actors.workflow.owned import tell_owner
 from actors.workflow.progress import BATCH, Advance, ending_of
-from actors.workflow.run import UNDO, Graph, Run, digest
+from actors.workflow.run import UNDO, Graph
+from actors.workflow.sessions import check_place, share
 from actors.workflow.state import SupervisorState
 from actors.workflow.why import explain_run
 from eventstore.errors import LogisticsError
@@ -64,10 +58,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from actors.runtime.messages import Event
-
-
-ENDED = (StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED)
-"""How a step has ended."""
 
 
 class SupervisorRules:
@@ -102,14 +92,14 @@ class SupervisorRules:
         """End the steps whose run has ended, or whose time has come."""
         while state.answered:
             (run_id, step), (status, error) = next(iter(state.answered.items()))
-            decision, advance = _advance(state, run_id, context)
+            decision, advance = advanced(state, run_id, context)
             advance.run_ended(step, state.runs[run_id].extras.others[step], status, error)
             advance.conclude()
-            _cancel_all(state, advance.orphans, context, decision)
+            cancel_all(state, advance.orphans, context, decision)
             yield decision
         while state.timers and state.timers[0][0] <= context.now_us:
             _, run_id, step = state.timers[0]
-            decision, advance = _advance(state, run_id, context)
+            decision, advance = advanced(state, run_id, context)
             wait = state.runs[run_id].graph.options[step].wait
             assert wait is not None
             if wait.kind == "time":
@@ -118,12 +108,14 @@ class SupervisorRules:
                 what = "signal" if wait.kind == "signal" else "end of the run"
                 advance.failed(step, 0, f"no {what} came within {wait.span_us / 1e6:g} s", context.now_us)
             advance.conclude()
-            _cancel_all(state, advance.orphans, context, decision)
+            cancel_all(state, advance.orphans, context, decision)
             yield decision
+        yield from sessions.settled(state, context)
 
-    def pending(self, state: SupervisorState, _context: Context, /) -> Decision:
+    def pending(self, state: SupervisorState, context: Context, /) -> Decision:
         """Ask the queue again for everything without an outcome, and for every cancellation (R8)."""
         decision = Decision()
+        sessions.owed(state, context, decision)
         jobs = (job for run in state.runs.values() for job in owed_jobs(run))
         while batch := tuple(islice(jobs, BATCH)):
             decision.tell("queue", EnqueueJobs(jobs=batch))
@@ -132,8 +124,9 @@ class SupervisorRules:
         return decision
 
     def next_wake_us(self, state: SupervisorState, _context: Context, /) -> int | None:
-        """Return when the first step has waited for long enough."""
-        return state.timers[0][0] if state.timers else None
+        """Return when the first step has waited for long enough, or the first session's time is over."""
+        heads = [heap[0][0] for heap in (state.timers, state.sessions.deadlines) if heap]
+        return min(heads, default=None)
 
 
 def _named(state: SupervisorState, message: JobEnded) -> Iterator[str]:
@@ -177,13 +170,7 @@ def _start(state: SupervisorState, message: StartRun, context: Context, decision
 def _begin(state: SupervisorState, message: StartRun, context: Context, decision: Decision) -> None:
     plan = message.plan
     _check_start(state, message)
-    session = state.sessions.get(message.session_id)
-    if message.session_id and (session is None or session.status != SessionStatus.ACTIVE):
-        msg = f"session {message.session_id!r} is {'not on record' if session is None else session.status}"
-        raise InputError(msg)
-    if message.project and message.project not in state.projects:
-        msg = f"no project {message.project!r} on record"
-        raise UnknownIdError(msg)
+    check_place(state, message)
     run_id, now_us = message.run_id, context.now_us
     graph = _record_plans(state, message, decision)
     decision.emit(
@@ -202,12 +189,17 @@ def _begin(state: SupervisorState, message: StartRun, context: Context, decision
         ),
         message.owner,
     )
-    run = Run(run_id, graph, message.params, message.session_id, message.project)
+    run = state.new_run(run_id, graph, message.params, message.session_id, message.project)
     if message.owner:
         run.extend().owner = message.owner
     if message.kept:
         decision.emit(RunForked(run_id, message.kept, now_us))
         run.keep(message.kept)
+    if message.session_id:
+        share(state.sessions.views[message.session_id], decision)
+        if state.sessions.is_full(message.session_id):
+            decision.emit(RunHeld(run_id, now_us))
+            return
     Advance(state, run, context, decision).begin()
 
 
@@ -265,7 +257,8 @@ def _is_repeated(state: SupervisorState, message: StartRun, context: Context) ->
 
 
 def _adopt(state: SupervisorState, message: AdoptRun, context: Context, decision: Decision) -> None:
-    for run_id, epoch in state.adoptable.get((message.workflow, message.params), {}).items():
+    key = (message.workflow, message.params, message.session_id, message.project)
+    for run_id, epoch in state.adoptable.get(key, {}).items():
         if epoch != context.epoch:
             decision.emit(RunAdopted(run_id, context.epoch, context.now_us))
             decision.answer(run_id)
@@ -285,103 +278,7 @@ def _job_ended(state: SupervisorState, message: JobEnded, context: Context, deci
     advance = Advance(state, run, context, decision)
     advance.job_ended(step, part, message)
     advance.conclude()
-    _cancel_all(state, advance.orphans, context, decision)
-
-
-def _advance(state: SupervisorState, run_id: str, context: Context) -> tuple[Decision, Advance]:
-    decision = Decision()
-    return decision, Advance(state, state.runs[run_id], context, decision)
-
-
-def _cancel(state: SupervisorState, message: CancelRun, context: Context, decision: Decision) -> None:
-    run = state.runs.get(message.run_id)
-    decision.answer(run is not None)
-    if run is not None:
-        _cancel_all(state, [run.run_id], context, decision)
-
-
-def _cancel_owned(
-    state: SupervisorState, message: CancelOwnedRun, context: Context, decision: Decision
-) -> None:
-    """Cancel a run unless it is ending anyway: what is done at the end is not to be cut off by a repetition."""
-    run = state.runs.get(message.run_id)
-    if run is None or run.extras.owner != message.owner:
-        status = ending_of(state, message.run_id, context) or RunStatus.CANCELLED
-        tell_owner(message.run_id, status, context.now_us, decision)
-    elif not run.ending:
-        _cancel_all(state, [run.run_id], context, decision)
-
-
-def _cancel_all(state: SupervisorState, run_ids: Iterable[str], context: Context, decision: Decision) -> None:
-    """Cancel live runs and, without recursion, the runs that their steps are."""
-    stack = list(run_ids)
-    while stack:
-        run = state.runs.get(stack.pop())
-        if run is not None:
-            advance = Advance(state, run, context, decision)
-            advance.cancel()
-            stack += advance.orphans
-
-
-def _live(state: SupervisorState, run_id: str) -> Run:
-    run = state.runs.get(run_id)
-    if run is None:
-        msg = f"no run {run_id!r} is live: it has ended, or is not on record"
-        raise UnknownIdError(msg)
-    return run
-
-
-def _family(state: SupervisorState, run: Run) -> Iterator[Run]:
-    """Yield a run and, without recursion, the live runs that its steps are, and theirs."""
-    stack = [run]
-    while stack:
-        run = stack.pop()
-        yield run
-        others = (run.extras.others[step] for step in run.extras.waits if run.graph.options[step].child)
-        stack += (state.runs[other] for other in others if other in state.runs)
-
-
-def _pause(state: SupervisorState, message: PauseRun, context: Context, decision: Decision) -> None:
-    run = _live(state, message.run_id)
-    if run.ending:
-        msg = (
-            f"run {message.run_id!r} is ending ({run.ending}): what is left cannot be paused, only cancelled"
-        )
-        raise InputError(msg)
-    for each in _family(state, run):
-        if not each.extras.paused and not each.ending:
-            decision.emit(RunPaused(each.run_id, context.now_us))
-
-
-def _resume(state: SupervisorState, message: ResumeRun, context: Context, decision: Decision) -> None:
-    for each in _family(state, _live(state, message.run_id)):
-        if each.extras.paused:
-            decision.emit(RunResumed(each.run_id, context.now_us))
-            Advance(state, each, context, decision).resume()
-
-
-def _signal(state: SupervisorState, message: SignalRun, context: Context, decision: Decision) -> None:
-    run = _live(state, message.run_id)
-    named = (index for index, step in enumerate(run.graph.plan.steps) if step.name == message.step)
-    step = next(named, -1)
-    options = run.graph.options.get(step)
-    if options is None or options.wait is None or options.wait.kind != "signal":
-        msg = (
-            f"run {message.run_id!r} of {run.workflow!r} has no step {message.step!r} that waits for a signal"
-        )
-        raise UnknownIdError(msg)
-    before = run.extras.signals.get(step)
-    if before is not None or run.steps[step] in ENDED:
-        if before != digest(message.value):
-            how = "got another value already" if before is not None else f"is {run.steps[step]}"
-            msg = f"step {message.step!r} of run {message.run_id!r} {how}"
-            raise InputError(msg)
-        return
-    decision.emit(SignalReceived(run.run_id, step, message.value, context.now_us), f"run:{run.run_id}")
-    if run.steps[step] is StepStatus.WAITING:
-        advance = Advance(state, run, context, decision)
-        advance.completed(step, 0, context.now_us)
-        advance.conclude()
+    cancel_all(state, advance.orphans, context, decision)
 
 
 def _get_run(state: SupervisorState, message: GetRun, _context: Context, decision: Decision) -> None:
@@ -400,7 +297,7 @@ def _get_totals(state: SupervisorState, _message: GetTotals, _context: Context, 
     decision.answer({str(status): state.totals.get(status, 0) for status in RunStatus})
 
 
-# -- definitions, sessions, projects ---------------------------------------------------------------------------
+# -- definitions ---------------------------------------------------------------------------
 
 
 def _define(state: SupervisorState, message: DefineWorkflow, context: Context, decision: Decision) -> None:
@@ -423,62 +320,6 @@ def _get_workflows(
     decision.answer(dict(state.definitions))
 
 
-def _create_session(
-    state: SupervisorState, message: CreateSession, context: Context, decision: Decision
-) -> None:
-    decision.answer(message.session_id)
-    before = state.sessions.get(message.session_id)
-    if before is None:
-        decision.emit(SessionCreated(message.session_id, message.data, context.now_us))
-    elif before.data != message.data:
-        msg = f"session id {message.session_id!r} is on record for another session"
-        raise ConflictingIdError(msg)
-
-
-def _close_session(
-    state: SupervisorState, message: CloseSession, context: Context, decision: Decision
-) -> None:
-    session = state.sessions.get(message.session_id)
-    is_open = session is not None and session.status == SessionStatus.ACTIVE
-    decision.answer(is_open)
-    if is_open:
-        decision.emit(SessionClosed(message.session_id, context.now_us))
-
-
-def _get_session(state: SupervisorState, message: GetSession, _context: Context, decision: Decision) -> None:
-    decision.answer(state.sessions.get(message.session_id))
-
-
-def _create_project(
-    state: SupervisorState, message: CreateProject, context: Context, decision: Decision
-) -> None:
-    project = state.projects.get(message.name)
-    if project is None:
-        created = ProjectCreated(
-            message.name, message.kind, message.description, message.folder, context.now_us
-        )
-        decision.emit(created)
-        project = ProjectView(
-            message.name, message.kind, message.description, message.folder, "active", context.now_us, 0
-        )
-    decision.answer(project)
-
-
-def _update_project(
-    state: SupervisorState, message: UpdateProject, context: Context, decision: Decision
-) -> None:
-    project = state.projects.get(message.name)
-    decision.answer(project is not None)
-    if project is not None and project.status != message.status:
-        decision.emit(ProjectUpdated(message.name, message.status, context.now_us))
-
-
-def _get_projects(
-    state: SupervisorState, _message: GetProjects, _context: Context, decision: Decision
-) -> None:
-    decision.answer(tuple(state.projects.values()))
-
-
 def _unknown(_state: SupervisorState, message: Message, _context: Context, _decision: Decision) -> NoReturn:
     msg = f"the supervisor does not know what to do with {type(message).__name__}"
     raise InternalError(msg)
@@ -488,11 +329,11 @@ _RULES: Mapping[type[Message], Callable[[SupervisorState, Any, Context, Decision
     {
         StartRun: _start,
         AdoptRun: _adopt,
-        CancelRun: _cancel,
-        CancelOwnedRun: _cancel_owned,
-        PauseRun: _pause,
-        ResumeRun: _resume,
-        SignalRun: _signal,
+        CancelRun: control.cancel,
+        CancelOwnedRun: control.cancel_owned,
+        PauseRun: control.pause,
+        ResumeRun: control.resume,
+        SignalRun: control.signal,
         JobEnded: _job_ended,
         GetRun: _get_run,
         ExplainRun: explain_run,
@@ -501,11 +342,11 @@ _RULES: Mapping[type[Message], Callable[[SupervisorState, Any, Context, Decision
         DefineWorkflow: _define,
         DeleteWorkflow: _delete,
         GetWorkflows: _get_workflows,
-        CreateSession: _create_session,
-        CloseSession: _close_session,
-        GetSession: _get_session,
-        CreateProject: _create_project,
-        UpdateProject: _update_project,
-        GetProjects: _get_projects,
+        CreateSession: sessions.create_session,
+        CloseSession: sessions.close_session,
+        GetSession: sessions.get_session,
+        CreateProject: sessions.create_project,
+        UpdateProject: sessions.update_project,
+        GetProjects: sessions.get_projects,
     }
 )

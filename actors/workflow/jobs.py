@@ -25,6 +25,11 @@ NO_ARGUMENTS = b"\x92\x90\x80"
 """A call without any, as bytes."""
 
 
+def task_share(session_id: str) -> str:
+    """Return the name of the resource that the calls of a session's runs share."""
+    return f"@session:{session_id}"
+
+
 class Ahead:
     """What a decision has done to a run, ahead of its state."""
 
@@ -125,11 +130,12 @@ def _job(
     work: StepWork | None = None,
 ) -> JobSpec:
     options = step.options
-    terms = life = None
+    resources: tuple[tuple[str, float], ...] = ()
+    life = backoff = None
     if options is not None and part != UNDO and (part or not options.mapped):  # a call of its own function
-        if options.resources or options.backoff:
-            terms = Terms(resources=options.resources, backoff=options.backoff)
-        life = options.life
+        resources, backoff, life = options.resources, options.backoff, options.life
+    if run.extras.limited:
+        resources = (*resources, (task_share(run.session_id), 1.0))
     return JobSpec(
         job_id=run.job_id(index, part),
         queue=step.queue or STEPS,
@@ -141,7 +147,7 @@ def _job(
         owner=f"run:{run.run_id}",
         inputs=inputs,
         work=work,
-        terms=terms,
+        terms=Terms(resources=resources, backoff=backoff) if resources or backoff else None,
         life=life,
     )
 

@@ -172,13 +172,15 @@ class CancelOwnedRun(Message, frozen=True, tag="workflow.cancel_owned_run"):
 
 
 class AdoptRun(Message, frozen=True, tag="workflow.adopt_run"):
-    """Take over the oldest run of a workflow with these parameters that its process left behind.
+    """Take over the oldest run of a workflow, with these parameters, session and project, that its process left.
 
     Answered with its id, or None.
     """
 
     workflow: str
     params: bytes
+    session_id: str = ""
+    project: str = ""
 
 
 class CancelRun(Message, frozen=True, tag="workflow.cancel_run"):
@@ -266,10 +268,16 @@ class CreateSession(Message, frozen=True, tag="session.create"):
     session_id: str
     data: bytes
     """Everything that describes it, as bytes."""
+    places: Count = 0
+    """Runs that are under way at one time, at most; others wait for a place. 0: no limit."""
+    tasks: Count = 0
+    """Calls of its runs that run at one time, at most; 0: no limit."""
+    timeout_us: Span = 0
+    """How long after its creation it is over; 0: never."""
 
 
 class CloseSession(Message, frozen=True, tag="session.close"):
-    """Close a session; answered with whether it was open."""
+    """Close a session; answered with whether it was open. Runs that wait for a place are cancelled, others go on."""
 
     session_id: str
 
@@ -288,6 +296,14 @@ class SessionView(Data, frozen=True):
     status: str
     created_us: int
     closed_us: int
+    places: int = 0
+    tasks: int = 0
+    ends_us: int = 0
+    """When it is over by itself; 0: never."""
+    reason: str = ""
+    """Why it was closed, if nobody said so."""
+    epoch: int = 0
+    """Under which incarnation of the engine it was closed."""
 
 
 class CreateProject(Message, frozen=True, tag="project.create"):
@@ -407,6 +423,18 @@ class RunPaused(RunEvent, frozen=True, tag="run.paused"):
 
 class RunResumed(RunEvent, frozen=True, tag="run.resumed"):
     """Steps are begun again."""
+
+    at_us: int
+
+
+class RunHeld(RunEvent, frozen=True, tag="run.held"):
+    """All places of its session are taken: it begins when one is free."""
+
+    at_us: int
+
+
+class RunBegun(RunEvent, frozen=True, tag="run.begun"):
+    """It has got a place of its session."""
 
     at_us: int
 
@@ -595,6 +623,9 @@ class SessionCreated(Event, frozen=True, tag="session.created"):
     session_id: str
     data: bytes
     at_us: int
+    places: int = 0
+    tasks: int = 0
+    timeout_us: int = 0
 
     @property
     def entity(self) -> str:
@@ -607,6 +638,9 @@ class SessionClosed(Event, frozen=True, tag="session.closed"):
 
     session_id: str
     at_us: int
+    reason: str = ""
+    """Why, if nobody said so: its time was over."""
+    epoch: int = 0
 
     @property
     def entity(self) -> str:
@@ -650,6 +684,8 @@ WORKFLOW_EVENTS: tuple[type[Event], ...] = (
     RunForked,
     RunPaused,
     RunResumed,
+    RunHeld,
+    RunBegun,
     RunAdopted,
     StepScheduled,
     StepSpread,

@@ -25,7 +25,7 @@ def run_of(plan: Plan, events: Iterable[Event]) -> Run:
         if isinstance(event, RunCreated):
             run_id = event.run_id
             state.evolve(PlanRecorded(event.plan_id, plan))
-            state.evolve(msgspec.structs.replace(event, project="", blocking=False))
+            state.evolve(msgspec.structs.replace(event, session_id="", project="", blocking=False))
         elif event.final:
             break
         else:

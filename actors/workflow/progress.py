@@ -19,6 +19,7 @@ from actors.workflow.messages import (
     CallCached,
     ItemEnded,
     ItemsScheduled,
+    RunBegun,
     RunCancelled,
     RunCompleted,
     RunCreated,
@@ -70,6 +71,7 @@ class Advance:
         self._error = run.error
         self._ending = run.ending
         self._paused = run.extras.paused
+        self._held = run.extras.held
         self._undo = list(run.extras.undo)
         self._undo_error = run.extras.undo_error
         self._ahead = Ahead()
@@ -203,6 +205,12 @@ class Advance:
         ]
         self.conclude()
 
+    def admit(self) -> None:
+        """Begin after having waited for a place of the session."""
+        self._decision.emit(RunBegun(self._run.run_id, self._now_us))
+        self._held = False
+        self.begin()
+
     def resume(self) -> None:
         """Go on where a pause has kept the run."""
         self._paused = False
@@ -229,7 +237,7 @@ class Advance:
         self._jobs = []
 
     def _begin_ready(self) -> None:
-        if self._paused:
+        if self._paused or self._held:
             self._ready.clear()
         for step in self._ready:  # grows while steps that need not wait end at once
             options = self._run.graph.options.get(step)
@@ -296,12 +304,8 @@ class Advance:
                 parent=run.run_id,
             )
         )
-        Advance(
-            self._state,
-            Run(child, graph, params, run.session_id, run.project),
-            self._context,
-            self._decision,
-        ).begin()
+        began = self._state.new_run(child, graph, params, run.session_id, run.project)
+        Advance(self._state, began, self._context, self._decision).begin()
 
     # -- lists -----------------------------------------------------------------------------------------------
 
@@ -352,14 +356,14 @@ class Advance:
 
     # -- the end of the run ----------------------------------------------------------------------------------
 
-    def cancel(self) -> None:
+    def cancel(self, why: str = "") -> None:
         """End everything; what is to be done at the end is still done, unless that is what is cancelled."""
         for step in self._open():
             self._cancel(step)
         self._left = 0
-        self._paused = False
+        self._paused = self._held = False
         if not self._ending:
-            self._close(RunStatus.CANCELLED, CANCELLED)
+            self._close(RunStatus.CANCELLED, f"{CANCELLED}{why and f': {why}'}")
         else:
             if self._run.extras.undoing >= 0:
                 self._cancel_jobs([self._run.job_id(self._run.extras.undoing, UNDO)])
@@ -408,7 +412,11 @@ class Advance:
         status = RunStatus.FAILED if error else RunStatus.COMPLETED
         if self._ending == RunStatus.CANCELLED:
             status = RunStatus.CANCELLED
-            self._decision.emit(RunCancelled(run_id, epoch, now_us, self._undo_error))
+            why = (
+                self._error.removeprefix(f"{CANCELLED}: ") if self._error.startswith(f"{CANCELLED}: ") else ""
+            )
+            error = "; ".join(filter(None, (why, self._undo_error)))
+            self._decision.emit(RunCancelled(run_id, epoch, now_us, error))
         elif error:
             self._decision.emit(RunFailed(run_id, epoch, error, now_us))
         else:

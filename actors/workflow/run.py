@@ -99,7 +99,9 @@ class Extras:
 
     __slots__ = (
         "fans",
+        "held",
         "kept",
+        "limited",
         "others",
         "owner",
         "parent",
@@ -115,6 +117,10 @@ class Extras:
         self.parent = ""
         """The run one of whose steps it is."""
         self.paused = False
+        self.held = False
+        """Whether it waits for a place of its session."""
+        self.limited = False
+        """Whether its calls hold a share of its session's limit while they run."""
         self.fans: dict[int, Fan] = {}
         self.waits: dict[int, int] = {}
         """Steps that wait, and until when (µs UTC; 0: for ever)."""
@@ -145,18 +151,20 @@ class Extras:
             self.undoing,
             self.undo_error,
             self.owner,
+            self.held,
+            self.limited,
         )
 
     @classmethod
     def restore(cls, image: Any) -> Extras:
         """Return those whose `dump` was `image`."""
         extras = cls()
-        extras.parent, extras.paused, fans, waits, others, signals, kept, undo, undoing, error, owner = image
+        extras.parent, extras.paused, fans, waits, others, signals, kept, undo, *rest = image
         extras.fans = {step: Fan.restore(fan) for step, fan in fans}
         extras.waits, extras.others, extras.signals = dict(waits), dict(others), dict(signals)
         extras.kept = {row[0]: Kept(*row) for row in kept}
-        extras.undo, extras.undoing, extras.undo_error = list(undo), undoing, error
-        extras.owner = owner
+        extras.undo = list(undo)
+        extras.undoing, extras.undo_error, extras.owner, extras.held, extras.limited = rest
         return extras
 
 
@@ -238,7 +246,9 @@ class Run:
 
     @property
     def status(self) -> RunStatus:
-        """Where it stands: paused, waiting for something that is no work of its own, or running."""
+        """Where it stands: not begun, paused, waiting for something that is no work of its own, or running."""
+        if self.extras.held:
+            return RunStatus.PENDING
         if self.extras.paused:
             return RunStatus.PAUSED
         if self.extras.waits and self.extras.undoing < 0 and StepStatus.RUNNING not in self.steps:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -19,19 +19,19 @@ from actors.workflow.messages import (
     ProjectUpdated,
     ProjectView,
     RunAdopted,
+    RunBegun,
     RunCancelled,
     RunCompleted,
     RunCreated,
     RunEnding,
     RunFailed,
     RunForked,
+    RunHeld,
     RunPaused,
     RunResumed,
     RunStatus,
     SessionClosed,
     SessionCreated,
-    SessionStatus,
-    SessionView,
     SignalReceived,
     StepCancelled,
     StepCompleted,
@@ -47,6 +47,15 @@ from actors.workflow.messages import (
     WorkflowDeleted,
 )
 from actors.workflow.run import NO_EXTRAS, UNDO, Extras, Fan, Graph, Run, digest
+from actors.workflow.session_state import Sessions
+
+Adoption: TypeAlias = tuple[str, bytes, str, str]
+"""Workflow, parameters, session and project of a run that a call may adopt."""
+
+
+def adoption(run: Run) -> Adoption:
+    """Return what a call says that may adopt a run."""
+    return run.workflow, run.params, run.session_id, run.project
 
 
 class SupervisorState(FoldedState[RunStatus]):
@@ -60,8 +69,8 @@ class SupervisorState(FoldedState[RunStatus]):
         self.newest: dict[str, str] = {}
         """The newest plan of each workflow."""
         self.definitions: dict[str, bytes] = {}
-        self.adoptable: dict[tuple[str, bytes], dict[str, int]] = {}
-        """By workflow and parameters: runs somebody waits for, or waited for when the process ended, and
+        self.adoptable: dict[Adoption, dict[str, int]] = {}
+        """By what the call has to say again: runs somebody waits for, or waited for when the process ended, and
         under which epoch."""
         self.cancelling: dict[str, None] = {}
         """Jobs of cancelled runs whose end the queue has not confirmed."""
@@ -74,7 +83,7 @@ class SupervisorState(FoldedState[RunStatus]):
         self.timers: list[tuple[int, str, int]] = []
         """A heap of when which steps stop waiting; `waits` of the run says whether one still counts."""
         self.totals: dict[RunStatus, int] = {}
-        self.sessions: dict[str, SessionView] = {}
+        self.sessions = Sessions()
         self.projects: dict[str, ProjectView] = {}
         self.handlers = {
             WorkflowDefined: self._on_defined,
@@ -84,6 +93,8 @@ class SupervisorState(FoldedState[RunStatus]):
             RunForked: self._on_forked,
             RunPaused: self._on_paused,
             RunResumed: self._on_resumed,
+            RunHeld: self._on_held,
+            RunBegun: self._on_begun,
             RunAdopted: self._on_adopted,
             StepScheduled: self._on_scheduled,
             StepSpread: self._on_spread,
@@ -103,8 +114,8 @@ class SupervisorState(FoldedState[RunStatus]):
             RunFailed: self._on_run_failed,
             RunCancelled: self._on_run_cancelled,
             CancelSettled: self._on_cancel_settled,
-            SessionCreated: self._on_session_created,
-            SessionClosed: self._on_session_closed,
+            SessionCreated: self.sessions.created,
+            SessionClosed: self.sessions.closed,
             ProjectCreated: self._on_project_created,
             ProjectUpdated: self._on_project_updated,
         }
@@ -137,7 +148,7 @@ class SupervisorState(FoldedState[RunStatus]):
             "cancelling": list(self.cancelling),
             "answered": [(*key, status.value, error) for key, (status, error) in self.answered.items()],
             "totals": [(status.value, count) for status, count in self.totals.items()],
-            "sessions": [msgspec.structs.astuple(session) for session in self.sessions.values()],
+            "sessions": self.sessions.dump(),
             "projects": [msgspec.structs.astuple(project) for project in self.projects.values()],
         }
 
@@ -145,19 +156,19 @@ class SupervisorState(FoldedState[RunStatus]):
     def restore(cls, image: Any) -> SupervisorState:
         """Return the state whose `dump` was `image`."""
         state = cls()
+        state.sessions.restore(image["sessions"])
         for plan_id, plan in image["graphs"]:
             state._add_graph(plan_id, msgspec.convert(plan, Plan))
         state.newest = dict(image["newest"])
         state.definitions = dict(image["definitions"])
         for row in image["runs"]:
             state._restore_run(row)
-        state.adoptable = {(workflow, params): dict(runs) for workflow, params, runs in image["adoptable"]}
+        state.adoptable = {tuple(key): dict(runs) for *key, runs in image["adoptable"]}
         state.cancelling = dict.fromkeys(image["cancelling"])
         state.answered = {
             (run_id, step): (RunStatus(status), error) for run_id, step, status, error in image["answered"]
         }
         state.totals = {RunStatus(status): count for status, count in image["totals"]}
-        state.sessions = {row[0]: SessionView(*row) for row in image["sessions"]}
         state.projects = {row[0]: ProjectView(*row) for row in image["projects"]}
         return state
 
@@ -172,6 +183,8 @@ class SupervisorState(FoldedState[RunStatus]):
             run.extras = Extras.restore(extras)
             for step, due_us in run.extras.waits.items():
                 self._await(run, step, due_us)
+        if session_id and not run.extras.parent:
+            (self.sessions.hold if run.extras.held else self.sessions.enter)(session_id, run_id)
 
     # -- definitions and plans -----------------------------------------------------------------------------
 
@@ -220,18 +233,28 @@ class SupervisorState(FoldedState[RunStatus]):
     def _on_created(self, event: RunCreated) -> None:
         graph = self.graphs[event.plan_id]
         graph.runs += 1
-        run = Run(event.run_id, graph, event.params, event.session_id, event.project)
+        run = self.new_run(event.run_id, graph, event.params, event.session_id, event.project)
         self.runs[event.run_id] = run
         if event.parent:
             run.extend().parent = event.parent
+        elif event.session_id:
+            self.sessions.enter(event.session_id, event.run_id)
         if event.owner:
             run.extend().owner = event.owner
         self._count(RunStatus.RUNNING)
         if event.blocking:
-            self.adoptable.setdefault((event.workflow, event.params), {})[event.run_id] = event.epoch
+            key = (event.workflow, event.params, event.session_id, event.project)
+            self.adoptable.setdefault(key, {})[event.run_id] = event.epoch
         if event.project:
             project = self.projects[event.project]
             self.projects[event.project] = msgspec.structs.replace(project, runs=project.runs + 1)
+
+    def new_run(self, run_id: str, graph: Graph, params: bytes, session_id: str, project: str) -> Run:
+        """Return a run that is about to begin, or has just done so."""
+        run = Run(run_id, graph, params, session_id, project)
+        if session_id and self.sessions.has_task_limit(session_id):
+            run.extend().limited = True
+        return run
 
     def _count(self, status: RunStatus, by: int = 1) -> None:
         self.totals[status] = self.totals.get(status, 0) + by
@@ -245,7 +268,7 @@ class SupervisorState(FoldedState[RunStatus]):
                     self._unadoptable(key, event.run_id)
                 return
 
-    def _unadoptable(self, key: tuple[str, bytes], run_id: str) -> None:
+    def _unadoptable(self, key: Adoption, run_id: str) -> None:
         runs = self.adoptable[key]
         del runs[run_id]
         if not runs:
@@ -287,6 +310,8 @@ class SupervisorState(FoldedState[RunStatus]):
         run.left = len(run.graph.last)
         if run.extras.paused:  # what is left is not to be held back
             run.extras.paused = False
+        if run.extras.held:
+            self._begin(run)
 
     def _on_step_cancelled(self, event: StepCancelled) -> None:
         run = self.runs[event.run_id]
@@ -300,7 +325,9 @@ class SupervisorState(FoldedState[RunStatus]):
         self._drop_unused(run.graph.plan_id)
         self._count(RunStatus.RUNNING, -1)
         self._count(status)
-        key = (run.workflow, run.params)
+        key = adoption(run)
+        if run.session_id:
+            self.sessions.leave(run.session_id, run_id)
         if self.adoptable.get(key, {}).get(run_id) == epoch:
             self._unadoptable(key, run_id)  # whoever waits for it is still there
         for waiting in self.awaited.pop(run_id, ()):
@@ -315,10 +342,8 @@ class SupervisorState(FoldedState[RunStatus]):
 
     def _on_run_cancelled(self, event: RunCancelled) -> None:
         run = self.runs[event.run_id]
-        if event.run_id in self.adoptable.get((run.workflow, run.params), {}):
-            self._unadoptable(
-                (run.workflow, run.params), event.run_id
-            )  # nobody asks for a cancelled run again
+        if event.run_id in self.adoptable.get(adoption(run), {}):
+            self._unadoptable(adoption(run), event.run_id)  # nobody asks for a cancelled run again
         if run.extras.undoing >= 0:
             self.cancelling[run.job_id(run.extras.undoing, UNDO)] = None
         self._end_run(event.run_id, RunStatus.CANCELLED, event.epoch)
@@ -337,6 +362,20 @@ class SupervisorState(FoldedState[RunStatus]):
 
     def _on_resumed(self, event: RunResumed) -> None:
         self.runs[event.run_id].extend().paused = False
+
+    def _on_held(self, event: RunHeld) -> None:
+        run = self.runs[event.run_id]
+        run.extend().held = True
+        if run.session_id:
+            self.sessions.hold(run.session_id, event.run_id)
+
+    def _on_begun(self, event: RunBegun) -> None:
+        self._begin(self.runs[event.run_id])
+
+    def _begin(self, run: Run) -> None:
+        run.extras.held = False
+        if run.session_id:
+            self.sessions.enter(run.session_id, run.run_id)
 
     def _on_spread(self, event: StepSpread) -> None:
         self.runs[event.run_id].extend().fans[event.step] = Fan(event.count)
@@ -400,18 +439,7 @@ class SupervisorState(FoldedState[RunStatus]):
             failure = run.undo_failure(event.step, event.error)
             run.extras.undo_error = run.extras.undo_error or failure
 
-    # -- sessions and projects -----------------------------------------------------------------------------
-
-    def _on_session_created(self, event: SessionCreated) -> None:
-        self.sessions[event.session_id] = SessionView(
-            event.session_id, event.data, SessionStatus.ACTIVE, event.at_us, 0
-        )
-
-    def _on_session_closed(self, event: SessionClosed) -> None:
-        session = self.sessions[event.session_id]
-        self.sessions[event.session_id] = msgspec.structs.replace(
-            session, status=SessionStatus.COMPLETED.value, closed_us=event.at_us
-        )
+    # -- projects ------------------------------------------------------------------------------------------
 
     def _on_project_created(self, event: ProjectCreated) -> None:
         self.projects[event.name] = ProjectView(

@@ -301,14 +301,18 @@ class OrchestrationEngine:
         return sessions.get_session(self, session_id)
 
     def close_session(self, session_id: str) -> bool:
-        """End a session, give back all resources held under its id; whether it was open."""
+        """End a session, give back all resources held under its id; whether it was open.
+
+        Its runs that have not begun are cancelled, others go on to their end.
+        """
         return sessions.close_session(self, session_id)
 
     def execute_workflow(self, name: str, session_id: str | None = None, **params: Any) -> dict[str, Any]:
         """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict.
 
         In a session it takes one of the session's places for workflows, and waits for one if need be.
-        `WorkflowNotFoundError`, `UnknownIdError` for the session, and what `WorkflowManager.run` raises.
+        `WorkflowNotFoundError`, `UnknownIdError` for the session, `InputError` if that was closed, and what
+        `WorkflowManager.run` raises.
         """
         return execute_workflow(self, name, session_id, params)
 

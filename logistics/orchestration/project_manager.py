@@ -14,11 +14,14 @@ from actors.workflow.messages import CreateProject, GetProjects, UpdateProject
 from logistics.inputs import as_datetime, check_name, check_text
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import MEMORY
+from logistics.orchestration.workflow_manager import WorkflowManager
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from actors.workflow.messages import ProjectView
+    from logistics.orchestration.run import WorkflowRun
 
 MARKER = ".logistics-project"
 """The file that makes a folder one of ours; it names the project."""
@@ -94,11 +97,23 @@ class ProjectManager:
         views: tuple[ProjectView, ...] = self.engine.ask("supervisor", GetProjects())
         return [_read(view) for view in views]
 
+    def list_runs(self, name: str, limit: int | None = None) -> Iterator[WorkflowRun]:
+        """Return an iterator of the runs on record under a project, newest first; see `WorkflowManager.list_runs`.
+
+        Runs are put there by `WorkflowManager(project=name)`. `UnknownIdError` for an unknown project.
+        """
+        if self.get_project(name) is None:
+            raise _unknown(name)
+        return WorkflowManager(self.engine).list_runs(limit, project=name)
+
     def update_project_status(self, name: str, status: str) -> None:
         """Give a project a status, one of your own words. `UnknownIdError` for an unknown project."""
         if not self.engine.ask("supervisor", UpdateProject(name, check_name("status", status))):
-            msg = f"no project {name!r} on record"
-            raise UnknownIdError(msg)
+            raise _unknown(name)
+
+
+def _unknown(name: str) -> UnknownIdError:
+    return UnknownIdError(f"no project {name!r} on record")
 
 
 def _folder(root: Path, name: object) -> Path:

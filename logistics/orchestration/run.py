@@ -22,15 +22,16 @@ from actors.workflow.messages import (
     ResumeRun,
     RunAdopted,
     RunCompleted,
+    RunCreated,
     RunStatus,
     SignalRun,
 )
-from eventstore.errors import ReopenNeededError
+from eventstore.errors import CorruptStoreError, ReopenNeededError
 from logistics.errors import RunNotFoundError
-from logistics.inputs import check_name, timeout_s
+from logistics.inputs import as_datetime, check_name, timeout_s
 from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.forking import fork
-from logistics.orchestration.reading import history, last, numbered, patiently
+from logistics.orchestration.reading import first, history, last, numbered, patiently
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, status_after
 from logistics.orchestration.schema import check_value
 from logistics.orchestration.timeline import entry_of, timeline_of
@@ -76,7 +77,7 @@ class WorkflowRun:
     @property
     def started_at(self) -> datetime:
         """When it began."""
-        return RunRecord(self._engine, self.run_id).started_at
+        return as_datetime(self._created.at_us)
 
     @property
     def status(self) -> RunStatus:
@@ -90,18 +91,27 @@ class WorkflowRun:
     @property
     def parent(self) -> str | None:
         """The id of the run one of whose steps it is; None if it was begun by itself."""
-        return RunRecord(self._engine, self.run_id).created.parent or None
+        return self._created.parent or None
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that it is of; None for none."""
+        return self._created.session_id or None
+
+    @property
+    def project(self) -> str | None:
+        """The project that it is on record under; None for none."""
+        return self._created.project or None
 
     @property
     def origin(self) -> str | None:
         """The id of the run that it is a fork of; None if it is none."""
-        return RunRecord(self._engine, self.run_id).created.origin or None
+        return self._created.origin or None
 
     @property
     def schedule(self) -> str | None:
         """The name of the schedule that began it; None if none did."""
-        owner = RunRecord(self._engine, self.run_id).created.owner
-        return owner.removeprefix("schedule:") or None
+        return self._created.owner.removeprefix("schedule:") or None
 
     @property
     def steps(self) -> dict[str, StepResult]:
@@ -209,6 +219,14 @@ class WorkflowRun:
                 self.wait(limit_s)
             end = patiently(self._end)
         return end
+
+    @property
+    def _created(self) -> RunCreated:
+        created = first(self._engine, f"run:{self.run_id}")
+        if not isinstance(created, RunCreated):
+            msg = f"run {self.run_id} is not in the log from its beginning"
+            raise CorruptStoreError(msg)
+        return created
 
     # -- what the manager uses -------------------------------------------------------------------------------
 

@@ -8,19 +8,19 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from actors.runtime.errors import InputError
+from actors.runtime.errors import InputError, UnknownIdError
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.workflow.messages import AdoptRun, DefineWorkflow, GetWorkflows, StartRun
 from eventstore.errors import OutcomeUnknownError, StoreError
 from logistics.errors import WorkflowNotFoundError
 from logistics.ids import new_id
-from logistics.inputs import check_id, check_name
+from logistics.inputs import check_name
 from logistics.orchestration.definition import Definition, decode_definition
 from logistics.orchestration.files import checked_params, encode_params
 from logistics.orchestration.reading import PAUSES_S
 from logistics.orchestration.result import RunRecord
 from logistics.orchestration.run import WorkflowRun, waiting
-from logistics.orchestration.session import session_turn
+from logistics.orchestration.session import get_session
 from logistics.orchestration.workflow import Workflow, announce
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def begin_run(
     command = _command(engine, prepared, params, blocking=blocking, session_id=session_id, project=project)
     if blocking:
         _define(engine, prepared)
-        adopted = engine.ask("supervisor", AdoptRun(workflow=name, params=command.params))
+        adopted = engine.ask("supervisor", AdoptRun(name, command.params, session_id, project))
         if adopted is not None:
             return _adopt(engine, adopted, name)
     _start(engine, prepared, command)
@@ -88,12 +88,24 @@ def begin_run(
 
 
 def begin_runs(
-    engine: OrchestrationEngine, name: str, params_of: Iterable[Mapping[str, Any]]
+    engine: OrchestrationEngine,
+    name: str,
+    params_of: Iterable[Mapping[str, Any]],
+    *,
+    session_id: str = "",
+    project: str = "",
 ) -> list[WorkflowRun]:
     """Start a run for each of several sets of parameters, many of them in one commit."""
     prepared = _prepared(engine, name)
     commands = [
-        _command(engine, prepared, _named(number, params), blocking=False)
+        _command(
+            engine,
+            prepared,
+            _named(number, params),
+            blocking=False,
+            session_id=session_id,
+            project=project,
+        )
         for number, params in enumerate(params_of)
     ]
     for first in range(0, len(commands), AT_ONCE):
@@ -202,19 +214,23 @@ def _adopt(engine: OrchestrationEngine, run_id: str, name: str) -> WorkflowRun:
     return WorkflowRun(engine, run_id, name, adopted=True)
 
 
+def check_session(engine: OrchestrationEngine, session_id: str | None) -> str:
+    """Return the id of a session on record, as the supervisor takes it: None is none. `UnknownIdError`."""
+    if session_id is None:
+        return ""
+    if get_session(engine, session_id) is None:
+        msg = f"no session {session_id!r} on record"
+        raise UnknownIdError(msg)
+    return session_id
+
+
 def execute_workflow(
     engine: OrchestrationEngine, name: str, session_id: str | None, params: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict.
-
-    In a session it takes one of the session's places for workflows, and waits for one if need be.
-    """
+    """Run a workflow and return `success`, `result`, `error` and `execution_time` (seconds) as a dict."""
     begun_s = time.monotonic()
-    if session_id is None:
-        result = run_workflow(engine, name, params)
-    else:
-        with session_turn(engine, check_id("session_id", session_id)):
-            result = run_workflow(engine, name, params, session_id=session_id)
+    within = check_session(engine, session_id)
+    result = run_workflow(engine, name, params, session_id=within)
     return {
         "success": result.success,
         "result": result.output,

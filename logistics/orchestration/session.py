@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -12,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.messages import AddResource, Release, ReleaseAll
-from actors.runtime.errors import InputError, UnknownIdError
+from actors.queue.messages import ReleaseAll
+from actors.runtime.errors import InputError
 from actors.runtime.values import encode_result
 from actors.workflow.messages import CloseSession, CreateSession, GetSession, SessionStatus
 from logistics.ids import new_id
@@ -26,11 +24,9 @@ from logistics.inputs import (
     duration_us,
     instant_us,
 )
-from logistics.orchestration.allocations import check_amounts, take
+from logistics.orchestration.allocations import check_amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actors.workflow.messages import SessionView
     from logistics.orchestration.engine import OrchestrationEngine
 
@@ -38,7 +34,7 @@ MAX_PARALLEL = 10_000
 
 
 class SessionMode(StrEnum):
-    """How the tasks of a session are meant to run: side by side, or one after the other."""
+    """How the calls of a session's runs go: side by side, or one at a time."""
 
     PARALLEL = "PARALLEL"
     SEQUENTIAL = "SEQUENTIAL"
@@ -131,7 +127,16 @@ def create_session(engine: OrchestrationEngine, user_id: str, described: Mapping
     session = OrchestrationSession(user_id=user_id, **_known(described, DESCRIBED))
     data = session.to_dict()
     body = {name: data[name] for name in (*DESCRIBED, "user_id")}
-    engine.ask("supervisor", CreateSession(session.session_id, encode_result(body, limit=engine.max_payload)))
+    command = CreateSession(
+        session.session_id,
+        encode_result(body, limit=engine.max_payload),
+        places=session.max_parallel_workflows,
+        tasks=1 if session.mode is SessionMode.SEQUENTIAL else session.max_parallel_tasks,
+        timeout_us=0
+        if session.timeout_seconds is None
+        else duration_us("timeout_seconds", session.timeout_seconds),
+    )
+    engine.ask("supervisor", command)
     return session.session_id
 
 
@@ -142,50 +147,10 @@ def get_session(engine: OrchestrationEngine, session_id: str) -> OrchestrationSe
 
 
 def close_session(engine: OrchestrationEngine, session_id: str) -> bool:
-    """End a session and give back what is held under its id; whether it was open.
-
-    Said again it gives back again, should the first time have been cut off between the two.
-    """
+    """End a session and give back what is held under its id; whether it was open."""
     closed: bool = engine.ask("supervisor", CloseSession(check_id("session_id", session_id)))
-    engine.ask("queue", ReleaseAll(session_id))
+    engine.ask("queue", ReleaseAll(session_id))  # the supervisor says so, too: this waits for it
     return closed
-
-
-@contextlib.contextmanager
-def session_turn(engine: OrchestrationEngine, session_id: str) -> Iterator[float | None]:
-    """Wait for one of the session's `max_parallel_workflows` places and keep it while the block lasts.
-
-    Yields how many seconds of the session's timeout are left; None if it has none. `UnknownIdError`,
-    `InputError` for a session that is closed (or was while this waited), `TimeoutError` if no place came
-    free.
-    """
-    began_s = time.monotonic()
-    session = get_session(engine, session_id)
-    if session is None:
-        msg = f"no session {session_id!r} on record"
-        raise UnknownIdError(msg)
-    _check_open(session)
-    places = f"@session:{session_id}"
-    engine.ask("queue", AddResource(places, "session", float(session.max_parallel_workflows)))
-    place = new_id()
-    limit_s = session.timeout_seconds
-    if not take(engine, place, requester=session_id, amounts=((places, 1.0),), timeout_s=limit_s):
-        _check_open(get_session(engine, session_id))
-        msg = (
-            f"session {session_id!r}: all {session.max_parallel_workflows} places for workflows were taken "
-            f"for {limit_s} s"
-        )
-        raise TimeoutError(msg)
-    try:
-        yield None if limit_s is None else max(0.0, limit_s - (time.monotonic() - began_s))
-    finally:
-        engine.ask("queue", Release(place))
-
-
-def _check_open(session: OrchestrationSession | None) -> None:
-    if session is not None and session.status is not SessionStatus.ACTIVE:
-        msg = f"session {session.session_id!r} is {session.status}; create a new one"
-        raise InputError(msg)
 
 
 def _read(view: SessionView) -> OrchestrationSession:

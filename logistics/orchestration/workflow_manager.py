@@ -14,7 +14,14 @@ from logistics.orchestration.engine import engine_or_default
 from logistics.orchestration.files import definition_of, read_definitions
 from logistics.orchestration.reading import entities, first
 from logistics.orchestration.run import WorkflowRun, run_status
-from logistics.orchestration.running import begin_run, begin_runs, find_workflow, register, run_workflow
+from logistics.orchestration.running import (
+    begin_run,
+    begin_runs,
+    check_session,
+    find_workflow,
+    register,
+    run_workflow,
+)
 from logistics.orchestration.upgrades import UpgradeFinding, upgrade_check
 from logistics.orchestration.workflow import announce
 
@@ -32,9 +39,20 @@ MOST_RUNS = 2**31
 class WorkflowManager:
     """Defines and runs the workflows of a store."""
 
-    def __init__(self, engine: OrchestrationEngine | None = None) -> None:
-        """Use `engine`; None: the default engine, opened at first use, or the one that runs this step."""
+    def __init__(
+        self,
+        engine: OrchestrationEngine | None = None,
+        *,
+        session_id: str | None = None,
+        project: str | None = None,
+    ) -> None:
+        """Use `engine`; None: the default engine, opened at first use, or the one that runs this step.
+
+        Runs that are begun here are of the session with this id, and on record under this project.
+        """
         self._given = None if engine is None else engine_or_default(engine)
+        self._session_id = None if session_id is None else check_id("session_id", session_id)
+        self._project = "" if project is None else check_name("project", project)
 
     @property
     def engine(self) -> OrchestrationEngine:
@@ -108,11 +126,15 @@ class WorkflowManager:
         parameters that are no plain data: then nothing was started. `WouldDeadlockError` inside a job or step
         if no worker would be left to do the work.
         """
-        return run_workflow(self.engine, name, params)
+        return run_workflow(self.engine, name, params, **self._place())
 
     def start(self, name: str, /, **params: Any) -> WorkflowRun:
         """Start a new run of a workflow; return it once it is on disk. Raises what `run` does."""
-        return begin_run(self.engine, name, params, blocking=False)
+        return begin_run(self.engine, name, params, blocking=False, **self._place())
+
+    def _place(self) -> dict[str, str]:
+        """Return whose the runs are that are begun here."""
+        return {"session_id": check_session(self.engine, self._session_id), "project": self._project}
 
     def start_many(self, name: str, params: Iterable[Mapping[str, Any]], /) -> list[WorkflowRun]:
         """Start a new run of a workflow for each set of parameters; return them, in order, once all are on disk.
@@ -121,7 +143,7 @@ class WorkflowManager:
         `InputError` for a set that is no mapping: then nothing was started. Should the store fail on the way,
         those before have begun.
         """
-        return begin_runs(self.engine, name, params)
+        return begin_runs(self.engine, name, params, **self._place())
 
     def upgrade_check(self) -> list[UpgradeFinding]:
         """Return what does not fit the code of today, of every open run and every schedule; changes nothing.
@@ -152,6 +174,9 @@ class WorkflowManager:
         status: RunStatus | str | None = None,
         name: str | None = None,
         after: str | None = None,
+        *,
+        session_id: str | None = None,
+        project: str | None = None,
     ) -> Iterator[WorkflowRun]:
         """Return an iterator of the runs on record, newest first, each read only when its turn comes.
 
@@ -160,6 +185,8 @@ class WorkflowManager:
             status: only those that stand so.
             name: only those of this workflow.
             after: the id of a run: only those that follow it in this order, that is, older ones.
+            session_id: only those of this session.
+            project: only those under this project.
 
         """
         if limit is not None:
@@ -170,11 +197,18 @@ class WorkflowManager:
             check_name("name", name)
         if after is not None:
             check_id("after", after)
+        if session_id is not None:
+            check_id("session_id", session_id)
+        if project is not None:
+            check_name("project", project)
         engine = self.engine
         runs = (
             run
             for run in _runs(engine, after)
-            if (name is None or run.name == name) and (status is None or run.status is status)
+            if name in (None, run.name)
+            and session_id in (None, run.session_id)
+            and project in (None, run.project)
+            and (status is None or run.status is status)
         )
         return islice(runs, limit)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from logistics import OrchestrationEngine, UnknownIdError, WorkflowManager, WorkflowNotFoundError
-from logistics.messages import GetResources
 
 
 def double(number: int) -> int:
@@ -39,7 +38,6 @@ def test_a_session_lends_a_place_and_has_it_back() -> None:
         session = engine.create_session(max_parallel_workflows=1)
         for number in range(3):
             assert engine.execute_workflow("w", session, number=number)["result"] == 2 * number
-        assert [view.used for view in engine.send(GetResources()) if session in view.name] == [0]
 
 
 def test_what_is_not_there_is_an_error() -> None:

@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from logistics.errors import InputError, UnknownIdError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.project_manager import MARKER, NEW_MARKER, ProjectManager, _folder
+from logistics.orchestration.running import begin_run
+from logistics.orchestration.workflow_manager import WorkflowManager
+from tests.logistics.orchestration import steps
+from tests.logistics.orchestration.steps import Signals
 
 
 @pytest.fixture
@@ -38,6 +42,53 @@ def test_a_project_has_a_folder_that_says_whose_it_is(projects: ProjectManager) 
     assert projects.get_project("other") is None
     assert projects.create_project("other").type == "custom"
     assert [each.name for each in projects.list_projects()] == ["models", "other"]
+
+
+def test_runs_are_recorded_under_a_project(projects: ProjectManager, engine: OrchestrationEngine) -> None:
+    projects.create_project("models")
+    inside, outside = WorkflowManager(engine, project="models"), WorkflowManager(engine)
+    inside.create("w").add_step("one", steps.one)
+    runs = [inside.start("w").run_id for _ in range(3)]
+    other = outside.run("w").run_id
+    found = list(projects.list_runs("models"))
+    assert [run.run_id for run in found] == runs[::-1]
+    assert {run.project for run in found} == {"models"}
+    assert [run.run_id for run in projects.list_runs("models", limit=1)] == runs[-1:]
+    assert [run.project for run in outside.list_runs() if run.run_id == other] == [None]
+    project = projects.get_project("models")
+    assert project is not None
+    assert project.runs == len(runs)
+    with pytest.raises(UnknownIdError, match="no project 'none' on record"):
+        projects.list_runs("none")
+    with pytest.raises(UnknownIdError, match="no project 'none' on record"):
+        WorkflowManager(engine, project="none").run("w")
+
+
+def test_a_run_is_adopted_only_in_its_session_and_under_its_project(tmp_path: Path, signals: Signals) -> None:
+    store = tmp_path / "store"
+
+    def waiting_for(engine: OrchestrationEngine) -> WorkflowManager:
+        projects = ProjectManager(tmp_path / "root", engine=engine)
+        projects.create_project("models")
+        engine.create_session(session_id="mine")
+        manager = WorkflowManager(engine, session_id="mine", project="models")
+        manager.create("w").add_wait("approval")
+        return manager
+
+    with OrchestrationEngine(store) as engine:
+        manager = waiting_for(engine)
+        begun = begin_run(engine, "w", {}, blocking=True, session_id="mine", project="models")
+    with OrchestrationEngine(store) as engine:
+        manager = waiting_for(engine)
+        for place in ({}, {"session_id": "mine"}, {"project": "models"}):
+            other = begin_run(engine, "w", {}, blocking=True, **place)
+            assert (other.adopted, other.cancel()) == (False, True)
+        found = manager.get_run(begun.run_id)
+        assert found is not None
+        found.signal("approval", 7)
+        result = manager.run("w")
+        assert (result.run_id, result.adopted, result.output) == (begun.run_id, True, 7)
+        assert (found.session_id, found.project) == ("mine", "models")
 
 
 def test_a_known_project_is_returned_as_it_is(projects: ProjectManager) -> None:

@@ -13,12 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.runtime.clock import VirtualClock
 from logistics.errors import ConflictingIdError, InputError, PayloadError, UnknownIdError
 from logistics.inputs import MAX_DURATION_S
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.resource_manager import ResourceManager
-from logistics.orchestration.session import OrchestrationSession, SessionMode, session_turn
-from tests.logistics.orchestration.steps import WAIT_S
+from logistics.orchestration.run import WorkflowRun
+from logistics.orchestration.session import OrchestrationSession, SessionMode
+from logistics.orchestration.workflow_manager import WorkflowManager
+from tests.logistics.orchestration import steps
+from tests.logistics.orchestration.steps import WAIT_S, Signals
 from tests.logistics.orchestration.test_resource_manager import Call, used
 
 NAMES = st.text("abcäö _-", min_size=1, max_size=20).filter(str.strip)
@@ -139,62 +143,128 @@ def test_closing_gives_back_what_is_held_and_waited_for(engine: OrchestrationEng
 # -- limits ----------------------------------------------------------------------------------------------
 
 
-def test_no_more_turns_are_taken_at_one_time_than_the_session_allows(engine: OrchestrationEngine) -> None:
-    session_id = engine.create_session(max_parallel_workflows=2)
-    requested = threading.Event()
-    engine.subscribe("resource.requested", lambda _event, _position: requested.set())
-    order: list[str] = []
+def statuses(runs: list[WorkflowRun]) -> list[str]:
+    return [str(run.status) for run in runs]
 
-    def third() -> None:
-        with session_turn(engine, session_id):
-            order.append("third")
 
-    with session_turn(engine, session_id) as left, session_turn(engine, session_id):
-        assert left is None
-        waiter = Call(third)
-        assert requested.wait(WAIT_S)
-        order.append("first two")
-    waiter.outcome()
-    assert order == ["first two", "third"]
+def test_no_more_runs_are_under_way_than_the_session_allows_and_they_begin_in_order(
+    engine: OrchestrationEngine, signals: Signals
+) -> None:
+    session_id = engine.create_session(max_parallel_workflows=1)
+    manager = WorkflowManager(engine, session_id=session_id)
+    manager.create("held").add_step("hold", steps.hold)
+    manager.create("w").add_step("noted", steps.noted)
+    runs = [manager.start(name) for name in ("held", "w", "w")]
+    assert signals.begun.wait(WAIT_S)
+    assert statuses(runs) == ["RUNNING", "PENDING", "PENDING"]
+    assert [step.status for step in runs[1].timeline()] == ["PENDING"]
+    outside = WorkflowManager(engine).start("w")
+    assert outside.result(WAIT_S).success, "it is of no session"
+    signals.go_on.set()
+    results = [run.result(WAIT_S) for run in runs]
+    assert all(results)
+    begun = [entry.position for run in runs[1:] for entry in run.history() if entry.event == "run.begun"]
+    assert begun == sorted(begun)
+    ended = [result.ended_at for result in results]
+    assert ended == sorted(ended)
+    assert [run.run_id for run in manager.list_runs(session_id=session_id)] == [
+        run.run_id for run in reversed(runs)
+    ]
+    assert runs[0].session_id == session_id
+    assert outside.session_id is None
+
+
+def test_no_more_calls_run_at_one_time_than_the_session_allows(
+    engine: OrchestrationEngine, signals: Signals
+) -> None:
+    for described, most in (({"max_parallel_tasks": 2}, 2), ({"mode": "SEQUENTIAL"}, 1)):
+        session_id = engine.create_session(max_parallel_workflows=3, **described)
+        manager = WorkflowManager(engine, session_id=session_id)
+        manager.create("w").add_step("extract", steps.extract)
+        manager.get_workflow("w").add_step("busy", steps.is_busy, map_over="extract")  # type: ignore[union-attr]
+        results = [run.result(WAIT_S) for run in [manager.start("w") for _ in range(3)]]
+        seen = [count for result in results for count in result["busy"]]
+        assert 1 <= max(seen) <= most
     assert ResourceManager(engine=engine).list_resources() == [], "the engine's own"
 
 
-def test_a_turn_is_given_back_when_its_work_fails(engine: OrchestrationEngine) -> None:
+def test_waiting_for_a_place_is_durable(tmp_path: Path, signals: Signals) -> None:
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        session_id = engine.create_session(max_parallel_workflows=1)
+        manager = WorkflowManager(engine, session_id=session_id)
+        manager.create("w").add_wait("approval")
+        runs = [manager.start("w").run_id for _ in range(2)]
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        first, second = (WorkflowManager(engine).get_run(run_id) for run_id in runs)
+        assert first is not None
+        assert second is not None
+        assert statuses([first, second]) == ["WAITING", "PENDING"]
+        second.signal("approval", 2)
+        first.signal("approval", 1)
+        assert (first.result(WAIT_S).output, second.result(WAIT_S).output) == (1, 2)
+
+
+def test_a_pending_run_can_be_paused_resumed_and_cancelled(
+    engine: OrchestrationEngine, signals: Signals
+) -> None:
+    manager = WorkflowManager(engine, session_id=engine.create_session(max_parallel_workflows=1))
+    manager.create("held").add_step("hold", steps.hold)
+    manager.create("w").add_step("one", steps.one)
+    manager.get_workflow("w").add_finally("last", steps.two)  # type: ignore[union-attr]
+    runs = [manager.start(name) for name in ("held", "w", "w")]
+    for told in (runs[1].pause, runs[1].resume):
+        told()
+        assert statuses(runs[1:]) == ["PENDING", "PENDING"]
+    assert runs[1].cancel()
+    cancelled = runs[1].result(WAIT_S)
+    assert (cancelled.status, cancelled.outputs) == ("CANCELLED", {"last": 2})
+    signals.go_on.set()
+    assert runs[2].result(WAIT_S).success
+
+
+def test_a_session_whose_time_is_over_is_closed_with_all_that_is_under_way_in_it(signals: Signals) -> None:
+    clock = VirtualClock()
+    with OrchestrationEngine(":memory:", clock=clock) as engine:
+        resources = ResourceManager(engine=engine)
+        resources.add_resource("gpu", "device", 1)
+        session_id = engine.create_session(max_parallel_workflows=1, timeout_seconds=60)
+        assert resources.allocate("gpu", session_id) is not None
+        manager = WorkflowManager(engine, session_id=session_id)
+        manager.create("w").add_wait("approval")
+        runs = [manager.start("w") for _ in range(2)]
+        released = threading.Event()
+        engine.subscribe("resource.released", lambda _event, _position: released.set())
+        clock.advance(61_000_000)
+        engine.store.runtime.nudge("supervisor")
+        results = [run.result(WAIT_S) for run in runs]
+        assert [result.error for result in results] == ["it was cancelled; its session's time is over"] * 2
+        assert released.wait(WAIT_S)
+        assert used(resources) == (0, 0)
+        session = engine.get_session(session_id)
+        assert session is not None
+        assert (session.status, engine.close_session(session_id)) == ("COMPLETED", False)
+
+
+def test_closing_cancels_what_waits_for_a_place_and_lets_the_others_end(
+    engine: OrchestrationEngine, signals: Signals
+) -> None:
     session_id = engine.create_session(max_parallel_workflows=1)
-    for _ in range(3):
-        with pytest.raises(RuntimeError, match="work"), session_turn(engine, session_id):
-            raise RuntimeError("work")
-
-
-def test_waiting_for_a_turn_ends_with_the_session_s_timeout(engine: OrchestrationEngine) -> None:
-    session_id = engine.create_session(max_parallel_workflows=1, timeout_seconds=0.02)
-    text = f"session {session_id!r}: all 1 places for workflows were taken for 0.02 s"
-    with session_turn(engine, session_id) as left:
-        assert left is not None
-        assert 0 <= left <= 0.02
-        with pytest.raises(TimeoutError, match=text), session_turn(engine, session_id):
-            pass
-
-
-def test_a_closed_or_unknown_session_has_no_turns(engine: OrchestrationEngine) -> None:
-    with pytest.raises(UnknownIdError, match="no session 'never' on record"), session_turn(engine, "never"):
-        pass
-    session_id = engine.create_session(max_parallel_workflows=1)
-    requested = threading.Event()
-    engine.subscribe("resource.requested", lambda _event, _position: requested.set())
-
-    def wait() -> None:
-        with session_turn(engine, session_id):
-            pass
-
-    with session_turn(engine, session_id):
-        waiter = Call(wait)
-        assert requested.wait(WAIT_S)
-        engine.close_session(session_id)
-        with pytest.raises(InputError, match=f"session {session_id!r} is COMPLETED; create a new one"):
-            waiter.outcome()
-    with pytest.raises(InputError, match="is COMPLETED"), session_turn(engine, session_id):
-        pass
+    manager = WorkflowManager(engine, session_id=session_id)
+    manager.create("held").add_step("hold", steps.hold)
+    manager.create("w").add_step("one", steps.one)
+    first, second = manager.start("held"), manager.start("w")
+    engine.close_session(session_id)
+    result = second.result(WAIT_S)
+    assert (result.status, result.error) == (
+        "CANCELLED",
+        "it was cancelled; its session was closed before it had begun",
+    )
+    signals.go_on.set()
+    assert first.result(WAIT_S).success
+    with pytest.raises(InputError, match=f"session {session_id!r} is COMPLETED"):
+        manager.run("w")
+    with pytest.raises(UnknownIdError, match="no session 'never' on record"):
+        WorkflowManager(engine, session_id="never").run("w")
 
 
 # -- refusals --------------------------------------------------------------------------------------------
