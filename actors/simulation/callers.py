@@ -40,8 +40,18 @@ from actors.schedule.messages import (
 )
 from actors.schedule.spec import IntervalSpec
 from actors.simulation.checks import violated
-from actors.simulation.shapes import CHILD, SHAPES, SIGNAL, random_plan, unusual_plan
-from actors.workflow.messages import AdoptRun, CancelRun, PauseRun, ResumeRun, SignalRun, StartRun
+from actors.simulation.shapes import CHILD, SHAPES, SIGNAL, UNUSUAL, random_plan, unusual_plan
+from actors.workflow.messages import (
+    AdoptRun,
+    CancelRun,
+    CloseSession,
+    CreateSession,
+    Kept,
+    PauseRun,
+    ResumeRun,
+    SignalRun,
+    StartRun,
+)
 from eventstore.errors import StoreError
 
 if TYPE_CHECKING:
@@ -88,6 +98,7 @@ class Caller:
         self._made = 0
         self._jobs = world.jobs
         self._runs = world.runs
+        self._sessions = world.sessions
         self._lease: Any = None
         self._known_when_sent: frozenset[str] = frozenset()
         self.last_message: Message | None = None
@@ -178,6 +189,8 @@ class Caller:
             (2, self._pause_run),
             (3, self._signal),
             (1, self._adopt),
+            (3, self._fork),
+            (2, self._session),
         ]
 
     @property
@@ -247,8 +260,49 @@ class Caller:
             plan_id=f"p-{plan}",
             params=b"\x80",
             blocking=True,
+            session_id=self._some_session() if self._world.of_workflows else "",
             children=(("child", CHILD),) if unusual else (),
         )
+
+    def _fork(self) -> tuple[str, Message]:
+        """Run a run again that has ended, with the outputs of some steps kept."""
+        durable = self._world.durable()
+        ended = [run_id for run_id in self._runs if durable.runs.get(run_id, "open") != "open"]
+        if not ended:
+            return self._start_run()
+        promising = [run_id for run_id in ended if durable.keepable(run_id)]
+        origin = self._random.choice((promising or ended)[-5:])
+        plan, run_id = durable.plan_of[origin], self._new_id("f")
+        self._runs.append(run_id)
+        kept = [Kept(step, f"{origin}.{step}") for step in durable.keepable(origin)]
+        return "supervisor", StartRun(
+            run_id=run_id,
+            plan=plan,
+            plan_id=f"p-{plan}",
+            params=b"\x80",
+            blocking=False,
+            children=(("child", CHILD),) if plan.workflow == UNUSUAL else (),
+            origin=origin,
+            kept=tuple(kept[: self._random.randint(1, len(kept) or 1)]),
+        )
+
+    def _session(self) -> tuple[str, Message]:
+        """Open a session, or close one."""
+        if self._sessions and self._random.random() < 0.3:  # noqa: PLR2004 -- a third
+            return "supervisor", CloseSession(session_id=self._random.choice(self._sessions[-3:]))
+        session_id = self._new_id("s")
+        self._sessions.append(session_id)
+        return "supervisor", CreateSession(
+            session_id=session_id,
+            data=b"",
+            places=self._random.choice((0, 1, 1, 2)),
+            tasks=self._random.randint(0, 2),
+            timeout_us=self._random.choice((0, 0, 30_000_000)),
+        )
+
+    def _some_session(self) -> str:
+        among = self._world.sessions[-3:]
+        return self._random.choice(among) if among and self._random.random() < 0.7 else ""  # noqa: PLR2004 -- some
 
     def _some_run(self) -> str:
         return self._random.choice(self._runs[-5:]) if self._runs else "none"

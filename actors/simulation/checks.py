@@ -34,16 +34,21 @@ from actors.workflow.messages import (
     ItemEnded,
     ItemsScheduled,
     PlanRecorded,
+    RunBegun,
     RunCancelled,
     RunCompleted,
     RunCreated,
     RunFailed,
+    RunForked,
+    RunHeld,
     RunPaused,
     RunResumed,
+    SessionCreated,
     SignalReceived,
     StepCancelled,
     StepCompleted,
     StepFailed,
+    StepOptions,
     StepScheduled,
     StepSkipped,
     StepWaiting,
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     from actors.workflow.messages import Plan
 
 RUN_ENDS = (RunCompleted, RunFailed, RunCancelled)
+TOLD = (RunForked, RunPaused, RunResumed, RunHeld, RunBegun, SessionCreated, SignalReceived)
 STEP_ENDS = (StepCompleted, StepFailed, StepSkipped, StepCancelled)
 ATTEMPT_ENDS = (
     JobCompleted,
@@ -171,6 +177,47 @@ class JobHistory:
             self.status = JobStatus.PENDING
 
 
+class SessionsHistory:
+    """The places that sessions give to runs."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, str] = {}
+        """The session of each run that is no step of another one."""
+        self.held: set[str] = set()
+        self.held_ever = 0
+        self._places: dict[str, int] = {}
+        self._begun: dict[str, set[str]] = {}
+
+    def take(self, event: Any) -> None:
+        """Check one event."""
+        if isinstance(event, SessionCreated):
+            self._places[event.session_id] = event.places
+        elif isinstance(event, RunHeld):
+            self.held.add(event.run_id)
+            self.held_ever += 1
+        else:
+            self.held.discard(event.run_id)
+            self._enter(event)
+
+    def step_begun(self, event: Any) -> None:
+        """Check that the run has a place."""
+        if event.run_id in self.held:
+            raise violated("step begun of a run that waits for a place", event)
+        self._enter(event)
+
+    def leave(self, run_id: str) -> None:
+        """Take a run out."""
+        self.held.discard(run_id)
+        self._begun.get(self.of.get(run_id, ""), set()).discard(run_id)
+
+    def _enter(self, event: Any) -> None:
+        session_id = self.of.get(event.run_id, "")
+        begun = self._begun.setdefault(session_id, set())
+        begun.add(event.run_id)
+        if session_id and len(begun) > (self._places[session_id] or len(begun)):
+            raise violated("more runs of a session under way than may", event)
+
+
 class History:
     """A log, read from its beginning and checked event by event (I2, I4–I9).
 
@@ -187,6 +234,11 @@ class History:
         """What each run goes through."""
         self.parents: dict[str, str] = {}
         self.paused: set[str] = set()
+        self.forked: dict[str, str] = {}
+        """The origin of each fork."""
+        self.kept: set[tuple[str, int]] = set()
+        """Steps that are not executed again."""
+        self.sessions = SessionsHistory()
         self.signalled: set[str] = set()
         self.items: dict[tuple[str, int], int] = {}
         """How many items of a list have been scheduled, by step."""
@@ -227,7 +279,7 @@ class History:
             self._part(event)
         elif isinstance(event, (PlanRecorded, RunCreated, *RUN_ENDS)):
             self._run(event)
-        elif isinstance(event, RunPaused | RunResumed | SignalReceived):
+        elif isinstance(event, TOLD):
             self._told(event)
         elif type(event).__name__ == "ScheduleFired":
             self._fired(event)
@@ -241,13 +293,45 @@ class History:
             self.runs[event.run_id] = "open"
             self.plan_of[event.run_id] = self.plans[event.plan_id]
             self.parents[event.run_id] = event.parent
+            if event.origin:
+                self.forked[event.run_id] = event.origin
+            if not event.parent:
+                self.sessions.of[event.run_id] = event.session_id
         else:
             if self.runs.get(event.run_id) != "open":
                 raise violated("terminal state final", event)
             self.runs[event.run_id] = type(event).__name__
+            self.sessions.leave(event.run_id)
+
+    def keepable(self, run_id: str) -> list[int]:
+        """Return the steps of a run, in an order, whose outputs a fork may keep: all that they need is kept, too."""
+        found: list[int] = []
+        for number, step in enumerate(self.plan_of[run_id].steps):
+            plain = step.options is None or step.options == StepOptions(compensate=step.options.compensate)
+            done = (
+                self.steps.get((run_id, number)) == StepCompleted.__name__
+                and (run_id, number) not in self.undone
+            )
+            if plain and done and set(step.depends_on) <= set(found) and (run_id, number) not in self.kept:
+                found.append(number)
+        return found
+
+    def _forked(self, event: RunForked) -> None:
+        origin = self.forked[event.run_id]
+        if self.runs[origin] == "open":
+            raise violated("a fork of a run that has not ended", event)
+        for kept in event.kept:
+            if self.steps.get((origin, kept.step)) != StepCompleted.__name__:
+                raise violated("a fork keeps what there is not", event)
+            self.kept.add((event.run_id, kept.step))
+            self.steps[event.run_id, kept.step] = StepCompleted.__name__
 
     def _told(self, event: Any) -> None:
-        if isinstance(event, RunPaused):
+        if isinstance(event, RunForked):
+            self._forked(event)
+        elif isinstance(event, SessionCreated | RunHeld | RunBegun):
+            self.sessions.take(event)
+        elif isinstance(event, RunPaused):
             self.paused.add(event.run_id)
         elif isinstance(event, RunResumed):
             self.paused.discard(event.run_id)
@@ -261,7 +345,10 @@ class History:
         self.jobs[spec.job_id] = JobHistory(event)
         if spec.owner.startswith("run:"):
             run_id, _, text = spec.job_id.rpartition(".")
-            if self.steps.get((run_id, int(text.partition(":")[0]))) is None:
+            number, _, part = text.partition(":")
+            if not part and (run_id, int(number)) in self.kept:
+                raise violated("a step of a fork done again that was kept", spec.job_id)
+            if self.steps.get((run_id, int(number))) is None:
                 raise violated("effect before cause (job without its step)", spec.job_id)
 
     def _step(self, event: Any) -> None:
@@ -294,6 +381,8 @@ class History:
             raise violated("step scheduled twice", event)
         if before is None and event.run_id in self.paused and not self._is_last(event):
             raise violated("step of a paused run begun", event)
+        if not self._is_last(event):
+            self.sessions.step_begun(event)
         if self.runs.get(self.parents[event.run_id], "open") != "open":
             raise violated("step begun though the parent has ended", event)
         for other in self.plan_of[event.run_id].steps[event.step].depends_on:

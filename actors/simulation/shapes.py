@@ -24,6 +24,8 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
 )
 """What each step depends on."""
 CHILD = Plan("child", (PlanStep("s0", "m:short", CALL, ()), PlanStep("s1", "m:short", CALL, (0,))))
+UNUSUAL = "unusual"
+"""What workflows are called that have steps of other kinds."""
 SIGNAL = "signal"
 """What a step is called that waits for a signal."""
 
@@ -47,7 +49,7 @@ def unusual_plan(random: Random) -> Plan:
         PlanStep("after", "m:short", CALL, (1,)),
         *([PlanStep("tidy", "m:short", CALL, (), options=StepOptions(last=True))] if tidy else []),
     )
-    return Plan("unusual", steps)
+    return Plan(UNUSUAL, steps)
 
 
 def _middle(random: Random) -> PlanStep:

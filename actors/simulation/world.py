@@ -82,6 +82,7 @@ class World:
         self.jobs: list[JobSpec] = []
         """Every job that a caller has thought of; callers know of each other's."""
         self.runs: list[str] = []
+        self.sessions: list[str] = []
         self.acked_jobs: list[str] = []
         self.acked_runs: list[str] = []
         self.counts: dict[str, int] = {}

@@ -25,7 +25,7 @@ from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
 from actors.simulation.world import ScheduleWorld, WorkflowWorld, World
 from actors.workflow.actor import SupervisorActor
 from actors.workflow.decider import SupervisorRules
-from actors.workflow.messages import CancelRun, StartRun, StepCompleted
+from actors.workflow.messages import CancelRun, RunCreated, RunForked, StartRun, StepCompleted
 from actors.workflow.state import SupervisorState
 
 # -- the journal -------------------------------------------------------------------------------------
@@ -446,6 +446,38 @@ class PauseForgotten(SupervisorRules):
         return decision
 
 
+class PlacesUncounted(SupervisorRules):
+    """A session has a place for every run that is begun in it."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        state.sessions.is_full = lambda session_id: not session_id  # type: ignore[method-assign]
+        return super().decide(state, message, context)
+
+
+class HeldForEver(SupervisorRules):
+    """Nobody looks whether there is a place for a run that waits for one."""
+
+    def settle(self, state: SupervisorState, context: Context, /) -> Iterator[Decision]:
+        state.sessions.vacant.clear()
+        return super().settle(state, context)
+
+
+class NothingKept(SupervisorRules):
+    """A fork records that it keeps outputs, and executes the steps again."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        if not isinstance(message, StartRun) or not message.kept:
+            return super().decide(state, message, context)
+        decision = super().decide(state, replace(message, kept=()), context)
+        created = next(
+            (n for n, (event, _) in enumerate(decision.events) if isinstance(event, RunCreated)), None
+        )
+        if created is not None:
+            forked = RunForked(message.run_id, message.kept, context.now_us)
+            decision.events.insert(created + 1, (forked, ""))
+        return decision
+
+
 class ChildrenNotCancelled(SupervisorRules):
     """A run is cancelled, and what its steps are goes on; the word that it has ended finds nobody."""
 
@@ -614,4 +646,7 @@ PLANTED: dict[str, type[World]] = {
     "an end taken in twice": with_supervisor(AskedTwice()),
     "pause forgotten": with_supervisor(PauseForgotten()),
     "children not cancelled": with_supervisor(ChildrenNotCancelled()),
+    "places not counted": with_supervisor(PlacesUncounted()),
+    "a run that waits for a place for ever": with_supervisor(HeldForEver()),
+    "a fork that keeps nothing": with_supervisor(NothingKept()),
 }

@@ -17,6 +17,9 @@ from tests.support.scale import scaled
 
 SEEDS = scaled("SIMULATION_SEEDS", 2000)
 STEPS = scaled("SIMULATION_STEPS", 300)
+WORKFLOW_SEEDS = scaled("WORKFLOW_SEEDS", 2000)
+WORKFLOW_STEPS = scaled("WORKFLOW_STEPS", 150)
+"""As many worlds as of jobs; each costs more, so they are shorter."""
 BLOCKS = 10
 ONCE_FAILED = (26, 93, 257, 5055, 8196, 8728)
 """Seeds that have found a bug before."""
@@ -37,8 +40,8 @@ def test_no_world_violates_anything(block: int) -> None:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_no_world_of_workflows_violates_anything(block: int) -> None:
-    for seed in range(block, SEEDS // 2, BLOCKS):
-        WorkflowWorld(seed, steps=STEPS).run()
+    for seed in range(block, WORKFLOW_SEEDS, BLOCKS):
+        WorkflowWorld(seed, steps=WORKFLOW_STEPS).run()
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -69,15 +72,29 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
     ):
         assert counts[what] >= 5, f"{what} happened {counts[what]} times only"
     runs: Counter[str] = Counter()
-    for seed in range(60):
+    for seed in range(90):
         world = WorkflowWorld(seed)
         world.run()
         durable = world.durable()
         runs.update(durable.runs.values())
         for what in ("signalled", "items", "undone", "paused"):
             runs[what] += len(getattr(durable, what))
+        runs["forks"] += len(durable.forked)
+        runs["kept"] += len(durable.kept)
+        runs["held"] += durable.sessions.held_ever
         runs["children"] += sum(bool(parent) for parent in durable.parents.values())
-    for what in ("RunCompleted", "RunFailed", "RunCancelled", "signalled", "items", "undone", "children"):
+    for what in (
+        "RunCompleted",
+        "RunFailed",
+        "RunCancelled",
+        "signalled",
+        "items",
+        "undone",
+        "children",
+        "forks",
+        "kept",
+        "held",
+    ):
         assert runs[what] >= 5, f"{what}: {runs[what]} only"
     for what in ("start", "ok", "error", "returned", "reported again"):
         assert counts[what] >= 20, f"{what} happened {counts[what]} times only"
