@@ -58,7 +58,12 @@ from logistics.orchestration.config import ConfigError
 from logistics.orchestration.decorators import step, workflow
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.project_manager import Project, ProjectManager
-from logistics.orchestration.resource_manager import Allocation, ResourceManager, ResourceUsage
+from logistics.orchestration.resource_manager import (
+    Allocation,
+    ResourceManager,
+    ResourcePreview,
+    ResourceUsage,
+)
 from logistics.orchestration.result import StepResult, WorkflowResult
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.session import OrchestrationSession, SessionMode
@@ -157,6 +162,7 @@ __all__ = [
     "RehearsedEvent",
     "ReplayError",
     "ResourceManager",
+    "ResourcePreview",
     "ResourceUsage",
     "ResultExpiredError",
     "Retry",

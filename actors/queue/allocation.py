@@ -16,10 +16,10 @@ from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from actors.queue.messages import AddResource, Allocate, GetResources, Release, ReleaseAll, Terms
-    from actors.queue.resources import Amounts, Resources
+    from actors.queue.resources import Amounts, Holding, Resources
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context
 
@@ -189,23 +189,14 @@ def get(state: QueueState, _message: GetResources, _context: Context, decision: 
     resources = state.resources
     views = []
     for name, (kind, capacity) in resources.capacity.items():
-        waiting = sum(
-            any(held == name for held, _ in holding.amounts) for holding in resources.waiting.values()
-        )
-        views.append(
-            ResourceView(name, kind, capacity, resources.used(name), holders_of(state, name), waiting)
-        )
+        line, holders = tuple(_shares(resources.waiting, name)), holders_of(state, name)
+        views.append(ResourceView(name, kind, capacity, resources.used(name), holders, len(line), line))
     decision.answer(tuple(views))
 
 
 def holders_of(state: QueueState, name: str) -> tuple[tuple[str, str, float], ...]:
     """Return who holds some of a resource: allocation or job, requester, amount."""
-    holders = [
-        (allocation, holding.requester, amount)
-        for allocation, holding in state.resources.held.items()
-        for held, amount in holding.amounts
-        if held == name
-    ]
+    holders = list(_shares(state.resources.held, name))
     jobs = [*state.running.values(), *(state.jobs[job_id] for job_id in state.leases)]
     attempts = [(f"job:{job.job_id}", job.kind) for job in jobs]
     attempts += [(f"job:{key.job_id}", kind) for key, (_, kind) in state.zombies.items()]
@@ -216,3 +207,11 @@ def holders_of(state: QueueState, name: str) -> tuple[tuple[str, str, float], ..
         if held == name
     ]
     return tuple(holders)
+
+
+def _shares(holdings: Mapping[str, Holding], name: str) -> Iterator[tuple[str, str, float]]:
+    """Yield the allocation, the requester and the amount of each that holds, or waits for, some of a resource."""
+    for allocation, holding in holdings.items():
+        for held, amount in holding.amounts:
+            if held == name:
+                yield allocation, holding.requester, amount

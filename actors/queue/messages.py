@@ -499,6 +499,8 @@ class ResourceView(Data, frozen=True):
     holders: tuple[tuple[str, str, float], ...]
     """Allocation id, requester, amount."""
     waiting: int
+    line: tuple[tuple[str, str, float], ...] = ()
+    """The same of those who wait for some of it, in their order."""
 
 
 # -- words to peers ------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import AddResource, GetResources, Release
-from actors.runtime.errors import InputError
+from actors.runtime.errors import InputError, UnknownIdError
 from logistics.ids import new_id
 from logistics.inputs import check_id, check_name, check_positive, timeout_s
 from logistics.orchestration.allocations import check_amounts, take
@@ -41,7 +41,23 @@ class ResourceUsage:
     waiting: int
     """Requests that wait in line for some of it."""
     holders: Mapping[str, float]
-    """How much each requester holds."""
+    """How much each requester holds; jobs and steps are `job:` and their id."""
+    line: tuple[tuple[str, float], ...] = ()
+    """Who waits for how much, in the order of the requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePreview:
+    """What a request would meet, as it was when that was asked."""
+
+    granted: bool
+    """Whether it would be granted at once."""
+    missing: Mapping[str, float]
+    """How much more of which resource would have to be free."""
+    holders: Mapping[str, Mapping[str, float]]
+    """Who holds how much of the resources that are missing."""
+    ahead: tuple[str, ...]
+    """Who waits for some of the same resources, in order: nobody is overtaken."""
 
 
 class ResourceManager:
@@ -112,6 +128,29 @@ class ResourceManager:
         """Give an allocation back; False if nothing is held under this id."""
         return bool(self.engine.ask("queue", Release(check_id("allocation_id", allocation_id))))
 
+    def preview(self, amounts: Mapping[str, float]) -> ResourcePreview:
+        """Say what a request for these amounts would meet now; changes nothing.
+
+        `UnknownIdError` for an unknown resource, `InputError` for amounts that can never be granted.
+        """
+        wanted = check_amounts("amounts", amounts)
+        known = {usage.name: usage for usage in self.list_resources()}
+        for name, amount in wanted.items():
+            if name not in known:
+                msg = f"no resource {name!r}; there is {', '.join(map(repr, sorted(known))) or 'none'}"
+                raise UnknownIdError(msg)
+            if amount > known[name].capacity:
+                msg = f"{amount} of {name!r} can never be granted: its capacity is {known[name].capacity}"
+                raise InputError(msg)
+        missing = {
+            name: amount - known[name].available
+            for name, amount in wanted.items()
+            if amount > known[name].available
+        }
+        ahead = tuple(dict.fromkeys(each for name in wanted for each, _ in known[name].line))
+        holders = {name: known[name].holders for name in missing}
+        return ResourcePreview(not missing and not ahead, missing, holders, ahead)
+
     def get_usage(self, name: str) -> ResourceUsage | None:
         """Return how much of a resource is used, by whom; None if there is none of this name."""
         check_name("name", name)
@@ -135,4 +174,5 @@ def _usage(view: ResourceView) -> ResourceUsage:
         available=max(0.0, view.capacity - view.used),
         waiting=view.waiting,
         holders=holders,
+        line=tuple((requester, amount) for _, requester, amount in view.line),
     )

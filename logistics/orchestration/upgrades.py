@@ -6,6 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from actors.queue.messages import WORKFLOW, JobEnqueued, ListJobs, ListQueues
 from actors.runtime.binding import CONTEXT_PARAMETER
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import PayloadError, decode_call
@@ -14,6 +15,7 @@ from actors.workflow.messages import GetRuns, StepStatus
 from eventstore.errors import LogisticsError
 from logistics.errors import BindingError, GraphError
 from logistics.orchestration.launching import check_run
+from logistics.orchestration.reading import first
 from logistics.orchestration.result import RunRecord
 from logistics.orchestration.running import known_workflow
 
@@ -33,11 +35,11 @@ class UpgradeFinding:
     """Something that does not fit, or that differs."""
 
     kind: str
-    """`run` or `schedule`."""
+    """`run`, `job` or `schedule`."""
     id: str
-    """The run's id, or the schedule's name."""
+    """The run's or the job's id, or the schedule's name."""
     name: str
-    """The workflow's, or the schedule's."""
+    """The workflow's, the job's, or the schedule's."""
     step: str | None
     function: str | None
     problem: str
@@ -46,10 +48,13 @@ class UpgradeFinding:
 
 
 def upgrade_check(engine: OrchestrationEngine) -> list[UpgradeFinding]:
-    """Return what does not fit of every open run and every schedule; nothing is changed."""
+    """Return what does not fit of every open run, every job that waits and every schedule; nothing is changed."""
     found: list[UpgradeFinding] = []
     for run_id in engine.ask("supervisor", GetRuns()):
         found += _of_run(engine, run_id)
+    for queue in sorted(engine.ask("queue", ListQueues())):
+        for job_id in engine.ask("queue", ListJobs(queue=queue)):
+            found += _of_job(engine, job_id)
     for view in engine.ask("scheduler", GetSchedules()):
         function = view.target.function
         is_run = bool(view.target.workflow)
@@ -99,6 +104,16 @@ def _of_run(engine: OrchestrationEngine, run_id: str) -> Iterator[UpgradeFinding
             "its workflow is defined otherwise today; the run goes on with the definition that it began with"
         )
     yield UpgradeFinding("run", run_id, name, None, None, problem, blocking=False)
+
+
+def _of_job(engine: OrchestrationEngine, job_id: str) -> Iterator[UpgradeFinding]:
+    """Yield what does not fit of a job; those of steps, and those that plan runs, are named with what they are of."""
+    enqueued = first(engine, f"job:{job_id}")
+    spec = enqueued.spec if isinstance(enqueued, JobEnqueued) else None
+    if spec is not None and not spec.owner.startswith("run:") and not spec.function.startswith(WORKFLOW):
+        problem = _misfit(engine, spec.function, spec.payload, spec.inputs)
+        if problem:
+            yield UpgradeFinding("job", job_id, spec.name, None, spec.function, problem, blocking=True)
 
 
 def _of_step(engine: OrchestrationEngine, step: PlanStep) -> Iterator[tuple[str, str]]:

@@ -146,7 +146,7 @@ class WorkflowManager:
         return begin_runs(self.engine, name, params, **self._place())
 
     def upgrade_check(self) -> list[UpgradeFinding]:
-        """Return what does not fit the code of today, of every open run and every schedule; changes nothing.
+        """Return what does not fit the code of today, of open runs, waiting jobs and schedules; changes nothing.
 
         A function that is gone, or whose parameters have changed, blocks: what needs it waits or fails when
         its turn comes. A run whose workflow is defined otherwise today is named, too; it goes on with the

@@ -263,3 +263,41 @@ def test_names_ids_and_timeouts_are_checked(resources: ResourceManager) -> None:
         resources.allocate("tpu", "me")
     with pytest.raises(InputError, match=r"3.0 of 'gpu' can never be granted: its capacity is 2.0"):
         resources.allocate("gpu", "me", 3, timeout=None)
+
+
+def test_a_preview_says_who_is_in_the_way(engine: OrchestrationEngine) -> None:
+    resources = ResourceManager(engine=engine)
+    resources.add_resource("gpu", "device", 2)
+    resources.add_resource("memory", "GB", 64)
+    assert resources.preview({"gpu": 2, "memory": 64}).granted
+    held = resources.allocate_all("train", {"gpu": 1.5, "memory": 8})
+    assert held is not None
+    found = resources.preview({"gpu": 1, "memory": 16})
+    assert (found.granted, found.missing, found.holders, found.ahead) == (
+        False,
+        {"gpu": 0.5},
+        {"gpu": {"train": 1.5}},
+        (),
+    )
+    requested = threading.Event()
+    engine.subscribe("resource.requested", lambda _event, _position: requested.set())
+    waiter = Call(lambda: resources.allocate("gpu", "next", 1, timeout=None))
+    assert requested.wait(WAIT_S)
+    usage = resources.get_usage("gpu")
+    assert usage is not None
+    assert (usage.waiting, usage.line) == (1, (("next", 1.0),))
+    behind = resources.preview({"gpu": 0.5})
+    assert (behind.granted, behind.missing, behind.ahead) == (False, {}, ("next",))
+    assert resources.preview({"memory": 56}).granted, "nobody waits for that"
+    resources.release(held.allocation_id)
+    assert waiter.outcome() is not None
+    assert resources.preview({"gpu": 1}).granted
+
+
+def test_a_preview_of_what_cannot_be_is_refused(engine: OrchestrationEngine) -> None:
+    resources = ResourceManager(engine=engine)
+    resources.add_resource("gpu", "device", 2)
+    with pytest.raises(UnknownIdError, match="no resource 'cpu'; there is 'gpu'"):
+        resources.preview({"cpu": 1})
+    with pytest.raises(InputError, match=r"3\.0 of 'gpu' can never be granted: its capacity is 2\.0"):
+        resources.preview({"gpu": 3})

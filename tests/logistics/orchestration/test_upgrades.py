@@ -13,6 +13,8 @@ from actors.workflow.messages import RunStatus
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.task.job import Job
+from logistics.task.queue import Queue
 from tests.logistics.orchestration.steps import WAIT_S
 
 BEFORE = "def fetch(day):\n    return day\n\ndef total(fetch):\n    return fetch\n"
@@ -38,6 +40,7 @@ def begun(store: Path) -> str:
         workflow = manager.create("w").add_step("fetch", steps.fetch).add_wait("approval")
         workflow.add_step("total", steps.total, depends_on=["approval", "fetch"])
         CronScheduler(engine=engine).schedule("nightly", "0 3 * * *", steps.total, args=[1])
+        Queue("later", engine=engine).enqueue(Job("later", steps.total, args=[1], job_id="plain"))
         return manager.start("w", day=1).run_id
 
 
@@ -61,7 +64,9 @@ def test_f71_a_function_that_is_gone_is_found_parks_its_run_and_revives_it(
     import_steps()
     with OrchestrationEngine(tmp_path / "store") as engine:
         manager = WorkflowManager(engine)
-        run, today, schedule = manager.upgrade_check()
+        run, today, job, schedule = manager.upgrade_check()
+        assert (job.kind, job.id, job.name, job.blocking) == ("job", "plain", "later", True)
+        assert "it waits until the function is back" in job.problem
         assert not today.blocking
         assert "a run begun today would be refused" in today.problem
         assert (run.kind, run.id, run.step, run.blocking) == ("run", run_id, "total", True)
