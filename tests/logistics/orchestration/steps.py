@@ -152,6 +152,14 @@ def double(item: int) -> int:
     return 2 * item
 
 
+def count_up(count: int) -> list[int]:
+    return list(range(count))
+
+
+def load_all(double: list[int]) -> int:
+    return sum(double)
+
+
 def double_extract(extract: int) -> int:
     return 2 * extract
 
