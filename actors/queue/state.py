@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from itertools import chain, groupby, repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -294,13 +295,17 @@ class QueueState(FoldedState[Retired]):
 
     # -- questions --------------------------------------------------------------------------------------
 
-    def due(self, now_us: int) -> Iterator[Job]:
-        """Yield the jobs whose time has come."""
+    def due(self, now_us: int) -> Iterable[Job]:
+        """Return the jobs whose time has come, of all queues, in the order of these times."""
+        found = []
         for line in self.due_lines:
             due = line.due(now_us)
             if not due:
-                return
-            yield from due
+                break
+            found.append(due)
+        if len(found) == 1:
+            return found[0]
+        return heapq.merge(*found, key=lambda job: (job.course.due_us, job.order))
 
     def lease_ended(self, now_us: int) -> Iterator[Job]:
         """Yield the jobs whose lease has run out."""

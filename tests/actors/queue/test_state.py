@@ -160,3 +160,17 @@ def test_what_a_turn_costs_does_not_grow_with_the_queues_that_are_not_served() -
     bench.state.lines = bench.state.hall.lines = Lines(bench.state.lines)
     assert next(iter(RULES.settle(bench.state, bench.context())), None) is None
     assert set(looked_at) <= {"mine", "@steps"}
+
+
+def test_jobs_of_all_queues_whose_time_has_come_are_ready_in_the_order_of_these_times() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(
+        spec("first", due_us=START + 1 * SECOND),
+        spec("second", queue="other", due_us=START + 2 * SECOND),
+        spec("third", due_us=START + 3 * SECOND),
+        spec("fourth", queue="other", due_us=START + 3 * SECOND),
+    )
+    bench.pass_time(5 * SECOND)
+    ready = sorted(bench.state.jobs.values(), key=lambda job: job.order)
+    assert [job.job_id for job in ready] == ["first", "second", "third", "fourth"]
+    bench.check()

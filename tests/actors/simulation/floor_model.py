@@ -370,12 +370,8 @@ class Floor(Model):
 
     def pass_time(self, by_us: int) -> None:
         self.now_us += by_us
-        queues: dict[str, list[Worked]] = {}
         for job in sorted(self.all, key=lambda job: (job.due_us, job.place)):
             if job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING) and job.due_us <= self.now_us:
-                queues.setdefault(job.queue, []).append(job)
-        for jobs in queues.values():  # a queue is looked at when its first job is due
-            for job in jobs:
                 self.stand(job)
         self.meet_deadlines()
         for job in self.running:

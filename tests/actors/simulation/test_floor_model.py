@@ -352,6 +352,7 @@ class FloorMachine(RuleBasedStateMachine):
         for job in self.model.all:
             view = self.desk.ask(GetJob(job.job_id))
             if job.live:
+                assert view is not None, job
                 assert view.status == job.status, job
                 assert view.attempts == job.charged + (job.status is JobStatus.RUNNING)
             else:
