@@ -49,7 +49,6 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
 class News(msgspec.Struct, frozen=True, array_like=True):
     """What an attempt says while it runs: a sign of life, and perhaps how far it has come."""
 
-    at_us: int
     progress: Progress | None = None
 
 
@@ -86,13 +85,13 @@ class _Signals:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def beat(self, _key: AttemptKey, now_us: int) -> None:
+    def beat(self, _key: AttemptKey, _now_us: int) -> None:
         """Send a sign of life."""
-        self._pipe.send_bytes(encode(News(now_us)))
+        self._pipe.send_bytes(encode(News()))
 
     def report(self, _key: AttemptKey, progress: Progress) -> None:
         """Send how far it has come."""
-        self._pipe.send_bytes(encode(News(progress.at_us, progress)))
+        self._pipe.send_bytes(encode(News(progress)))
 
 
 def _context(call: Call, pipe: Connection) -> AttemptContext:
