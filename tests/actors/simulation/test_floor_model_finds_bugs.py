@@ -1,0 +1,212 @@
+"""The test of the model: each rule of the queue, broken on purpose, makes the queue differ from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from actors.queue.decider import QueueRules
+from actors.queue.hall import Hall
+from actors.queue.lanes import Job, Kind, Lane, Line
+from actors.queue.messages import JobEnqueued, JobLife, QueueSettings, Rate, RetryPolicy, Terms
+from actors.queue.state import QueueState
+from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished
+from actors.runtime.messages import Context, Decision, Message
+from actors.simulation.checks import Violation
+from actors.simulation.world import World
+from tests.actors.simulation.planted import (
+    CancelledHoldsNothing,
+    with_hall,
+    with_queue_rules,
+    with_queue_state,
+)
+from tests.actors.simulation.test_floor_model import FIXED, SECOND, FloorDesk, FloorMachine, Focus
+from tests.support.scale import scaled
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def without(**nothing: Any) -> type[World]:
+    """Worlds in which some settings of a queue do nothing."""
+
+    class Deaf(Hall):
+        def configure(self, line: Line, settings: QueueSettings, holders: Iterable[Kind]) -> None:
+            super().configure(line, replace(settings, **nothing), holders)
+
+    return with_hall(Deaf)
+
+
+def deaf_to(advice: str) -> type[World]:
+    """Worlds in which what an exception advises is taken for a failure like any other."""
+
+    class Deaf(QueueRules):
+        def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+            if isinstance(message, AttemptFinished) and message.advice == advice:
+                message = replace(message, advice="")
+            return super().decide(state, message, context)
+
+    return with_queue_rules(Deaf())
+
+
+class Overtaken(Hall):
+    """Who needs less of a resource goes before who waits for more of it."""
+
+    def _may_hold(self, lane: Lane) -> bool:
+        return self._resources.are_free(lane.needs)
+
+
+class TurnsForgotten(Hall):
+    """A snapshot does not say whose turn it is."""
+
+    def dump(self, since_us: int) -> Any:
+        return [(name, plan, 0, [], *rest) for name, plan, _, _, *rest in super().dump(since_us)]
+
+
+class RatesForgotten(Hall):
+    """A snapshot does not say what a rate has seen."""
+
+    def dump(self, since_us: int) -> Any:
+        return [(*plain, (None, []), retries) for *plain, _, retries in super().dump(since_us)]
+
+
+class BeatsUnheard(QueueRules):
+    """Signs of life are not heard."""
+
+    def settle(self, state: QueueState, context: Context, /) -> Iterator[Decision]:
+        return super().settle(state, context._replace(beats={}))
+
+
+class ExpiryForgotten(QueueState):
+    """Who has been tried once does not expire any more."""
+
+    def _await_start(self, job: Job) -> None:
+        self._set_deadline(job.job_id, 0)
+
+
+class DeadlineKept(QueueState):
+    """The deadline of an attempt holds for the waiting job, too."""
+
+    def _await_start(self, job: Job) -> None:
+        pass
+
+
+class NobodyWaitedFor(QueueState):
+    """A job starts though what it is to follow has not ended."""
+
+    def _enqueued(self, event: JobEnqueued) -> None:
+        super()._enqueued(replace(event, missing=0))
+
+
+KEY = Terms(key="k", backoff=FIXED)
+G, H = Terms(group="g", backoff=FIXED), Terms(group="h", backoff=FIXED)
+ONE, TWO = (Terms(resources=(("gpu", amount),), backoff=FIXED) for amount in (1.0, 2.0))
+AGEING = QueueSettings(concurrency=1, ageing_us=SECOND)
+EXPIRES = JobLife(expires_in_us=2 * SECOND)
+TIMEOUT = JobLife(timeout_us=SECOND)
+
+PLANTED: dict[str, tuple[type[World], Focus]] = {
+    "no limit of a queue": (without(concurrency=0), Focus(QueueSettings(concurrency=1))),
+    "no limit of a key": (without(key_concurrency=0), Focus(QueueSettings(key_concurrency=1), KEY)),
+    "no limit of a function": (
+        without(function_concurrency=()),
+        Focus(QueueSettings(function_concurrency=(("m:g", 1),))),
+    ),
+    "no rate": (without(rate=None), Focus(QueueSettings(rate=Rate(1, 9 * SECOND)))),
+    "no rate of a key": (without(key_rate=None), Focus(QueueSettings(key_rate=Rate(1, 9 * SECOND, 1)), KEY)),
+    "no weights": (without(weights=()), Focus(QueueSettings(weights=(("g", 3),), concurrency=1), G, H)),
+    "no ageing": (without(ageing_us=0), Focus(AGEING)),
+    "no retries of a queue": (without(retry=None), Focus(QueueSettings(retry=RetryPolicy(0)))),
+    "deaf to Snooze": (deaf_to(SNOOZE), Focus()),
+    "deaf to Retry": (deaf_to(RETRY), Focus()),
+    "deaf to giving up": (deaf_to(GIVE_UP), Focus()),
+    "overtaken at a resource": (with_hall(Overtaken), Focus(terms=ONE, other=TWO)),
+    "an abandoned attempt holds nothing": (with_hall(CancelledHoldsNothing), Focus(terms=TWO, other=TWO)),
+    "turns forgotten": (with_hall(TurnsForgotten), Focus(QueueSettings(concurrency=1), G, H)),
+    "rates forgotten": (with_hall(RatesForgotten), Focus(QueueSettings(rate=Rate(1, 9 * SECOND)))),
+    "beats unheard": (with_queue_rules(BeatsUnheard()), Focus(life=JobLife(heartbeat_us=2 * SECOND))),
+    "expiry forgotten": (with_queue_state(ExpiryForgotten), Focus(life=EXPIRES)),
+    "deadline kept": (with_queue_state(DeadlineKept), Focus(life=TIMEOUT)),
+    "nobody waited for": (with_queue_state(NobodyWaitedFor), Focus()),
+}
+"""Each bug, and the world in which it shows soonest."""
+
+
+OUTCOME_NAMES = ("ok", "error", "error", "returned", "unresolved", SNOOZE, RETRY, GIVE_UP)
+
+
+def live(machine: FloorMachine, random: Random) -> None:
+    """Say, or let happen, one thing."""
+    some, half = random.randrange(30), random.random() < 0.5
+    acts: list[tuple[int, Callable[[], object]]] = [
+        (4, lambda: machine.enqueue(some_jobs(random), some, not some % 3, False, False)),
+        (1, lambda: machine.cancel(some)),
+        (1, lambda: machine.retry(some)),
+        (2, lambda: machine.pass_time(random.randint(1, 4))),
+        (1, lambda: machine.crash(half)),
+    ]
+    if machine.model.running:
+        outcome = random.choice(OUTCOME_NAMES)
+        acts += [(5, lambda: machine.finish(some, outcome, half, False)), (2, lambda: machine.beat(some))]
+    if machine.model.zombies:
+        acts.append((1, lambda: machine.finish_late(some, "ok", half)))
+    possible = [act for act in acts if machine.model.jobs or act in acts[:1]]
+    random.choices([act for _, act in possible], [weight for weight, _ in possible])[0]()
+
+
+def some_jobs(random: Random) -> list[Any]:
+    return [
+        (
+            random.choice("aaab"),
+            random.choice(("m:f", "m:g")),
+            random.randint(-1, 1),
+            random.choice((RetryPolicy(0), RetryPolicy(1, 0), RetryPolicy(2, SECOND, SECOND), RetryPolicy())),
+            random.choice((0, 0, 0, 3)),
+            random.choice((1, 1, 2)),
+            1,
+        )
+        for _ in range(random.randint(1, 3))
+    ]
+
+
+def compare(machine: FloorMachine) -> None:
+    machine.all_attempts_at_work_are_the_same()
+    machine.every_job_stands_where_the_model_says()
+    machine.the_queues_count_what_the_model_counts()
+
+
+def differs(machine: FloorMachine, seed: int) -> bool:
+    """Whether the queue and its model differ in one life."""
+    random = Random(seed)
+    try:
+        machine.begin(Terms(), Terms(), None, QueueSettings())
+        compare(machine)
+        for _ in range(50):
+            live(machine, random)
+            compare(machine)
+    except (AssertionError, Violation, StopIteration):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_a_broken_rule_makes_the_queue_differ_from_its_model(bug: str) -> None:
+    world, focus = PLANTED[bug]
+    desk = type("PlantedDesk", (FloorDesk,), {"actor_types": world.actor_types})
+    planted = type("PlantedMachine", (FloorMachine,), {"desk_type": desk, "focus": focus})
+    assert any(differs(planted(), seed) for seed in range(scaled("PLANTED_FLOORS", 100)))
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_the_rule_as_it_is_does_not(bug: str) -> None:
+    right = type("FocusedMachine", (FloorMachine,), {"focus": PLANTED[bug][1]})
+    assert not any(differs(right(), seed) for seed in range(scaled("FOCUSED_FLOORS", 2)))
