@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -32,6 +33,12 @@ from tests.faults import jobs as do
 from tests.logistics.task.support import pass_time
 
 PATIENCE_S = 60.0
+TIMES = 30
+"""How much longer than the catalogue of faults allows something may take here: this machine may be busy."""
+REPLACED_S = 2.0
+"""How soon another process takes jobs when one has died (F68)."""
+ORPHANED_S = 2.0
+"""How soon a process is gone whose parent has died (F75)."""
 CALL = encode_call((), {})
 
 
@@ -116,8 +123,10 @@ def test_f68_a_worker_that_dies_costs_its_own_attempt_only(
     innocent = run(queue, process_job(do.whereabouts))
     with pytest.raises(JobFailedError, match=f"WorkerDied: the process that ran it .*{how}"):
         run(queue, process_job(func))
+    died_s = time.monotonic()
     others = [queue.enqueue(process_job(do.add, n, n)) for n in range(4)]
     assert [queue.result(job_id, PATIENCE_S) for job_id in others] == [0, 2, 4, 6]
+    assert time.monotonic() - died_s < TIMES * REPLACED_S
     for job_id in others:
         started = [
             event for _, event in queue.engine.history(f"job:{job_id}") if isinstance(event, JobStarted)
@@ -194,7 +203,7 @@ def test_f75_a_worker_whose_parent_was_killed_ends(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.wait()
-    assert is_gone(int(note.read_text()), PATIENCE_S)
+    assert is_gone(int(note.read_text()), TIMES * ORPHANED_S)
 
 
 def test_f77_what_a_job_spoils_it_spoils_in_its_process(queue: Queue, tmp_path: Path) -> None:
