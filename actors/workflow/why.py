@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from actors.workflow.run import Run
     from actors.workflow.state import SupervisorState
 
+BETWEEN = Obstacle("between_events")
+"""Between two events of one decision there may be nothing: the next event says more."""
 FEW = 10
 """Of many steps, and of a step's many jobs, so many are named."""
 
@@ -24,7 +26,7 @@ FEW = 10
 def explain_run(state: SupervisorState, message: ExplainRun, _context: Context, decision: Decision) -> None:
     """Answer what is between a run and its end."""
     run = state.runs.get(message.run_id)
-    decision.answer(None if run is None else tuple(obstacles(run)))
+    decision.answer(None if run is None else tuple(obstacles(run)) or (BETWEEN,))
 
 
 def obstacles(run: Run) -> Iterator[Obstacle]:

@@ -259,6 +259,8 @@ def _of_run(witness: Witness, run: str, obstacle: Obstacle) -> Iterator[Reason]:
     code, step = obstacle.code, f"step {obstacle.name!r}"
     if code == "run_paused":
         yield _run_paused(witness, run)
+    elif code == "between_events":
+        yield Reason(code, "this is between two events of one decision: the next one says more")
     elif code == "steps_pending":
         text = f"{obstacle.used:g} of {obstacle.limit:g} steps wait for others: {listed(obstacle.by)}"
         yield Reason(code, text, by=obstacle.by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from actors.schedule.messages import (
 )
 from actors.schedule.missed import count_fires
 from actors.schedule.spec import CombinedSpec, CronSpec, DaysSpec, ScheduleSpec
+from actors.simulation.world import World as SimulatedWorld
 from eventstore.memory_log import MemoryLog
 from logistics.audit.history import History
 from logistics.audit.store_reader import StoreReader
@@ -170,6 +172,32 @@ def test_the_command_says_it_in_lines_or_as_json(tmp_path: Path, capsys: pytest.
     assert [reason["code"] for reason in said["reasons"]] == ["paused"]
     assert main(["why", "job", "nobody", "--store", str(store)]) == 2
     assert capsys.readouterr().err == "logistics: no job 'nobody' on record\n"
+
+
+@pytest.mark.parametrize("seed", range(scaled("reasons_of_worlds", 8)))
+def test_everything_on_record_in_a_life_full_of_faults_has_a_reason_at_every_moment(seed: int) -> None:
+    logging.disable(logging.CRITICAL)
+    try:
+        world = SimulatedWorld(seed, steps=250)
+        world.run()
+    finally:
+        logging.disable(logging.NOTSET)
+    log = world.medium
+    history = History(log, CODEC, lambda: log.head.position)
+    entities = [entity for kind in ("job:", "run:", "schedule:") for entity in log.entities(kind)]
+    for position in range(0, log.head.position + 1, max(1, log.head.position // 12)):
+        view = history.as_of(position)
+        for entity in entities:
+            if log.first(entity, upto=position) is None:
+                with pytest.raises(UnknownIdError):
+                    view.why(entity)
+                continue
+            found = view.why(entity)
+            assert found.reasons or entity.startswith("schedule:"), entity
+            assert all(reason.text for reason in found.reasons)
+            assert (found.status in {"COMPLETED", "FAILED", "CANCELLED", "EXPIRED"}) == (
+                "ended" in codes(found) or (entity.startswith("schedule:") and found.status == "COMPLETED")
+            )
 
 
 # -- schedules ----------------------------------------------------------------------------------------------
