@@ -187,15 +187,10 @@ class Hall:
         now_us = context.now_us
         self._see_who_is_served(context)
         self._open(now_us)
-        if context.served is None:
-            while (line := self._first_startable(context)) is not None:
-                if (lane := self._try(line, now_us)) is not None:
-                    return lane
-            return None
-        names = {*context.served, STEPS, FIRINGS}
-        lines = [self.lines[name] for name in names if name in self.lines and serves(context, name)]
-        lanes = [lane for line in lines if (lane := self._first_of(line, now_us)) is not None]
-        return min(lanes, key=lambda lane: lane.place, default=None)
+        while (line := self._first_startable(context)) is not None:
+            if (lane := self._try(line, now_us)) is not None:
+                return lane
+        return None
 
     def first_by_hand(self, line: Line, now_us: int) -> Lane | None:
         """Return the lane of a queue whose first job is the next to be taken by hand, or None."""
@@ -213,10 +208,13 @@ class Hall:
         return None
 
     def _first_startable(self, context: Context) -> Line | None:
-        for line in self._startable:
-            if serves(context, line.name):
-                return line
-        return None
+        """Return the queue to be tried next: who was to be first must be tried first, or would be overtaken."""
+        startable = self._startable
+        if context.served is None:
+            return next((line for line in startable if serves(context, line.name)), None)
+        names = (*context.served, STEPS, FIRINGS)
+        lines = [self.lines[name] for name in names if name in self.lines and serves(context, name)]
+        return min((line for line in lines if line in startable), key=startable.key_of, default=None)
 
     def _try(self, line: Line, now_us: int) -> Lane | None:
         """Return the first lane of a queue if its first job may start; else park it, or the whole queue."""

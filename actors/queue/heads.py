@@ -44,6 +44,10 @@ class Heads(Generic[T]):
         if self._keys.pop(thing, None) is not None:
             self._trim()
 
+    def key_of(self, thing: T) -> tuple[int, ...]:
+        """Return the key of a thing that is there."""
+        return self._keys[thing]
+
     def first(self) -> T | None:
         """Return what is first."""
         return self._heap[0][2] if self._heap else None

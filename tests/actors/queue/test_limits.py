@@ -239,6 +239,19 @@ def test_who_waits_for_much_is_not_overtaken_by_those_who_want_little() -> None:
     assert bench.running == ["b"]
 
 
+@pytest.mark.parametrize("number", range(8))
+def test_who_waits_for_much_in_one_queue_is_not_overtaken_from_another_whatever_their_names(
+    number: int,
+) -> None:
+    first, second = f"first {number}", f"second {number}"
+    bench = with_gpus(2, served=frozenset({first, second}))
+    bench.enqueue(needing("one", 1, queue=first))
+    bench.enqueue(needing("both", 2, queue=first), needing("little", 1, queue=second))
+    assert bench.running == ["one"]
+    bench.finish("one")
+    assert bench.running == ["both"]
+
+
 @pytest.mark.parametrize("how", ["is cancelled", "its queue is paused", "nobody serves it"])
 def test_who_cannot_start_keeps_nothing_from_others(how: str) -> None:
     bench = with_gpus()
