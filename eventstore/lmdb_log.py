@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal, Self, TypeVar
@@ -567,9 +568,9 @@ class LmdbLog:
                 index.add(frame)
                 due = index.due()
                 if due is not None:
-                    with self._databases.environment.begin(write=True) as transaction:
-                        put_rows(transaction, self._databases.index, due.rows)
-                    self._commits += 1
+                    write = partial(put_rows, table=self._databases.index, rows=due.rows)
+                    while not self._has_committed(write):
+                        self._grow()
                     index.take(due)
 
     def _looked_up(self, look: Callable[[EntityIndex], T]) -> T:

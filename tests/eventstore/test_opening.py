@@ -21,6 +21,8 @@ from eventstore import files, opening, owner
 from eventstore.errors import (
     CorruptStoreError,
     NotAStoreError,
+    OutcomeUnknownError,
+    ReopenNeededError,
     StoreAccessError,
     StoreEmptyError,
     StoreError,
@@ -326,6 +328,43 @@ def test_f97_a_store_of_format_1_is_upgraded_and_nothing_of_it_is_lost(path: Pat
         assert transaction.get(b"index") is None
         segments = environment.open_db(b"segments", transaction, create=False)
         assert transaction.stat(segments)["entries"] == 2 * 3
+
+
+def older_with_many_records(path: Path) -> None:
+    with LmdbLog.open(path) as log:
+        for n in range(20):
+            append(log, *[f"job:{n}:{m}" for m in range(50)])
+    make_older(path)
+
+
+def test_f23_an_upgrade_that_finds_the_map_full_lets_it_grow(path: Path) -> None:
+    older_with_many_records(path)
+    pages = (path / "data.mdb").stat().st_size // 4096
+    with LmdbLog.open(path, segment_records=100, map_size=(pages + 2) * 4096) as log:
+        append(log, "job:new")
+        assert len(list(log.entities("job:"))) == 1001
+    with LmdbLog.open(path, segment_records=100) as log:
+        assert [stored.position for stored in log.history("job:7:7")] == [358]
+
+
+def test_f25_an_upgrade_whose_commit_fails_is_an_unknown_outcome(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older_with_many_records(path)
+
+    def fail(*_: object) -> None:
+        raise lmdb.DiskError("mdb_txn_commit: Input/output error")
+
+    with LmdbLog.open(path, segment_records=100) as log:
+        monkeypatch.setattr(LmdbLog, "_commit", fail)
+        with pytest.raises(OutcomeUnknownError):
+            append(log, "job:new")
+        monkeypatch.undo()
+        with pytest.raises(ReopenNeededError):
+            append(log, "job:new")
+        log.reopen()
+        append(log, "job:new")
+        assert len(list(log.entities("job:"))) == 1001
 
 
 def test_f97_an_upgrade_that_was_cut_short_is_done_again(path: Path) -> None:
