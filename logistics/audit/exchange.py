@@ -130,11 +130,15 @@ def import_lines(lines: Iterable[bytes], log: Log) -> Head:
     return _read(lines, append)
 
 
-def verify_export(lines: Iterable[bytes]) -> Head:
-    """Read an export and check its chain; return the head. Raises as `import_lines` does."""
+def verify_export(lines: Iterable[bytes], *, seen: Callable[[Head], object] = lambda _: None) -> Head:
+    """Read an export and check its chain; return the head. Raises as `import_lines` does.
+
+    `seen` gets the head after each frame.
+    """
 
     def append(head: Head, records: list[Record], epoch: int, recorded_us: int) -> Head:
         frame, _ = encode_frame(records, head=head, epoch=epoch, recorded_us=recorded_us)
+        seen(frame.head)
         return frame.head
 
     return _read(lines, append)

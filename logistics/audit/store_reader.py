@@ -14,7 +14,10 @@ from logistics.orchestration.stores import MEMORY, resolve
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from types import TracebackType
+
+    from eventstore.records import Frame, Head
 
 
 class StoreReader(History):
@@ -53,9 +56,14 @@ class StoreReader(History):
         """The store's own id, given once when it was created."""
         return self._store.store_id
 
-    def check(self) -> Check:
-        """Walk all of the log: every checksum, the chain, the index."""
-        return check_log(self._store)
+    @property
+    def head(self) -> Head:
+        """The end of the log: its position, and the link that stands for everything before it."""
+        return self._store.head
+
+    def check(self, *, seen: Callable[[Frame], object] = lambda _: None) -> Check:
+        """Walk all of the log: every checksum, the chain, the index; `seen` gets each frame."""
+        return check_log(self._store, seen=seen)
 
     def close(self) -> None:
         """Give the files back; a second call does nothing."""

@@ -54,8 +54,9 @@ class StoreView:
         self._position = position
         last = log.at(position)
         self._recorded_us = 0 if last is None else last.recorded_us
-        self._states, begun = first_states(log, _RULES, upto=position, snapshots=snapshots)
-        replay(log, codec, self._states, begun, upto=position)
+        self._states, self.begun = first_states(log, _RULES, upto=position, snapshots=snapshots)
+        """The position of the snapshot that each actor's state begins with; 0: with the first event."""
+        replay(log, codec, self._states, self.begun, upto=position)
 
     def __repr__(self) -> str:
         return f"StoreView(position={self._position}, at={self.at.isoformat()})"

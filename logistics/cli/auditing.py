@@ -7,14 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
+from actors.runtime.errors import InputError
 from eventstore.data_file import verify as verify_pages
 from eventstore.errors import CorruptStoreError
 from eventstore.opening import DATA_NAME
 from logistics.audit.differences import differences
 from logistics.audit.exchange import verify_export
+from logistics.audit.signing import Checkpoint, broken, read_checkpoints, sign
+from logistics.audit.signing import create_key as new_key
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, StoreOption, moment
-from logistics.cli.output import cell, show, show_facts
+from logistics.cli.output import cell, say, show, show_facts
+from logistics.cli.report import encoded
+from logistics.inputs import as_datetime
 
 WRONG = 1
 """The exit code for what was looked at and is not as it should be."""
@@ -26,7 +31,7 @@ MomentArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (verify, replay, diff):
+    for command in (verify, checkpoint, replay, diff):
         app.command()(command)
 
 
@@ -39,28 +44,67 @@ def verify(
         bool,
         typer.Option("--deep", help="All pages too, and that snapshot and tail give what the log gives."),
     ] = False,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option("--checkpoints", metavar="FILE", help="Hold it against these signed checkpoints."),
+    ] = None,
+    public_key: Annotated[
+        Path | None,
+        typer.Option("--public-key", metavar="FILE", help="What the checkpoints were signed with."),
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Check every checksum and the chain from the first event to the last; exit code 1 if something is wrong."""
-    facts = _verified_export(export) if export is not None else _verified_store(store, deep=deep)
+    """Check every checksum and the chain from the first event to the last; exit code 1 if something is wrong.
+
+    With --checkpoints: nothing up to the newest of them was changed since it was signed.
+    """
+    signed = _signed(checkpoints, public_key)
+    links: dict[int, bytes] = {}
+    facts = (
+        _verified_export(export, links) if export is not None else _verified_store(store, links, deep=deep)
+    )
+    if signed and not facts["problem"]:
+        facts |= _held_against(signed, links)
     show_facts(facts, as_json=json)
     return WRONG if facts["problem"] else 0
 
 
-def _verified_export(file: Path) -> dict[str, Any]:
+def _signed(checkpoints: Path | None, public_key: Path | None) -> list[Checkpoint]:
+    if (checkpoints is None) != (public_key is None):
+        msg = "--checkpoints and --public-key belong together"
+        raise InputError(msg)
+    if checkpoints is None or public_key is None:
+        return []
+    with checkpoints.open("rb") as lines:
+        return read_checkpoints(lines, public_key)
+
+
+def _held_against(signed: list[Checkpoint], links: dict[int, bytes]) -> dict[str, Any]:
+    newest = max(signed, key=lambda each: each.position)
+    facts: dict[str, Any] = {"checkpoints": len(signed), "problem": broken(signed, links)}
+    if not facts["problem"]:
+        facts |= {
+            "unchanged_upto": newest.position,
+            "recorded_until": as_datetime(newest.recorded_us),
+            "since": as_datetime(newest.signed_us),
+        }
+    return facts
+
+
+def _verified_export(file: Path, links: dict[int, bytes]) -> dict[str, Any]:
     facts: dict[str, Any] = {"export": str(file), "problem": ""}
     with file.open("rb") as lines:
         try:
-            head = verify_export(lines)
+            head = verify_export(lines, seen=lambda head: links.update({head.position: head.link}))
         except CorruptStoreError as error:
             return facts | {"problem": str(error)}
     return {"export": str(file), "position": head.position, "link": head.link.hex(), "problem": ""}
 
 
-def _verified_store(store: Path | None, *, deep: bool) -> dict[str, Any]:
+def _verified_store(store: Path | None, links: dict[int, bytes], *, deep: bool) -> dict[str, Any]:
     with StoreReader(store) as reader:
-        check = reader.check()
+        check = reader.check(seen=lambda frame: links.update({frame.last: frame.link}))
         facts: dict[str, Any] = {
             "store": reader.path,
             "store_id": reader.store_id,
@@ -82,10 +126,41 @@ def _looked_deeper(reader: StoreReader) -> dict[str, Any]:
     except CorruptStoreError as error:
         return {"problem": str(error)}
     end = reader.position
-    whole = reader.as_of(end, snapshots=False).state_hash()
-    short = reader.as_of(end).state_hash()
-    problem = "" if whole == short else "snapshot and tail give another state than the log"
-    return {"state_hash": whole, "problem": problem}
+    whole, short = reader.as_of(end, snapshots=False), reader.as_of(end)
+    same = whole.state_hash() == short.state_hash()
+    compared = {name: position for name, position in short.begun.items() if position}
+    return {
+        "state_hash": whole.state_hash(),
+        "snapshots": compared or "none: there was nothing to compare the log's own state with",
+        "problem": "" if same else "snapshot and tail give another state than the log",
+    }
+
+
+def checkpoint(
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The private key.")],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Add it to this file, else standard output."),
+    ] = None,
+    create_key: Annotated[
+        bool, typer.Option("--create-key", help="Make the key first, in a new file, and FILE.pub beside it.")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Sign the end of the log: a line of JSON, which proves later that nothing before it was changed.
+
+    Keep checkpoints and the private key where whoever writes the store cannot write.
+    """
+    if create_key:
+        new_key(key)
+    with StoreReader(store) as reader:
+        line = encoded(sign(reader.store_id, reader.head, key)).decode()
+    if output is None:
+        say(line)
+        return
+    with output.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
 
 
 def replay(

@@ -19,6 +19,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "croniter": PACKAGES,
         "tzdata": PACKAGES,
         "typer": ("logistics.cli",),
+        "cryptography": ("logistics.audit.signing",),
         "yaml": ("logistics.orchestration.config",),
         "opentelemetry": ("logistics.telemetry.tracing",),
         "rich": ("logistics.cli",),
