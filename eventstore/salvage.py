@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eventstore.backup import build_aside
+from eventstore.children import ChildDiedError, in_child
 from eventstore.errors import NotAStoreError
 from eventstore.high_water import HighWaterMark
 from eventstore.lmdb_log import LmdbLog
@@ -105,6 +106,20 @@ def salvage(remains: Remains, target: str | os.PathLike[str], *, upto: int = _MO
                 log.append(frame.records, expected=expected, epoch=frame.epoch, recorded_us=when)
 
     return build_aside(target, fill)
+
+
+def compacted_upto(folder: Path) -> int:
+    """Return the horizon of a store, as far as it can be read; 0 for none. Asks the engine, in a child process."""
+    try:
+        return in_child(horizon_of, str(folder), answer=int)
+    except ChildDiedError:
+        return 0
+
+
+def horizon_of(path: str) -> int:
+    """Return the position up to which a store was compacted. May fail in any way on a damaged one."""
+    with LmdbLog.open(path, read_only=True) as log:
+        return log.horizon.head.position
 
 
 def _longest_chain(found: Iterable[LooseFrame]) -> list[LooseFrame]:

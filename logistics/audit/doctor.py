@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.assembly import event_codec
 from eventstore.doctor import WARNING, WRONG, Finding, examine
-from eventstore.errors import ReplayError, StoreError, UnknownEventError
-from eventstore.salvage import Remains, look_for_remains, salvage
+from eventstore.errors import NotAStoreError, ReplayError, StoreError, UnknownEventError
+from eventstore.lmdb_log import LmdbLog
+from eventstore.salvage import Remains, compacted_upto, look_for_remains, salvage
 from logistics.audit.exchange import export_frames
-from logistics.audit.store_reader import StoreReader
+from logistics.audit.past import recorded
+from logistics.audit.store_view import StoreView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +32,16 @@ def diagnose(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
 def check_events(path: str) -> list[Finding]:
     """Decode each event, and fold them all. It is run in a child process."""
     unknown: Counter[str] = Counter()
+    codec = event_codec()
     try:
-        with StoreReader(path) as reader:
-            for _, events in reader.frames(upto=reader.position):
+        with LmdbLog.open(path, read_only=True) as log:
+            for frame in log.frames(after=log.horizon.head.position):
+                events = [recorded(frame.stored(n), codec) for n in range(frame.first, frame.last + 1)]
                 unknown.update(
                     f"{each.tag!r}, version {each.version}" for each in events if each.event is None
                 )
             if not unknown:
-                reader.as_of(snapshots=False)
+                StoreView(log, codec, log.head.position, snapshots=False)
     except ReplayError as error:
         remedy = f"Make a store that ends before it: `--salvage NEW_FOLDER --upto {error.position - 1}`."
         return [Finding(WRONG, str(error), remedy)]
@@ -49,8 +53,13 @@ def check_events(path: str) -> list[Finding]:
     ]
 
 
-def prognosis(remains: Remains) -> dict[str, Any]:
+def prognosis(folder: Path) -> dict[str, Any]:
     """Return what can be saved and what cannot, as plain data."""
+    compacted = compacted_upto(folder)
+    return {"compacted_upto": compacted} if compacted else _told(look_for_remains(folder))
+
+
+def _told(remains: Remains) -> dict[str, Any]:
     return {
         "savable": remains.end,
         "known_end": remains.known_end,
@@ -62,11 +71,14 @@ def prognosis(remains: Remains) -> dict[str, Any]:
 def rescue(folder: Path, target: Path, *, upto: int | None) -> dict[str, Any]:
     """Make a new store of what is left of one; return what was saved and what was not, as plain data.
 
-    What is whole behind the first gap goes into a file of its own, in the form of an export.
+    What is whole behind the first gap goes into a file of its own, in the form of an export. `NotAStoreError`.
     """
     remains = look_for_remains(folder)
+    if compacted := compacted_upto(folder):
+        text = f"{folder} was compacted up to {compacted}: without what was before it, there is no beginning to save"
+        raise NotAStoreError(text, remedy="Restore a backup.")
     head = salvage(remains, target) if upto is None else salvage(remains, target, upto=upto)
-    report = {"copy": str(target), "position": head.position, "link": head.link.hex(), **prognosis(remains)}
+    report = {"copy": str(target), "position": head.position, "link": head.link.hex(), **_told(remains)}
     if remains.beyond:
         with (target / BEYOND).open("wb") as file:
             for line in export_frames(remains.frames(remains.beyond), event_codec(), part=PART):

@@ -20,11 +20,13 @@ from logistics.inputs import as_datetime
 try:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ed25519
+    from cryptography.hazmat.primitives.asymmetric import ed25519 as algorithm
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] != "cryptography":
         raise
-    ed25519 = None  # type: ignore[assignment]
+    ed25519: Any = None
+else:
+    ed25519 = algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

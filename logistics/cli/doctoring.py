@@ -9,7 +9,6 @@ import msgspec
 import typer
 
 from eventstore.doctor import WRONG
-from eventstore.salvage import look_for_remains
 from logistics.audit.doctor import diagnose, prognosis, rescue
 from logistics.cli.auditing import WRONG as WRONG_CODE
 from logistics.cli.options import JsonOption, StoreOption
@@ -52,7 +51,7 @@ def _examined(folder: Path, *, as_json: bool) -> int:
     for name, found in diagnose(folder):
         wrong = wrong or any(each.level == WRONG for each in found)
         rows += _rows(name, found)
-    remains = prognosis(look_for_remains(folder)) if wrong else {}
+    remains = prognosis(folder) if wrong else {}
     if as_json:
         say_json({"store": str(folder), "sound": not wrong, "findings": rows, **remains})
         return WRONG_CODE if wrong else 0

@@ -24,18 +24,14 @@ def read_store(folder: Path) -> dict[str, Any]:
         lmdb.open(str(folder), readonly=True, lock=False, max_dbs=4) as environment,
         environment.begin() as transaction,
     ):
-        tables = {
-            name: environment.open_db(name, transaction, create=False)
-            for name in (b"frames", b"segments", b"about")
-        }
-        assert transaction.get(b"store_id", db=tables[b"about"]).decode() == marker["store_id"]
-        ledger = read_ledger(transaction.get(b"ledger", db=tables[b"about"]))
-        bases = {
-            name: unsealed(transaction.get(f"base:{name}".encode(), db=tables[b"about"]))
-            for name in ledger["bases"]
-        }
-        frames, remnants = read_frames(list(transaction.cursor(tables[b"frames"])), ledger["head"])
-        segments = read_segments(list(transaction.cursor(tables[b"segments"])), ledger["retired"])
+        names = (b"frames", b"segments", b"about")
+        table, index, about = (environment.open_db(name, transaction, create=False) for name in names)
+        known = dict(transaction.cursor(about))
+        assert known[b"store_id"].decode() == marker["store_id"]
+        ledger = read_ledger(known.get(b"ledger"))
+        bases = {name: unsealed(known[f"base:{name}".encode()]) for name in ledger["bases"]}
+        frames, remnants = read_frames(list(transaction.cursor(table)), ledger["head"])
+        segments = read_segments(list(transaction.cursor(index)), ledger["retired"])
     return {
         "store_id": marker["store_id"],
         "frames": frames,
@@ -77,7 +73,7 @@ def read_frames(
         assert number(value[2:6]) == crc32(value[6:])
         assert len(value) == 70 + number(value[6:10])
         assert value[10:18] == key
-        frame = {
+        frame: dict[str, Any] = {
             "first": number(value[10:18]),
             "epoch": number(value[18:26]),
             "recorded_us": number(value[26:34], signed=True),

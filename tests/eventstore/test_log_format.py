@@ -9,7 +9,10 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from eventstore.lmdb_log import LmdbLog
+from eventstore.retention import Compaction, Horizon
 from logistics.audit.exchange import export_lines
 from logistics.audit.store_reader import StoreReader
 from tests.eventstore.decoder import read_export, read_snapshot, read_store
@@ -58,6 +61,28 @@ def test_a_store_of_today_is_as_the_page_says(tmp_path: Path) -> None:
             "data": b"some state",
         }
         assert list(log.load_snapshots("a name")) == [(30, b"some state")]
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_store_that_was_compacted_is_as_the_page_says(tmp_path: Path, *, settled: bool) -> None:
+    build(tmp_path / "store")
+    with LmdbLog.open(tmp_path / "store", segment_records=10) as log:
+        kept = [stored.position for stored in log.history("job:1", upto=30)]
+        (frame,) = log.frames(after=29, upto=30)
+        horizon = Horizon(frame.head, "archive")
+        log.compact(Compaction(horizon, [("job:1", kept)], {"queue": b"a state"}, log.head.position))
+        while settled and log.tidy():
+            pass
+        whole = list(log.frames(after=30))
+    found = read_store(tmp_path / "store")
+    assert (found["horizon"], found["bases"]) == (30, {"queue": b"a state"})
+    assert [each["link"] for each in found["frames"]] == [frame.link.hex() for frame in whole]
+    if settled:
+        assert {position: fields[0] for position, fields in found["remnants"].items()} == dict.fromkeys(
+            kept, "job:1"
+        )
+    for segment in found["segments"]:
+        assert set(segment["entities"]) <= {"job:1"} or segment["last"] > 30
 
 
 def same(store: Path) -> None:

@@ -127,6 +127,7 @@ def test_no_field_of_a_checkpoint_can_be_changed(signed: Path, key: Path) -> Non
     public, whole = key.with_name("key.pub"), json.loads(signed.read_bytes())
     assert read_checkpoints([signed.read_bytes()], public)[0].position == whole["position"]
     for name, value in whole.items():
+        other: object
         if name == "signature":
             other = base64.b64encode(bytes(64)).decode()
         else:

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from actors.assembly import event_codec
+from actors.runtime.fold import snapshot_of
 from eventstore.lmdb_log import LmdbLog
 from eventstore.records import Record
+from eventstore.retention import Compaction, Horizon
+from logistics.audit.store_view import StoreView
 from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job import Job
@@ -138,6 +142,25 @@ def test_f59_events_of_a_newer_version_are_a_warning(store: Path, said: Said) ->
     answer = said(code=0)
     (warning,) = (row for row in answer["findings"] if row["level"] == "warning")
     assert "1 events are not understood: 'job.teleport', version 1" in warning["text"]
+
+
+def test_a_compacted_store_is_examined_from_its_horizon_on_and_not_saved(
+    store: Path, tmp_path: Path, said: Said, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LmdbLog.open(store) as log:
+        head = next(frame.head for frame in log.frames() if frame.last >= 60)
+        states = StoreView(log, event_codec(), head.position)._states
+        bases = {name: snapshot_of(state) for name, state in states.items()}
+        log.compact(Compaction(Horizon(head, ""), [], bases, log.head.position))
+        while log.tidy():
+            pass
+    answer = said(code=0)
+    assert answer["findings"][2]["text"].endswith("are whole")
+    spoil(store, b"number-39")
+    assert said(code=1)["compacted_upto"] == head.position
+    assert main(["doctor", "--store", str(store), "--salvage", str(tmp_path / "new")]) == 2
+    assert f"was compacted up to {head.position}" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(("command", "code"), [("events", 2), ("replay", 2), ("verify", 1), ("doctor", 1)])

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from actors.assembly import event_codec
+from actors.runtime.fold import snapshot_of
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
+from actors.snapshotting import take_snapshot
 from eventstore.lmdb_log import LmdbLog
+from logistics.audit.store_view import StoreView
 from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
@@ -152,6 +156,29 @@ def test_proofs(said: Said, store: Path, tmp_path: Path) -> None:
     assert set(with_state["state"]) == {"supervisor", "queue", "scheduler", "clock"}
     assert {row["part"] for row in said("diff", "1")} >= {"queues", "run_totals", "schedules"}
     assert said("diff", "3", "3") == []
+
+
+def test_f43_a_deep_look_says_what_it_compared_and_finds_a_snapshot_of_another_state(
+    store: Path, tmp_path: Path, said: Said, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A snapshot of the same code that gives another state: a fold that was not what it seemed."""
+    (facts,) = said("verify", "--deep")
+    assert facts["snapshots"].startswith("none")
+    copy = tmp_path / "copy"
+    assert main(["backup", str(copy), "--store", str(store)]) == 0
+    take_snapshot(copy, facts["position"])
+    capsys.readouterr()
+    assert main(["verify", "--deep", "--json", "--store", str(copy)]) == 0
+    deep = json.loads(capsys.readouterr().out)
+    assert deep["snapshots"] == dict.fromkeys(
+        ("supervisor", "queue", "scheduler", "clock"), facts["position"]
+    )
+    assert deep["state_hash"] == facts["state_hash"]
+    with LmdbLog.open(copy) as log:
+        states = StoreView(log, event_codec(), 3)._states
+        log.save_snapshot("queue", facts["position"], snapshot_of(states["queue"]))
+    assert main(["verify", "--deep", "--json", "--store", str(copy)]) == 1
+    assert "another state" in json.loads(capsys.readouterr().out)["problem"]
 
 
 def test_a_store_that_is_not_whole_fails_to_verify(store: Path, tmp_path: Path, said: Said) -> None:
