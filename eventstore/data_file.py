@@ -55,15 +55,20 @@ def look_at(path: Path) -> bool:
         # In one read, and the size after it: the owner may be writing while others look.
         start = file.read(max(_PAGE_SIZES) + _SMALLEST)
         size = os.fstat(file.fileno()).st_size
-    even = _read_meta(start)
-    odd = _read_meta(start[even.page_size if even.is_valid else _USUAL_PAGE_SIZE :])
-    metas = [even, odd]
+    metas = _read_metas(start)
     valid = [meta for meta in metas if meta.is_valid]
     if not valid:
         _refuse(path, start, size)
     newest = max(valid, key=lambda meta: meta.transaction)
     _check_size(path, size, (newest.last_page + 1) * newest.page_size)
-    return len(valid) == len(metas) and _are_neighbours(even, odd)
+    return len(valid) == len(metas) and _are_neighbours(*metas)
+
+
+def last_transaction(path: Path) -> int:
+    """Return the number of the last commit, of a file that was looked at."""
+    with path.open("rb", buffering=0) as file:
+        metas = _read_metas(file.read(max(_PAGE_SIZES) + _SMALLEST))
+    return max(meta.transaction for meta in metas if meta.is_valid)
 
 
 def verify(path: Path) -> None:
@@ -93,6 +98,11 @@ def read_everything(path: str) -> int:
             database = environment.open_db(name, transaction, create=False)
             size += sum(len(key) + len(value) for key, value in transaction.cursor(database))
     return size
+
+
+def _read_metas(start: bytes) -> tuple[Meta, Meta]:
+    even = _read_meta(start)
+    return even, _read_meta(start[even.page_size if even.is_valid else _USUAL_PAGE_SIZE :])
 
 
 def _read_meta(page: bytes) -> Meta:

@@ -4,7 +4,7 @@
 2. The owner's lock: one process writes, and in it one handle.
 3. The marker `STORE`, written last when a store is created: what it promises and is gone was lost.
 4. The meta pages and the size of the file, before the engine maps it; all pages, in a child process,
-   if the machine went down under the last owner, or the meta pages look odd.
+   if the machine went down under the last owner, it died before it wrote, or the meta pages look odd.
 5. The engine, with full sync and without a writable map; then the owner is written down.
 6. The log ends no earlier than it did before, and holds what it held (`high_water.py`).
 """
@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 import lmdb
 import msgspec
 
-from eventstore.data_file import look_at, verify
+from eventstore.data_file import last_transaction, look_at, verify
 from eventstore.errors import (
     CorruptStoreError,
     NotAStoreError,
@@ -35,6 +35,7 @@ from eventstore.errors import (
     StoreFullError,
     UnsupportedPlatformError,
 )
+from eventstore.file_system import remote_file_system
 from eventstore.files import sync_folder, write_file
 from eventstore.lmdb_errors import is_open_already, open_error
 from eventstore.owner import INFO_NAME, LOCK_NAME, Owner
@@ -120,7 +121,7 @@ class Folder:
             self._check_data(marker)
             databases = self._start_engine(marker, map_size)
             if self._owner:
-                self._owner.announce()
+                self._owner.announce(databases.environment.info()["last_txnid"])
         except OSError as error:
             raise _path_error(self.path, error) from error
         return databases
@@ -139,7 +140,7 @@ class Folder:
             return
         # A second look, since another process may own the store and write just now.
         as_usual = look_at(data) or look_at(data)
-        if not as_usual or (self._owner and self._owner.died_with_the_machine()):
+        if not as_usual or (self._owner and self._owner.may_have_died_of(last_transaction(data))):
             _LOG.warning("verifying all pages of %s; this takes some seconds for each 100 MB", data)
             verify(data)
 
@@ -251,6 +252,8 @@ def _checked(path: Path, *, read_only: bool) -> Path:
         raise NotAStoreError(f"{folder} is not a store: it has no file {MARKER_NAME}")
     if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         _LOG.warning("%s can be written to by others; mode 0700 would be safe", folder)
+    if remote := remote_file_system(folder):
+        _LOG.warning("%s is on %s: a store needs a local disk, and may be damaged there", folder, remote)
     return folder
 
 

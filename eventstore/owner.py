@@ -27,6 +27,8 @@ class OwnerInfo(msgspec.Struct, frozen=True):
     """Which start of the machine it lives in; empty if that cannot be known."""
     since: str
     """When it opened the store, ISO 8601, UTC."""
+    transaction: int = -1
+    """The last transaction that was there then."""
 
 
 class Owner:
@@ -58,11 +60,12 @@ class Owner:
             raise StoreInUseError(f"{folder} is open in {_describe(previous)}") from error
         return cls(folder, descriptor, previous)
 
-    def announce(self) -> None:
+    def announce(self, transaction: int) -> None:
         """Write down who holds the lock, durably: the next owner judges by it."""
         if self._announced:
             return
-        info = OwnerInfo(os.getpid(), boot_id(), datetime.now(UTC).isoformat(timespec="seconds"))
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        info = OwnerInfo(os.getpid(), boot_id(), since, transaction)
         write_file(self._info_path, msgspec.json.encode(info))
         self._announced = True
 
@@ -78,10 +81,15 @@ class Owner:
         The descriptor stays open for ever, on purpose: closing it would free the other's lock.
         """
 
-    def died_with_the_machine(self) -> bool:
-        """Whether the owner before did not close the store, and the machine was started since."""
-        # A mere kill cannot damage the data (LMDB's pages are written in order).
-        return self.previous is not None and self.previous.boot_id != boot_id()
+    def may_have_died_of(self, transaction: int) -> bool:
+        """Whether the owner before did not close the store, and the pages may have to do with it.
+
+        So it is if the machine was started since, or if it never wrote, and this is still the last transaction: reading
+        the pages may have been its end, and that of the next one. Any other kill cannot damage the data (LMDB's
+        pages are written in order).
+        """
+        before = self.previous
+        return before is not None and (before.boot_id != boot_id() or before.transaction == transaction)
 
 
 def boot_id() -> str:

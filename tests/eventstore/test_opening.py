@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -208,6 +209,42 @@ def test_nothing_is_verified_after_a_mere_kill(path: Path, verified: list[Path])
     left_behind(path, owner.boot_id())
     LmdbLog.open(path).close()
     assert verified == []
+
+
+def test_all_pages_are_verified_after_an_owner_that_died_before_it_wrote(
+    path: Path, verified: list[Path]
+) -> None:
+    """As it does if a damaged page kills whoever reads it: else each start would end in the same way."""
+    code = (
+        "import os, sys\n"
+        "from eventstore.lmdb_log import LmdbLog\n"
+        "from tests.eventstore.support import append\n"
+        "log = LmdbLog.open(sys.argv[1])\n"
+        "if sys.argv[2] == 'writes': append(log, 'job:2')\n"
+        "os._exit(9)"
+    )
+    with LmdbLog.open(path) as log:
+        append(log, "job:1")
+    for what, times in (("only reads", 1), ("writes", 1)):
+        assert run_child(code, path, what).returncode == 9
+        LmdbLog.open(path).close()
+        assert verified == [path / "data.mdb"] * times
+
+
+def test_f29_a_page_that_kills_the_engine_kills_it_once(path: Path) -> None:
+    with LmdbLog.open(path) as log:
+        for n in range(200):
+            append(log, f"job:{n}", "job:1")
+    content = bytearray((path / "data.mdb").read_bytes())
+    for page in range(2 * 4096, len(content), 4096):
+        if content[page + 10] == 2 and b"job:100" in content[page : page + 4096]:
+            content[page + 10] = 0
+    (path / "data.mdb").write_bytes(content)
+    child = "import sys; from eventstore.lmdb_log import LmdbLog; list(LmdbLog.open(sys.argv[1]).frames())"
+    assert run_child(child, path).returncode == -signal.SIGABRT
+    again = run_child(child, path)
+    assert again.returncode == 1
+    assert "CorruptStoreError" in again.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"pid": "x"}'])
