@@ -13,6 +13,7 @@ from eventstore.checking import check_log
 from eventstore.children import ChildDiedError, in_child
 from eventstore.data_file import damaged_places, look_at
 from eventstore.errors import NotAStoreError, StoreError, StoreFormatError
+from eventstore.file_system import remote_file_system
 from eventstore.high_water import HIGH_WATER_NAME, HighWaterMark
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME, MARKER_NAME, read_marker
@@ -74,6 +75,8 @@ def check_folder(path: str) -> list[Finding]:
         found.append(Finding(WRONG, f"{DATA_NAME} is missing or empty", "Restore a backup."))
     if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         found.append(Finding(WARNING, "others can write to the folder", "Give it mode 0700."))
+    if remote := remote_file_system(folder.resolve()):
+        found.append(Finding(WARNING, f"it is on {remote}, not on a local disk", "Move it to a local disk."))
     if (folder / HIGH_WATER_NAME).exists() and HighWaterMark(folder).read() is None:
         text = f"{HIGH_WATER_NAME} cannot be read: that the log went back would not be noticed"
         found.append(Finding(WARNING, text, "Open the store once; the file is written anew."))

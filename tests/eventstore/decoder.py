@@ -21,7 +21,7 @@ def read_store(folder: Path) -> dict[str, Any]:
     marker = json.loads((folder / "STORE").read_text(encoding="utf-8"))
     assert marker["format"] == 3
     with (
-        lmdb.open(str(folder), readonly=True, lock=False, max_dbs=4) as environment,
+        lmdb.open(str(folder), readonly=True, lock=False, max_dbs=4, lib_version=0) as environment,
         environment.begin() as transaction,
     ):
         names = (b"frames", b"segments", b"about")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 from pathlib import Path
 
@@ -104,6 +105,61 @@ def test_something_else_is_no_data_file(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(CorruptStoreError, match="not a data file"):
             look_at(path)
+
+
+TRUNCATED_WHILE_OPEN = """
+import os, sys
+from eventstore.errors import StoreError
+from eventstore.lmdb_log import LmdbLog
+log = LmdbLog.open(sys.argv[1])
+os.truncate(sys.argv[1] + "/data.mdb", 4 * 4096)
+try:
+    list(log.frames())
+except StoreError as error:
+    print("error", flush=True)
+os._exit(0)
+"""
+
+
+def test_f34_a_file_that_is_cut_off_while_it_is_open_is_refused_at_the_next_start(data: Path) -> None:
+    """Whoever reads beyond the end is ended by the system: nothing can be done about that. Nothing wrong is told."""
+    child = run_child(TRUNCATED_WHILE_OPEN, data.parent)
+    assert child.returncode == -signal.SIGBUS or child.stdout == "error\n", child.stderr
+    with pytest.raises(StoreTruncatedError):
+        LmdbLog.open(data.parent)
+
+
+LOW_ON_FILES = """
+import os, resource, sys
+from eventstore.errors import StoreError
+from eventstore.lmdb_log import LmdbLog
+from tests.eventstore.support import append
+with LmdbLog.open(sys.argv[1]) as log:
+    append(log, "job:1")
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+used = len(os.listdir("/dev/fd"))
+for more in range(1, 8):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used - 2 + more, limits[1]))
+    try:
+        with LmdbLog.open(sys.argv[1]) as log:
+            append(log, "job:2")
+            print("enough")
+            break
+    except StoreError as error:
+        print("refused", error)
+resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+with LmdbLog.open(sys.argv[1]) as log:
+    print("head", append(log, "job:3").position, len(log.history("job:2")))
+"""
+
+
+def test_f45_a_process_without_descriptors_is_refused_and_goes_on_when_it_has_some(tmp_path: Path) -> None:
+    child = run_child(LOW_ON_FILES, tmp_path / "store")
+    assert child.returncode == 0, child.stderr
+    *refused, last = child.stdout.splitlines()
+    assert sum("Too many open files" in line for line in refused) >= 2
+    written = refused.count("enough")
+    assert last == f"head {2 + written} {written}"
 
 
 def test_f30_a_long_record_that_lost_its_end_is_missed_though_no_page_tells(tmp_path: Path) -> None:

@@ -143,7 +143,10 @@ def test_thousands_of_jobs_wait_for_the_next_opening(tmp_path: Path) -> None:
 def test_too_much_that_waits_to_be_written_is_refused_and_the_rest_is_carried_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """F52: the bound is for callers; what the engine says to itself is never refused."""
+    """F52: the bound is for callers; what the engine says to itself is never refused.
+
+    F27: nor does anybody hang behind a disk that takes its time.
+    """
     monkeypatch.setattr(engine_module, "BACKLOG_LIMIT", 20)
     stuck, go_on = threading.Event(), threading.Event()
     with sabotaged_engine(monkeypatch, SabotagedMemory, tmp_path) as (engine, sabotage):

@@ -460,7 +460,7 @@ def test_what_contains_itself_is_refused(queue: Queue) -> None:
         queue.enqueue(Job("sum", add, (loop,)))
 
 
-def test_what_is_too_large_is_refused_with_size_and_limit() -> None:
+def test_f62_what_is_too_large_is_refused_with_size_and_limit() -> None:
     with OrchestrationEngine(":memory:", max_payload=1_000) as engine:
         queue = Queue(engine=engine)
         queue.enqueue(Job("fits", add, (b"x" * 990,)))
