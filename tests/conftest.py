@@ -1,10 +1,14 @@
-"""What holds for every test: the profiles of hypothesis."""
+"""What holds for every test: the profiles of hypothesis, and names that every process gives alike."""
 
 from __future__ import annotations
 
 import os
+import re
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
 
 # Deadlines measure the machine, not the code, and this suite runs on shared ones.
 settings.register_profile("local", deadline=None, print_blob=True)
@@ -17,3 +21,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse what no other process could name alike: the suite runs in several, which share its tests out."""
+    for item in items:
+        if ADDRESS.search(item.name):
+            msg = f"{item.nodeid}: give its parameters ids of their own"
+            raise pytest.UsageError(msg)

@@ -147,7 +147,7 @@ def test_what_deserves_a_look_is_a_warning(store: Path) -> None:
 @pytest.mark.parametrize(
     ("owner", "words"),
     [
-        (OwnerInfo(os.getpid(), boot_id(), "noon"), f"in use by process {os.getpid()}, since noon"),
+        (OwnerInfo(os.getpid(), boot_id(), "noon"), "in use by process {ours}, since noon"),
         (OwnerInfo(2**22, boot_id(), "noon"), "not closed by process 4194304, since noon"),
         (OwnerInfo(os.getpid(), "another start", "noon"), "not closed by process"),
         (None, "not closed by a process that left no name"),
@@ -156,7 +156,7 @@ def test_what_deserves_a_look_is_a_warning(store: Path) -> None:
 def test_it_says_whose_the_store_is(store: Path, owner: OwnerInfo | None, words: str) -> None:
     (store / "owner.json").write_bytes(msgspec.json.encode(owner) if owner else b"{")
     said = dict(examine(store))["folder"]
-    assert words in said[0].text
+    assert words.format(ours=os.getpid()) in said[0].text
     assert said[0].level == NOTE
 
 

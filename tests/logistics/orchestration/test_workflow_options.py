@@ -55,7 +55,6 @@ def run(manager: WorkflowManager, **options: Any) -> StepResult:
         ({"give_up_on": is_special}, 1),
         ({"give_up_on": [KeyError]}, 3),
     ],
-    ids=repr,
 )
 def test_a_step_is_tried_again_only_after_what_is_worth_it(
     manager: WorkflowManager, options: dict[str, Any], attempts: int
