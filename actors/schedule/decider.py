@@ -221,7 +221,8 @@ def _job_ended(state: SchedulerState, message: JobEnded, _context: Context, deci
     if firing.target.workflow and message.status == JobStatus.COMPLETED:
         begin_run(firing, message, decision)
     else:
-        decision.emit(ScheduleClosed(firing.name, message.job_id, message.status, message.ended_us))
+        refusal = message.error if message.status == JobStatus.FAILED and not message.attempts else ""
+        decision.emit(ScheduleClosed(firing.name, message.job_id, message.status, message.ended_us, refusal))
 
 
 # -- questions ---------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ def job_of(job_id: str, name: str, target: JobTemplate) -> JobSpec:
         retry=target.retry,
         owner=owner_of(name),
         work=PLANS if target.workflow else None,
+        terms=target.terms,
+        life=target.life,
     )
 
 

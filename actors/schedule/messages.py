@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, TypeAlias
 
-from actors.queue.messages import Data, RetryPolicy
+from actors.queue.messages import Data, JobLife, RetryPolicy, Terms
 from actors.runtime.messages import Event, Message
 from actors.schedule.spec import ScheduleSpec
 
@@ -33,6 +33,9 @@ class JobTemplate(Data, frozen=True):
     retry: RetryPolicy = RetryPolicy()
     workflow: str = ""
     """The workflow of which a firing is a run; the job then only plans that. Empty: the job is all there is."""
+    terms: Terms | None = None
+    life: JobLife | None = None
+    """As of any job (`JobSpec`)."""
 
 
 class Policies(Data, frozen=True):
@@ -363,7 +366,7 @@ class ScheduleClosed(ScheduleEvent, frozen=True, tag="schedule.closed"):
     status: str
     ended_us: int
     refusal: str = ""
-    """Why the run could not begin; empty if it did, or there was none to begin."""
+    """Why the job was not taken, or its run could not begin; empty if they were."""
 
 
 class ScheduleCompleted(ScheduleEvent, frozen=True, tag="schedule.completed"):

@@ -34,6 +34,8 @@ class CronScheduler(Starter):
         `ScheduleOptions` for the options. `CronError`, `TimezoneError`, `FunctionError`, `PayloadError` or
         `InputError` say what is wrong.
 
+        If `func` is a `Job`, each firing is a job like it, with all that it says of itself.
+
         If `func` is a `Workflow`, each firing is a run of it, and `kwargs` are its parameters; in their texts
         `{{scheduled_at}}`, `{{scheduled_date}}` and `{{fired_at}}` stand for times. It is put on record as it
         is now, and every firing takes the definition that is on record then; one that cannot be begun by that

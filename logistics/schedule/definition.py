@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from actors.runtime.errors import InputError
-from actors.runtime.values import encode_call
 from actors.schedule.errors import ScheduleError
 from actors.schedule.messages import (
     CATCH_UPS,
@@ -16,7 +15,6 @@ from actors.schedule.messages import (
     MAX_LIMIT,
     OVERLAPS,
     CatchUp,
-    JobTemplate,
     Overlap,
     Policies,
     PutSchedule,
@@ -30,7 +28,7 @@ from logistics.schedule.calendar import Calendar, Day
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.occurrences import CombinedSchedule, Occurrences, zone_name
 from logistics.schedule.recurrence import RecurringSchedule
-from logistics.schedule.target import Call, Target, check_target, run_template
+from logistics.schedule.target import Call, Target, check_target, job_template, run_template
 from logistics.task.job import DEFAULT_RETRY_DELAY, Job
 
 Excluded: TypeAlias = Day | datetime | Calendar
@@ -72,7 +70,7 @@ class ScheduleDefinition:
     """A schedule to be put on record with others: what `ScheduleManager.schedule_cron` and its like take.
 
     `schedule` is a cron expression, as a text too, or a schedule of any other kind; `func` a function or a
-    `Workflow`.
+    `Workflow`, or a `Job`.
     """
 
     __slots__ = ("call", "name", "options", "schedule")
@@ -160,23 +158,11 @@ def _defined(
     spec = _zoned(_without(schedule, exclude), timezone, default_timezone or engine.timezone)
     if isinstance(call.func, Workflow):
         target = run_template(engine, call.func, call.kwargs, spec.timezone)
+    elif isinstance(call.func, Job):
+        target = job_template(engine, call.func, queue)
     else:
-        job = Job(
-            name,
-            call.func,
-            call.args,
-            call.kwargs,
-            priority=priority,
-            max_retries=max_retries,
-            retry_delay=retry_delay,
-        )
-        target = JobTemplate(
-            engine.register(job.func),
-            encode_call(job.args, job.kwargs, limit=engine.max_payload),
-            "" if queue is None else check_name("queue", queue),
-            job.priority,
-            job.retry_policy,
-        )
+        options: Any = {"priority": priority, "max_retries": max_retries, "retry_delay": retry_delay}
+        target = job_template(engine, Job(name, call.func, call.args, call.kwargs, **options), queue)
     policies = Policies(
         catch_up=_one_of("catch_up", catch_up, CATCH_UPS),
         overlap=_one_of("overlap", overlap, OVERLAPS),

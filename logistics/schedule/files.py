@@ -1,10 +1,11 @@
 """Schedules in files: TOML or JSON becomes definitions, and every mistake is named with its place.
 
 A file has `name` (that of the group), `timezone` (of schedules that name none) and `schedules`, a list of tables.
-Each has a `name`; a `function` (`module:function`) with `args` and `kwargs`, or a `workflow` (a file beside this one,
-or the name of one on record) with `params`; one of `cron`, `rrule`, `at` and the constructors of `RecurringSchedule`
-(`every`, `daily`, `weekly`, `monthly`, `yearly`: a table of their arguments); and whatever `CronScheduler.schedule`
-takes as options. In `exclude`, `{holidays = "CH", subdivision = "ZH"}` is a calendar of holidays.
+Each has a `name`; a `function` (`module:function`) with `args` and `kwargs`, and a table `job` of what else a `Job`
+takes, or a `workflow` (a file beside this one, or the name of one on record) with `params`; one of `cron`, `rrule`,
+`at` and the constructors of `RecurringSchedule` (`every`, `daily`, `weekly`, `monthly`, `yearly`: a table of their
+arguments); and whatever `CronScheduler.schedule` takes as options. In `exclude`, `{holidays = "CH",
+subdivision = "ZH"}` is a calendar of holidays.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ from logistics.orchestration.config import ConfigError, imported_functions, pars
 from logistics.orchestration.files import read_definitions
 from logistics.orchestration.lines import with_lines
 from logistics.orchestration.running import find_workflow, register
+from logistics.orchestration.workflow import Workflow
 from logistics.schedule.calendar import Calendar
 from logistics.schedule.definition import HASHED, ScheduleDefinition, ScheduleOptions, define
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.occurrences import Occurrences
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.target import Target
+from logistics.task.job import Job
 
 if TYPE_CHECKING:
     import os
 
     from logistics.orchestration.engine import OrchestrationEngine
-    from logistics.orchestration.workflow import Workflow
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class _Table(msgspec.Struct, omit_defaults=True):
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     params: dict[str, Any] = {}
+    job: dict[str, Any] | None = None
     cron: str | None = None
     gap: str | None = None
     fold: str | None = None
@@ -150,10 +153,10 @@ def _loaded(file: Path, data: Any, engine: OrchestrationEngine) -> ScheduleFile:
 def _targets(file: Path, tables: Mapping[str, _Table], engine: OrchestrationEngine) -> dict[str, Target]:
     """Return the function or the workflow of each table, by its place."""
     problems = [
-        f"{place} ({table.name!r}): expected one of function, with args and kwargs, and workflow, with params"
+        f"{place} ({table.name!r}): expected one of function, with args, kwargs and job, and workflow, with params"
         for place, table in tables.items()
         if (table.function is None) is (table.workflow is None)
-        or (table.params if table.workflow is None else table.args or table.kwargs)
+        or (table.params if table.workflow is None else table.args or table.kwargs or table.job)
     ]
     if problems:
         raise ConfigError(file, problems)
@@ -194,8 +197,10 @@ def _definition(table: _Table, target: Target) -> ScheduleDefinition:
     }
     if "exclude" in options:
         options["exclude"] = [_excluded(each) for each in options["exclude"]]
-    kwargs = table.kwargs if table.workflow is None else table.params
-    return ScheduleDefinition(table.name, _schedule(table), target, table.args, kwargs, **options)
+    args, kwargs = table.args, table.kwargs if table.workflow is None else table.params
+    if table.job is not None and not isinstance(target, Workflow | Job):
+        target, args, kwargs = Job(table.name, target, args, kwargs, **table.job), [], {}
+    return ScheduleDefinition(table.name, _schedule(table), target, args, kwargs, **options)
 
 
 def _schedule(table: _Table) -> Occurrences[Any]:

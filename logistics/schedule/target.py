@@ -1,8 +1,9 @@
-"""What a schedule fires: a function, called as a job, or a workflow, of which a run is begun."""
+"""What a schedule fires: a function or a job, to be called, or a workflow, of which a run is begun."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actors.queue.messages import WORKFLOW
@@ -10,16 +11,18 @@ from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
 from actors.schedule.messages import JobTemplate
 from actors.workflow.messages import DefineWorkflow
+from logistics.inputs import check_name
 from logistics.orchestration.decorators import MARK
 from logistics.orchestration.launching import check_run
 from logistics.orchestration.running import known_workflow
 from logistics.orchestration.workflow import Workflow, announce, store_of
+from logistics.task.job import Job
 
 if TYPE_CHECKING:
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.plan import Prepared
 
-Target: TypeAlias = Callable[..., Any] | Workflow
+Target: TypeAlias = Callable[..., Any] | Workflow | Job
 
 OF_JOBS = ("queue", "priority", "max_retries", "retry_delay")
 """Options that only a job has: the steps of a workflow have their own."""
@@ -40,6 +43,8 @@ def check_target(name: str, call: Call, options: Iterable[str]) -> None:
             f"schedule {name!r}: expected a Workflow; WorkflowManager().define(…) makes one of {call.func!r}"
         )
         raise InputError(msg)
+    if isinstance(call.func, Job):
+        _check_job(name, call, options)
     if not isinstance(call.func, Workflow):
         return
     wrong = [option for option in OF_JOBS if option in options]
@@ -49,6 +54,41 @@ def check_target(name: str, call: Call, options: Iterable[str]) -> None:
     if call.args or not isinstance(call.kwargs or {}, Mapping):
         msg = f"schedule {name!r}: a run takes its parameters by name: expected kwargs, got {call.args!r}"
         raise InputError(msg)
+
+
+def _check_job(name: str, call: Call, options: Iterable[str]) -> None:
+    """Refuse what a `Job` says itself, and what no job has that comes again and again."""
+    job = call.func
+    assert isinstance(job, Job)
+    said = [option for option in OF_JOBS[1:] if option in options]
+    if said or call.args or call.kwargs:
+        msg = f"schedule {name!r}: {', '.join(said) or 'args, kwargs'}: the Job says so itself"
+        raise InputError(msg)
+    once = {
+        "job_id": job.job_id,
+        "unique_key": job.unique_key,
+        "on_success": job.on_success,
+        "on_failure": job.on_failure,
+        "expires (as a datetime)": isinstance(job.expires, datetime) or None,
+    }
+    wrong = [what for what, value in once.items() if value is not None]
+    if wrong:
+        msg = f"schedule {name!r}: {', '.join(wrong)}: a job that comes again and again cannot have that"
+        raise InputError(msg)
+
+
+def job_template(engine: OrchestrationEngine, job: Job, queue: str | None) -> JobTemplate:
+    """Return a target whose firings are this job."""
+    return JobTemplate(
+        engine.register(job.func),
+        encode_call(job.args, job.kwargs, limit=engine.max_payload),
+        "" if queue is None else check_name("queue", queue),
+        job.priority,
+        job.retry_policy,
+        "",
+        job.terms,
+        job.life(engine.register),
+    )
 
 
 def run_template(
