@@ -77,6 +77,7 @@ from logistics.schedule.calendar import Calendar
 from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.schedule.definition import ScheduleDefinition
 from logistics.schedule.expression import CronExpression
+from logistics.schedule.firings import FiredRun
 from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.occurrences import CombinedSchedule
 from logistics.schedule.recurrence import RecurringSchedule
@@ -121,6 +122,7 @@ __all__ = [
     "DuplicateJobError",
     "DurableSubscription",
     "EngineClosedError",
+    "FiredRun",
     "FunctionError",
     "GraphError",
     "InputError",

@@ -10,6 +10,7 @@ import typer
 from logistics.cli import auditing, benching, copying, describing, doctoring, explaining, reading, rehearsing
 from logistics.cli.inspection import show_graph, validate_files
 from logistics.cli.options import JsonOption
+from logistics.cli.ordering import register as register_orders
 from logistics.cli.runner import Request, run_file
 from logistics.cli.schedules import Apply, Preview
 from logistics.cli.schedules import apply as apply_file
@@ -142,3 +143,4 @@ def apply(
 for commands in (reading, explaining, rehearsing, auditing, doctoring, copying, describing, benching):
     commands.register(app)
 schedules.command(name="list")(reading.list_schedules)
+register_orders(schedules)

@@ -62,7 +62,7 @@ def preview(request: Preview) -> int:
     )
     count = check_int("-n", request.number, least=1, most=MOST)
     zone = TimezoneManager(request.timezone)
-    begin = zone.now() if request.begin is None else _moment(request.begin, zone)
+    begin = zone.now() if request.begin is None else moment_of(request.begin, zone, "--from")
     # The moment itself counts: whoever asks from midnight on wants to see a run at midnight.
     firings = next_fires(expression.spec, instant_of(begin) - 1, count)
     if request.json:
@@ -72,11 +72,12 @@ def preview(request: Preview) -> int:
     return 0
 
 
-def _moment(text: str, zone: TimezoneManager) -> datetime:
+def moment_of(text: str, zone: TimezoneManager, option: str) -> datetime:
+    """Return the moment that an option names, in this zone unless it says so itself; `InputError`."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        msg = f"--from: expected a date or a date and time such as 2027-03-01T12:00, got {text!r}"
+        msg = f"{option}: expected a date or a date and time such as 2027-03-01T12:00, got {text!r}"
         raise InputError(msg) from error
     return zone.localize(moment, gap="shift_forward") if moment.tzinfo is None else moment
 

@@ -20,7 +20,7 @@ from actors.schedule.messages import (
     TriggerSchedule,
 )
 from logistics.ids import new_id
-from logistics.inputs import check_name, instant_us
+from logistics.inputs import check_int, check_name, instant_us
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.definition import (
     ScheduleDefinition,
@@ -30,9 +30,10 @@ from logistics.schedule.definition import (
     define,
 )
 from logistics.schedule.expression import CronExpression
+from logistics.schedule.firings import FiredRun, fired_runs
 from logistics.schedule.occurrences import CombinedSchedule, Occurrences
 from logistics.schedule.recurrence import RecurringSchedule
-from logistics.schedule.scheduled import BackfilledRun, PlannedRun, ScheduledTask, planned
+from logistics.schedule.scheduled import MAX_PREVIEW, BackfilledRun, PlannedRun, ScheduledTask, planned
 from logistics.schedule.starter import Starter
 from logistics.schedule.target import Call, Target, save_workflows
 
@@ -170,6 +171,18 @@ class ScheduleManager(Starter):
         They are shown as if it were not paused, and as if each went on time.
         """
         return planned(self._must_view(name), n, self.engine.store.runtime.clock.now_us())
+
+    def firings(self, name: str, limit: int = 20) -> list[FiredRun]:
+        """Return the newest firings of a schedule, newest first, and what came of each.
+
+        Those of earlier definitions of the name are among them, also when it has none any more.
+        `UnknownIdError` for a name that never had one.
+        """
+        check_int("limit", limit, least=1, most=MAX_PREVIEW)
+        found = fired_runs(self.engine, check_name("name", name), limit)
+        if not found:
+            self._must_view(name)
+        return found
 
     def _must_view(self, name: str) -> ScheduleView:
         view = self._view(name)

@@ -179,3 +179,59 @@ def test_a_wrong_file_changes_nothing(
     assert words in capsys.readouterr().err
     with OrchestrationEngine() as engine:
         assert ScheduleManager(engine=engine).list_tasks() == []
+
+
+def applied(folder: Path) -> None:
+    assert main(["schedules", "apply", str(folder / "office.toml")]) == 0
+
+
+def test_a_schedule_is_paused_resumed_and_removed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    applied(folder)
+    capsys.readouterr()
+    orders = ("pause", "pause", "resume", "resume", "remove", "remove")
+    assert [(main(["schedules", order, "report"]), capsys.readouterr().out.strip()) for order in orders] == [
+        (0, "report: paused"),
+        (0, "report: is paused already"),
+        (0, "report: resumed"),
+        (0, "report: is not paused"),
+        (0, "report: removed"),
+        (2, ""),
+    ]
+
+
+def test_a_schedule_is_triggered_and_its_past_made_up(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    applied(folder)
+    assert main(["schedules", "trigger", "report"]) == 0
+    capsys.readouterr()
+    past = ["schedules", "backfill", "report", "--from", "2025-01-01", "--to", "2025-03-01", "--json"]
+    assert main([*past, "--dry-run"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert [run["at"] for run in planned] == ["2025-01-31T16:00:00+01:00", "2025-02-28T16:00:00+01:00"]
+    assert main(past) == 0
+    assert json.loads(capsys.readouterr().out) == planned
+    assert main(past[:-1]) == 0
+    assert capsys.readouterr().out.strip() == "0 made up"
+    with OrchestrationEngine() as engine:
+        made_up = ScheduleManager(engine=engine).firings("report")
+    assert [run.policy for run in made_up] == ["backfill", "backfill", "trigger"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trigger", "nobody"],
+        ["backfill", "nobody", "--from", "2025-01-01"],
+        ["backfill", "report", "--from", "soon"],
+        ["backfill", "report", "--from", "2025-01-01", "--to", "soon"],
+        ["backfill", "report"],
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    applied(folder)
+    capsys.readouterr()
+    assert main(["schedules", *arguments]) == 2
+    assert capsys.readouterr().err

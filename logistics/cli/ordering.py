@@ -1,0 +1,104 @@
+"""Orders to the schedules of a store from the command line, while no other process has the store."""
+
+from __future__ import annotations
+
+import json as to_json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.schedules import moment_of
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.schedule.manager import ScheduleManager
+from logistics.schedule.timezone import TimezoneManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from logistics.schedule.scheduled import BackfilledRun
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The schedule.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to those of schedules."""
+    for command in (pause, resume, trigger, remove, backfill):
+        app.command()(command)
+
+
+def pause(name: NameArgument, *, store: StoreOption = None) -> None:
+    """Fire nothing of a schedule until it is resumed."""
+    with _manager(store) as manager:
+        _say(name, "paused" if manager.pause(name) else "is paused already")
+
+
+def resume(name: NameArgument, *, store: StoreOption = None) -> None:
+    """Fire a schedule again, from now on: time spent paused is not caught up."""
+    with _manager(store) as manager:
+        _say(name, "resumed" if manager.resume(name) else "is not paused")
+
+
+def trigger(name: NameArgument, *, store: StoreOption = None) -> None:
+    """Fire a schedule now, out of turn; it begins when a scheduler of the store is started."""
+    with _manager(store) as manager:
+        _say(name, f"triggered: {manager.trigger(name)}")
+
+
+def remove(name: NameArgument, *, store: StoreOption = None) -> None:
+    """Forget a schedule; what it has fired goes on."""
+    with _manager(store) as manager:
+        manager.preview(name, 0)  # the error that says so if there is none
+        manager.cancel(name)
+        _say(name, "removed")
+
+
+def backfill(
+    name: NameArgument,
+    *,
+    begin: Annotated[str, typer.Option("--from", metavar="TIME", help="From when on, in its zone.")],
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Until when; now, if left out.")
+    ] = None,
+    store: StoreOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Run a schedule for its past times, each at most once, a thousand at a time at most.
+
+    They begin when a scheduler of the store is started.
+    """
+    with _manager(store) as manager:
+        manager.preview(name, 0)  # the error that says so if there is none
+        task = manager.get(name)
+        assert task is not None
+        zone = TimezoneManager(task.timezone)
+        until = zone.now() if end is None else moment_of(end, zone, "--to")
+        made_up = manager.backfill(name, moment_of(begin, zone, "--from"), until, dry_run=dry_run)
+    if json:
+        rows = [{"at": each.at.isoformat(), "rule": each.rule, "job_id": each.job_id} for each in made_up]
+        sys.stdout.write(to_json.dumps(rows) + "\n")
+    else:
+        _list(made_up, "would be made up" if dry_run else "made up")
+
+
+def _list(made_up: list[BackfilledRun], what: str) -> None:
+    console = Console()
+    for each in made_up:
+        console.print(Text(f"{each.at.isoformat()}  {each.job_id}"), soft_wrap=True)
+    console.print(Text(f"{len(made_up)} {what}"), soft_wrap=True)
+
+
+@contextmanager
+def _manager(store: Path | None) -> Iterator[ScheduleManager]:
+    with OrchestrationEngine(store) as engine:
+        yield ScheduleManager(engine=engine)
+
+
+def _say(name: str, what: str) -> None:
+    Console().print(Text(f"{name}: {what}"), soft_wrap=True)

@@ -1,0 +1,107 @@
+"""What a schedule has fired, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actors.runtime.attempt import AttemptContext
+from logistics.errors import InputError, UnknownIdError
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.expression import CronExpression
+from logistics.schedule.manager import ScheduleManager
+from logistics.task.job import Job
+from logistics.testing import VirtualClock, pass_time, settle
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def work(ctx: AttemptContext) -> None:
+    assert ctx.scheduled_at is not None
+    if ctx.scheduled_at.hour == 2:
+        raise ValueError("not at two")
+
+
+@pytest.fixture
+def engine() -> Iterator[OrchestrationEngine]:
+    with OrchestrationEngine(":memory:", clock=VirtualClock(START)) as engine:
+        yield engine
+
+
+def test_each_firing_is_told_of_with_what_came_of_it_newest_first(engine: OrchestrationEngine) -> None:
+    manager = ScheduleManager(engine=engine)
+    expression = CronExpression("0 * * * *", timezone="Europe/Zurich")
+    manager.schedule_cron("s", expression, Job("j", work, max_retries=0))
+    manager.start()
+    pass_time(engine, 2 * HOUR)
+    newest, oldest = manager.firings("s")
+    assert (oldest.status, oldest.error, oldest.at) == ("COMPLETED", "", START + HOUR)
+    assert str(oldest.at) == str(oldest.fired) == str(oldest.ended) == "2026-01-01 02:00:00+01:00"
+    assert (newest.status, newest.at) == ("FAILED", START + 2 * HOUR)
+    assert (oldest.rule, oldest.policy, oldest.missed) == ("", "", 0)
+
+
+def test_what_has_failed_says_why_and_what_was_made_up_says_so(engine: OrchestrationEngine) -> None:
+    manager = ScheduleManager(engine=engine)
+    manager.schedule_cron("s", "0 * * * *", Job("j", work, max_retries=0))
+    manager.backfill("s", START - 23 * HOUR, START - 22 * HOUR)
+    manager.start()
+    settle(engine)
+    two, one = manager.firings("s")
+    assert (one.status, one.policy, one.at) == ("COMPLETED", "backfill", START - 23 * HOUR)
+    assert (two.status, two.error) == ("FAILED", "ValueError: not at two")
+    assert two.ended == START
+    manager.stop()
+    job_id = manager.trigger("s")
+    (waiting,) = manager.firings("s", 1)
+    assert waiting == (job_id, None, START, "", "trigger", 0, "PENDING", None, "")
+
+
+def test_runs_of_workflows_stand_where_they_stand(engine: OrchestrationEngine) -> None:
+    flows = WorkflowManager(engine)
+    manager = ScheduleManager(engine=engine)
+    manager.schedule_cron("s", "0 * * * *", flows.create("f").add_wait("approval", timeout=1800))
+    manager.start()
+    pass_time(engine, HOUR)
+    assert [run.status for run in manager.firings("s")] == ["WAITING"]
+    pass_time(engine, HOUR / 2)
+    (failed,) = manager.firings("s")
+    assert failed.status == "FAILED"
+    assert "no signal came" in failed.error
+    flows.delete("f")
+    pass_time(engine, HOUR)
+    parked = manager.firings("s")[0]
+    assert parked.status == "UNRESOLVED"
+    assert "there is no workflow 'f' on record" in parked.error
+
+
+def test_what_was_missed_and_what_a_gap_has_moved_is_told(engine: OrchestrationEngine) -> None:
+    manager = ScheduleManager(engine=engine)
+    manager.schedule_cron("s", CronExpression("30 2 * * *", timezone="Europe/Zurich"), work)
+    clock = engine.store.runtime.clock
+    assert isinstance(clock, VirtualClock)
+    clock.set(datetime(2026, 3, 29, 1, 0, tzinfo=UTC))
+    manager.start()
+    settle(engine)
+    (run,) = manager.firings("s")
+    assert (run.rule, run.missed) == ("gap.shift_forward", 87)
+
+
+def test_a_name_may_have_meant_something_else_before(engine: OrchestrationEngine) -> None:
+    manager = ScheduleManager(engine=engine)
+    manager.start()
+    for _ in range(2):
+        manager.schedule_cron("s", "0 * * * *", work)
+        pass_time(engine, HOUR)
+        manager.cancel("s")
+    assert len(manager.firings("s")) == 2
+    with pytest.raises(UnknownIdError):
+        manager.firings("t")
+    with pytest.raises(InputError):
+        manager.firings("s", 0)
+    manager.schedule_cron("t", "0 * * * *", work)
+    assert manager.firings("t") == []
