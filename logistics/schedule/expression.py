@@ -9,8 +9,8 @@ from actors.schedule.errors import CronError, CronWarning
 from actors.schedule.firing import check
 from actors.schedule.spec import FOLD_RULES, GAP_RULES, CronSpec, DaysRule, FoldRule, GapRule
 from logistics.inputs import check_name
+from logistics.schedule.describing import cron_in_words
 from logistics.schedule.occurrences import Occurrences, zone_name
-from logistics.schedule.words import cron_in_words
 
 
 class CronExpression(Occurrences[CronSpec]):

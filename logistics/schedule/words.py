@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from types import MappingProxyType
-from typing import Any
 
 from actors.clock.zones import to_datetime
-from actors.schedule.cron_syntax import ALIASES
-from actors.schedule.errors import CronError
 from actors.schedule.recurring_syntax import WEEKDAY_NAMES, described
 from actors.schedule.spec import CombinedSpec, CronSpec, DaysSpec, InstantsSpec, ScheduleSpec
 
-NEEDED = "pip install 'logistics[describe]'"
 SATURDAY_AND_SUNDAY = (5, 6)
 _SHOWN = 3
 _JOINTS = MappingProxyType({"any": " or ", "all": " and ", "but": " but not "})
@@ -40,22 +35,6 @@ def _instants_in_words(spec: InstantsSpec) -> str:
     shown = [to_datetime(zone, at_us).isoformat(sep=" ") for at_us in spec.at_us[:_SHOWN]]
     more = len(spec.at_us) - len(shown)
     return f"at {', '.join(shown)}{f' and {more} more times' if more else ''}"
-
-
-def cron_in_words(spec: CronSpec) -> str:
-    """A cron expression as an English sentence, by the package `cron_descriptor`; a `CronError` if it cannot."""
-    try:
-        package: Any = importlib.import_module("cron_descriptor")
-    except ModuleNotFoundError as error:
-        raise CronError(f"describing an expression needs the package cron-descriptor: {NEEDED}") from error
-    if spec.hash_name:
-        raise CronError(f"cron {spec.text!r} cannot be said in words: H stands for what a name hashes to")
-    options = package.Options()
-    options.use_24hour_time_format = True
-    try:
-        return str(package.get_description(ALIASES.get(spec.text.lower(), spec.text), options))
-    except Exception as error:
-        raise CronError(f"cron {spec.text!r} cannot be said in words: {error}") from error
 
 
 def days_in_words(spec: DaysSpec) -> str:

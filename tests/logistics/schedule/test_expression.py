@@ -156,10 +156,30 @@ def test_a_part_that_can_never_match_is_a_warning() -> None:
         ("*/5 * * * *", "Every 5 minutes"),
         ("@daily", "At 00:00"),
         ("0 9 L * *", "At 09:00, on the last day of the month"),
+        ("0 9 1,15 * *", "At 09:00, on day 1 and 15 of the month"),
+        ("0 9 13 * 5", "At 09:00, on day 13 of the month, or on Friday"),
+        ("0 9 13 * 1-5", "At 09:00, on day 13 of the month, or Monday through Friday"),
+        ("0 9 */2 * 1", "At 09:00, every 2 days, but only if that is Monday"),
+        (
+            "0 9 1,15W 3 *",
+            "At 09:00, on day 1 of the month or on the weekday nearest day 15 of the month, only in March",
+        ),
+        ("0 9 L-2W * *", "At 09:00, on the weekday nearest to 2 days before the last day of the month"),
+        ("0 9 L-0 * *", "At 09:00, on the last day of the month"),
+        ("0 9 * * fri,mon#1", "At 09:00, on Friday or on the first Monday of the month"),
+        ("5-5 ? * * *", "At 5 minutes past the hour"),
     ],
 )
 def test_an_expression_can_be_said_in_words(text: str, words: str) -> None:
     assert CronExpression(text).describe() == words
+
+
+def test_the_words_follow_the_rule_about_days_and_the_seconds() -> None:
+    assert CronExpression("0 9 13 * 5", days="and").describe() == (
+        "At 09:00, on day 13 of the month, but only if that is Friday"
+    )
+    assert CronExpression("0 9 */2 * 5", days="or").describe() == "At 09:00, every 2 days, or on Friday"
+    assert CronExpression("30 0 9 * * *", seconds="first").describe() == "At 09:00:30"
 
 
 def test_what_cannot_be_said_in_words_is_refused() -> None:
