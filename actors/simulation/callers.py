@@ -155,7 +155,7 @@ class Caller:
 
     def _anything(self) -> tuple[str, Message]:
         if self._world.of_schedules:
-            choices = self._of_schedules
+            choices: list[tuple[float, Any]] = self._of_schedules
         else:
             choices = self._of_workflows if self._world.of_workflows else self._of_jobs
         make = self._random.choices([make for _, make in choices], [weight for weight, _ in choices])[0]
@@ -163,7 +163,7 @@ class Caller:
         return said
 
     @property
-    def _of_jobs(self) -> list[tuple[int, Any]]:
+    def _of_jobs(self) -> list[tuple[float, Any]]:
         return [
             (6, self._enqueue),
             (3, self._start_run),
@@ -180,7 +180,7 @@ class Caller:
         ]
 
     @property
-    def _of_workflows(self) -> list[tuple[int, Any]]:
+    def _of_workflows(self) -> list[tuple[float, Any]]:
         return [
             (6, self._start_run),
             (1, self._enqueue),
@@ -194,9 +194,9 @@ class Caller:
         ]
 
     @property
-    def _of_schedules(self) -> list[tuple[int, Any]]:
+    def _of_schedules(self) -> list[tuple[float, Any]]:
         return [
-            (6, self._schedule),
+            (self._world.rescheduling, self._schedule),
             (1, self._enqueue),
             (1, self._query),
             (1, self._cancel_job),
@@ -351,15 +351,15 @@ class Caller:
 
     def _schedule(self) -> tuple[str, Message]:
         name = self._random.choice(SCHEDULES)
-        if self._random.random() < 0.5:  # noqa: PLR2004 -- half of what is said
+        if self._random.random() < (0.2 if self._world.of_runs else 0.5):
             return "scheduler", self._order(name)
         return "scheduler", PutSchedule(
             name=name,
             schedule_id=self._new_id("s"),
             spec=IntervalSpec(interval_s=60 * self._random.randint(1, 3), timezone="UTC"),
-            target=self._random.choice(TARGETS),
+            target=self._random.choice(TARGETS[-1:] if self._world.of_runs else TARGETS),
             policies=Policies(
-                catch_up=self._random.choice(("none", "latest", "all")),
+                catch_up=self._random.choice(("none", "latest", "latest" if self._world.of_runs else "all")),
                 overlap=self._random.choice(OVERLAPS),
                 limit=self._random.choice((2, 100)),
                 jitter_us=self._random.choice((0, 0, 90_000_000)),

@@ -26,6 +26,14 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
 CHILD = Plan("child", (PlanStep("s0", "m:short", CALL, ()), PlanStep("s1", "m:short", CALL, (0,))))
 UNUSUAL = "unusual"
 """What workflows are called that have steps of other kinds."""
+LONG = Plan(
+    "long",
+    (
+        PlanStep("first", "m:short", CALL, (), options=StepOptions(compensate="m:short")),
+        PlanStep("wait", "", CALL, (), options=StepOptions(wait=WaitPlan("time", 300_000_000))),
+    ),
+)
+"""One that is still there when its schedule fires again."""
 SIGNAL = "signal"
 """What a step is called that waits for a signal."""
 
@@ -73,9 +81,8 @@ def _middle(random: Random) -> PlanStep:
 
 def _planned_run(random: Random) -> bytes:
     """Return the plan of a run of a schedule, as a worker makes it."""
-    unusual = random.random() < 0.5  # noqa: PLR2004 -- half of them
-    plan = unusual_plan(random) if unusual else random_plan(random)
-    children = (("child", CHILD),) if unusual else ()
+    plan = random.choice((random_plan(random), unusual_plan(random), LONG))
+    children = (("child", CHILD),) if plan.workflow == UNUSUAL else ()
     run = StartRun(
         run_id="", plan=plan, plan_id=f"p-{plan}", params=b"\x80", blocking=False, children=children
     )

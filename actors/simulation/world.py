@@ -65,6 +65,12 @@ class World:
     """Whether runs, with steps of every kind, are what most is said of; else it is jobs."""
     of_schedules: ClassVar[bool] = False
     """Whether schedules are what most is said of."""
+    rescheduling: ClassVar[float] = 6
+    """How often that is, beside six other things."""
+    of_runs: ClassVar[bool] = False
+    """Whether all that schedules fire are runs of workflows."""
+    spans_us: ClassVar[tuple[int, ...]] = (1_000, 100_000, 3_000_000, 60_000_000)
+    """How much time passes at once."""
     passing: ClassVar[float] = 1
     """How often time passes: an actor that has something to do takes 16 steps meanwhile."""
     jumping: ClassVar[float] = 0.02
@@ -288,7 +294,7 @@ class World:
         self.random.choice(self.callers).step()
 
     def _pass_time(self) -> None:
-        self.clock.advance(self.random.choice((1_000, 100_000, 3_000_000, 60_000_000)))
+        self.clock.advance(self.random.choice(self.spans_us))
         if self.random.random() < self.jumping:
             self.clock.jump(self.random.choice(self.jumps_us))
             self.count("clock jump")
@@ -478,3 +484,11 @@ class ScheduleWorld(World):
         for name in self.durable().accounts.silent(self.clock.now_us()):
             raise violated("instants have passed, and nothing is told of them", name)
         super()._heal()
+
+
+class ScheduledRunWorld(ScheduleWorld):
+    """A world whose schedules are left alone most of the time, and fire runs that are still there the next time."""
+
+    of_runs = True
+    spans_us = (1_000, 3_000_000, 60_000_000, 60_000_000)
+    jumping = 0.02

@@ -22,7 +22,7 @@ from actors.schedule.decider import SchedulerRules
 from actors.schedule.messages import ScheduleClosed, ScheduleFired
 from actors.schedule.state import SchedulerState
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
-from actors.simulation.world import ScheduleWorld, WorkflowWorld, World
+from actors.simulation.world import ScheduledRunWorld, ScheduleWorld, WorkflowWorld, World
 from actors.workflow.actor import SupervisorActor
 from actors.workflow.decider import SupervisorRules
 from actors.workflow.messages import CancelRun, RunCreated, RunForked, StartRun, StepCompleted
@@ -603,9 +603,9 @@ PLANTED: dict[str, type[World]] = {
     "instants missed in silence": with_scheduler_rules(MissedInSilence(), World),
     "a scheduler that nobody wakes": with_scheduler_rules(SleepsOn()),
     "an instant fires again after the clock is set back": with_scheduler_rules(FollowsTheClockBack()),
-    "the end of a schedule's run told once": with_supervisor(EndToldOnce(), ScheduleWorld),
-    "a run of a firing begun twice": with_supervisor(BegunAnew(), ScheduleWorld),
-    "a firing over when its run is planned": with_scheduler_rules(OverWhenPlanned()),
+    "the end of a schedule's run told once": with_supervisor(EndToldOnce(), ScheduledRunWorld),
+    "a run of a firing begun twice": with_supervisor(BegunAnew(), ScheduledRunWorld),
+    "a firing over when its run is planned": with_scheduler_rules(OverWhenPlanned(), ScheduledRunWorld),
     "reply before commit": with_journal(ReplyBeforeCommit),
     "effects before commit": with_journal(EffectsBeforeCommit),
     "tell before hand-over": with_actors(TellFirst),

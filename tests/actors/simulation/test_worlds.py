@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.simulation.world import ScheduleWorld, WorkflowWorld, World
+from actors.simulation.world import ScheduledRunWorld, ScheduleWorld, WorkflowWorld, World
 from tests.support.scale import scaled
 
 SEEDS = scaled("SIMULATION_SEEDS", 2000)
@@ -48,6 +48,16 @@ def test_no_world_of_workflows_violates_anything(block: int) -> None:
 def test_no_world_of_schedules_violates_anything(block: int) -> None:
     for seed in range(block, SEEDS, BLOCKS):
         ScheduleWorld(seed, steps=STEPS // 2).run()
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_no_world_of_scheduled_runs_violates_anything(block: int) -> None:
+    statuses: Counter[str] = Counter()
+    for seed in range(block, SEEDS // 8, 2):
+        world = ScheduledRunWorld(seed, steps=STEPS * 4 // 3)
+        world.run()
+        statuses.update(world.durable().runs.values())
+    assert min(statuses["RunCompleted"], statuses["RunFailed"]) >= SEEDS // 80, statuses
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED)
