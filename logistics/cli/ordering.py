@@ -28,7 +28,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The schedule.
 
 def register(app: typer.Typer) -> None:
     """Add the commands to those of schedules."""
-    for command in (pause, resume, trigger, remove, backfill):
+    for command in (preview, pause, resume, trigger, remove, backfill):
         app.command()(command)
 
 
@@ -85,6 +85,26 @@ def backfill(
         sys.stdout.write(to_json.dumps(rows) + "\n")
     else:
         _list(made_up, "would be made up" if dry_run else "made up")
+
+
+def preview(
+    name: NameArgument,
+    *,
+    count: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many runs.")] = 10,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show when a schedule of the store fires next, and which of that a gap or a fold of its zone touches."""
+    with _manager(store) as manager:
+        planned = manager.preview(name, count)
+    rows = [{"at": each.at.isoformat(), "due": each.due.isoformat(), "rule": each.rule} for each in planned]
+    if json:
+        sys.stdout.write(to_json.dumps(rows) + "\n")
+        return
+    console = Console()
+    for each in planned:
+        later = f"  due {each.due:%H:%M:%S}" if each.due != each.at else ""
+        console.print(Text(f"{each.at:%a %Y-%m-%d %H:%M:%S %z}{later}  {each.rule}".rstrip()), soft_wrap=True)
 
 
 def _list(made_up: list[BackfilledRun], what: str) -> None:

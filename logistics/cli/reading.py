@@ -121,15 +121,17 @@ def list_schedules(*, store: StoreOption = None, at: AtOption = None, json: Json
     """List schedules: when they fire next, and what they have done."""
     with StoreReader(store) as reader:
         rows = [_schedule_row(view) for view in reader.as_of(moment(at)).schedules()]
-        columns = ("name", "kind", "next", "last", "runs", "open", "waiting", "paused", "error")
+        columns = ("name", "kind", "fires", "next", "last", "runs", "open", "waiting", "paused", "error")
         show(columns, rows, as_json=json, empty="no schedules")
 
 
 def _schedule_row(view: Any) -> dict[str, Any]:
     times = {"next": view.next_us, "last": view.last_us}
-    return described(view) | {
-        name: None if instant is None else as_datetime(instant) for name, instant in times.items()
-    }
+    return (
+        described(view)
+        | {"fires": view.target.function}
+        | {name: None if instant is None else as_datetime(instant) for name, instant in times.items()}
+    )
 
 
 def show_one(

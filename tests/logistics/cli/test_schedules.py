@@ -199,6 +199,21 @@ def test_a_schedule_is_paused_resumed_and_removed(folder: Path, capsys: pytest.C
     ]
 
 
+def test_a_schedule_is_previewed_with_gaps_and_jitter(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    applied(folder)
+    capsys.readouterr()
+    assert main(["schedules", "preview", "backup", "-n", "400", "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)
+    assert len(runs) == 400
+    assert all(run["due"] >= run["at"] for run in runs)
+    assert main(["schedules", "preview", "backup", "-n", "2"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line[4:14] for line in shown] == [run["at"][:10] for run in runs[:2]]
+    assert main(["schedules", "preview", "nobody"]) == 2
+
+
 def test_a_schedule_is_triggered_and_its_past_made_up(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import JobEnqueued, JobLife
+from actors.queue.messages import JobCompleted, JobEnqueued, JobLife
+from actors.runtime.attempt import AttemptContext
+from actors.runtime.values import decode_value
 from actors.schedule.messages import ScheduleClosed, ScheduleFired
 from logistics.errors import InputError
 from logistics.orchestration.config import ConfigError
@@ -25,6 +27,12 @@ HOUR = timedelta(hours=1)
 
 def work(number: int = 1) -> int:
     return number
+
+
+def told(ctx: AttemptContext) -> list[str]:
+    assert ctx.scheduled_at is not None
+    assert ctx.fired_at is not None
+    return [ctx.scheduled_at.isoformat(), ctx.fired_at.isoformat()]
 
 
 class Place:
@@ -101,6 +109,14 @@ def test_the_same_job_again_changes_nothing_and_another_one_does(place: Place) -
     for timeout in (60, 60, 61):
         place.manager.schedule_cron("s", "0 * * * *", Job("any", work, timeout=timeout))
     assert len(place.told()) == 2
+
+
+def test_a_function_in_a_process_of_its_own_knows_the_times_too(place: Place) -> None:
+    place.fired(Job("any", told, executor="process"))
+    (fired,) = [event for event in place.told() if isinstance(event, ScheduleFired)]
+    (end,) = [event for _, event in place.engine.history(f"job:{fired.job_id}") if event.final]
+    assert isinstance(end, JobCompleted)
+    assert decode_value(end.result) == ["2026-01-01T01:00:00+00:00"] * 2
 
 
 @pytest.mark.parametrize(
