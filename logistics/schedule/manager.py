@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
+from msgspec.structs import replace
+
 from actors.clock.zones import check_name as check_timezone
 from actors.clock.zones import to_datetime
 from actors.runtime.errors import InputError, UnknownIdError
@@ -22,6 +24,7 @@ from actors.schedule.messages import (
 from logistics.ids import new_id
 from logistics.inputs import check_int, check_name, instant_us
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.workflow import Workflow
 from logistics.schedule.definition import (
     ScheduleDefinition,
     ScheduleOptions,
@@ -113,9 +116,13 @@ class ScheduleManager(Starter):
         engine = self.engine
         given = list(definitions)
         puts = tuple(self._put_of(engine, each) for each in given)
-        if not dry_run:
-            save_workflows(engine, (each.call for each in given))
+        calls = [each.call for each in given]
         command = ApplySchedules(schedules=puts, group=group, dry_run=bool(dry_run))
+        if not dry_run and any(isinstance(call.func, Workflow) for call in calls):
+            engine.ask(
+                "scheduler", replace(command, dry_run=True)
+            )  # refused before anything is put on record
+            save_workflows(engine, calls)
         return list(engine.ask("scheduler", command))
 
     def _put_of(self, engine: OrchestrationEngine, given: object) -> PutSchedule:

@@ -12,7 +12,6 @@ import pytest
 
 from actors.queue.messages import GetJob, JobStatus
 from actors.runtime.attempt import AttemptContext
-from actors.runtime.clock import VirtualClock
 from actors.runtime.messages import Event
 from actors.schedule.messages import ScheduleFired, ScheduleSkipped
 from actors.workflow.messages import RunStatus
@@ -31,10 +30,12 @@ from logistics.schedule.files import load_schedules
 from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
+from logistics.testing import VirtualClock, pass_time
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 WAIT_S = 30.0
+CALLS: list[str] = []
 E = TypeVar("E", bound=Event)
 
 
@@ -51,6 +52,14 @@ def once(extract: str) -> str:
     return extract
 
 
+def note() -> None:
+    CALLS.append("noted")
+
+
+def undo() -> None:
+    CALLS.append("undone")
+
+
 @workflow
 def marked(flow: Workflow) -> None:
     flow.add_step("once", once)
@@ -60,7 +69,7 @@ class Place:
     """An engine with a workflow of two steps, and the clock it lives by."""
 
     def __init__(self, path: str) -> None:
-        self.clock = VirtualClock()
+        self.clock = VirtualClock(START)
         self.path = path
         self._open()
 
@@ -77,7 +86,7 @@ class Place:
         return self.flows.create("nightly").add_step("extract", extract).add_step("twice", twice)
 
     def pass_time(self, by: timedelta) -> None:
-        self.clock.advance(by // timedelta(microseconds=1))
+        self.clock.advance(by)
         self.engine.store.runtime.nudge("scheduler")
 
     def fired(self, name: str) -> list[str]:
@@ -265,6 +274,29 @@ def test_many_are_put_on_record_together_and_a_dry_run_records_nothing(place: Pl
     assert len(place.engine.history("workflow:nightly")) == 1
     (change,) = place.manager.apply("group", [definition])
     assert change.change == "unchanged"
+
+
+def test_a_set_that_is_refused_puts_no_workflow_on_record(place: Place) -> None:
+    place.manager.apply("one", [ScheduleDefinition("n", "0 * * * *", note)])
+    definition = ScheduleDefinition("n", "0 * * * *", place.define(), kwargs={"day": "mon"})
+    with pytest.raises(InputError, match="belongs to the group"):
+        place.manager.apply("other", [definition])
+    assert place.engine.history("workflow:nightly") == []
+
+
+def test_the_run_before_is_cancelled_and_compensated_when_the_next_one_begins(place: Place) -> None:
+    CALLS.clear()
+    flow = place.flows.create("slow").add_step("note", note, compensate=undo).add_wait("approval")
+    place.manager.schedule_cron("n", "0 * * * *", flow, overlap="cancel_previous")
+    place.manager.start()
+    pass_time(place.engine, HOUR)
+    assert CALLS == ["noted"]
+    pass_time(place.engine, HOUR)
+    assert sorted(CALLS) == ["noted", "noted", "undone"]
+    assert [run.status for run in place.manager.firings("n")] == ["WAITING", "CANCELLED"]
+    task = place.manager.get("n")
+    assert task is not None
+    assert task.running == 1
 
 
 @pytest.mark.parametrize(
