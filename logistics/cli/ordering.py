@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as to_json
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,14 +13,14 @@ from rich.console import Console
 from rich.text import Text
 
 from logistics.cli.options import JsonOption, StoreOption
-from logistics.cli.schedules import moment_of
+from logistics.cli.schedules import Apply, apply_to, moment_of
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.timezone import TimezoneManager
+from logistics.task.job_scheduler import JobScheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from logistics.schedule.scheduled import BackfilledRun
 
@@ -28,7 +29,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The schedule.
 
 def register(app: typer.Typer) -> None:
     """Add the commands to those of schedules."""
-    for command in (preview, pause, resume, trigger, remove, backfill):
+    for command in (run, preview, pause, resume, trigger, remove, backfill):
         app.command()(command)
 
 
@@ -85,6 +86,26 @@ def backfill(
         sys.stdout.write(to_json.dumps(rows) + "\n")
     else:
         _list(made_up, "would be made up" if dry_run else "made up")
+
+
+def run(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE…]", help="Schedules to be applied first: .toml, .json or .yaml files."),
+    ] = None,
+    *,
+    store: StoreOption = None,
+) -> None:
+    """Fire the schedules of a store, and serve all its queues, until Ctrl-C or SIGTERM."""
+    with OrchestrationEngine(store) as engine:
+        for file in files or ():
+            apply_to(engine, Apply(file, store, dry_run=False, json=False))
+        manager = ScheduleManager(engine=engine)
+        waiting = [task.next_run for task in manager.list_tasks() if task.next_run is not None]
+        first = f", the next one at {min(waiting):%Y-%m-%d %H:%M:%S %z}" if waiting else ""
+        _say("schedules", f"{len(waiting)} to fire{first}")
+        JobScheduler(engine=engine).start()
+        manager.run_forever()
 
 
 def preview(

@@ -119,16 +119,21 @@ class Apply(NamedTuple):
 def apply(request: Apply) -> int:
     """Say how a file of schedules differs from what the store has, then make it so; all or nothing."""
     with OrchestrationEngine(request.store) as engine:
-        file = load_schedules(request.file, engine)
-        manager = ScheduleManager(file.timezone, engine=engine)
-        changes = manager.apply(file.name, file.definitions, dry_run=True)
-        if request.json:
-            sys.stdout.write(json.dumps({each.name: each.change for each in changes}) + "\n")
-        else:
-            _show({each.name: each.change for each in changes}, Console())
-        if not request.dry_run:
-            manager.apply(file.name, file.definitions)
+        apply_to(engine, request)
     return 0
+
+
+def apply_to(engine: OrchestrationEngine, request: Apply) -> None:
+    """Do so on an open store."""
+    file = load_schedules(request.file, engine)
+    manager = ScheduleManager(file.timezone, engine=engine)
+    changes = manager.apply(file.name, file.definitions, dry_run=True)
+    if request.json:
+        sys.stdout.write(json.dumps({each.name: each.change for each in changes}) + "\n")
+    else:
+        _show({each.name: each.change for each in changes}, Console())
+    if not request.dry_run:
+        manager.apply(file.name, file.definitions)
 
 
 def _show(changes: dict[str, str], console: Console) -> None:

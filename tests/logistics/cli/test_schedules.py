@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.manager import ScheduleManager
+from tests.logistics.orchestration.children import ROOT
 
 PREVIEW = ["preview", "30 2 * * *", "--tz", "Europe/Zurich", "--from", "2027-03-27", "-n", "3"]
 FILE = """
@@ -197,6 +201,44 @@ def test_a_schedule_is_paused_resumed_and_removed(folder: Path, capsys: pytest.C
         (0, "report: removed"),
         (2, ""),
     ]
+
+
+RUNNING = """
+name = "ticks"
+[[schedules]]
+name = "tick"
+function = "schedules_ticks:tick"
+cron = "* * * * * *"
+seconds = "first"
+queue = "elsewhere"
+"""
+TICK = """
+import sys
+
+def tick():
+    sys.stdout.write("tick\\n")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_file_is_run_until_somebody_stops_it(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    (tmp_path / "ticks.toml").write_text(RUNNING)
+    (tmp_path / "schedules_ticks.py").write_text(TICK)
+    with subprocess.Popen(
+        [sys.executable, "-m", "logistics.cli.main", "schedules", "run", "ticks.toml"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        said = [child.stdout.readline().strip() for _ in range(4)]
+        child.send_signal(number)
+        assert child.wait(60) == code
+    assert said[:2] == ["+ tick: created", "0 unchanged"]
+    assert said[2].startswith("schedules: 1 to fire, the next one at ")
+    assert said[3] == "tick"
 
 
 def test_a_schedule_is_previewed_with_gaps_and_jitter(
