@@ -125,8 +125,16 @@ def read_checkpoints(lines: Iterable[bytes], key: Path) -> list[Checkpoint]:
 
 
 def broken(checkpoints: Iterable[Checkpoint], links: Mapping[int, bytes]) -> str:
-    """Say what of a log is not as it was signed; empty if all is. `links` are those of its frames, by their end."""
-    for checkpoint in sorted(checkpoints, key=lambda each: each.position):
+    """Say what of a log is not as it was signed; empty if all is. `links` are those of its frames, by their end.
+
+    The first of `links` is that which the log begins with. A checkpoint before it, of a log that was compacted, is
+    left out: those behind it stand for the same history.
+    """
+    begin = min(links, default=0)
+    left = sorted((each for each in checkpoints if each.position >= begin), key=lambda each: each.position)
+    if not left:
+        return f"all of the checkpoints are from before position {begin}, up to which the log was compacted"
+    for checkpoint in left:
         when = as_datetime(checkpoint.signed_us).isoformat(timespec="seconds")
         link = links.get(checkpoint.position)
         if link is None:

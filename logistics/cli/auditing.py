@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +21,9 @@ from logistics.cli.options import JsonOption, StoreOption, moment
 from logistics.cli.output import cell, say, show, show_facts
 from logistics.cli.report import encoded
 from logistics.inputs import as_datetime
+
+if TYPE_CHECKING:
+    from eventstore.records import Frame
 
 WRONG = 1
 """The exit code for what was looked at and is not as it should be."""
@@ -104,7 +108,7 @@ def _verified_export(file: Path, links: dict[int, bytes]) -> dict[str, Any]:
 
 def _verified_store(store: Path | None, links: dict[int, bytes], *, deep: bool) -> dict[str, Any]:
     with StoreReader(store) as reader:
-        check = reader.check(seen=lambda frame: links.update({frame.last: frame.link}))
+        check = reader.check(seen=partial(_note_links, links))
         facts: dict[str, Any] = {
             "store": reader.path,
             "store_id": reader.store_id,
@@ -118,6 +122,11 @@ def _verified_store(store: Path | None, links: dict[int, bytes], *, deep: bool) 
         if deep and not check.problem:
             facts |= _looked_deeper(reader)
     return facts
+
+
+def _note_links(links: dict[int, bytes], frame: Frame) -> None:
+    links.setdefault(frame.first - 1, frame.previous)
+    links[frame.last] = frame.link
 
 
 def _looked_deeper(reader: StoreReader) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 from actors.runtime.errors import InputError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.records import EMPTY, Record
+from eventstore.retention import Compaction, Horizon
 from logistics.audit import signing
 from logistics.audit.signing import Checkpoint, broken, create_key, read_checkpoints, sign
 from logistics.cli.main import main
@@ -166,6 +167,24 @@ def test_several_checkpoints_are_all_looked_at(store: Path, key: Path) -> None:
     assert f"up to position {frames[1].last} was changed" in broken(
         all_signed, links | {frames[1].last: b"x"}
     )
+
+
+def test_a_compacted_log_is_held_against_the_checkpoints_that_it_still_can_be(
+    store: Path, key: Path, tmp_path: Path, verified: Verified, signed: Path
+) -> None:
+    whole = read_checkpoints([signed.read_bytes()], Path(f"{key}.pub"))
+    assert main(["backup", str(tmp_path / "copy"), "--store", str(store)]) == 0
+    with LmdbLog.open(tmp_path / "copy") as log:
+        heads = [frame.head for frame in log.frames()]
+        signed.write_bytes(b"\n".join(msgspec.json.encode(sign("", head, key)) for head in heads))
+        log.compact(Compaction(Horizon(heads[3], ""), [], {}, log.head.position))
+    facts = verified("--store", str(tmp_path / "copy"), code=0)
+    assert facts["unchanged_upto"] == whole[0].position
+    signed.write_bytes(msgspec.json.encode(sign("", heads[2], key)))
+    facts = verified("--store", str(tmp_path / "copy"), code=1)
+    assert f"before position {heads[3].position}, up to which the log was compacted" in facts["problem"]
+    signed.write_bytes(msgspec.json.encode(sign("", heads[3]._replace(link=bytes(32)), key)))
+    assert "was changed" in verified("--store", str(tmp_path / "copy"), code=1)["problem"]
 
 
 def test_a_private_key_is_private_and_never_written_over(key: Path) -> None:
