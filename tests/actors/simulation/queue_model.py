@@ -99,15 +99,17 @@ class Model:
     def _enqueue(self, spec: JobSpec) -> str:
         terms = spec.terms or Terms()
         unique = terms.unique
+        waits = [each for each in (*spec.after, terms.on_failure_of) if each]
         if unique is not None and (other := self.holder(spec.queue, unique.key)) is not None:
             if unique.conflict is Conflict.RETURN:
                 return other.job_id
             if unique.conflict is Conflict.REJECT or (other.live and other.attempt):
                 raise Refused
+            if other.live and self.follow(waits, other):
+                raise Refused
             other.key_until_us = None
             if other.live:
                 self.end(other, JobStatus.CANCELLED)
-        waits = [each for each in (*spec.after, terms.on_failure_of) if each]
         job = ModelJob(
             spec.job_id, spec.queue, spec.priority, spec.retry, terms.key, unique, terms.on_failure_of, waits
         )
@@ -116,6 +118,10 @@ class Model:
         job.due_us = spec.due_us
         self.stand(job, JobStatus.SCHEDULED if spec.due_us > self.now_us else JobStatus.PENDING)
         return spec.job_id
+
+    def follow(self, waits: list[str], other: ModelJob) -> bool:
+        """Whether one of these jobs is another one, or waits for it."""
+        return any(each == other.job_id or self.follow(self.jobs[each].waits, other) for each in waits)
 
     def take_key(self, job: ModelJob) -> None:
         if job.unique is not None:
