@@ -12,7 +12,7 @@ from actors.queue.lanes import Kind, Lane, Line
 from actors.queue.messages import FIRINGS, STEPS, QueueSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from actors.queue.lanes import Job
     from actors.queue.resources import Resources
@@ -192,14 +192,24 @@ class Hall:
                 return lane
         return None
 
-    def first_by_hand(self, line: Line, now_us: int) -> Lane | None:
-        """Return the lane of a queue whose first job is the next to be taken by hand, or None."""
+    def first_by_hand(self, line: Line, now_us: int, is_late: Callable[[Job], bool]) -> Job | None:
+        """Return the job of a queue that is the next to be taken by hand, or None; who is late is passed over."""
         self._open(now_us)
-        lane = self._first_of(line, now_us)
-        if lane is None:
+        found: Job | None = None
+        passed: list[Lane] = []
+        while found is None and (lane := self._first_of(line, now_us)) is not None:
+            found = next((job for job in lane.ready if job.is_ready and not is_late(job)), None)
+            if found is None:
+                passed.append(lane)
+                line.take_out(lane)
+                self._place(line)
+        for lane in passed:
+            line.put(lane)
+        if found is None:
             self._withdraw(line)  # perhaps nobody serves it: it waits for nothing unless it is asked again
+        if found is None or passed:
             self._place(line)
-        return lane
+        return found
 
     def _first_of(self, line: Line, now_us: int) -> Lane | None:
         while line in self._startable:

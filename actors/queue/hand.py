@@ -24,12 +24,8 @@ def lease(state: QueueState, message: LeaseJob, context: Context, decision: Deci
     line = state.lines.get(message.queue)
     if line is None or line.paused:
         return
-    lane = state.hall.first_by_hand(line, context.now_us)
-    if lane is None:
-        return
-    job = next(
-        (each for each in lane.ready if each.is_ready and not state.is_late(each, context.now_us)), None
-    )
+    now_us = context.now_us
+    job = state.hall.first_by_hand(line, now_us, lambda each: state.is_late(each, now_us))
     if job is None:
         return
     attempt = job.course.attempt + 1
