@@ -1,9 +1,10 @@
-"""What holds for every test: the profiles of hypothesis, and names that every process gives alike."""
+"""What holds for every test: the profiles of hypothesis, names that every process gives alike, and Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local"))
+
+
+# A job in the background of a shell ignores SIGINT, and so would every child that a test starts to interrupt it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

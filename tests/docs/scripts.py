@@ -75,7 +75,7 @@ def _run_to_the_end(script: Path) -> None:
 def _run_until_up(script: Path, text: str) -> None:
     script.write_text(f"{text}\n{SAY_WHEN_UP}", encoding="utf-8")
     try:
-        with _interruptible(), _process(script) as process:
+        with _process(script) as process:
             seen = _read_until_up(process)
             up = UP in seen
             process.send_signal(signal.SIGINT)
@@ -91,16 +91,6 @@ def _run_until_up(script: Path, text: str) -> None:
         script.write_text(text, encoding="utf-8")
     assert up, f"{script.name} ended before it was up\n{seen}{out}\n{errors}"
     _check(script, process.returncode, {0, 130, -signal.SIGINT}, seen + out, errors)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """A child of a background job ignores SIGINT as its parent does; a handler there undoes that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
