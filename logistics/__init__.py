@@ -54,9 +54,9 @@ from logistics.errors import (
 )
 from logistics.following.durable import DurableSubscription, ParkedEvent
 from logistics.following.projection import Projection, ProjectionError, RunningProjection, Table
-from logistics.orchestration.config import ConfigError
 from logistics.orchestration.decorators import step, workflow
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.parsing import ConfigError
 from logistics.orchestration.project_manager import Project, ProjectManager
 from logistics.orchestration.resource_manager import (
     Allocation,

@@ -12,9 +12,10 @@ from actors.runtime.errors import InputError
 from eventstore.errors import LogisticsError
 from logistics.cli.progress import progress_of
 from logistics.cli.report import as_json, show
-from logistics.orchestration.config import import_functions, run_parameters
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.files import read_files
+from logistics.orchestration.importing import import_functions
+from logistics.orchestration.parameters import run_parameters
 from logistics.orchestration.running import begin_run
 from logistics.orchestration.workflow_manager import WorkflowManager
 

@@ -12,63 +12,33 @@ brings its dependency along.
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
-import sys
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from actors.runtime.binding import PARAMS, BindingError, find_parameters, find_references, is_templated
 from actors.runtime.errors import InputError
-from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError, parse_ref
+from actors.runtime.functions import parse_ref
 from actors.workflow.condition import parse
 from logistics.inputs import check_name, duration_us
 from logistics.orchestration.lines import with_lines
+from logistics.orchestration.parameters import ParameterDefinition, ParameterType, converted, hint
+from logistics.orchestration.parsing import ConfigError, parsed_file
 from logistics.orchestration.schema import field_types
 from logistics.orchestration.step_options import StepOptions
-from logistics.task.life import conditions, find_condition
-
-try:
-    import yaml
-except ModuleNotFoundError:  # an extra
-    yaml = None
-
-ParameterType = Literal["str", "int", "float", "bool", "path", "json"]
+from logistics.task.life import conditions
 
 ORDINARY: Final = StepOptions()
 CONDITIONS: Final = ("retry_on", "give_up_on")
 OPTIONS: Final = tuple(each.name for each in fields(StepOptions))
-
-
-class ConfigError(InputError):
-    """A file, or what a run of it was given, is of no use: `problems` names every mistake with its place."""
-
-    def __init__(self, path: Path, problems: Iterable[str]) -> None:
-        self.path = path
-        self.problems = tuple(problems)
-        super().__init__(f"{path}: " + "; ".join(self.problems))
-
-
-@dataclass(frozen=True)
-class ParameterDefinition:
-    """A parameter that a run of the workflow takes."""
-
-    name: str
-    type: ParameterType = "str"
-    default: Any = None
-    has_default: bool = False
-    required: bool = True
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -260,70 +230,6 @@ def file_schema() -> dict[str, Any]:
     return dict(msgspec.json.decode(text.replace(b"#/$defs/_", b"#/$defs/")))
 
 
-# --- from text to data --------------------------------------------------------------------------------------
-
-
-def parsed_file(file: Path) -> tuple[str, Any]:
-    """The text of a file and the data in it; `ConfigError` if it cannot be read."""
-    parse = {".toml": _toml, ".json": _json, ".yaml": _yaml, ".yml": _yaml}.get(file.suffix.lower())
-    if parse is None:
-        got = file.suffix or "no suffix"
-        raise ConfigError(file, [f"expected a .toml, .json or .yaml file, got {got}"])
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(file, [f"cannot be read: {error.strerror}"]) from error
-    except ValueError as error:
-        raise ConfigError(file, [f"is no {file.suffix[1:].upper()}: {error}"]) from error
-    try:
-        return text, parse(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(file, [f"is no {file.suffix[1:].upper()}: {error}"]) from error
-
-
-def _yaml(text: str) -> Any:
-    if yaml is None:
-        raise ValueError("it cannot be read without PyYAML: pip install 'logistics[yaml]'")
-    try:
-        return yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-if yaml is not None:
-
-    class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]  # it carries no types
-        """Reads plain data only, and no key twice."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- PyYAML's
-            """Refuse a key that is there already."""
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for key in keys:
-                if keys.count(key) > 1:
-                    raise ValueError(f"the key {key!r} is there twice")
-            return dict(super().construct_mapping(node, deep))
-
-
-def _toml(text: str) -> Any:
-    return tomllib.loads(text)
-
-
-def _json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
-    return result
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
 def _outline(data: dict[str, Any], file: Path) -> _File:
     problems: list[str] = []
     for outline in tables_of({"": data}, _Outline, problems):
@@ -405,7 +311,7 @@ class _Reader:
         default = None
         if has_default:
             # The default of a path stays as written: it is relative to where the workflow is started.
-            checked = self._try(f"{place}.default", lambda: _converted(raw.default, raw.type))
+            checked = self._try(f"{place}.default", lambda: converted(raw.default, raw.type))
             default = raw.default if raw.type == "path" else checked
         return ParameterDefinition(
             name=name,
@@ -548,14 +454,14 @@ class _Reader:
             for name in dict.fromkeys(written):
                 if name not in names:
                     self.problems.append(
-                        f"{place}.dependencies: there is no step {name!r}{_hint(name, names)}"
+                        f"{place}.dependencies: there is no step {name!r}{hint(name, names)}"
                     )
             for name in sorted(step.references.difference(names)):
-                self.problems.append(f"{place}: {{{{{name}.output}}}} refers to no step{_hint(name, names)}")
+                self.problems.append(f"{place}: {{{{{name}.output}}}} refers to no step{hint(name, names)}")
             params = self._raw.params
             for name in sorted(step.parameters.difference(params)) if params is not None else ():
-                hint = _hint(name, list(params or ()))
-                self.problems.append(f"{place}: {{{{params.{name}}}}} refers to no parameter{hint}")
+                meant = hint(name, list(params or ()))
+                self.problems.append(f"{place}: {{{{params.{name}}}}} refers to no parameter{meant}")
 
 
 def _is_reference(function: str) -> bool:
@@ -581,170 +487,3 @@ def _condition(name: str) -> str:
 
 def _asked_for(value: Any) -> tuple[frozenset[str], frozenset[str]]:
     return find_references(value), find_parameters(value)
-
-
-def _hint(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
-
-
-# --- parameters of a run ------------------------------------------------------------------------------------
-
-
-def run_parameters(definition: WorkflowDefinition, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters for a run: texts (as a command line gives them) converted, defaults filled in.
-
-    A `path` becomes absolute, so that a run that goes on elsewhere means the same folder. Raises
-    `ConfigError` that names every parameter that is unknown, missing or of another type.
-    """
-    known = {each.name: each for each in definition.params or ()}
-    problems = [
-        f"there is no parameter {name!r}{_hint(name, list(known)) or _expected(known)}"
-        for name in given
-        if name not in known
-    ]
-    values: dict[str, Any] = {}
-    for name, parameter in known.items():
-        if name in given or parameter.has_default:
-            try:
-                values[name] = _converted(given.get(name, parameter.default), parameter.type)
-            except InputError as error:
-                problems.append(f"parameter {name!r}: {error}")
-        elif parameter.required:
-            problems.append(f"the parameter {name!r} ({parameter.type}) is missing")
-    if problems:
-        raise ConfigError(definition.path, problems)
-    return values
-
-
-def _expected(known: Mapping[str, Any]) -> str:
-    return f", expected {', '.join(known)}" if known else ", this workflow takes none"
-
-
-def _converted(value: Any, kind: ParameterType) -> Any:
-    try:
-        return _CONVERTERS[kind](value)
-    except (TypeError, ValueError) as error:
-        shown = f": {error}" if kind == "json" else ""
-        raise InputError(f"expected {kind}, got {value!r}{shown}") from error
-
-
-def _as_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _as_int(value: Any) -> int:
-    if isinstance(value, str):
-        return int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-def _as_float(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError
-    return float(value)
-
-
-def _as_bool(value: Any) -> bool:
-    if isinstance(value, str) and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-def _as_path(value: Any) -> str:
-    if not value:
-        raise ValueError
-    return str(Path(value).expanduser().absolute())
-
-
-def _as_json(value: Any) -> Any:
-    return _json(value) if isinstance(value, str) else value
-
-
-_CONVERTERS: Final[Mapping[ParameterType, Callable[[Any], Any]]] = MappingProxyType(
-    {
-        "str": _as_text,
-        "int": _as_int,
-        "float": _as_float,
-        "bool": _as_bool,
-        "path": _as_path,
-        "json": _as_json,
-    }
-)
-
-
-# --- functions of a file ------------------------------------------------------------------------------------
-
-
-def import_functions(definition: WorkflowDefinition) -> dict[str, Callable[..., Any]]:
-    """Every function and exception type, by what the file calls it; `ConfigError` names every one not found."""
-    places = {
-        f"steps[{index}].{key}": function
-        for index, step in enumerate(definition.steps)
-        for key, function in step.functions.items()
-    }
-    found = imported_functions(definition.path, places)
-    functions: dict[str, Callable[..., Any]] = {places[place]: function for place, function in found.items()}
-    return functions | imported_conditions(definition, FunctionRegistry())
-
-
-def imported_conditions(
-    definition: WorkflowDefinition, functions: FunctionRegistry
-) -> dict[str, Callable[..., Any]]:
-    """Every exception type, and function of an exception, by what the file calls it; `ConfigError`."""
-    found: dict[str, Callable[..., Any]] = {}
-    problems = []
-    for index, step in enumerate(definition.steps):
-        for key, name in step.conditions.items():
-            try:
-                found[name] = find_condition(name, functions.resolve)
-            except (InputError, UnresolvedFunctionError) as error:
-                problems.append(f"steps[{index}].{key}: {error}")
-    if problems:
-        raise ConfigError(definition.path, problems)
-    return found
-
-
-def imported_functions(file: Path, places: Mapping[str, str]) -> dict[str, Callable[..., Any]]:
-    """The functions that a file names, by their places in it; raises `ConfigError` that names every one not found.
-
-    Modules beside the file are found as well as those that are installed: its folder is added to the end of
-    the import path, where it shadows nothing, and stays there, so that recovered runs find them too.
-    """
-    folder = file.parent
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
-    importlib.invalidate_caches()
-    registry = FunctionRegistry()
-    functions: dict[str, Callable[..., Any]] = {}
-    problems = []
-    for place, function in places.items():
-        try:
-            _check_origin(function, folder)
-            functions[place] = registry.resolve(function)
-        except UnresolvedFunctionError as error:
-            problems.append(f"{place}: {function!r}: {error.detail}")
-        except InputError as error:
-            problems.append(f"{place}: {error}")
-    if problems:
-        raise ConfigError(file, problems)
-    return functions
-
-
-def _check_origin(function: str, folder: Path) -> None:
-    """Refuse a module beside the file whose name means another module: it would be imported instead."""
-    top = function.partition(":")[0].partition(".")[0]
-    beside = [path for path in (folder / f"{top}.py", folder / top / "__init__.py") if path.is_file()]
-    spec = importlib.util.find_spec(top) if beside else None
-    origin = Path(spec.origin) if spec is not None and spec.origin else None
-    if beside and (origin is None or not any(origin.exists() and origin.samefile(path) for path in beside)):
-        raise InputError(
-            f"{beside[0].name} beside the file is hidden by another module {top!r} "
-            f"({origin or 'built in'}); rename it"
-        )

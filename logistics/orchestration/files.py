@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from actors.runtime.values import PayloadError, encode_result
 from logistics.inputs import duration_us
-from logistics.orchestration import config
+from logistics.orchestration import config, parameters
 from logistics.orchestration.definition import Definition, ParameterDefinition, define_step
+from logistics.orchestration.importing import import_functions, imported_conditions
 from logistics.task.life import conditions
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def read_definitions(path: str | os.PathLike[str], engine: OrchestrationEngine) 
 
     `ConfigError` names every mistake in a file with its place.
     """
-    return [store_definition(file, config.import_functions(file), engine) for file in read_files(path)]
+    return [store_definition(file, import_functions(file), engine) for file in read_files(path)]
 
 
 def read_files(path: str | os.PathLike[str]) -> list[config.WorkflowDefinition]:
@@ -48,7 +49,7 @@ def definition_of(data: object, engine: OrchestrationEngine) -> Definition:
         for step in file.steps
         for function in step.functions.values()
     }
-    return store_definition(file, functions | config.imported_conditions(file, engine.functions), engine)
+    return store_definition(file, functions | imported_conditions(file, engine.functions), engine)
 
 
 def store_definition(
@@ -114,9 +115,9 @@ def checked_params(definition: Definition, given: Mapping[str, Any]) -> dict[str
     if definition.params is None:
         return dict(given)
     declared = tuple(
-        config.ParameterDefinition(
+        parameters.ParameterDefinition(
             name=each.name,
-            type=cast("config.ParameterType", each.type),
+            type=cast("parameters.ParameterType", each.type),
             default=each.default,
             has_default=each.has_default,
             required=each.required,
@@ -125,7 +126,7 @@ def checked_params(definition: Definition, given: Mapping[str, Any]) -> dict[str
         for each in definition.params
     )
     # The declaration is on record, the file may be gone: mistakes are named by the workflow's name.
-    return config.run_parameters(
+    return parameters.run_parameters(
         config.WorkflowDefinition(definition.name, Path(definition.name), params=declared), given
     )
 

@@ -23,9 +23,11 @@ import msgspec
 from actors.schedule.errors import ScheduleError
 from eventstore.errors import LogisticsError
 from logistics.errors import WorkflowNotFoundError
-from logistics.orchestration.config import ConfigError, imported_functions, parsed_file, tables_of
+from logistics.orchestration.config import tables_of
 from logistics.orchestration.files import read_definitions
+from logistics.orchestration.importing import imported_functions
 from logistics.orchestration.lines import with_lines
+from logistics.orchestration.parsing import ConfigError, parsed_file
 from logistics.orchestration.running import find_workflow, register
 from logistics.orchestration.workflow import Workflow
 from logistics.schedule.calendar import Calendar

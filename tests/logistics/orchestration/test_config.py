@@ -16,14 +16,10 @@ import pytest
 
 from actors.runtime.binding import plan_bindings, substitute
 from eventstore.errors import LogisticsError
-from logistics.orchestration.config import (
-    ConfigError,
-    WorkflowDefinition,
-    file_schema,
-    import_functions,
-    load_workflow_file,
-    run_parameters,
-)
+from logistics.orchestration.config import WorkflowDefinition, file_schema, load_workflow_file
+from logistics.orchestration.importing import import_functions
+from logistics.orchestration.parameters import run_parameters
+from logistics.orchestration.parsing import ConfigError
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples"
 

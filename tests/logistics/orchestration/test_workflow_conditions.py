@@ -11,7 +11,7 @@ from actors.runtime.errors import InputError
 from actors.workflow.condition import ConditionError
 from actors.workflow.messages import RunStatus, StepStatus
 from logistics.errors import GraphError
-from logistics.orchestration.config import ConfigError
+from logistics.orchestration.parsing import ConfigError
 from logistics.orchestration.result import WorkflowResult
 from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.logistics.orchestration import steps

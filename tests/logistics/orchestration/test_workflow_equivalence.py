@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from logistics.orchestration.config import ConfigError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.parsing import ConfigError
 from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.logistics.orchestration import steps

@@ -12,8 +12,8 @@ import pytest
 from actors.runtime.attempt import AttemptContext
 from actors.workflow.messages import StepStatus
 from logistics.errors import InputError
-from logistics.orchestration.config import ConfigError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.parsing import ConfigError
 from logistics.orchestration.result import StepResult
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.queue import Queue

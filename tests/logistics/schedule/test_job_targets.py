@@ -14,8 +14,8 @@ from actors.runtime.attempt import AttemptContext
 from actors.runtime.values import decode_value
 from actors.schedule.messages import ScheduleClosed, ScheduleFired
 from logistics.errors import InputError
-from logistics.orchestration.config import ConfigError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.parsing import ConfigError
 from logistics.orchestration.resource_manager import ResourceManager
 from logistics.schedule.files import load_schedules
 from logistics.schedule.manager import ScheduleManager

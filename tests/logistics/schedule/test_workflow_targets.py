@@ -16,9 +16,9 @@ from actors.runtime.messages import Event
 from actors.schedule.messages import ScheduleFired, ScheduleSkipped
 from actors.workflow.messages import RunStatus
 from logistics.errors import BindingError, GraphError, InputError, PayloadError
-from logistics.orchestration.config import ConfigError
 from logistics.orchestration.decorators import workflow
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.parsing import ConfigError
 from logistics.orchestration.result import WorkflowResult
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.workflow import Workflow
