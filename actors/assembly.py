@@ -12,7 +12,7 @@ from actors.queue.messages import QUEUE_EVENTS
 from actors.queue.trampoline import THREAD, Plan, Trampoline, no_plan
 from actors.runtime.clock import SystemClock
 from actors.runtime.engine import Runtime
-from actors.runtime.events import EngineClosed, EngineOpened
+from actors.runtime.events import EngineClosed, EngineOpened, LogCompacted
 from actors.runtime.executor import ThreadExecutor
 from actors.schedule.actor import SchedulerActor
 from actors.schedule.messages import SCHEDULE_EVENTS
@@ -35,7 +35,15 @@ ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, Sche
 def event_codec() -> EventCodec:
     """Return a codec for every event there is."""
     return EventCodec(
-        (EngineOpened, EngineClosed, *CLOCK_EVENTS, *QUEUE_EVENTS, *SCHEDULE_EVENTS, *WORKFLOW_EVENTS)
+        (
+            EngineOpened,
+            EngineClosed,
+            LogCompacted,
+            *CLOCK_EVENTS,
+            *QUEUE_EVENTS,
+            *SCHEDULE_EVENTS,
+            *WORKFLOW_EVENTS,
+        )
     )
 
 

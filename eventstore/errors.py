@@ -139,6 +139,12 @@ class CompactedError(StoreError, LookupError):
         self.archive = archive
 
 
+class ArchiveError(StoreError):
+    """The archive of what was compacted is missing, damaged, or cannot be read here."""
+
+    remedy = "Put the files of the archive back, from a backup of them if they are damaged."
+
+
 class StoreClosedError(StoreError):
     """The handle was closed."""
 

@@ -35,6 +35,11 @@ class Gate:
             if self._waiting and not self._inside:
                 self._changed.notify_all()
 
+    @property
+    def occupied(self) -> bool:
+        """Whether somebody is inside."""
+        return bool(self._inside)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Let nobody else in, wait until all are out, and be alone."""

@@ -88,7 +88,7 @@ def encode_segment(number: int, entries: Entries, *, first: int, last: int) -> t
         last,
         tuple(sorted({kind_of(entity) for entity, _ in entries})),
         tuple(block[0][0] for block in blocks),
-        _filter_of(entity for entity, _ in entries),
+        filter_of(entity for entity, _ in entries),
     )
     contents: list[Header | Entries] = [header, *blocks]
     return header, [_row(row_key(number, place), each) for place, each in enumerate(contents)]
@@ -134,7 +134,14 @@ def _decode(decoder: msgspec.msgpack.Decoder[Any], key: bytes, value: memoryview
         raise CorruptStoreError(f"the index has a row that cannot be decoded, {key.hex()}") from error
 
 
-def _filter_of(entities: Iterable[str]) -> bytes:
+def filter_holds(bits: bytes, digest: Digest) -> bool:
+    """Whether an entity may be among those of a filter; False is certain."""
+    one, other = (place % (len(bits) * 8) for place in digest)
+    return bool(bits[one >> 3] >> (one & 7) & bits[other >> 3] >> (other & 7) & 1)
+
+
+def filter_of(entities: Iterable[str]) -> bytes:
+    """Return a Bloom filter of entities."""
     digests = [digest_of(entity) for entity in entities]
     bits = bytearray(len(digests) * _FILTER_BITS // 8 + 1)
     size = len(bits) * 8

@@ -52,6 +52,8 @@ class EventSourcedActor(pykka.ThreadingActor):
         self.state = state
         self.generation = generation
         self._gave_up = False
+        self._looking = False
+        """Whether it is inside the gate of those who have looked into the log."""
         self._last_number = 0
         self._retired: deque[tuple[int, list[tuple[str, Any]]]] = deque()
         self._wake_us: int | None = None
@@ -77,6 +79,7 @@ class EventSourcedActor(pykka.ThreadingActor):
 
     def give_up(self, letters: Iterable[Letter], error: BaseException) -> None:
         """Leave: the state cannot be trusted any more. Same as a failed commit (R20)."""
+        self._look_away()
         logger.error("the actor %r cannot go on", self.rules.name, exc_info=error)
         self._gave_up = True
         for letter in letters:
@@ -112,7 +115,10 @@ class EventSourcedActor(pykka.ThreadingActor):
     def conclude(self, item: Item, tells: list[tuple[str, Message]]) -> Iterator[str]:
         """Hand over, and only then tell the peers (R1); see to the commit if nothing else is to be done."""
         item.attended = not tells and self.is_idle
-        if not self.hand_over(item):
+        taken = self.hand_over(item)
+        if self._looking:
+            self._look_away()
+        if not taken:
             return
         yield "handed over"
         yield from self.tell(tells)
@@ -194,13 +200,22 @@ class EventSourcedActor(pykka.ThreadingActor):
         return self.rules.pending(self.state, context)
 
     def _look_up(self, entities: Iterable[str]) -> Mapping[str, Known]:
+        """Read what the log says of entities: it forgets nothing of them until the decision is handed over."""
         known: dict[str, Known] = {}
         runtime = self._runtime
+        if not self._looking:
+            runtime.looking.__enter__()
+            self._looking = True
         for entity in entities:
             past = runtime.log.history(entity, upto=runtime.journal.watermark)
             if past:
                 known[entity] = Known(tuple(runtime.codec.decode(stored.record) for stored in past))
         return known
+
+    def _look_away(self) -> None:
+        if self._looking:
+            self._looking = False
+            self._runtime.looking.__exit__()
 
     def _apply(self, decision: Decision, item: Item, tells: list[tuple[str, Message]], *, cause: str) -> None:
         self._take_in(decision, self._records(decision, cause), item, tells)

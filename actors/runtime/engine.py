@@ -24,6 +24,7 @@ from actors.runtime.reply import Reply
 from actors.runtime.signals import Signals
 from actors.runtime.watch import Watch
 from eventstore.errors import CorruptStoreError, FencedError, ForkedError, ReplayError, StoreError
+from eventstore.gate import Gate
 from eventstore.records import Record
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Runtime:
         """Why the engine gave up, if it did: every command is refused with this as the cause."""
         self.trouble: BaseException | None = None
         """Why commands are refused for now, while the engine comes back."""
+        self.looking = Gate()
+        """Inside are actors between a look into the log and the hand-over of what they decided by it."""
         self._actor_types = tuple(actors)
         self._refs: dict[str, ActorRef[EventSourcedActor]] = {}
         self._stamp = (version, tzdata)
@@ -169,9 +172,10 @@ class Runtime:
             version=version,
             tzdata=tzdata,
         )
-        self._append(event)
+        self.record(event)
 
-    def _append(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
+        """Write an event of the engine's own, in a frame of its own."""
         record = Record(event.entity, event.schema_version, "", "", self.codec.encode(event))
         self.journal.append([record])
         self.watch.published([event], self.journal.watermark)
@@ -376,6 +380,6 @@ class Runtime:
         if self.failed is not None:
             return
         try:
-            self._append(EngineClosed(epoch=self.journal.epoch, at_us=self.clock.now_us()))
+            self.record(EngineClosed(epoch=self.journal.epoch, at_us=self.clock.now_us()))
         except StoreError:
             logger.warning("the closing of the engine could not be recorded", exc_info=True)

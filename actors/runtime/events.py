@@ -32,3 +32,22 @@ class EngineClosed(Event, frozen=True, tag="engine.closed"):
     def entity(self) -> str:
         """The engine itself."""
         return ENGINE
+
+
+class LogCompacted(Event, frozen=True, tag="log.compacted"):
+    """Everything up to a horizon is about to be forgotten, but for what is kept: the chain vouches for both."""
+
+    horizon: int
+    """The position up to which."""
+    link: str
+    """Of the frame that ended there, in hexadecimal digits."""
+    archive: str
+    """The file that has what is forgotten; empty if it was not archived."""
+    kept: str
+    """SHA-256 of the entities that are kept, with their positions, in hexadecimal digits."""
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The engine itself."""
+        return ENGINE

@@ -48,13 +48,14 @@ def fold(
 def first_states(
     log: Log, all_rules: Iterable[Rules], *, upto: int | None = None, snapshots: bool = True
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return the states to begin with, each the newest snapshot that fits or empty, and their positions."""
+    """Return the states to begin with, each the newest snapshot that fits or empty, and their positions.
+
+    Without `snapshots`, those as of the horizon, or empty.
+    """
     states: dict[str, Any] = {}
     begun: dict[str, int] = {}
     for rules in all_rules:
-        states[rules.name], begun[rules.name] = (
-            _first_state(log, rules, upto) if snapshots else (rules.initial(), 0)
-        )
+        states[rules.name], begun[rules.name] = _first_state(log, rules, upto, snapshots=snapshots)
     return states, begun
 
 
@@ -82,10 +83,16 @@ def snapshot_of(state: Any) -> bytes:
     return fingerprint() + _encode(state.dump())
 
 
-def _first_state(log: Log, rules: Rules, upto: int | None) -> tuple[Any, int]:
+def _first_state(log: Log, rules: Rules, upto: int | None, *, snapshots: bool) -> tuple[Any, int]:
+    """Return the newest snapshot that fits; of a log that was compacted, at least its state as of the horizon.
+
+    That one is no cache: it is taken as it is, whatever code has made it.
+    """
     mark = fingerprint()
+    horizon = log.horizon.head.position
     for position, data in log.load_snapshots(rules.name, upto=upto):
-        if data.startswith(mark):
+        is_base = 0 < position == horizon
+        if is_base or (snapshots and data.startswith(mark)):
             try:
                 return rules.restore(msgspec.msgpack.decode(data[len(mark) :])), position
             except Exception:

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import EngineClosedError
@@ -190,6 +191,31 @@ class Journal:
             self.committing.release()
         if self._inbox or self._broken:
             self._bell.put(None)
+
+    @contextmanager
+    def alone(self, patience_s: float) -> Iterator[bool]:
+        """Keep everybody else from committing; False, and nobody is kept, if that takes too long, or is over.
+
+        What raises in there counts as a failed commit.
+        """
+        if not self.committing.acquire(timeout=patience_s):
+            yield False
+            return
+        try:
+            yield self._accepting and not self._broken
+        except Exception as error:
+            self._broken = ([], error)
+            raise
+        finally:
+            self.committing.release()
+            if self._inbox or self._broken:
+                self._bell.put(None)
+
+    def unwritten(self) -> list[Record]:
+        """Return what was handed over, and is not yet written."""
+        with self._lock:
+            items = [each for each in self._inbox if isinstance(each, Item)]
+        return [record for item in items for record in item.records]
 
     @property
     def backlog(self) -> int:

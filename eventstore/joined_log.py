@@ -1,0 +1,160 @@
+"""A log together with the archive of what was taken out of it: it reads as if nothing ever had been."""
+
+from __future__ import annotations
+
+from heapq import merge
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, NoReturn
+
+from eventstore.archive import ArchiveFile, files_upto
+from eventstore.errors import ArchiveError, StoreAccessError
+from eventstore.records import EMPTY, Frame, Head, Record, Stored
+from eventstore.retention import NO_HORIZON, Compaction, Horizon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from eventstore.log import Log
+
+
+class JoinedLog:
+    """A `Log` that is only read. Of what the archive lacks, it says the same as the log alone."""
+
+    def __init__(self, log: Log, folder: Path) -> None:
+        """Join a log and the folder with its archive, which need not be there."""
+        self._log = log
+        self._folder = folder
+        self._seen = EMPTY
+        self._files: list[ArchiveFile] = []
+        self._begin = NO_HORIZON
+
+    @property
+    def store_id(self) -> str:
+        return self._log.store_id
+
+    @property
+    def head(self) -> Head:
+        return self._log.head
+
+    @property
+    def horizon(self) -> Horizon:
+        """Up to where neither the log nor the archive has all there was."""
+        self._look()
+        return self._begin
+
+    def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
+        end = self.head.position if upto is None else min(upto, self.head.position)
+        seen = self._look()
+        if after >= end:
+            return
+        if after < self._begin.head.position:
+            yield from self._log.frames(after=after, upto=end)  # says what is missing
+        for file in self._files:
+            if after < file.table.head.position and file.table.before.position < end:
+                for frame in file.frames(after=after):
+                    if frame.first > end:
+                        return
+                    yield frame.clipped(after=after, upto=end)
+        yield from self._log.frames(after=max(after, seen), upto=end)
+
+    def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
+        seen = self._look()
+        recorded = self._log.history(entity, upto=upto)
+        if not self._files:
+            return recorded
+        return [*self._archived(entity, upto), *(stored for stored in recorded if stored.position > seen)]
+
+    def first(self, entity: str, *, upto: int | None = None) -> Stored | None:
+        self._look()
+        return next(self._archived(entity, upto), None) or self._log.first(entity, upto=upto)
+
+    def last(self, entity: str, *, upto: int | None = None) -> Stored | None:
+        found = self._log.last(entity, upto=upto)
+        if found is not None and found.position > self._look():
+            return found
+        return next(reversed(self.history(entity, upto=upto)), None)
+
+    def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
+        """Yield entities from the greatest downwards; reads all of the archive before the first."""
+        self._look()
+        old = {
+            record.entity
+            for file in self._files
+            for frame in file.frames()
+            if upto is None or frame.first <= upto
+            for record in (frame if upto is None else frame.clipped(after=0, upto=upto)).records
+            if record.entity.startswith(prefix) and (before is None or record.entity < before)
+        }
+        recorded = self._log.entities(prefix, before=before, upto=upto)
+        for entity, _ in groupby(merge(sorted(old, reverse=True), recorded, reverse=True)):
+            yield entity
+
+    def at(self, position: int) -> Stored | None:
+        self._look()
+        for file in self._files:
+            if file.table.before.position < position <= file.table.head.position:
+                return file.frame_of(position).stored(position)
+        return self._log.at(position)
+
+    def kept(self) -> Iterator[Stored]:
+        return iter(()) if self.horizon == NO_HORIZON else self._log.kept()
+
+    def append(self, records: Sequence[Record], *, expected: int, epoch: int, recorded_us: int) -> NoReturn:  # noqa: ARG002 -- as in every log
+        raise _refusal()
+
+    def compact(self, plan: Compaction) -> NoReturn:  # noqa: ARG002 -- as in every log
+        raise _refusal()
+
+    def save_snapshot(self, name: str, position: int, data: bytes) -> NoReturn:  # noqa: ARG002 -- as in every log
+        raise _refusal()
+
+    def tidy(self) -> bool:
+        return False
+
+    def tend(self) -> None:
+        """Nothing is to be looked after."""
+
+    def reopen(self) -> Head:
+        return self._log.reopen()
+
+    def load_snapshots(self, name: str, *, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
+        return self._log.load_snapshots(name, upto=upto)
+
+    def close(self) -> None:
+        self._log.close()
+
+    def _archived(self, entity: str, upto: int | None) -> Iterator[Stored]:
+        positions = chain.from_iterable(
+            ((file, position) for position in file.positions_of(entity)) for file in self._files
+        )
+        for file, position in positions:
+            if upto is not None and position > upto:
+                return
+            yield file.frame_of(position).stored(position)
+
+    def _look(self) -> int:
+        """Open the archive as far as the log needs it now; return the log's own horizon."""
+        horizon = self._log.horizon
+        if horizon.head != self._seen:
+            self._files = [ArchiveFile(path) for path in files_upto(self._folder, horizon.head.position)]
+            self._check(horizon.head)
+            before = self._files[0].table.before if self._files else horizon.head
+            self._begin = Horizon(before, "" if self._files else horizon.archive)
+            self._seen = horizon.head
+        return horizon.head.position
+
+    def _check(self, head: Head) -> None:
+        """See that the files are of this log, and that one follows on the other."""
+        for file in reversed(self._files):
+            if file.table.store_id != self.store_id or file.table.head != head:
+                raise _unfit(file)
+            head = file.table.before
+
+
+def _unfit(file: ArchiveFile) -> ArchiveError:
+    return ArchiveError(f"{file.path} does not belong to this log: the chain is broken there")
+
+
+def _refusal() -> StoreAccessError:
+    return StoreAccessError("a log joined with its archive is only read", remedy="Write to the log itself.")

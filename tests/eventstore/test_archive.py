@@ -1,0 +1,170 @@
+"""What was compacted can be read back: a log joined with its archive says what it always said."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from eventstore import archive
+from eventstore.archive import ArchiveFile, files_upto, write_archive
+from eventstore.checking import check_log
+from eventstore.errors import ArchiveError, CompactedError, StoreAccessError
+from eventstore.joined_log import JoinedLog
+from eventstore.lmdb_log import LmdbLog
+from eventstore.memory_log import MemoryLog
+from eventstore.records import EMPTY, Stored
+from eventstore.retention import NO_HORIZON
+from tests.eventstore.support import append
+from tests.eventstore.test_retention import fill, head_at, plan, settle
+from tests.support.scale import scaled
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LmdbLog]:
+    """A log in small blocks, so that a file has several."""
+    monkeypatch.setattr(archive, "_BLOCK_BYTES", 500)
+    with LmdbLog.open(tmp_path / "store", segment_records=5) as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+def compact(log: Any, folder: Path, position: int, *kept: str) -> None:
+    """Archive and forget everything up to a position."""
+    made = plan(log, position, *kept)
+    name = write_archive(log, folder, upto=made.horizon.head)
+    log.compact(replace(made, horizon=made.horizon._replace(archive=name)))
+    settle(log)
+
+
+def test_a_log_and_its_archive_say_what_the_log_said(log: LmdbLog, folder: Path) -> None:
+    everything = fill(log)
+    entities = list(log.entities(""))
+    histories = {
+        (entity, upto): log.history(entity, upto=upto) for entity in entities for upto in (None, 20, 40)
+    }
+    frames = list(log.frames())
+    compact(log, folder, 18, "job:3", "run:1")
+    compact(log, folder, 33, "job:3")
+    joined = JoinedLog(log, folder)
+    assert joined.horizon == NO_HORIZON
+    assert list(joined.frames()) == frames
+    assert next(joined.frames(after=4, upto=44)).records == [each.record for each in everything[4:6]]
+    assert list(joined.frames(after=20, upto=25)) == [each.clipped(after=20, upto=25) for each in frames[6:9]]
+    assert [joined.at(n) for n in range(62)] == [None, *everything, None]
+    assert list(joined.entities("")) == entities
+    assert list(joined.entities("job:", before="job:3")) == [e for e in entities if "job:" <= e < "job:3"]
+    for (entity, upto), history in histories.items():
+        assert joined.history(entity, upto=upto) == history
+        assert joined.first(entity, upto=upto) == (history[0] if history else None)
+        assert joined.last(entity, upto=upto) == (history[-1] if history else None)
+    check = check_log(joined)
+    assert (check.problem, check.head, check.records) == ("", log.head, 60)
+
+
+def test_a_joined_log_follows_a_log_that_goes_on(log: LmdbLog, folder: Path) -> None:
+    fill(log)
+    joined = JoinedLog(log, folder)
+    assert len(list(joined.frames())) == 20
+    compact(log, folder, 30)
+    append(log, "job:new")
+    compact(log, folder, 60)
+    assert len(list(joined.frames())) == 21
+    assert joined.last("job:new") == log.at(61)
+
+
+def test_of_what_the_archive_lacks_the_log_says_where_it_was(log: LmdbLog, folder: Path) -> None:
+    fill(log)
+    compact(log, folder, 18)
+    compact(log, folder, 33)
+    oldest, newest = files_upto(folder, 33)
+    oldest.unlink()
+    joined = JoinedLog(log, folder)
+    assert joined.horizon.head == ArchiveFile(newest).table.before
+    assert len(list(joined.frames(after=18))) == 14
+    with pytest.raises(CompactedError, match=newest.name):
+        list(joined.frames())
+    newest.unlink()
+    assert JoinedLog(log, folder).horizon == log.horizon
+    with pytest.raises(CompactedError, match=newest.name):
+        list(JoinedLog(log, folder).frames(after=18))
+
+
+def test_an_archive_of_another_log_is_refused(log: LmdbLog, folder: Path) -> None:
+    fill(log)
+    compact(log, folder, 18)
+    other = MemoryLog(store_id="other")
+    fill(other)
+    other.compact(plan(other, 18))
+    with pytest.raises(ArchiveError, match="does not belong to this log"):
+        list(JoinedLog(other, folder).frames())
+
+
+def test_a_joined_log_is_only_read(log: LmdbLog, folder: Path) -> None:
+    fill(log)
+    joined = JoinedLog(log, folder)
+    with pytest.raises(StoreAccessError, match="only read"):
+        joined.append([], expected=60, epoch=1, recorded_us=1)
+    with pytest.raises(StoreAccessError, match="only read"):
+        joined.compact(plan(log, 30))
+    with pytest.raises(StoreAccessError, match="only read"):
+        joined.save_snapshot("a", 1, b"")
+    assert not joined.tidy()
+
+
+def test_a_file_with_a_wrong_bit_never_says_anything_wrong(log: LmdbLog, folder: Path) -> None:
+    everything = fill(log)
+    name = write_archive(log, folder, upto=head_at(log, 30))
+    whole = (folder / name).read_bytes()
+    random = Random(64)
+    found = 0
+    for _ in range(scaled("flips", 200)):
+        damaged = bytearray(whole)
+        bit = random.randrange(len(damaged) * 8)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (folder / name).write_bytes(damaged)
+        try:
+            assert records(ArchiveFile(folder / name)) == everything[:30]
+        except ArchiveError:
+            found += 1
+    assert found == scaled("flips", 200)
+
+
+@pytest.mark.parametrize("left", [0, 5, 100, -1])
+def test_a_file_that_is_cut_off_is_noticed(log: LmdbLog, folder: Path, left: int) -> None:
+    fill(log)
+    path = folder / write_archive(log, folder, upto=head_at(log, 30))
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(ArchiveError):
+        ArchiveFile(path)
+
+
+def records(file: ArchiveFile) -> list[Stored]:
+    file.check()
+    return [frame.stored(n) for frame in file.frames() for n in range(frame.first, frame.last + 1)]
+
+
+def test_a_file_for_a_compaction_that_was_given_up_is_replaced(log: LmdbLog, folder: Path) -> None:
+    fill(log)
+    given_up = write_archive(log, folder, upto=head_at(log, 18))
+    name = write_archive(log, folder, upto=head_at(log, 30))
+    assert name != given_up
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert ArchiveFile(folder / name).table.before == EMPTY
+
+
+def test_without_the_extra_it_is_named(log: LmdbLog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(log)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(ArchiveError, match="zstandard") as caught:
+        write_archive(log, folder, upto=head_at(log, 30))
+    assert "logistics[archive]" in caught.value.remedy
