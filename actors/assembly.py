@@ -21,6 +21,8 @@ from actors.workflow.messages import WORKFLOW_EVENTS
 from eventstore.codec import EventCodec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.runtime.actor import EventSourcedActor
     from actors.runtime.clock import Clock
     from actors.runtime.effects import AttemptFinished
@@ -58,8 +60,12 @@ def open_runtime(
     photographer: Photographer | None = None,
     executor: str = THREAD,
     plan: Plan = no_plan,
+    retain: Callable[[Runtime], None] | None = None,
 ) -> Runtime:
-    """Open an engine on a log: recover, start the actors, take commands."""
+    """Open an engine on a log: recover, start the actors, take commands.
+
+    `retain` is called before that, and may set up what has the log forget.
+    """
 
     def make_executor(runtime: Runtime) -> ThreadExecutor:
         run = Trampoline(runtime, functions, max_payload=max_payload, executor=executor, plan=plan)
@@ -82,5 +88,7 @@ def open_runtime(
         tzdata=tzdata_version(),
         photographer=photographer,
     )
+    if retain is not None:
+        retain(runtime)
     runtime.open()
     return runtime

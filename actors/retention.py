@@ -48,13 +48,14 @@ def plan_compaction(
     before_us: int,
     upto: int,
     pinned: Iterable[str] = (),
+    least: int = 1,
     records: int = RECORDS,
     survey_type: type[Survey] | None = None,
 ) -> Compaction | None:
     """Return what may be forgotten of what was recorded before an instant; None if there is nothing.
 
     `upto` is a durable position: what counts is how the states are there. `pinned` names what is kept
-    whatever else is so. Raises what the log and the fold raise.
+    whatever else is so; fewer than `least` records are not worth it. Raises what the log and the fold raise.
     """
     survey = (survey_type or Survey)(log)
     head = survey.take_in(before_us=before_us, upto=upto, records=records)
@@ -72,7 +73,7 @@ def plan_compaction(
         for record in frame.records:
             survey.go_on(record)
     survey.spread()
-    if not survey.forgets:
+    if survey.forgets < least:
         return None
     return Compaction(Horizon(head, ""), survey.kept(), bases, upto)
 
@@ -181,9 +182,10 @@ class Survey:
         return kind not in FOLDED and (kind not in ENDING or self._story[entity] in self._living)
 
     @property
-    def forgets(self) -> bool:
-        """Whether there is anything that goes."""
-        return any(not self.keeps(entity) for entity in self._positions)
+    def forgets(self) -> int:
+        """How many records go."""
+        going = (positions for entity, positions in self._positions.items() if not self.keeps(entity))
+        return sum(map(len, going))
 
     def kept(self) -> list[tuple[str, list[int]]]:
         """Return the entities that stay, sorted, with their positions."""

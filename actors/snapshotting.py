@@ -22,17 +22,39 @@ logger = logging.getLogger("logistics.snapshots")
 
 NICENESS = 10
 CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from actors.snapshotting import main; main(sys.argv[2:])"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main(sys.argv[2:])"
 )
 
 
-class ChildPhotographer:
-    """Has one child at a time."""
+class Child:
+    """Runs a module's `main` in a child process, one at a time, politely."""
+
+    def __init__(self, module: str) -> None:
+        self._code = CHILD.format(module=module)
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
+        """Start a child. `OSError` if there can be none."""
+        command = [sys.executable, "-c", self._code, json.dumps(sys.path), *map(str, arguments)]
+        self._child = subprocess.Popen(  # noqa: S603 -- our own interpreter and code, no shell
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        return self._child
+
+    def close(self) -> None:
+        """End the child, if there is one: what it has not finished is not done."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None
+
+
+class ChildPhotographer(Child):
+    """Takes snapshots."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(__name__)
         self._folder = folder
-        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def busy(self) -> bool:
@@ -40,6 +62,7 @@ class ChildPhotographer:
         child = self._child
         if child is None or (code := child.poll()) is None:
             return child is not None
+        child.communicate()
         self._child = None
         if code:
             logger.warning("a snapshot could not be taken (exit code %d); work goes on without it", code)
@@ -47,17 +70,7 @@ class ChildPhotographer:
 
     def take(self, upto: int) -> None:
         """Start a child. `OSError` if there can be none."""
-        arguments = [sys.executable, "-c", CHILD, json.dumps(sys.path), str(self._folder), str(upto)]
-        self._child = subprocess.Popen(  # noqa: S603 -- our own interpreter and code, no shell
-            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def close(self) -> None:
-        """End the child, if there is one: what it has not finished is no snapshot."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+        self.start(self._folder, upto)
 
 
 def take_snapshot(folder: Path, upto: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 import lmdb
 import msgspec
 
+from eventstore.archive import FOLDER_NAME as ARCHIVE_NAME
 from eventstore.entity_index import (
     SEGMENT_RECORDS,
     Change,
@@ -73,6 +74,7 @@ class LmdbLog:
         self._gate = Gate()
         self._writing = Lock()
         self._indexing = Lock()
+        self._tidying = Lock()
         self._paths = [folder.path / DATA_NAME, folder.path / ENGINE_LOCK_NAME]
         self._snapshots = SnapshotFolder(folder.path / FOLDER_NAME)
         self._mark = HighWaterMark(folder.path)
@@ -252,7 +254,8 @@ class LmdbLog:
     def tidy(self) -> bool:
         self._check_process()
         self._check_writable()
-        return self._shed() or self._merge()
+        with self._tidying:
+            return self._shed() or self._merge()
 
     def reopen(self) -> Head:
         self._check_process()
@@ -314,6 +317,9 @@ class LmdbLog:
             except lmdb.Error as error:
                 raise open_error(error) from error
         shutil.copyfile(self._folder.path / MARKER_NAME, folder / MARKER_NAME)
+        archive = self._folder.path / ARCHIVE_NAME
+        if archive.is_dir():
+            shutil.copytree(archive, folder / ARCHIVE_NAME, ignore=shutil.ignore_patterns("*.new"))
 
     def close(self) -> None:
         if os.getpid() != self._pid:

@@ -17,14 +17,17 @@ from logistics.audit.rehearsal import Rehearsal, RehearsedEvent
 from logistics.audit.store_view import StoreView
 from logistics.audit.words import Reason, Why
 from logistics.errors import (
+    ArchiveError,
     BindingError,
     BusyError,
+    CompactedError,
     ConflictingIdError,
     CorruptStoreError,
     CronError,
     CronWarning,
     DuplicateJobError,
     EngineClosedError,
+    ForgottenIdError,
     FunctionError,
     GraphError,
     InputError,
@@ -102,6 +105,7 @@ logging.getLogger("logistics").addHandler(logging.NullHandler())
 
 __all__ = [
     "Allocation",
+    "ArchiveError",
     "AttemptContext",
     "BackfilledRun",
     "BindingError",
@@ -110,6 +114,7 @@ __all__ = [
     "Chain",
     "ClockChange",
     "CombinedSchedule",
+    "CompactedError",
     "ConditionError",
     "ConfigError",
     "ConflictingIdError",
@@ -123,6 +128,7 @@ __all__ = [
     "DurableSubscription",
     "EngineClosedError",
     "FiredRun",
+    "ForgottenIdError",
     "FunctionError",
     "GraphError",
     "InputError",

@@ -9,6 +9,7 @@ from actors.runtime.errors import (
     ConflictingIdError,
     DuplicateJobError,
     EngineClosedError,
+    ForgottenIdError,
     InputError,
     InternalError,
     UnknownIdError,
@@ -18,6 +19,8 @@ from actors.runtime.functions import FunctionError, UnresolvedFunctionError
 from actors.runtime.values import PayloadError
 from actors.schedule.errors import CronError, CronWarning, ScheduleError
 from eventstore.errors import (
+    ArchiveError,
+    CompactedError,
     CorruptStoreError,
     LogisticsError,
     OutcomeUnknownError,
@@ -80,14 +83,17 @@ class GraphError(InputError):
 
 
 __all__ = [
+    "ArchiveError",
     "BindingError",
     "BusyError",
+    "CompactedError",
     "ConflictingIdError",
     "CorruptStoreError",
     "CronError",
     "CronWarning",
     "DuplicateJobError",
     "EngineClosedError",
+    "ForgottenIdError",
     "FunctionError",
     "GraphError",
     "InputError",

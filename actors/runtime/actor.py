@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pykka
 
-from actors.runtime.errors import InternalError, not_now
+from actors.runtime.clock import SystemClock
+from actors.runtime.errors import ForgottenIdError, InternalError, not_now
 from actors.runtime.fold import snapshot_of
+from actors.runtime.ids import made_us
 from actors.runtime.journal import Item
 from actors.runtime.mailbox import Mailbox, refuse
 from actors.runtime.messages import (
@@ -155,7 +157,7 @@ class EventSourcedActor(pykka.ThreadingActor):
     def _take(self, letter: Letter, context: Context, item: Item, tells: list[tuple[str, Message]]) -> None:
         message, reply = letter.message, letter.reply
         try:
-            decision = self._decide(message, context)
+            decision = self._decide(message, context, asked=reply is not None)
             records = self._records(decision, letter.cause)
         except LogisticsError as refusal:
             if reply is None:  # said by a peer: it would say the same after a rebuild
@@ -177,7 +179,7 @@ class EventSourcedActor(pykka.ThreadingActor):
         if reply is not None:
             item.replies.append((reply, decision.reply))
 
-    def _decide(self, message: Message, context: Context) -> Decision:
+    def _decide(self, message: Message, context: Context, *, asked: bool) -> Decision:
         if type(message) is Resume:
             return self.pending(context)
         if type(message) is Inspect:
@@ -189,10 +191,13 @@ class EventSourcedActor(pykka.ThreadingActor):
             return Decision()
         wanted = self.rules.lookups(self.state, message)
         if wanted:
+            wanted = tuple(wanted)
             try:
                 context = context._replace(known=self._look_up(wanted))
             except ReopenNeededError as error:  # a commit has failed, and the journal is about to say so
                 raise not_now(error) from error
+            if asked:
+                self._refuse_forgotten(wanted, context.known)
         return self.rules.decide(self.state, message, context)
 
     def pending(self, context: Context) -> Decision:
@@ -211,6 +216,17 @@ class EventSourcedActor(pykka.ThreadingActor):
             if past:
                 known[entity] = Known(tuple(runtime.codec.decode(stored.record) for stored in past))
         return known
+
+    def _refuse_forgotten(self, wanted: Iterable[str], known: Mapping[str, Known]) -> None:
+        """Refuse an id from before the horizon that is not on record: it may have been used (R21)."""
+        if not isinstance(self._runtime.clock, SystemClock):
+            return  # ids are made by the host's clock
+        horizon_us = self._runtime.log.horizon.head.recorded_us
+        for entity in wanted:
+            us = made_us(entity) if horizon_us and entity not in known else None
+            if us is not None and us <= horizon_us:
+                msg = f"{entity} is not on record, and older than what is: it may have been forgotten"
+                raise ForgottenIdError(msg)
 
     def _look_away(self) -> None:
         if self._looking:

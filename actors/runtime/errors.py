@@ -25,6 +25,10 @@ class UnknownIdError(LogisticsError, LookupError):
     """Nothing on record has this id or name."""
 
 
+class ForgottenIdError(UnknownIdError):
+    """The id is from before what the log still knows: whether it was used, nobody can tell (R21)."""
+
+
 class ConflictingIdError(LogisticsError, ValueError):
     """An id was used again for something else (F65)."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("logistics.keeper")
 
 EVERY_S = 1.0
+TIDY_PAUSE_S = 0.005
+"""Between two transactions that take out what was forgotten: commits come first."""
 
 
 class SnapshotPolicy(NamedTuple):
@@ -52,6 +54,16 @@ class Photographer(Protocol):
         """Give up what is under way."""
 
 
+class Retention(Protocol):
+    """Whoever has the log forget what is over, beside the engine."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Give up what is under way, and end."""
+
+
 class Keeper:
     """Tends the log, and has snapshots taken. Whatever goes wrong here is logged, and work goes on (F22)."""
 
@@ -64,6 +76,7 @@ class Keeper:
         self._log = log
         self._watermark = watermark
         self._photographer = photographer
+        self.retention: Retention | None = None
         self.policy = SnapshotPolicy()
         self.position = 0
         """Where the newest snapshot is, as far as we know: replay begins there."""
@@ -80,10 +93,14 @@ class Keeper:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="logistics-keeper", daemon=True)
         self._thread.start()
+        if self.retention is not None:
+            self.retention.start()
 
     def stop(self) -> None:
         """End, and give up a snapshot that is under way; stopping twice is fine."""
         self._stopped.set()
+        if self.retention is not None:
+            self.retention.stop()
         if self._thread is not None:
             self._thread.join()
         if self._photographer is not None:
@@ -97,6 +114,8 @@ class Keeper:
         """Do what is due."""
         try:
             self._log.tend()
+            while self._log.tidy() and not self._stopped.wait(TIDY_PAUSE_S):
+                pass
             photographer, watermark = self._photographer, self._watermark()
             if photographer is not None and not photographer.busy:
                 if self.policy.is_due(watermark - self.position, now_s - self._taken_s):

@@ -31,7 +31,8 @@ class History(Past):
     def position_at(self, when: datetime) -> int:
         """Return the position of the last event that was recorded by then; 0 if there was none."""
         wanted_us = instant_us("moment", when)
-        low, high = 0, self._end()
+        horizon = self._log.horizon.head
+        low, high = (horizon.position if horizon.recorded_us <= wanted_us else 0), self._end()
         while low < high:
             middle = (low + high + 1) // 2
             stored = self._log.at(middle)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from actors.assembly import event_codec
+from eventstore.archive import FOLDER_NAME
 from eventstore.checking import Check, check_log
 from eventstore.errors import NotAStoreError
+from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit.history import History
 from logistics.orchestration.stores import MEMORY, resolve
@@ -36,7 +38,8 @@ class StoreReader(History):
             msg = "a store in memory can be read only by its own engine"
             raise NotAStoreError(msg)
         self._store = LmdbLog.open(Path(where), read_only=True)
-        super().__init__(self._store, event_codec(), lambda: self._store.head.position)
+        self._whole = JoinedLog(self._store, Path(self._store.path) / FOLDER_NAME)
+        super().__init__(self._whole, event_codec(), lambda: self._store.head.position)
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +66,7 @@ class StoreReader(History):
 
     def check(self, *, seen: Callable[[Frame], object] = lambda _: None) -> Check:
         """Walk all of the log: every checksum, the chain, the index; `seen` gets each frame."""
-        return check_log(self._store, seen=seen)
+        return check_log(self._whole, seen=seen)
 
     def close(self) -> None:
         """Give the files back; a second call does nothing."""

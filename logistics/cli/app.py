@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from logistics.cli import auditing, benching, copying, describing, doctoring, explaining, reading, rehearsing
+from logistics.cli import (
+    auditing,
+    benching,
+    copying,
+    describing,
+    doctoring,
+    explaining,
+    reading,
+    rehearsing,
+    retaining,
+)
 from logistics.cli.inspection import show_graph, validate_files
 from logistics.cli.options import JsonOption
 from logistics.cli.ordering import register as register_orders
@@ -140,7 +150,17 @@ def apply(
     return apply_file(Apply(file, store, dry_run, json))
 
 
-for commands in (reading, explaining, rehearsing, auditing, doctoring, copying, describing, benching):
+for commands in (
+    reading,
+    explaining,
+    rehearsing,
+    auditing,
+    doctoring,
+    copying,
+    retaining,
+    describing,
+    benching,
+):
     commands.register(app)
 schedules.command(name="list")(reading.list_schedules)
 register_orders(schedules)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import msgspec
 
 from actors.clock.zones import zone as find_zone
+from actors.compacting import Policy
 from actors.queue.messages import FunctionsKnown, GetResources, GetStats
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
@@ -91,6 +92,8 @@ class OrchestrationEngine:
         clock: Clock | None = None,
         modules: tuple[str, ...] | None = None,
         max_payload: int | None = None,
+        retention: Duration | None = None,
+        archive: bool | None = None,
     ) -> None:
         """Open the store at `path`.
 
@@ -102,6 +105,8 @@ class OrchestrationEngine:
             clock: where the time comes from; the host unless said.
             modules: patterns of the modules whose functions may be called; None: any.
             max_payload: largest size of a call's arguments, or of a result, in bytes; 1 MiB unless said.
+            retention: how long jobs and runs that are over stay on record; for ever unless said.
+            archive: whether they are archived before they are forgotten; they are unless said.
 
         `StoreInUseError` if another process has the store open, `InputError` for an argument that makes no
         sense or contradicts another handle, any other `StoreError` if the store cannot be opened.
@@ -119,6 +124,8 @@ class OrchestrationEngine:
             "executor": None if executor is None else check_executor(executor),
             "modules": tuple(modules) if modules is not None and not isinstance(modules, str) else modules,
             "max_payload": max_payload,
+            "retention": None if retention is None else duration_us("retention", retention),
+            "archive": archive,
         }
         self._be(STORES.acquire(path, options, clock), owns=True)
 
@@ -369,7 +376,7 @@ class OrchestrationEngine:
         end.
         """
         runtime = self.store.runtime
-        history = History(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
+        history = History(self.store.whole_log, runtime.codec, lambda: runtime.journal.watermark)
         return patiently(lambda: history.as_of(moment))
 
     def diff(self, before: int | datetime, after: int | datetime | None = None) -> list[Difference]:
@@ -385,7 +392,7 @@ class OrchestrationEngine:
         for what is none of these. Of the past: `as_of(…).why(…)`.
         """
         runtime = self.store.runtime
-        past = Past(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
+        past = Past(self.store.whole_log, runtime.codec, lambda: runtime.journal.watermark)
         now_us = runtime.clock.now_us()
         witness = Witness(lambda query: self.query(COMMANDS[type(query)], query), past, now_us, live=True)
         return patiently(lambda: explain(witness, subject, at))
@@ -466,6 +473,14 @@ class OrchestrationEngine:
         runtime = self.store.runtime
         past = runtime.log.history(entity, upto=runtime.journal.watermark)
         return [(stored.position, runtime.codec.decode(stored.record)) for stored in past]
+
+    def compact(self, keep: Duration, *, archive: bool = True) -> int:
+        """Forget jobs and runs that were over before `keep` ago; return the position up to which that is done.
+
+        They are archived first, which needs the extra `archive`, unless `archive` is False: then they are gone.
+        Nobody is stopped. `StoreError` if it cannot be done; then nothing is forgotten.
+        """
+        return self.store.compactor.compact(Policy(duration_us("keep", keep), archive=archive))
 
     def watch(self, entity: str) -> Reply:
         """Return a reply that gets the next final event of an entity."""

@@ -14,11 +14,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.assembly import open_runtime
+from actors.compacting import Compactor, Policy, Retainer
 from actors.queue.trampoline import THREAD
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
 from actors.snapshotting import ChildPhotographer
+from eventstore.archive import FOLDER_NAME
+from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
 from eventstore.notebook import FOLDER_NAME as NOTEBOOK_NAME
@@ -42,6 +45,8 @@ LOOK_S = 1.0
 """How soon the end of a program notices that its engine has given up."""
 DEFAULT_WORKERS = max(4, os.cpu_count() or 1)
 DEFAULT_MAX_PAYLOAD = 1 << 20
+LEAST_FORGOTTEN = 1_000
+"""Records below which the engine does not compact by itself."""
 
 
 class Store:
@@ -86,6 +91,7 @@ class Store:
                     clock=clock,
                     plan=Launcher(self.functions, options["max_payload"]),
                     photographer=None if path == MEMORY else ChildPhotographer(Path(path)),
+                    retain=self._retain,
                 )
         except BaseException:
             log.close()
@@ -118,6 +124,20 @@ class Store:
         with self._lock:
             if self._notebook is not None:
                 self._notebook.close()
+
+    @property
+    def whole_log(self) -> Log:
+        """The log, joined with the archive of what was taken out of it; for one thread."""
+        log = self.runtime.log
+        return log if self.path == MEMORY else JoinedLog(log, Path(self.path) / FOLDER_NAME)
+
+    def _retain(self, runtime: Runtime) -> None:
+        """Have what is over forgotten, if its handles said after how long."""
+        self.compactor = Compactor(runtime, None if self.path == MEMORY else Path(self.path))
+        keep_us = self.options["retention"]
+        if keep_us is not None:
+            policy = Policy(keep_us, archive=self.options["archive"], least=LEAST_FORGOTTEN)
+            runtime.keeper.retention = Retainer(self.compactor, policy)
 
     @property
     def busy(self) -> bool:
@@ -349,6 +369,8 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "executor": THREAD,
         "modules": None,
         "max_payload": DEFAULT_MAX_PAYLOAD,
+        "retention": None,
+        "archive": True,
     }
 )
 

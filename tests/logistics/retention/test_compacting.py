@@ -1,0 +1,223 @@
+"""A store that forgets what is over, while its engine runs and when nobody has it open."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.compacting import Compactor, Policy, Retainer
+from actors.runtime.errors import ForgottenIdError, UnknownIdError
+from eventstore.archive import FOLDER_NAME
+from eventstore.errors import CompactedError, StoreError
+from eventstore.lmdb_log import LmdbLog
+from logistics.audit.exchange import export_lines, verify_export
+from logistics.audit.store_reader import StoreReader
+from logistics.cli.main import main
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.task.job import Job
+from logistics.task.job_scheduler import JobScheduler
+from logistics.task.queue import Queue
+from tests.logistics.retention import functions
+
+
+def work(engine: OrchestrationEngine, jobs: int = 30) -> list[str]:
+    """Run some jobs and a workflow to their end; return the ids of the jobs."""
+    queue = Queue(engine=engine)
+    ids = queue.enqueue_many([Job("double", functions.double, (n,)) for n in range(jobs)])
+    JobScheduler(engine=engine).process(queue)
+    flow = WorkflowManager(engine).create("flow")
+    flow.add_step("ten", functions.ten).add_step("double", functions.double)
+    assert WorkflowManager(engine).run("flow").output == 20
+    return ids
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def test_what_is_over_is_forgotten_and_what_waits_is_not(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        ids = work(engine)
+        queue = Queue(engine=engine)
+        waiting = queue.schedule(Job("double", functions.double, (21,)), timedelta(hours=1))
+        stats = queue.get_stats()
+        horizon = engine.compact(0)
+        assert 0 < horizon < engine.get_metrics()["events_total"]
+        assert queue.get_stats() == stats
+        assert queue.get_job(ids[0]) is None
+        assert [job.job_id for job in queue.list_jobs()] == [waiting]
+        assert WorkflowManager(engine).list_workflows() == ["flow"]
+        assert list(WorkflowManager(engine).list_runs()) == []
+        late = queue.enqueue(Job("double", functions.double, (4,)))
+    with OrchestrationEngine(path) as engine:
+        queue = Queue(engine=engine)
+        found = queue.get_job(waiting)
+        assert found is not None
+        assert found.args == (21,)
+        JobScheduler(engine=engine).process(queue)
+        assert queue.result(late) == 8
+        assert WorkflowManager(engine).run("flow").output == 20
+        assert engine.compact(0) > horizon
+        assert queue.get_job(waiting) is not None
+
+
+def test_the_tools_read_log_and_archive_as_one(path: Path, tmp_path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        ids = work(engine)
+        middle = engine.get_metrics()["events_total"] // 2
+        before = engine.as_of(middle).state_hash()
+        engine.compact(0)
+        assert engine.as_of(middle).state_hash() == before
+        copy = tmp_path / "copy"
+        engine.backup(copy)
+    for where in (path, copy):
+        with StoreReader(where) as reader:
+            check = reader.check()
+            assert (check.problem, check.records) == ("", reader.position)
+            assert [event.position for event in reader.events()] == list(range(1, reader.position + 1))
+            assert reader.of(f"job:{ids[3]}")[0].tag == "job.enqueued"
+            assert f"job:{ids[3]}" in set(reader.entities("job:"))
+            assert reader.as_of(middle).state_hash() == before
+            now = reader.as_of(snapshots=False).state_hash()
+            assert reader.as_of().state_hash() == now
+            assert verify_export(list(export_lines(reader))).position == reader.position
+    for command in (["verify", "--deep"], ["replay"], ["events"], ["history", ids[0]], ["status"]):
+        assert main([*command, "--store", str(path)]) == 0
+
+
+def test_without_the_archive_what_was_forgotten_is_named(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine)
+        engine.compact(0)
+        ended = engine.get_metrics()["events_total"]
+        state = engine.as_of().state_hash()
+    (archived,) = (path / FOLDER_NAME).iterdir()
+    archived.rename(path / "elsewhere")
+    with StoreReader(path) as reader:
+        with pytest.raises(CompactedError, match=archived.name):
+            next(reader.events())
+        with pytest.raises(CompactedError, match=archived.name):
+            reader.as_of(3)
+        assert reader.as_of(ended).state_hash() == state
+        assert reader.check().problem == ""
+    with OrchestrationEngine(path) as engine:
+        assert Queue(engine=engine).get_stats()["completed"] == 30
+
+
+def test_an_id_from_before_the_horizon_is_never_taken_for_new(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        ids = work(engine)
+        queue = Queue(engine=engine)
+        mine = queue.enqueue(Job("mine", functions.ten, job_id="mine"))
+        JobScheduler(engine=engine).process(queue)
+        engine.compact(0)
+        with pytest.raises(ForgottenIdError, match="may have been forgotten"):
+            queue.enqueue(Job("double", functions.double, (3,), job_id=ids[3]))
+        with pytest.raises(UnknownIdError):
+            queue.retry(ids[3])
+        assert queue.enqueue(Job("mine", functions.ten, job_id=mine)) == mine
+
+
+def test_a_store_in_memory_forgets_too() -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        ids = work(engine)
+        assert engine.compact(0)
+        assert Queue(engine=engine).get_job(ids[0]) is None
+        assert engine.compact(timedelta(days=1)) == engine.compact(timedelta(days=1))
+
+
+def test_what_is_not_old_enough_stays(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        ids = work(engine)
+        assert engine.compact(timedelta(days=1)) == 0
+        assert Queue(engine=engine).result(ids[0]) == 0
+    assert not (path / FOLDER_NAME).exists()
+
+
+def test_without_an_archive_it_is_gone(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine)
+        engine.compact(0, archive=False)
+    assert not (path / FOLDER_NAME).exists()
+    with StoreReader(path) as reader, pytest.raises(CompactedError, match="was compacted up to"):
+        next(reader.events())
+
+
+def test_a_plan_that_fails_says_why_and_nothing_is_forgotten(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        ids = work(engine)
+        (path / FOLDER_NAME).write_text("in the way")
+        with pytest.raises(StoreError, match=r"nothing was compacted: .*archive"):
+            engine.compact(0)
+        assert Queue(engine=engine).result(ids[0]) == 0
+
+
+def test_the_command_compacts_a_store_that_nobody_has_open(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with OrchestrationEngine(path) as engine:
+        ids = work(engine)
+        assert main(["compact", "--keep-days", "0", "--store", str(path)]) != 0
+        assert "open in" in capsys.readouterr().err
+    assert main(["compact", "--keep-days", "0", "--store", str(path), "--json"]) == 0
+    assert '"archived":' in capsys.readouterr().out
+    assert main(["compact", "--keep-days", "0", "--store", str(path.parent / "none")]) != 0
+    with StoreReader(path) as reader:
+        assert reader.check().problem == ""
+        assert len(reader.of(f"job:{ids[0]}")) == 3
+    with LmdbLog.open(path, read_only=True) as log:
+        assert log.history(f"job:{ids[0]}") == []
+    with OrchestrationEngine(path) as engine:
+        assert Queue(engine=engine).get_stats()["completed"] == 30
+
+
+def test_an_engine_compacts_by_itself(path: Path) -> None:
+    with OrchestrationEngine(path, retention=timedelta(days=7)) as engine:
+        assert engine.store.runtime.keeper.retention is not None
+
+
+class Stubborn(Compactor):
+    """Fails at first, then says that it was called."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.called = threading.Event()
+
+    def compact(self, policy: Policy) -> int:
+        self.calls += 1
+        if self.calls == 1:
+            raise StoreError("not now")
+        self.called.set()
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_compaction_that_fails_is_tried_again_later() -> None:
+    compactor = Stubborn()
+    retainer = Retainer(compactor, Policy(0, every_s=0.001))
+    retainer.start()
+    assert compactor.called.wait(30)
+    retainer.stop()
+    retainer.stop()
+
+
+def test_forgetting_waits_for_whoever_has_looked_something_up(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine)
+        runtime = engine.store.runtime
+        done: list[Any] = []
+        thread = threading.Thread(target=lambda: done.append(engine.compact(0)))
+        with runtime.looking:
+            thread.start()
+            thread.join(1.5)
+            assert not done
+        thread.join(60)
+        assert done[0] > 0
