@@ -9,7 +9,7 @@ YEAR   ?= 2027
 JOBS   ?= auto
 CHECKED := logistics actors eventstore tests docs
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test    set up, lint, check types, run all tests with coverage"
 	@echo "make lint    ruff and mypy only"
 	@echo "make bench   our side, the peers and the bare limit in one table (ARGS='--quick --only W1,W2')"
+	@echo "make soak    ten minutes of constant load with compaction: what grows (ARGS='--minutes 2 --rate 1000')"
 	@echo "make clean   remove .venv, build products and caches"
 
 $(BIN)/python:
@@ -62,6 +63,9 @@ format: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: $(VENV)/.cli
+	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis

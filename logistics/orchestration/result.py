@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -44,7 +45,7 @@ from actors.workflow.messages import (
 )
 from actors.workflow.past import leaves, run_of
 from actors.workflow.run import UNDO
-from eventstore.errors import CorruptStoreError
+from eventstore.errors import CompactedError, CorruptStoreError
 from logistics.errors import RunFailedError
 from logistics.inputs import as_datetime
 from logistics.orchestration.reading import first, history, numbered, patiently
@@ -215,12 +216,13 @@ class RunRecord:
     def jobs(self, numbers: Sequence[int]) -> Iterable[tuple[int, Sequence[Event]]]:
         """Return the histories of steps' jobs: by the index, or in one pass if the run has the log for itself."""
         prefix = f"job:{self.created.run_id}."
-        if self._until - self._began > RECORDS_PER_STEP * len(numbers):
-            return ((number, history(self._engine, f"{prefix}{number}")) for number in numbers)
-        found: dict[str, list[Event]] = {f"{prefix}{number}": [] for number in numbers}
-        for entity, event in patiently(lambda: list(self._scan(found))):
-            found[entity].append(event)
-        return zip(numbers, found.values(), strict=True)
+        if self._until - self._began <= RECORDS_PER_STEP * len(numbers):
+            with suppress(CompactedError):  # it has seen a compaction: the index has what is left
+                found: dict[str, list[Event]] = {f"{prefix}{number}": [] for number in numbers}
+                for entity, event in patiently(lambda: list(self._scan(found))):
+                    found[entity].append(event)
+                return zip(numbers, found.values(), strict=True)
+        return ((number, history(self._engine, f"{prefix}{number}")) for number in numbers)
 
     def _scan(self, entities: Container[str]) -> Iterator[tuple[str, Event]]:
         runtime = self._engine.store.runtime

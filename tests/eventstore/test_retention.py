@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from errno import EIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from eventstore.memory_log import MemoryLog
 from eventstore.records import Head, Stored
 from eventstore.retention import NO_HORIZON, Compaction, Horizon, decode_remnant, encode_remnant, remnant_of
 from tests.eventstore.support import ROOT, append
+from tests.support.scale import scaled
 
 MAKERS: dict[str, Callable[[Path], Log]] = {
     "memory": lambda path: MemoryLog(),
@@ -310,3 +312,46 @@ def test_a_remnant_with_a_wrong_bit_is_never_handed_out() -> None:
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(CorruptStoreError):
             decode_remnant(1, bytes(damaged))
+
+
+FORGETFUL = """
+import sys
+from eventstore.lmdb_log import LmdbLog
+from tests.eventstore.support import append
+from tests.eventstore.test_retention import plan, settle
+with LmdbLog.open(sys.argv[1], segment_records=7) as log:
+    while True:
+        for n in range(12):
+            append(log, "kept", f"job:{n}", f"job:{n + 1}")
+            print(log.head.position, flush=True)
+        end = log.head.position
+        append(log, "kept")
+        log.compact(plan(log, end, "kept"))
+        settle(log)
+"""
+
+
+def test_a_process_that_is_killed_while_it_forgets_loses_nothing_of_the_rest(path: Path) -> None:
+    random = Random(61)
+    horizons = set()
+    for _ in range(scaled("forgetful_kills", 8)):
+        with subprocess.Popen(
+            [sys.executable, "-c", FORGETFUL, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as child:
+            assert child.stdout
+            told = 0
+            for _ in range(random.randint(10, 60)):
+                told = int(child.stdout.readline())
+            child.kill()
+        with LmdbLog.open(path, segment_records=7) as log:
+            assert log.head.position >= told
+            horizon = log.horizon.head.position
+            horizons.add(horizon)
+            assert check_log(log).problem == ""
+            kept = [stored.position for stored in log.history("kept")]
+            assert [each.position for each in log.kept()] == [each for each in kept if each <= horizon]
+            frames = (kept[-1] - kept[0]) // 3  # three records each, but for one a round
+            assert len(kept) > frames
+            settle(log)
+            assert [stored.position for stored in log.history("kept")] == kept
+    assert len(horizons) > 1

@@ -67,6 +67,24 @@ def test_what_is_over_is_forgotten_and_what_waits_is_not(path: Path) -> None:
         assert queue.get_job(waiting) is not None
 
 
+def test_a_run_that_was_under_way_tells_all_of_its_steps(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine)
+        manager = WorkflowManager(engine)
+        flow = manager.create("slow").add_step("ten", functions.ten)
+        flow.add_step("double", functions.double, queue="slow")
+        run = manager.start("slow")
+        while run.steps["ten"].output != 10:
+            pass
+        assert engine.compact(0)
+        JobScheduler(engine=engine).process(Queue("slow", engine=engine))
+        assert run.result(60).outputs == {"ten": 10, "double": 20}
+    with OrchestrationEngine(path) as engine:
+        found = WorkflowManager(engine).get_run(run.run_id)
+        assert found is not None
+        assert found.result(60).output == 20
+
+
 def test_the_tools_read_log_and_archive_as_one(path: Path, tmp_path: Path) -> None:
     with OrchestrationEngine(path) as engine:
         ids = work(engine)
