@@ -19,8 +19,8 @@ def main() -> None:
     with TemporaryDirectory() as folder, OrchestrationEngine(Path(folder) / "store") as engine:
         queue = Queue("letters", engine=engine)
         sent = queue.enqueue_many([Job("send", send, (number,)) for number in range(100)])
-        later = queue.schedule(Job("send", send, (100,)), timedelta(days=30))
         JobScheduler(engine=engine).process(queue)
+        later = queue.schedule(Job("send", send, (100,)), timedelta(days=30))
         then = engine.get_metrics()["events_total"]
 
         engine.compact(
