@@ -12,6 +12,7 @@ from actors.runtime.errors import (
     ForgottenIdError,
     InputError,
     InternalError,
+    QueueDrainingError,
     UnknownIdError,
     WouldDeadlockError,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "LogisticsError",
     "OutcomeUnknownError",
     "PayloadError",
+    "QueueDrainingError",
     "ReplayError",
     "ResultExpiredError",
     "RunFailedError",

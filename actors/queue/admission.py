@@ -12,6 +12,7 @@ from actors.queue.cancelling import cancel_one
 from actors.queue.life import check_life
 from actors.queue.messages import Conflict, JobEnqueued, JobStatus
 from actors.queue.outcome import retired_of, tell_owner
+from actors.queue.queues import refuse_if_draining
 from actors.queue.state import Retired, waits_for
 from actors.queue.unique import duplicate, existing, unique_of
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
@@ -68,6 +69,8 @@ def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision:
         if before is None and instead.keys() & waits_for(spec).keys():
             job_id = instead[spec.job_id] = ""  # what it follows was not enqueued
         elif before is None:
+            if state.draining and not spec.owner:
+                refuse_if_draining(state, spec.queue)
             check_life(spec, context)
             missing = _missing(state, spec, context, seen)
             if spec.terms is not None:

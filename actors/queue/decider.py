@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actors.queue import admission, allocation, cancelling, hand, questions, queues, revival, starting
+from actors.queue import admission, allocation, cancelling, hand, moving, questions, queues, revival, starting
 from actors.queue.life import meet_deadlines, meet_silence
 from actors.queue.messages import (
     QUEUE_EVENTS,
@@ -17,6 +17,8 @@ from actors.queue.messages import (
     CancelOwned,
     ClearQueue,
     ConfigureQueue,
+    DiscardJob,
+    DrainQueue,
     EnqueueJobs,
     ExplainJob,
     FunctionsKnown,
@@ -35,12 +37,14 @@ from actors.queue.messages import (
     LeaseJob,
     ListJobs,
     ListQueues,
+    MoveJobs,
     PauseQueue,
     PeekQueue,
     Release,
     ReleaseAll,
     ResumeQueue,
     RetryJob,
+    RetryJobs,
     SettleLease,
     Unfinished,
 )
@@ -117,8 +121,10 @@ class QueueRules:
         if type(message) is ExplainJob:  # what it waits for is in its first event alone
             job = state.jobs.get(message.job_id)
             return (f"job:{message.job_id}",) if job is not None and job.course.missing else ()
-        if isinstance(message, RetryJob | CancelOwned):
+        if isinstance(message, RetryJob | CancelOwned | DiscardJob):
             wanted.append(message.job_id)
+        elif type(message) is RetryJobs:
+            wanted += message.job_ids
         else:
             return ()
         return [f"job:{job_id}" for job_id in wanted if job_id not in state.jobs]
@@ -265,6 +271,9 @@ _RULES: Mapping[type[Message], Callable[[QueueState, Any, Context, Decision], No
         CancelJob: cancelling.cancel,
         CancelOwned: cancelling.cancel_owned,
         RetryJob: revival.retry,
+        RetryJobs: revival.retry_many,
+        DiscardJob: revival.discard,
+        MoveJobs: moving.move,
         FunctionsKnown: revival.functions_known,
         LeaseJob: hand.lease,
         SettleLease: hand.settle,
@@ -272,6 +281,7 @@ _RULES: Mapping[type[Message], Callable[[QueueState, Any, Context, Decision], No
         ConfigureQueue: queues.configure,
         GetQueueSettings: queues.get_settings,
         ResumeQueue: queues.resume,
+        DrainQueue: queues.drain,
         ClearQueue: queues.clear,
         GetJob: questions.get_job,
         ExplainJob: explain_job,

@@ -333,6 +333,32 @@ class RetryJob(Message, frozen=True, tag="queue.retry_job"):
     job_id: str
 
 
+class RetryJobs(Message, frozen=True, tag="queue.retry_jobs"):
+    """The same for many, in one commit: whichever cannot be is left as it is. Answered with the ids of the others."""
+
+    job_ids: tuple[str, ...]
+
+
+class DiscardJob(Message, frozen=True, tag="queue.discard_job"):
+    """Give up a job that failed, expired or waits for its function: it counts as cancelled from now on.
+
+    `UnknownIdError`, `InputError`.
+    """
+
+    job_id: str
+
+
+class MoveJobs(Message, frozen=True, tag="queue.move_jobs"):
+    """Have jobs that wait stand in another queue, behind those there; answered with the ids of those that do.
+
+    `strict`: all of them, or the refusal of the first that cannot be (`InputError`, `DuplicateJobError`).
+    """
+
+    job_ids: tuple[str, ...]
+    queue: Key
+    strict: bool = False
+
+
 class LeaseJob(Message, frozen=True, tag="queue.lease_job"):
     """Take the next ready job by hand for `lease_us`; answered with its `AttemptKey` or None."""
 
@@ -356,7 +382,13 @@ class PauseQueue(Message, frozen=True, tag="queue.pause"):
 
 
 class ResumeQueue(Message, frozen=True, tag="queue.resume"):
-    """Start jobs of a paused queue again."""
+    """Start jobs of a paused queue again, and take new ones on."""
+
+    queue: str
+
+
+class DrainQueue(Message, frozen=True, tag="queue.drain"):
+    """Take no more jobs on from callers until the queue is resumed; those that are owned are taken all the same."""
 
     queue: str
 
@@ -695,6 +727,25 @@ class JobRetried(Event, frozen=True, tag="job.retried"):
         return f"job:{self.spec.job_id}"
 
 
+class JobDiscarded(JobEvent, frozen=True, tag="job.discarded"):
+    """A job that did not succeed was given up; it is cancelled, and can be taken up again like any other."""
+
+    final: ClassVar[bool] = True
+
+    attempt: int
+    queue: str
+    was: str
+    at_us: int
+    reason: str
+
+
+class JobMoved(JobEvent, frozen=True, tag="job.moved"):
+    """A job that waits stands in another queue."""
+
+    queue: str
+    at_us: int
+
+
 class QueuePaused(Event, frozen=True, tag="queue.paused"):
     """The queue starts nothing."""
 
@@ -708,7 +759,19 @@ class QueuePaused(Event, frozen=True, tag="queue.paused"):
 
 
 class QueueResumed(Event, frozen=True, tag="queue.resumed"):
-    """The queue starts jobs again."""
+    """The queue starts jobs again, and takes new ones on."""
+
+    queue: str
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The queue."""
+        return f"queue:{self.queue}"
+
+
+class QueueDraining(Event, frozen=True, tag="queue.draining"):
+    """The queue takes no more jobs on."""
 
     queue: str
     at_us: int
@@ -803,8 +866,11 @@ QUEUE_EVENTS: tuple[type[Event], ...] = (
     JobCancelled,
     JobUnresolved,
     JobRetried,
+    JobDiscarded,
+    JobMoved,
     QueuePaused,
     QueueResumed,
+    QueueDraining,
     QueueConfigured,
     ResourceAdded,
     ResourceRequested,

@@ -11,10 +11,12 @@ from actors.queue.messages import (
     AttemptRefused,
     JobCancelled,
     JobCompleted,
+    JobDiscarded,
     JobEnded,
     JobEnqueued,
     JobExpired,
     JobFailed,
+    JobMoved,
     JobReady,
     JobRetried,
     JobRetrying,
@@ -43,6 +45,7 @@ ENDINGS: Mapping[type[Event], JobStatus] = MappingProxyType(
         JobCompleted: JobStatus.COMPLETED,
         JobFailed: JobStatus.FAILED,
         JobCancelled: JobStatus.CANCELLED,
+        JobDiscarded: JobStatus.CANCELLED,
         JobExpired: JobStatus.EXPIRED,
     }
 )
@@ -250,22 +253,24 @@ def retired_of(known: Known) -> Retired | None:
     status = ENDINGS.get(type(end))
     if not isinstance(first, JobEnqueued) or status is None:
         return None
-    charged = 0
+    charged, queue = 0, first.spec.queue
     for event in known.history:
         if isinstance(event, JobRetried):
-            charged = 0
+            charged, queue = 0, event.spec.queue
+        elif isinstance(event, JobMoved):
+            queue = event.queue
         elif isinstance(event, (JobRetrying, JobCompleted, JobFailed)):
             charged += 1
         elif isinstance(event, AttemptInterrupted):
             charged += event.charged
     note = end.note if isinstance(end, JobCompleted) else b""
-    return Retired(status, end.attempt, charged, _why(end), end.at_us, note)
+    return Retired(status, end.attempt, charged, _why(end), end.at_us, note, queue)
 
 
 def _why(end: Any) -> str:
     """Return what an ending says of its reason."""
     if isinstance(end, JobFailed):
         return end.error
-    if isinstance(end, JobCancelled):
+    if isinstance(end, JobCancelled | JobDiscarded):
         return end.reason
     return NOT_STARTED if isinstance(end, JobExpired) else ""

@@ -9,15 +9,18 @@ from actors.queue.messages import (
     JobCancelled,
     JobStatus,
     QueueConfigured,
+    QueueDraining,
     QueuePaused,
     QueueResumed,
 )
 from actors.queue.outcome import cancel_dependents, tell_end
+from actors.runtime.errors import QueueDrainingError
 
 if TYPE_CHECKING:
     from actors.queue.messages import (
         ClearQueue,
         ConfigureQueue,
+        DrainQueue,
         GetQueueSettings,
         PauseQueue,
         ResumeQueue,
@@ -36,8 +39,21 @@ def pause(state: QueueState, message: PauseQueue, context: Context, decision: De
 def resume(state: QueueState, message: ResumeQueue, context: Context, decision: Decision) -> None:
     """Start jobs of a queue again."""
     line = state.lines.get(message.queue)
-    if line is not None and line.paused:
+    if line is not None and (line.paused or message.queue in state.draining):
         decision.emit(QueueResumed(message.queue, context.now_us))
+
+
+def drain(state: QueueState, message: DrainQueue, context: Context, decision: Decision) -> None:
+    """Take no more jobs on."""
+    if message.queue not in state.draining:
+        decision.emit(QueueDraining(message.queue, context.now_us))
+
+
+def refuse_if_draining(state: QueueState, queue: str) -> None:
+    """Refuse a job for a queue that takes none on: `QueueDrainingError`."""
+    if queue in state.draining:
+        msg = f"queue {queue!r} is being drained and takes no more jobs on until it is resumed"
+        raise QueueDrainingError(msg)
 
 
 def configure(state: QueueState, message: ConfigureQueue, context: Context, decision: Decision) -> None:

@@ -18,10 +18,12 @@ from actors.queue.messages import (
     AttemptTimedOut,
     JobCancelled,
     JobCompleted,
+    JobDiscarded,
     JobEnqueued,
     JobExpired,
     JobFailed,
     JobLeased,
+    JobMoved,
     JobReady,
     JobRetried,
     JobRetrying,
@@ -31,6 +33,7 @@ from actors.queue.messages import (
     JobUnblocked,
     JobUnresolved,
     QueueConfigured,
+    QueueDraining,
     QueuePaused,
     QueueResumed,
     ResourceAdded,
@@ -70,6 +73,7 @@ _SCHEDULED = JobStatus.SCHEDULED
 _RETRYING = JobStatus.RETRYING
 _UNRESOLVED = JobStatus.UNRESOLVED
 _COMPLETED = JobStatus.COMPLETED
+_CANCELLED = JobStatus.CANCELLED
 
 
 def waits_for(spec: JobSpec) -> dict[str, None]:
@@ -87,6 +91,7 @@ class Retired(msgspec.Struct, frozen=True, gc=False):
     error: str
     ended_us: int
     note: bytes = b""
+    queue: str = ""
 
 
 class QueueState(FoldedState[Retired]):
@@ -130,6 +135,8 @@ class QueueState(FoldedState[Retired]):
         """Jobs that wait for another job."""
         self.run_us: dict[str, int] = {}
         """How long each function takes, the newest of its runs an eighth of it."""
+        self.draining: set[str] = set()
+        """Queues that take no more jobs on."""
         self._order = 0
         self.handlers = {
             JobEnqueued: self._enqueued,
@@ -148,8 +155,11 @@ class QueueState(FoldedState[Retired]):
             JobCancelled: self._on_cancelled,
             JobUnresolved: self._on_unresolved,
             JobRetried: self._on_retried,
+            JobDiscarded: self._on_discarded,
+            JobMoved: self._on_moved,
             QueuePaused: self._on_paused,
             QueueResumed: self._on_resumed,
+            QueueDraining: self._on_draining,
             QueueConfigured: self._on_configured,
             ResourceAdded: self._on_added,
             ResourceRequested: self.resources.requested,
@@ -187,6 +197,7 @@ class QueueState(FoldedState[Retired]):
             "unresolved": [(function, list(jobs)) for function, jobs in self.unresolved.items()],
             "dependents": [(job_id, list(waiting)) for job_id, waiting in self.dependents.items()],
             "run_us": list(self.run_us.items()),
+            "draining": sorted(self.draining),
             "resources": self.resources.dump(),
             "order": self._order,
         }
@@ -220,6 +231,7 @@ class QueueState(FoldedState[Retired]):
         state.unresolved = {function: dict.fromkeys(jobs) for function, jobs in image["unresolved"]}
         state.dependents = {job_id: list(waiting) for job_id, waiting in image["dependents"]}
         state.run_us = dict(image["run_us"])
+        state.draining = set(image["draining"])
         state._order = image["order"]
         return state
 
@@ -502,7 +514,9 @@ class QueueState(FoldedState[Retired]):
             self.expiries.pop(job_id, None)
             self._set_deadline(job_id, 0)
         if not self.is_past:
-            self.retire(job_id, Retired(status, course.attempt, course.charged, error, at_us, note))
+            self.retire(
+                job_id, Retired(status, course.attempt, course.charged, error, at_us, note, job.kind.queue)
+            )
 
     def _on_ready(self, event: JobReady) -> None:
         job = self.jobs[event.job_id]
@@ -629,6 +643,10 @@ class QueueState(FoldedState[Retired]):
         job = self.jobs[event.job_id]
         self._leave(job, _UNRESOLVED)
         self._await_start(job)
+        self._await_function(job)
+
+    def _await_function(self, job: Job) -> None:
+        self._become(job, _UNRESOLVED)
         self.unresolved.setdefault(job.kind.function, {})[job.job_id] = None
         self.lines[job.queue].aside[job.job_id] = job
 
@@ -640,6 +658,33 @@ class QueueState(FoldedState[Retired]):
         job.own.attempt = event.attempts
         self._stand_in_line(job, event.at_us, is_new=True)
 
+    def _on_discarded(self, event: JobDiscarded) -> None:
+        line = self.hall.line(event.queue)
+        line.count(JobStatus(event.was), -1)
+        line.count(_CANCELLED)
+        self.retire(
+            event.job_id, Retired(_CANCELLED, event.attempt, 0, event.reason, event.at_us, b"", event.queue)
+        )
+
+    def _on_moved(self, event: JobMoved) -> None:
+        """Have another one of it stand there, as if it had come now; the one that stood here is passed over."""
+        before = self.jobs[event.job_id]
+        status, lane = before.status, self.lanes[before.kind]
+        self._leave(before, _CANCELLED)
+        lane.size -= 1
+        lane.line.count(_CANCELLED, -1)
+        kind = self.hall.kind((event.queue, *before.kind.values[1:]))
+        job = self.jobs[event.job_id] = Job(event.job_id, kind, before.owner, before.course)
+        self.lanes[kind].size += 1
+        self.lanes[kind].line.count(_PENDING)
+        self.unique.move(before, event.queue)
+        if status in WAITING:
+            self._park(job, status, event.at_us)
+        elif status is _UNRESOLVED:
+            self._await_function(job)
+        else:
+            self._stand_in_line(job, event.at_us, is_new=True)
+
     # -- queues -----------------------------------------------------------------------------------------
 
     def _on_paused(self, event: QueuePaused) -> None:
@@ -647,6 +692,11 @@ class QueueState(FoldedState[Retired]):
 
     def _on_resumed(self, event: QueueResumed) -> None:
         self.hall.pause(self.hall.line(event.queue), paused=False)
+        self.draining.discard(event.queue)
+
+    def _on_draining(self, event: QueueDraining) -> None:
+        self.hall.line(event.queue)
+        self.draining.add(event.queue)
 
     def _on_configured(self, event: QueueConfigured) -> None:
         self.hall.configure(self.hall.line(event.queue), event.settings, self._holders())

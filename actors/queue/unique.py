@@ -50,10 +50,19 @@ class UniqueKeys:
 
     def release(self, job: Job) -> None:
         """Take back the key that a job has, if it still has it."""
-        keys = self._of_jobs.get(job.queue, {})
+        if self.has(job):
+            del self._of_jobs[job.queue][job.course.unique]
+
+    def has(self, job: Job) -> bool:
+        """Whether a job has a key, and loses it one day."""
         key = job.course.unique
-        if keys.get(key) == job.job_id:
-            del keys[key]
+        return bool(key) and self._of_jobs.get(job.queue, {}).get(key) == job.job_id
+
+    def move(self, job: Job, queue: str) -> None:
+        """Give a job that goes to another queue its key there. What is taken for a period stays where it is."""
+        if self.has(job):
+            self.release(job)
+            self._of_jobs.setdefault(queue, {})[job.course.unique] = job.job_id
 
     def dump(self) -> Any:
         """Give who has which key as plain data."""

@@ -41,6 +41,10 @@ class DuplicateJobError(LogisticsError, ValueError):
         self.job_id = job_id
 
 
+class QueueDrainingError(LogisticsError, RuntimeError):
+    """The queue takes no more jobs on until it is resumed."""
+
+
 class WouldDeadlockError(LogisticsError, RuntimeError):
     """Waiting here would never end: every worker would be waiting and none left to do the work."""
 

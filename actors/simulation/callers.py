@@ -10,23 +10,34 @@ from actors.queue.messages import (
     CancelJob,
     ConfigureQueue,
     Conflict,
+    DiscardJob,
+    DrainQueue,
     EnqueueJobs,
     GetJob,
     JobLife,
     JobSpec,
     LeaseJob,
+    MoveJobs,
     PauseQueue,
     QueueSettings,
     Rate,
     ResumeQueue,
     RetryJob,
+    RetryJobs,
     RetryPolicy,
     Scope,
     SettleLease,
     Terms,
     Unique,
 )
-from actors.runtime.errors import BusyError, ConflictingIdError, DuplicateJobError, InputError, UnknownIdError
+from actors.runtime.errors import (
+    BusyError,
+    ConflictingIdError,
+    DuplicateJobError,
+    InputError,
+    QueueDrainingError,
+    UnknownIdError,
+)
 from actors.schedule.messages import (
     OVERLAPS,
     BackfillSchedule,
@@ -60,7 +71,7 @@ if TYPE_CHECKING:
     from actors.simulation.checks import JobHistory
     from actors.simulation.world import World
 
-REFUSALS = (ConflictingIdError, DuplicateJobError, InputError, UnknownIdError)
+REFUSALS = (ConflictingIdError, DuplicateJobError, InputError, QueueDrainingError, UnknownIdError)
 ENDED = frozenset(map(str, FINAL))
 QUEUES = ("a", "b")
 SCHEDULES = ("x", "y")
@@ -177,6 +188,7 @@ class Caller:
             (1, self._schedule),
             (1, self._adopt),
             (1, self._configure),
+            (2, self._order),
         ]
 
     @property
@@ -333,8 +345,19 @@ class Caller:
         return "queue", RetryJob(job_id=self._some_job())
 
     def _pause_or_resume(self) -> tuple[str, Message]:
-        command = PauseQueue if self._random.random() < 0.3 else ResumeQueue  # noqa: PLR2004 -- mostly resumed
+        command = self._random.choice((PauseQueue, DrainQueue, ResumeQueue, ResumeQueue, ResumeQueue))
         return "queue", command(queue=self._random.choice(QUEUES))
+
+    def _order(self) -> tuple[str, Message]:
+        some = tuple(spec.job_id for spec in self._jobs[-4:])
+        return "queue", self._random.choice(
+            (
+                MoveJobs(job_ids=some, queue=self._random.choice(QUEUES)),
+                MoveJobs(job_ids=some[:1], queue=self._random.choice(QUEUES), strict=True),
+                RetryJobs(job_ids=some),
+                DiscardJob(job_id=self._some_job()),
+            )
+        )
 
     def _configure(self) -> tuple[str, Message]:
         if self._random.random() < 0.3:  # noqa: PLR2004 -- now and then
@@ -352,7 +375,7 @@ class Caller:
     def _schedule(self) -> tuple[str, Message]:
         name = self._random.choice(SCHEDULES)
         if self._random.random() < (0.2 if self._world.of_runs else 0.5):
-            return "scheduler", self._order(name)
+            return "scheduler", self._order_schedule(name)
         return "scheduler", PutSchedule(
             name=name,
             schedule_id=self._new_id("s"),
@@ -366,7 +389,7 @@ class Caller:
             ),
         )
 
-    def _order(self, name: str) -> Message:
+    def _order_schedule(self, name: str) -> Message:
         now_us = self._world.clock.now_us()
         orders: tuple[Message, ...] = (
             RemoveSchedule(name=name),
@@ -413,7 +436,10 @@ class Caller:
                 self._jobs.append(spec)
 
     def _check_job_command(self, message: Any, answer: Any) -> None:
-        if isinstance(message, CancelJob):
+        if isinstance(message, MoveJobs | RetryJobs):
+            what = "moved" if isinstance(message, MoveJobs) else "retried"
+            self._must_be_durable(all(what in self._durable_job(job_id).told for job_id in answer))
+        elif isinstance(message, CancelJob):
             self._must_be_durable("CANCELLED" in self._durable_job(message.job_id).statuses)
         elif isinstance(message, LeaseJob):
             self._must_be_durable(self._durable_job(answer.job_id).attempt >= answer.attempt)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from actors.queue.messages import (
     FINAL,
     AttemptInterrupted,
@@ -12,11 +14,13 @@ from actors.queue.messages import (
     AttemptTimedOut,
     JobCancelled,
     JobCompleted,
+    JobDiscarded,
     JobEnqueued,
     JobEvent,
     JobExpired,
     JobFailed,
     JobLeased,
+    JobMoved,
     JobReady,
     JobRetried,
     JobRetrying,
@@ -118,10 +122,15 @@ class JobHistory:
         self.expires_us = 0 if life is None else life.expiry_us(event.at_us)
         self.statuses = {str(self.status)}
         """Every status that it ever had."""
+        self.told: set[str] = set()
+        """What was done with it by many: `moved`, `retried`."""
 
     def take(self, event: Any) -> None:
         """Check one event."""
         kind = type(event)
+        if kind is JobDiscarded:
+            self._discard(event)
+            return
         if self.status in FINAL and kind is not JobRetried:
             raise violated("terminal state final", event)
         if kind in (JobStarted, JobLeased):
@@ -132,10 +141,32 @@ class JobHistory:
             if not self.open or event.attempt != self.attempt:
                 raise violated("timed out while not running", event)
             self.abandoned = event.attempt
-        elif kind in (JobReady, JobRetried):
+        elif kind is JobReady:
             self.status = JobStatus.PENDING
-            if kind is JobRetried:
-                self.expires_us = self.charged = 0
+        elif kind is JobRetried:
+            self._retry(event)
+        elif kind is JobMoved:
+            self._move(event)
+        self.statuses.add(str(self.status))
+
+    def _retry(self, event: JobRetried) -> None:
+        if event.spec.queue != self.spec.queue:
+            raise violated("taken up again in another queue", event)
+        self.status = JobStatus.PENDING
+        self.expires_us = self.charged = 0
+        self.told.add("retried")
+
+    def _move(self, event: JobMoved) -> None:
+        if self.open or event.queue == self.spec.queue:
+            raise violated("moved while running, or nowhere", event)
+        self.spec = msgspec.structs.replace(self.spec, queue=event.queue)
+        self.told.add("moved")
+
+    def _discard(self, event: JobDiscarded) -> None:
+        parked = (JobStatus.FAILED, JobStatus.EXPIRED)
+        if self.status not in parked or event.was != self.status or event.queue != self.spec.queue:
+            raise violated("discarded though it was not parked so", event)
+        self.status = JobStatus.CANCELLED
         self.statuses.add(str(self.status))
 
     def _begin(self, event: Any) -> None:

@@ -14,6 +14,7 @@ from actors.queue.messages import (
     JobExpired,
     JobFailed,
     JobLeased,
+    JobMoved,
     JobRetried,
     JobRetrying,
     JobSnoozed,
@@ -66,6 +67,12 @@ class Limits:
         """Take in one event; return what it breaks, or nothing."""
         if isinstance(event, (JobEnqueued, JobRetried)):
             return self._take_key(event.spec)
+        if isinstance(event, JobMoved):
+            assert spec is not None
+            had = [name for name, job_id in self._keys.items() if job_id == event.job_id]
+            for name in had:
+                del self._keys[name]
+            return self._take_key(spec) if had else ""
         if spec is not None:
             return self._take_of_job(event, spec)
         if isinstance(event, QueueConfigured):

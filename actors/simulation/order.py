@@ -8,6 +8,7 @@ from actors.queue.messages import (
     AttemptInterrupted,
     JobEnqueued,
     JobLeased,
+    JobMoved,
     JobReady,
     JobRetried,
     JobRetrying,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from actors.queue.messages import JobSpec
     from actors.simulation.checks import JobHistory
 
+COMES = (JobEnqueued, JobReady, JobRetried, JobRetrying, AttemptInterrupted, JobMoved)
+"""What puts a job at the end of its line, if it is ready then."""
 PLAIN = QueueSettings()
 NOTHING = Terms()
 
@@ -80,10 +83,13 @@ class Order:
 
     def _move(self, event: Any, job: JobHistory) -> None:
         spec = job.spec
+        if isinstance(event, JobMoved):
+            for others in self._ready.values():
+                others.pop(spec.job_id, None)
         ready = self._ready.setdefault(spec.queue, {})
         if not job.is_pending or self._missing[spec.job_id]:
             ready.pop(spec.job_id, None)
-        elif isinstance(event, JobEnqueued | JobReady | JobRetried | JobRetrying | AttemptInterrupted):
+        elif isinstance(event, COMES):
             self._places += 1
             ready[spec.job_id] = Ready(spec, self._places, job.expires_us)
 

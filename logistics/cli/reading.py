@@ -23,12 +23,11 @@ from logistics.cli.options import (
 from logistics.cli.output import described, say, say_json, show, show_facts
 from logistics.cli.runs import runs, show_run
 from logistics.inputs import as_datetime
-from logistics.task.record import STATUS_AFTER
+from logistics.task.record import queue_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from actors.runtime.messages import Event
     from logistics.cli.interrupts import Interrupts
 
 LOOK_S = 0.2
@@ -98,23 +97,17 @@ def _all_jobs(reader: StoreReader, queue: str | None) -> Iterator[dict[str, Any]
     for entity in reader.entities("job:"):
         past = [each.event for each in reader.of(entity) if each.event is not None]
         spec = getattr(past[0], "spec", None) if past else None
-        if spec is not None and queue in (None, spec.queue):
+        if spec is not None and queue in (None, where := queue_of(past)):
             yield {
                 "job_id": spec.job_id,
-                "queue": spec.queue,
+                "queue": where,
                 "name": spec.name,
-                "status": job_status(past),
+                "status": str(status_of(past)),
                 "attempts": max((getattr(event, "attempt", 0) for event in past), default=0),
                 "error": next(
                     (text for event in reversed(past) if (text := getattr(event, "error", ""))), None
                 ),
             }
-
-
-def job_status(past: Iterable[Event]) -> str:
-    """Return the status that a job's events leave it in."""
-    found = [STATUS_AFTER[type(event)] for event in past if type(event) in STATUS_AFTER]
-    return str(found[-1]) if found else "PENDING"
 
 
 def list_schedules(*, store: StoreOption = None, at: AtOption = None, json: JsonOption = False) -> None:

@@ -2,19 +2,90 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from logistics.inputs import as_datetime
+from actors.queue.messages import JobEnqueued, JobStatus, ListJobs
+from actors.runtime.errors import InputError
+from logistics.inputs import as_datetime, check_name, instant_us
 from logistics.orchestration.reading import entities, history
-from logistics.task.record import read_job
+from logistics.task.job import NO_TERMS
+from logistics.task.record import queue_of, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
     from actors.runtime.messages import Event
     from logistics.orchestration.engine import OrchestrationEngine
-    from logistics.task.job import Job
+
+Statuses: TypeAlias = "JobStatus | str | Iterable[JobStatus | str] | None"
+"""One status, or several."""
+MANY = 1_000
+"""Jobs of which one command speaks: a turn of the queue must not get too long."""
+
+
+class JobFilter(NamedTuple):
+    """Which jobs are meant; nothing said: all of them."""
+
+    statuses: frozenset[JobStatus] = frozenset()
+    name: str | None = None
+    function: str | None = None
+    """Its reference, as it is stored."""
+    key: str | None = None
+    group: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+
+    def admits(self, history: Sequence[Event]) -> bool:
+        """Whether a job that these events tell of is meant. Nothing is imported for that."""
+        first = history[0]
+        assert isinstance(first, JobEnqueued)
+        spec, terms = first.spec, first.spec.terms or NO_TERMS
+        return (
+            (self.name is None or spec.name == self.name)
+            and (self.function is None or spec.function == self.function)
+            and (self.key is None or terms.key == self.key)
+            and (self.group is None or terms.group == self.group)
+            and (self.since_us is None or first.at_us >= self.since_us)
+            and (self.until_us is None or first.at_us < self.until_us)
+            and (not self.statuses or status_of(history) in self.statuses)
+        )
+
+
+def job_filter(
+    engine: OrchestrationEngine,
+    *,
+    status: Statuses = None,
+    name: str | None = None,
+    func: Callable[..., Any] | None = None,
+    concurrency_key: str | None = None,
+    group: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    among: Collection[JobStatus] = tuple(JobStatus),
+) -> JobFilter:
+    """Return a filter, checked. `among`: the statuses that make sense where it is used."""
+    return JobFilter(
+        _statuses(status, among),
+        None if name is None else check_name("name", name),
+        None if func is None else engine.register(func),
+        None if concurrency_key is None else check_name("concurrency_key", concurrency_key),
+        None if group is None else check_name("group", group),
+        None if since is None else instant_us("since", since),
+        None if until is None else instant_us("until", until),
+    )
+
+
+def _statuses(status: Statuses, among: Collection[JobStatus]) -> frozenset[JobStatus]:
+    if status is None:
+        return frozenset()
+    several = [status] if isinstance(status, str) or not isinstance(status, Iterable) else list(status)
+    for each in several:
+        if each not in list(among):
+            msg = f"status: expected one of {', '.join(among)}, got {each!r}"
+            raise InputError(msg)
+    return frozenset(JobStatus(each) for each in several)
 
 
 class JobEntry(NamedTuple):
@@ -29,14 +100,40 @@ class JobEntry(NamedTuple):
     """An error, or a reason; empty for none."""
 
 
-def jobs_on_record(engine: OrchestrationEngine, queue: str, after: str | None) -> Iterator[Job]:
-    """Yield the jobs of a queue, newest first, each read only when its turn comes."""
+def jobs_on_record(
+    engine: OrchestrationEngine, queue: str, wanted: JobFilter, after: str | None = None
+) -> Iterator[list[Event]]:
+    """Yield the histories of the jobs of a queue, newest first, each read only when its turn comes."""
     for entity in entities(engine, "job:", before=None if after is None else f"job:{after}"):
         events = history(engine, entity)
-        if events:
-            job = read_job(events, engine.functions)
-            if job.queue == queue:
-                yield job
+        if events and queue_of(events) == queue and wanted.admits(events):
+            yield events
+
+
+def waiting_jobs(engine: OrchestrationEngine, queue: str, wanted: JobFilter) -> list[str]:
+    """Return the ids of the jobs of a queue that have not ended, in the order of their enqueueing."""
+    live: tuple[str, ...] = engine.query("queue", ListJobs(queue=queue))
+    if wanted == JobFilter():
+        return list(live)
+    return [job_id for job_id in live if wanted.admits(history(engine, f"job:{job_id}"))]
+
+
+def by_many(
+    job_ids: Sequence[str],
+    say: Callable[[tuple[str, ...]], Sequence[str]],
+    progress: Callable[[int, int], object] | None,
+) -> int:
+    """Say something of many jobs, `MANY` at a time, each time in one commit; return for how many it was done.
+
+    `progress` is called with how many it was said of, and how many there are.
+    """
+    done = 0
+    for begin in range(0, len(job_ids), MANY):
+        some = tuple(job_ids[begin : begin + MANY])
+        done += len(say(some))
+        if progress is not None:
+            progress(begin + len(some), len(job_ids))
+    return done
 
 
 def entry(event: Event) -> JobEntry:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from actors.queue.messages import (
     FINAL,
     CancelJob,
     ClearQueue,
     ConfigureQueue,
+    DiscardJob,
+    DrainQueue,
     EnqueueJobs,
     GetJob,
     GetMetrics,
@@ -19,6 +21,8 @@ from actors.queue.messages import (
     GetStats,
     JobCancelled,
     JobCompleted,
+    JobDiscarded,
+    JobEnqueued,
     JobExpired,
     JobFailed,
     JobLeased,
@@ -26,17 +30,19 @@ from actors.queue.messages import (
     JobStarted,
     JobStatus,
     LeaseJob,
+    MoveJobs,
     PauseQueue,
     PeekQueue,
     QueueSettings,
     ResumeQueue,
     RetryJob,
+    RetryJobs,
     SettleLease,
 )
 from actors.queue.tallies import MINUTE_US
 from actors.runtime.attempt import printable, refuse_own_job
 from actors.runtime.effects import AttemptKey
-from actors.runtime.errors import DuplicateJobError, InputError
+from actors.runtime.errors import InputError
 from actors.runtime.values import decode_value, encode_call, encode_result
 from logistics.errors import (
     JobCancelledError,
@@ -54,8 +60,9 @@ from logistics.orchestration.stores import MEMORY
 from logistics.task import limits
 from logistics.task.chain import callbacks, chain_specs
 from logistics.task.job import Chain, Job, check_job
-from logistics.task.listing import JobEntry, entry, jobs_on_record
-from logistics.task.record import read_job
+from logistics.task.listing import JobEntry, by_many, entry, job_filter, jobs_on_record, waiting_jobs
+from logistics.task.record import Stored, job_id_of, queue_of, read_job, status_of
+from logistics.task.waiting import wait_until_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,11 +72,25 @@ if TYPE_CHECKING:
     from actors.runtime.messages import Event
     from logistics.inputs import Duration
     from logistics.task.limits import Limits, Rate
+    from logistics.task.listing import JobFilter, Statuses
 
 MOST_JOBS = 2**31
+PARKED = (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED)
+MOVABLE = (JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.RETRYING, JobStatus.UNRESOLVED)
 LATELY = 5
 """Minutes that a throughput is the mean of."""
 BACKENDS = ("lmdb", "memory")
+
+
+class Wanted(TypedDict, total=False):
+    """Which jobs are meant, as `Queue.list_jobs` has it."""
+
+    name: str | None
+    func: Callable[..., Any] | None
+    concurrency_key: str | None
+    group: str | None
+    since: datetime | None
+    until: datetime | None
 
 
 class Queue:
@@ -217,30 +238,40 @@ class Queue:
     def get_job(self, job_id: str) -> Job | None:
         """Return a job as it is now, or None if there is none with this id in this queue."""
         history = self._history(job_id)
-        if not history:
+        if not history or queue_of(history) != self.name:
             return None
         job = read_job(history, self._engine.functions)
-        if self._is_too_old(job):
+        if self._is_too_old(history):
             job.result = None
         if job.status is JobStatus.RUNNING:
             last = next(event for event in reversed(history) if isinstance(event, JobStarted | JobLeased))
             key = AttemptKey(job_id, last.attempt, last.epoch)
             job.progress = self._engine.store.runtime.signals.progress.get(key)
-        return job if job.queue == self.name else None
+        return job
 
-    def _is_too_old(self, job: Job) -> bool:
+    def _is_too_old(self, history: list[Event]) -> bool:
         """Whether a job's result was to be kept only until some time ago."""
-        if job.status is not JobStatus.COMPLETED or job.result_ttl is None or job.finished_at is None:
+        first, end = history[0], next((event for event in reversed(history) if event.final), None)
+        assert isinstance(first, JobEnqueued)
+        life = first.spec.life
+        if life is None or not life.result_ttl_us or not isinstance(end, JobCompleted):
             return False
-        until_us = instant_us("finished_at", job.finished_at) + duration_us("result_ttl", job.result_ttl)
-        return self._engine.store.runtime.clock.now_us() >= until_us
+        return self._engine.store.runtime.clock.now_us() >= end.at_us + life.result_ttl_us
 
     def get_status(self, job_id: str) -> JobStatus:
         """Return where a job stands. `JobNotFoundError` if there is none with this id."""
-        job = self.get_job(job_id)
-        if job is None or job.status is None:
-            raise _not_found(job_id, self.name)
-        return job.status
+        return status_of(self._check_here(job_id))
+
+    def _check_here(self, job_id: str) -> list[Event]:
+        """Return what happened to a job; `JobNotFoundError` unless it stands in this queue."""
+        history = self._history(job_id)
+        if not history:
+            msg = f"no job {job_id!r} in queue {self.name!r}"
+            raise JobNotFoundError(msg)
+        if (other := queue_of(history)) != self.name:
+            msg = f"no job {job_id!r} in queue {self.name!r}; it is in queue {other!r}"
+            raise JobNotFoundError(msg)
+        return history
 
     def _history(self, job_id: str) -> list[Event]:
         _check_text(job_id)
@@ -259,15 +290,13 @@ class Queue:
         entity = f"job:{job_id}"
         watched = self._engine.watch(entity)
         try:
-            job = self.get_job(job_id)
-            if job is None:
-                raise _not_found(job_id, self.name)
-            if job.status not in FINAL:
+            history = self._check_here(job_id)
+            if status_of(history) not in FINAL:
                 return _outcome(job_id, self._engine.wait(watched, limit))
-            if self._is_too_old(job):
-                msg = f"the result of job {job_id} was kept for {job.result_ttl:g} s and has expired"
+            if self._is_too_old(history):
+                msg = f"the result of job {job_id} was kept for its result_ttl and has expired"
                 raise ResultExpiredError(msg)
-            return _final_result(job)
+            return _outcome(job_id, next(event for event in reversed(history) if event.final))
         finally:
             self._engine.unwatch(entity, watched)
 
@@ -289,67 +318,131 @@ class Queue:
 
     def retry(self, job_id: str) -> None:
         """Take up a failed or cancelled job again, with all its tries. `JobNotFoundError`, `InputError`."""
-        if self.get_job(job_id) is None:
-            raise _not_found(job_id, self.name)
+        self._check_here(job_id)
         self._engine.ask("queue", RetryJob(job_id=job_id))
 
-    def retry_all(self, *, name: str | None = None, status: JobStatus | str = "FAILED") -> int:
-        """Take up again every failed job (or every cancelled one), of this name if one is given; return how many.
+    def retry_all(
+        self,
+        *,
+        status: Statuses = "FAILED",
+        progress: Callable[[int, int], object] | None = None,
+        **wanted: Unpack[Wanted],
+    ) -> int:
+        """Take up again every failed job, or those of other statuses that are no success; return how many.
 
-        One that belongs to a run or a schedule, or whose unique key another one has, is left as it is.
+        One that belongs to a run or a schedule, or whose unique key another one has, is left as it is. A thousand at
+        a time are taken up in one commit, all or none; after each of these `progress(done, total)` is called.
+        `wanted`: which of them, as in `list_jobs`.
         """
-        if status not in (JobStatus.FAILED, JobStatus.CANCELLED):
-            msg = f"status: expected FAILED or CANCELLED, got {status!r}"
+        chosen = job_filter(self._engine, status=status, among=PARKED, **wanted)
+        return by_many(
+            [job_id_of(events) for events in self._on_record(chosen)],
+            lambda some: self._engine.ask("queue", RetryJobs(job_ids=some)),
+            progress,
+        )
+
+    def discard(self, job_id: str) -> None:
+        """Give up a job that failed, expired or waits for its function: from now on it is `CANCELLED`.
+
+        Its history stays, and `retry` takes it up again, should that be wanted after all. `JobNotFoundError`,
+        `InputError` for one that succeeded, or that `cancel` is for.
+        """
+        self._check_here(job_id)
+        self._engine.ask("queue", DiscardJob(job_id=job_id))
+
+    def move(self, job_id: str, to: Queue | str) -> None:
+        """Have a job that waits stand in another queue, behind those of its priority there.
+
+        `JobNotFoundError`, `InputError` for one that runs or has ended, `DuplicateJobError` if another one has its
+        unique key there, `QueueDrainingError`.
+        """
+        self._check_here(job_id)
+        self._engine.ask("queue", MoveJobs(job_ids=(job_id,), queue=self._other(to), strict=True))
+
+    def move_all(
+        self,
+        to: Queue | str,
+        *,
+        status: Statuses = None,
+        progress: Callable[[int, int], object] | None = None,
+        **wanted: Unpack[Wanted],
+    ) -> int:
+        """Have every job that waits stand in another queue, in the same order; return how many.
+
+        One that runs, or whose unique key another one has there, stays here. A thousand at a time are moved in one
+        commit; `progress` and `wanted` as in `retry_all`.
+        """
+        queue = self._other(to)
+        chosen = job_filter(self._engine, status=status, among=MOVABLE, **wanted)
+        return by_many(
+            waiting_jobs(self._engine, self.name, chosen),
+            lambda some: self._engine.ask("queue", MoveJobs(job_ids=some, queue=queue)),
+            progress,
+        )
+
+    def _other(self, queue: Queue | str) -> str:
+        """Return the name of another queue of this store."""
+        name = queue.name if isinstance(queue, Queue) else check_name("to", queue)
+        if isinstance(queue, Queue) and queue.engine.store is not self._engine.store:
+            msg = f"to: queue {name!r} is in another store, {queue.engine.path}"
             raise InputError(msg)
-        retried = 0
-        for job in list(self.list_jobs(status=status, name=name)):
-            try:
-                self._engine.ask("queue", RetryJob(job_id=str(job.job_id)))
-            except (InputError, DuplicateJobError):
-                continue
-            retried += 1
-        return retried
+        if name == self.name:
+            msg = f"to: expected another queue than {name!r}"
+            raise InputError(msg)
+        return name
 
     def list_jobs(
         self,
         limit: int | None = None,
-        status: JobStatus | str | None = None,
+        status: Statuses = None,
         name: str | None = None,
         after: str | None = None,
+        *,
+        func: Callable[..., Any] | None = None,
+        concurrency_key: str | None = None,
+        group: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Iterator[Job]:
         """Return an iterator of the jobs on record, newest first, each read only when its turn comes.
 
         Args:
             limit: at most so many.
-            status: only those that stand so.
+            status: only those that stand so, or in one of several ways.
             name: only those of this name.
             after: the id of a job: only those that follow it in this order, that is, older ones. Ids of your own
                 stand in the order of their text.
+            func: only those of this function.
+            concurrency_key: only those of this key.
+            group: only those of this group.
+            since: only those that were enqueued at this time or later.
+            until: only those that were enqueued before.
 
         """
         if limit is not None:
             check_int("limit", limit, least=0, most=MOST_JOBS)
-        if status is not None and status not in list(JobStatus):
-            msg = f"status: expected one of {', '.join(JobStatus)}, got {status!r}"
-            raise InputError(msg)
-        if name is not None:
-            check_name("name", name)
         if after is not None:
             check_id("after", after)
-        self._engine.query("queue", GetStats(queue=self.name))  # waits until what the queue knows is durable
-        jobs = (
-            job
-            for job in jobs_on_record(self._engine, self.name, after)
-            if (name is None or job.name == name) and (status is None or job.status == status)
+        wanted = job_filter(
+            self._engine,
+            status=status,
+            name=name,
+            func=func,
+            concurrency_key=concurrency_key,
+            group=group,
+            since=since,
+            until=until,
         )
-        return islice(jobs, limit)
+        found = (read_job(events, self._engine.functions) for events in self._on_record(wanted, after))
+        return islice(found, limit)
+
+    def _on_record(self, wanted: JobFilter, after: str | None = None) -> Iterator[list[Event]]:
+        self._engine.query("queue", GetStats(queue=self.name))  # waits until what the queue knows is durable
+        return jobs_on_record(self._engine, self.name, wanted, after)
 
     def get_history(self, job_id: str) -> list[JobEntry]:
         """Return everything that happened to a job, oldest first. `JobNotFoundError` if there is none."""
-        events = self._history(job_id)
-        if not events or read_job(events, self._engine.functions).queue != self.name:
-            raise _not_found(job_id, self.name)
-        return [entry(event) for event in events]
+        return [entry(event) for event in self._check_here(job_id)]
 
     # -- the queue as a whole ---------------------------------------------------------------------------
 
@@ -371,8 +464,20 @@ class Queue:
         self._engine.ask("queue", PauseQueue(queue=self.name))
 
     def resume(self) -> None:
-        """Start jobs again."""
+        """Start jobs again, and take new ones on, after `pause` and `drain`."""
         self._engine.ask("queue", ResumeQueue(queue=self.name))
+
+    def drain(self, timeout: Duration | None = None, *, refuse_new: bool = False) -> bool:
+        """Wait until no pending, running or retrying job is left; False if there still is one after `timeout` seconds.
+
+        With `refuse_new` the queue takes no more jobs on from now on, over restarts too, until `resume`: they are
+        refused with `QueueDrainingError`. Steps of runs, and firings of schedules, are taken on all the same. Somebody
+        has to serve the queue; what is scheduled for later, taken by hand, unresolved or paused is not waited for.
+        """
+        limit_s = timeout_s("timeout", timeout)
+        if refuse_new:
+            self._engine.ask("queue", DrainQueue(queue=self.name))
+        return wait_until_idle(self._engine, self.name, timeout_s=limit_s)
 
     def configure(
         self,
@@ -483,7 +588,7 @@ def job_spec(
         job.job_id or new_id(),
         queue,
         job.name,
-        engine.register(job.func),
+        engine.register(job.func.found() if isinstance(job.func, Stored) else job.func),
         encode_call(job.args, job.kwargs, limit=engine.max_payload),
         priority,
         job.retry_policy,
@@ -506,10 +611,6 @@ def _check_text(job_id: object) -> None:
         raise InputError(msg)
 
 
-def _not_found(job_id: str, queue: str) -> JobNotFoundError:
-    return JobNotFoundError(f"no job {job_id!r} in queue {queue!r}")
-
-
 def _outcome(job_id: str, event: Event) -> Any:
     if isinstance(event, JobCompleted):
         return decode_value(event.result)
@@ -517,21 +618,9 @@ def _outcome(job_id: str, event: Event) -> Any:
         raise JobFailedError(job_id, event.error, event.traceback)
     if isinstance(event, JobExpired):
         raise _expired(job_id)
-    assert isinstance(event, JobCancelled)
+    assert isinstance(event, JobCancelled | JobDiscarded)
     msg = f"job {job_id} was cancelled: {event.reason}"
     raise JobCancelledError(msg)
-
-
-def _final_result(job: Job) -> Any:
-    job_id = job.job_id or ""
-    if job.status is JobStatus.COMPLETED:
-        return job.result
-    if job.status is JobStatus.FAILED:
-        raise JobFailedError(job_id, job.error or "", job.traceback or "")
-    if job.status is JobStatus.CANCELLED:
-        msg = f"job {job_id} was cancelled"
-        raise JobCancelledError(msg)
-    raise _expired(job_id)
 
 
 def _expired(job_id: str) -> JobExpiredError:

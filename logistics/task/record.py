@@ -9,10 +9,12 @@ from actors.queue.messages import (
     AttemptInterrupted,
     JobCancelled,
     JobCompleted,
+    JobDiscarded,
     JobEnqueued,
     JobExpired,
     JobFailed,
     JobLeased,
+    JobMoved,
     JobReady,
     JobRetried,
     JobRetrying,
@@ -21,7 +23,6 @@ from actors.queue.messages import (
     JobStatus,
     JobUnresolved,
 )
-from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import decode_call, decode_value
 from logistics.inputs import as_datetime
 from logistics.task.job import NO_TERMS, Job
@@ -48,10 +49,36 @@ STATUS_AFTER: Mapping[type[Event], JobStatus] = MappingProxyType(
         JobSnoozed: JobStatus.SCHEDULED,
         JobUnresolved: JobStatus.UNRESOLVED,
         JobRetried: JobStatus.PENDING,
+        JobDiscarded: JobStatus.CANCELLED,
     }
 )
 """The status that an event leaves a job in; events that are not here change none."""
 ENDED = (JobCompleted, JobFailed, JobCancelled, JobExpired)
+
+
+def queue_of(history: Sequence[Event]) -> str:
+    """Return the queue in which a job stands after all that is told of it, or stood when it ended."""
+    first = history[0]
+    assert isinstance(first, JobEnqueued)
+    moved = next((event.queue for event in reversed(history) if isinstance(event, JobMoved)), "")
+    return moved or first.spec.queue
+
+
+def job_id_of(history: Sequence[Event]) -> str:
+    """Return the id of the job that a history tells of."""
+    first = history[0]
+    assert isinstance(first, JobEnqueued)
+    return first.spec.job_id
+
+
+def status_of(history: Sequence[Event]) -> JobStatus:
+    """Return where a job stands after all that is told of it."""
+    first = history[0]
+    assert isinstance(first, JobEnqueued)
+    status = JobStatus.SCHEDULED if first.spec.due_us > first.at_us else JobStatus.PENDING
+    for event in history[1:]:
+        status = _status_after(event) or status
+    return status
 
 
 def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
@@ -59,7 +86,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
     first = history[0]
     assert isinstance(first, JobEnqueued)
     spec = first.spec
-    function = _Stored(spec.function, functions)
+    function = Stored(spec.function, functions)
     args, kwargs = decode_call(spec.payload)
     terms = spec.terms or NO_TERMS
     job = Job(
@@ -77,11 +104,11 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
         **_life(spec.life, first.at_us),
     )
     job.name = spec.name  # a step's is made of two names, and may be longer than one may be
-    job.func = function.resolved()
+    job.func = function.known()
     job.job_id = spec.job_id
-    job.queue = spec.queue
+    job.queue = queue_of(history)
     job.created_at = as_datetime(first.at_us)
-    job.status = JobStatus.SCHEDULED if spec.due_us > first.at_us else JobStatus.PENDING
+    job.status = status_of(history)
     for event in history[1:]:
         _take(job, event)
     return job
@@ -103,13 +130,15 @@ def _life(life: JobLife | None, enqueued_us: int) -> dict[str, Any]:
     }
 
 
-def _take(job: Job, event: Event) -> None:
-    status = STATUS_AFTER.get(type(event))
-    if status is None:
-        return
+def _status_after(event: Event) -> JobStatus | None:
     if isinstance(event, JobRetrying) and event.due_us <= event.at_us:
-        status = JobStatus.PENDING
-    job.status = status
+        return JobStatus.PENDING
+    return STATUS_AFTER.get(type(event))
+
+
+def _take(job: Job, event: Event) -> None:
+    if type(event) not in STATUS_AFTER or isinstance(event, JobDiscarded):
+        return
     if isinstance(event, JobStarted | JobLeased):
         job.attempts += 1
         job.started_at = job.started_at or as_datetime(event.at_us)
@@ -128,22 +157,23 @@ def _take(job: Job, event: Event) -> None:
     job.finished_at = as_datetime(event.at_us) if isinstance(event, ENDED) else None
 
 
-class _Stored:
-    """A function known by its reference only: calling it looks it up."""
+class Stored:
+    """A function known by its reference only: calling it looks it up, and imports what it takes."""
 
     def __init__(self, ref: str, functions: FunctionRegistry) -> None:
         self.ref = ref
         self._functions = functions
 
-    def resolved(self) -> Callable[..., Any]:
-        """Return the function if it is registered or can be imported, else this stand-in."""
-        try:
-            return self._functions.resolve(self.ref)
-        except UnresolvedFunctionError:
-            return self
+    def known(self) -> Callable[..., Any]:
+        """Return the function if it was registered or used in this process, else this stand-in."""
+        return self._functions.resolve(self.ref) if self._functions.knows(self.ref) else self
+
+    def found(self) -> Callable[..., Any]:
+        """Return the function; `UnresolvedFunctionError` if it cannot be had."""
+        return self._functions.resolve(self.ref)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._functions.resolve(self.ref)(*args, **kwargs)
+        return self.found()(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<function {self.ref}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from hypothesis import strategies as st
 
 from actors.queue.messages import (
@@ -15,18 +16,23 @@ from actors.queue.messages import (
     ClearQueue,
     ConfigureQueue,
     Conflict,
+    DiscardJob,
+    DrainQueue,
     EnqueueJobs,
     FunctionsKnown,
     JobLife,
+    JobMoved,
     JobSpec,
     JobStatus,
     LeaseJob,
+    MoveJobs,
     PauseQueue,
     QueueSettings,
     Rate,
     Release,
     ResumeQueue,
     RetryJob,
+    RetryJobs,
     RetryPolicy,
     Scope,
     SettleLease,
@@ -99,6 +105,7 @@ class Life:
             "lease": self.lease,
             "settle": self.settle,
             "change": self.change,
+            "order": self.order,
             "limit": self.limit,
             "time": lambda a, _b: self.pass_time(a * SECOND // 4),
             "end": self.end,
@@ -162,6 +169,27 @@ class Life:
             ClearQueue(queue),
         )
         self.say(messages[a % len(messages)])
+
+    def order(self, a: int, b: int) -> None:
+        """Say something about many jobs, or what is parked, or a queue that is to become empty."""
+        some = tuple(f"j{n}" for n in range(a, a + 4))
+        queue = QUEUES[b % 3]
+        if a % 3 == 0:
+            message = MoveJobs(some, queue, strict=bool(b % 2))
+            if self.say(message):
+                for event in self.bench.log:
+                    if isinstance(event, JobMoved):
+                        spec = self.specs[event.job_id]
+                        self.specs[event.job_id] = msgspec.structs.replace(spec, queue=event.queue)
+            return
+        messages: tuple[Message, ...] = (
+            DiscardJob(some[0]),
+            RetryJobs(tuple(self.specs)),
+            DrainQueue(queue),
+            ResumeQueue(queue),
+            DiscardJob(some[1]),
+        )
+        self.say(messages[b % len(messages)])
 
     def limit(self, a: int, b: int) -> None:
         """Change what a queue lets through, or take resources by hand, or give them back."""
@@ -324,7 +352,7 @@ ACTIONS: tuple[str, ...] = (
     "lease",
     "settle",
 )
-ACTIONS += ("change", "change", "time", "end", "limit", "limit")
+ACTIONS += ("change", "change", "order", "time", "end", "limit", "limit")
 STEPS = st.lists(
     st.tuples(st.sampled_from(ACTIONS), st.integers(0, 11), st.integers(0, 11)), min_size=1, max_size=60
 )

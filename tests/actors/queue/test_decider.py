@@ -774,7 +774,7 @@ def test_a_step_is_retried_through_its_run() -> None:
     bench.enqueue(spec("r.0", owner="run:r", retry=NEVER_AGAIN))
     bench.finish("r.0", "error")
     refusal = bench.refusal(RetryJob("r.0"))
-    assert str(refusal) == "job 'r.0' belongs to 'run:r'; retry that instead"
+    assert str(refusal) == "job 'r.0' belongs to 'run:r'; it can only be retried with that"
 
 
 def test_clearing_cancels_what_has_not_begun_and_nothing_else() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from actors.queue.messages import (
@@ -48,6 +49,8 @@ class ModelJob:
     lease: int = 0
     key_until_us: int | None = None
     """None: it does not have its unique key; 0: until something happens."""
+    key_queue: str = ""
+    """Where it has it: what is taken for a period stays there when the job is moved."""
 
     @property
     def live(self) -> bool:
@@ -65,6 +68,7 @@ class Model:
     now_us: int
     jobs: dict[str, ModelJob] = field(default_factory=dict)
     paused: set[str] = field(default_factory=set)
+    draining: set[str] = field(default_factory=set)
     settings: dict[str, QueueSettings] = field(default_factory=dict)
     retried: Counter[str] = field(default_factory=Counter)
     places: int = 0
@@ -80,7 +84,7 @@ class Model:
 
     def holder(self, queue: str, key: str) -> ModelJob | None:
         for job in self.jobs.values():
-            if job.queue == queue and job.unique is not None and job.unique.key == key:
+            if job.key_queue == queue and job.unique is not None and job.unique.key == key:
                 if job.key_until_us == 0 or (job.key_until_us or 0) > self.now_us:
                     return job
         return None
@@ -97,6 +101,8 @@ class Model:
         return [self._enqueue(spec) for spec in specs]
 
     def _enqueue(self, spec: JobSpec) -> str:
+        if spec.queue in self.draining:
+            raise Refused
         terms = spec.terms or Terms()
         unique = terms.unique
         waits = [each for each in (*spec.after, terms.on_failure_of) if each]
@@ -125,6 +131,7 @@ class Model:
 
     def take_key(self, job: ModelJob) -> None:
         if job.unique is not None:
+            job.key_queue = job.queue
             period = job.unique.scope is Scope.PERIOD
             job.key_until_us = self.now_us + job.unique.period_us if period else 0
 
@@ -184,13 +191,49 @@ class Model:
                 self.end(other, JobStatus.CANCELLED)
 
     def retry(self, job: ModelJob) -> None:
-        if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
+        if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED) or job.queue in self.draining:
             raise Refused
         if job.unique is not None and self.holder(job.queue, job.unique.key) not in (None, job):
             raise Refused
         job.waits, job.charged, job.due_us = [], 0, 0
         self.take_key(job)
         self.stand(job)
+
+    def retry_many(self, jobs: Iterable[ModelJob]) -> tuple[str, ...]:
+        revived = []
+        for job in jobs:
+            with suppress(Refused):
+                self.retry(job)
+                revived.append(job.job_id)
+        return tuple(revived)
+
+    def discard(self, job: ModelJob) -> None:
+        if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
+            raise Refused
+        job.status = JobStatus.CANCELLED
+
+    def move(self, jobs: list[ModelJob], queue: str, *, strict: bool) -> tuple[str, ...]:
+        if queue in self.draining:
+            raise Refused
+        keys: set[str] = set()
+        able = [job for job in jobs if self._can_move(job, queue, keys)]
+        if strict and able != jobs:
+            raise Refused
+        for job in able:
+            job.queue = queue
+            if job.key_until_us == 0:
+                job.key_queue = queue
+            self.stand(job, job.status)
+        return tuple(job.job_id for job in able)
+
+    def _can_move(self, job: ModelJob, queue: str, keys: set[str]) -> bool:
+        if not job.live or job.status is JobStatus.RUNNING or job.queue == queue:
+            return False
+        if job.unique is not None and job.key_until_us == 0:
+            if job.unique.key in keys or self.holder(queue, job.unique.key) is not None:
+                return False
+            keys.add(job.unique.key)
+        return True
 
     def clear(self, queue: str) -> int:
         gone = self.of(queue, JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.RETRYING)

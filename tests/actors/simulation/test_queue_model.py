@@ -18,6 +18,8 @@ from actors.queue.messages import (
     ClearQueue,
     ConfigureQueue,
     Conflict,
+    DiscardJob,
+    DrainQueue,
     EnqueueJobs,
     GetJob,
     GetStats,
@@ -25,11 +27,13 @@ from actors.queue.messages import (
     JobStatus,
     LeaseJob,
     ListJobs,
+    MoveJobs,
     PauseQueue,
     PeekQueue,
     QueueSettings,
     ResumeQueue,
     RetryJob,
+    RetryJobs,
     RetryPolicy,
     Scope,
     SettleLease,
@@ -37,7 +41,7 @@ from actors.queue.messages import (
     Unfinished,
     Unique,
 )
-from actors.runtime.errors import DuplicateJobError, InputError
+from actors.runtime.errors import DuplicateJobError, InputError, QueueDrainingError
 from actors.runtime.messages import Letter, TakeSnapshot
 from tests.actors.simulation.desk import Desk
 from tests.actors.simulation.queue_model import Model, Refused
@@ -134,7 +138,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Nothing comes of it, unless it would have been refused."""
         try:
             self.desk.lose(message)
-        except (DuplicateJobError, InputError):
+        except (DuplicateJobError, InputError, QueueDrainingError):
             return
         except pytest.fail.Exception:
             return  # it changed nothing, so there was nothing to commit
@@ -179,6 +183,32 @@ class QueueMachine(RuleBasedStateMachine):
     def pause(self, queue: str, pause: bool) -> None:
         self.desk.ask(PauseQueue(queue) if pause else ResumeQueue(queue))
         (self.model.paused.add if pause else self.model.paused.discard)(queue)
+        if not pause:
+            self.model.draining.discard(queue)
+
+    @rule(queue=QUEUES)
+    def drain(self, queue: str) -> None:
+        self.desk.ask(DrainQueue(queue))
+        self.model.draining.add(queue)
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=SOME)
+    def discard(self, which: int) -> None:
+        job = self.some(which)
+        self.same(DiscardJob(job.job_id), lambda: self.model.discard(job))
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=st.lists(SOME, max_size=4, unique=True))
+    def retry_many(self, which: list[int]) -> None:
+        jobs = self.several(which)
+        self.same(RetryJobs(tuple(jobs)), lambda: self.model.retry_many(jobs.values()))
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=st.lists(SOME, max_size=4), queue=QUEUES, strict=st.booleans())
+    def move(self, which: list[int], queue: str, strict: bool) -> None:
+        jobs = self.several(which)
+        message = MoveJobs(tuple(jobs), queue, strict)
+        self.same(message, lambda: self.model.move(list(jobs.values()), queue, strict=strict))
 
     @rule(queue=QUEUES, settings=SETTINGS)
     def configure(self, queue: str, settings: QueueSettings) -> None:
@@ -203,7 +233,7 @@ class QueueMachine(RuleBasedStateMachine):
         try:
             expected = told()
         except Refused:
-            with pytest.raises((DuplicateJobError, InputError)):
+            with pytest.raises((DuplicateJobError, InputError, QueueDrainingError)):
                 self.desk.ask(message)
         else:
             assert self.desk.ask(message) == expected
@@ -211,6 +241,9 @@ class QueueMachine(RuleBasedStateMachine):
     def some(self, which: int) -> Any:
         jobs = list(self.model.jobs.values())
         return jobs[-1 - which % len(jobs)]
+
+    def several(self, which: list[int]) -> dict[str, Any]:
+        return {job.job_id: job for job in map(self.some, which)}
 
     # -- what must be the same -----------------------------------------------------------------------------
 

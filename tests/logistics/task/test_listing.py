@@ -49,7 +49,9 @@ def test_all_that_failed_are_taken_up_again(queue: Queue) -> None:
     assert queue.retry_all() == 2
     assert queue.retry_all() == 0
     assert queue.get_stats()["pending"] == 5
-    with pytest.raises(InputError, match="status: expected FAILED or CANCELLED, got 'COMPLETED'"):
+    with pytest.raises(
+        InputError, match="status: expected one of FAILED, CANCELLED, EXPIRED, got 'COMPLETED'"
+    ):
         queue.retry_all(status="COMPLETED")
 
 
