@@ -76,7 +76,9 @@ def open_runtime(
             if end.outcome == "unresolved" and (known := run.found_meanwhile(end)) is not None:
                 runtime.report(known, cause)
 
-        return ThreadExecutor(workers, run=run, report=report, stop=run.stop, end=run.close)
+        return ThreadExecutor(
+            workers, run=run, report=report, run_batch=run.run_batch, stop=run.stop, end=run.close
+        )
 
     runtime = Runtime(
         log,

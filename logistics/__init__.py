@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from actors.queue.batch import BatchedJob
 from actors.queue.messages import JobStatus
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.signals import Progress
@@ -109,6 +110,7 @@ __all__ = [
     "ArchiveError",
     "AttemptContext",
     "BackfilledRun",
+    "BatchedJob",
     "BindingError",
     "BusyError",
     "Calendar",

@@ -49,7 +49,8 @@ def digest_of(spec: JobSpec) -> bytes:
         spec.after,
     )
     if spec.terms is not None:
-        made_of += (spec.terms,)
+        stated = msgspec.structs.astuple(spec.terms)
+        made_of += (stated if spec.terms.batch else stated[:-1],)
     if spec.life is not None:
         made_of += (spec.life,)
     return blake2b(ENCODE(made_of), digest_size=8).digest()

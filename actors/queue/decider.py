@@ -62,7 +62,6 @@ from actors.runtime.effects import (
     AttemptFinished,
     CancelAttempt,
     ReportUnacknowledged,
-    StartAttempt,
     Verdict,
 )
 from actors.runtime.errors import InternalError
@@ -158,7 +157,7 @@ class QueueRules:
         gone: set[str] = set()
         for job in state.running.values():
             if job.course.epoch == context.epoch:
-                decision.do(StartAttempt(key=job.key, correlation=job.owner))
+                starting.start_again(state, job, decision)
             else:
                 charged = job.course.counted
                 interrupt(state, job, context, decision, charged=charged, reason=PROCESS_ENDED, gone=gone)

@@ -192,6 +192,12 @@ class Hall:
                 return lane
         return None
 
+    def lets_another(self, lane: Lane, now_us: int) -> bool:
+        """Whether one more of a lane may start now, whoever else is before it."""
+        if not lane.ready or any(gate.opens_us(now_us) for gate in lane.all_gates):
+            return False
+        return not lane.needs or self._may_hold(lane)
+
     def first_by_hand(self, line: Line, now_us: int, is_late: Callable[[Job], bool]) -> Job | None:
         """Return the job of a queue that is the next to be taken by hand, or None; who is late is passed over."""
         self._open(now_us)

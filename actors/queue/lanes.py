@@ -44,12 +44,16 @@ class Kind(msgspec.Struct, frozen=True, eq=False, gc=False):
     backoff: Backoff | None = None
     life: JobLife | None = None
     """Without an expiry, which each job has of its own."""
+    batch: int = 0
+    """How many of them are done in one call; 0: each in a call of its own."""
 
     @property
     def values(self) -> tuple[object, ...]:
         """What makes two kinds the same."""
         plain = (self.queue, self.function, self.priority, self.retry)
         terms = (self.key, self.group, self.resources, self.backoff)
+        if self.batch:
+            return (*plain, *terms, self.life, self.batch)
         if self.life is not None:
             return (*plain, *terms, self.life)
         return (*plain, *terms) if any(terms) else plain
@@ -118,6 +122,11 @@ class Job(msgspec.Struct, gc=False, eq=False):
     def has_not_begun(self) -> bool:
         """Whether no attempt has ever started."""
         return not self.course.attempt and self.status is not _RUNNING
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it is not to be in one call with others: it has failed before, or perhaps kills its process."""
+        return bool(self.course.charged or self.course.suspect)
 
     @property
     def is_ready(self) -> bool:

@@ -146,6 +146,8 @@ class Terms(Data, frozen=True):
     backoff: Backoff | None = None
     on_failure_of: str = ""
     """The job that must have failed before this one starts; if that completes, this one is cancelled."""
+    batch: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    """Up to so many of its kind are done in one call, whose function gets a list; 0: each in a call of its own."""
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
@@ -603,6 +605,16 @@ class JobStarted(JobEvent, frozen=True, tag="job.started"):
     """Attempts that were ahead of it when no worker was free; 0: a worker takes it at once."""
 
 
+class BatchStarted(JobEvent, frozen=True, tag="batch.started"):
+    """Attempts that have just started, of this job and of others, are made in one call, on one worker."""
+
+    attempt: int
+    others: tuple[tuple[str, int], ...]
+    """The other jobs and the numbers of their attempts."""
+    epoch: int
+    at_us: int
+
+
 class JobLeased(JobEvent, frozen=True, tag="job.leased"):
     """An attempt was taken by hand until `until_us`."""
 
@@ -854,6 +866,7 @@ QUEUE_EVENTS: tuple[type[Event], ...] = (
     JobReady,
     JobUnblocked,
     JobStarted,
+    BatchStarted,
     JobLeased,
     JobCompleted,
     JobRetrying,

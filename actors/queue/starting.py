@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import JobReady, JobStarted
+from actors.queue.messages import BatchStarted, JobReady, JobStarted
 from actors.runtime.effects import AttemptKey, StartAttempt
 from actors.runtime.messages import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.queue.lanes import Job, Lane
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context
 
@@ -33,24 +34,28 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
 
     Each decision takes jobs of one lane, as far as no other lane can have the next one.
     """
-    free = context.capacity - len(state.running) - len(state.zombies)
+    free = context.capacity - len(state.running) - len(state.zombies) + state.riders
     epoch, now_us, remembered = context.epoch, context.now_us, state.fresh.get
     if context.capacity <= 0:
         return
-    queued_us = 0
+    queued_us, most_us = 0, PREFETCH_US * context.capacity
     while free > -PREFETCH and (lane := state.hall.first(context)) is not None:
+        if lane.kind.batch:
+            if free <= 0:
+                break
+            yield from _start_batch(state, lane, context)
+            free -= 1
+            continue
         decision = Decision()
         suspects = state.suspects
         run_us = state.run_us.get(lane.kind.function)
+        is_short = run_us is not None and lane.kind.life is None
         for job in lane.first_run():
             course = job.course
             if free <= 0:
                 queued_us += run_us or 1
-                if run_us is None or suspects or course.suspect or lane.kind.life is not None:
+                if free <= -PREFETCH or queued_us > most_us or suspects or course.suspect or not is_short:
                     free = -PREFETCH
-                if queued_us > PREFETCH_US * context.capacity:
-                    free = -PREFETCH
-                if free <= -PREFETCH:
                     break
             attempt = course.attempt + 1
             job_id, owner = job.job_id, job.owner
@@ -61,3 +66,39 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
             suspects += course.suspect
         if decision.events:
             yield decision
+
+
+def _start_batch(state: QueueState, lane: Lane, context: Context) -> Iterator[Decision]:
+    """Record starts of jobs of one lane that a free worker takes in one call, as many as may start now.
+
+    They go before others that are older, but hold up none of them: these need a worker of their own.
+    """
+    decision = Decision()
+    keys: list[AttemptKey] = []
+    job = lane.ready[0]
+    while True:
+        key = AttemptKey(job.job_id, job.course.attempt + 1, context.epoch)
+        decision.emit(JobStarted(job.job_id, key.attempt, context.epoch, context.now_us), job.owner)
+        keys.append(key)
+        if job.goes_alone or len(keys) == lane.kind.batch:
+            break
+        yield decision
+        decision = Decision()
+        if not state.hall.lets_another(lane, context.now_us) or lane.ready[0].goes_alone:
+            break
+        job = lane.ready[0]
+    first, *others = keys
+    if others:
+        attempts = tuple((key.job_id, key.attempt) for key in others)
+        decision.emit(BatchStarted(first.job_id, first.attempt, attempts, context.epoch, context.now_us))
+    decision.do(StartAttempt(key=first, batched=True, others=tuple(others)))
+    yield decision
+
+
+def start_again(state: QueueState, job: Job, decision: Decision) -> None:
+    """Say once more that a running attempt is to be made; those of one call together, with the first of them."""
+    key = job.key
+    together = sorted(each for each in state.batches.get(key, (key,)) if each not in state.zombies)
+    if key == together[0]:
+        batched, others = bool(job.kind.batch), tuple(together[1:])
+        decision.do(StartAttempt(key=key, correlation=job.owner, batched=batched, others=others))

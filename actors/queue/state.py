@@ -16,6 +16,7 @@ from actors.queue.messages import (
     AttemptInterrupted,
     AttemptRefused,
     AttemptTimedOut,
+    BatchStarted,
     JobCancelled,
     JobCompleted,
     JobDiscarded,
@@ -127,6 +128,10 @@ class QueueState(FoldedState[Retired]):
         self.first_deadlines: Heads[str] = Heads()
         self.pulses: dict[str, int] = {}
         """Running jobs that must give signs of life, and when they began (µs UTC)."""
+        self.batches: dict[AttemptKey, set[AttemptKey]] = {}
+        """Attempts that are made in one call and have not ended: by each of them, all of them."""
+        self.riders = 0
+        """Attempts that have no worker of their own, as another one of their batch has it."""
         self.suspects = 0
         """Running jobs that may kill the process."""
         self.unresolved: dict[str, dict[str, None]] = {}
@@ -143,6 +148,7 @@ class QueueState(FoldedState[Retired]):
             JobReady: self._on_ready,
             JobUnblocked: self._on_unblocked,
             JobStarted: self._on_started,
+            BatchStarted: self._on_batch,
             JobLeased: self._on_leased,
             JobCompleted: self._on_completed,
             JobRetrying: self._on_retrying,
@@ -190,6 +196,7 @@ class QueueState(FoldedState[Retired]):
             "hall": (self.hall.newest_us, self.hall.dump(self._order)),
             "unique": self.unique.dump(),
             "zombies": zombies,
+            "batches": sorted({tuple(sorted(batch)) for batch in self.batches.values()}),
             "leases": list(self.leases.items()),
             "expiries": list(self.expiries.items()),
             "pulses": list(self.pulses.items()),
@@ -220,6 +227,8 @@ class QueueState(FoldedState[Retired]):
         for job_id, at_us in image["deadlines"]:
             state._set_deadline(job_id, at_us)
         state.running = {job_id: state.jobs[job_id] for job_id in image["running"]}
+        for batch in image["batches"]:
+            state._ride_together({AttemptKey(*key) for key in batch})
         state.suspects = sum(job.course.suspect for job in state.running.values())
         state.zombies = {AttemptKey(*key): (owner, kinds[kind]) for key, owner, kind in image["zombies"]}
         state.hall.last_kind = None if image["last"] is None else kinds[image["last"]]
@@ -394,8 +403,12 @@ class QueueState(FoldedState[Retired]):
         if spec.life is not None and (life := spec.life.shared) is not None:
             given = terms or NO_TERMS
             values += (given.key, given.group, given.resources, given.backoff, life)
-        elif terms is not None and (terms.key or terms.group or terms.resources or terms.backoff):
+        elif terms is not None and (
+            terms.key or terms.group or terms.resources or terms.backoff or terms.batch
+        ):
             values += (terms.key, terms.group, terms.resources, terms.backoff)
+        if terms is not None and terms.batch:
+            values = (*values[:8], spec.life and spec.life.shared, terms.batch)
         kind = self.hall.kind(values)
         job = self.jobs[spec.job_id] = Job(spec.job_id, kind, spec.owner, UNTOUCHED)
         lane = self.lanes[kind]
@@ -496,6 +509,8 @@ class QueueState(FoldedState[Retired]):
             return
         if self.pulses:
             self.pulses.pop(job.job_id, None)
+        if self.batches and job.key not in self.zombies:
+            self._leave_batch(job.key)
         if job.course.suspect:
             self.suspects -= 1
 
@@ -549,6 +564,22 @@ class QueueState(FoldedState[Retired]):
         life = job.kind.life
         if life is not None or self.expiries:
             self._limit(job, life or NO_LIFE, event.at_us)
+
+    def _on_batch(self, event: BatchStarted) -> None:
+        attempts = ((event.job_id, event.attempt), *event.others)
+        self._ride_together({AttemptKey(*attempt, event.epoch) for attempt in attempts})
+
+    def _ride_together(self, batch: set[AttemptKey]) -> None:
+        for key in batch:
+            self.batches[key] = batch
+        self.riders += len(batch) - 1
+
+    def _leave_batch(self, key: AttemptKey) -> None:
+        """Note that an attempt is over; if there are others left in its batch, one of them has the worker."""
+        batch = self.batches.pop(key, None)
+        if batch is not None:
+            batch.remove(key)
+            self.riders -= bool(batch)
 
     def _limit(self, job: Job, life: JobLife, at_us: int) -> None:
         """Set the limits of an attempt."""
@@ -615,6 +646,7 @@ class QueueState(FoldedState[Retired]):
     def _on_refused(self, event: AttemptRefused) -> None:
         for key in [key for key in self.zombies if key[:2] == (event.job_id, event.attempt)]:
             _, kind = self.zombies.pop(key)
+            self._leave_batch(key)
             self.hall.let_go(kind)
 
     def _on_timed_out(self, event: AttemptTimedOut) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from actors.queue.batch import BatchedJob, settle_by
 from actors.queue.ending import failed, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, FunctionsKnown
 from actors.queue.worker import Call, decode_end, decode_news, encode, serve
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, firing_of, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
-from actors.runtime.effects import AttemptFinished, Verdict
+from actors.runtime.effects import AttemptFinished, StartAttempt, Verdict
 from actors.runtime.errors import PoolClosedError
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.loop import EventLoop
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actors.queue.messages import Input, JobLife, JobSpec, StepWork
-    from actors.runtime.effects import AttemptKey, StartAttempt
+    from actors.runtime.effects import AttemptKey
     from actors.runtime.engine import Runtime
     from actors.runtime.functions import FunctionRegistry
 
@@ -93,20 +94,8 @@ class Trampoline:
             fingerprint = _fingerprint(spec, args, kwargs)
             if fingerprint and (end := self._from_cache(fingerprint, spec, start, started_us)):
                 return end
-        except UnresolvedFunctionError as error:
-            return AttemptFinished(
-                key=start.key,
-                outcome="unresolved",
-                error=printable(str(error)),
-                started_us=started_us,
-                correlation=start.correlation,
-            )
-        except CorruptStoreError as error:
-            return failed(start, error, started_us, 0)
-        except StoreError:  # the log is being reopened: the attempt never began, and is not charged
-            return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
         except BaseException as error:  # noqa: BLE001 -- an import may run any code, and raise anything
-            return failed(start, error, started_us, 0)
+            return _not_begun(start, error, started_us)
         running = RUNNING.set((spec.job_id, spec.queue))
         try:
             if self._is_for_a_process(spec):
@@ -186,13 +175,64 @@ class Trampoline:
                 value = self._loop.run(start.key, value)
             result = encode_result(value, limit=self._max_payload)
         except PoolClosedError:
-            return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
+            return _returned(start)
         except BaseException as error:  # noqa: BLE001 -- user code: SystemExit and the like end the attempt only
             run_us = (time.perf_counter_ns() - begun_ns) // 1000
             return failed(start, error, started_us, run_us, self._judge(error, spec.life or NO_LIFE))
         finally:
             CURRENT.reset(token)
         return succeeded(start, result, started_us, begun_ns)
+
+    # -- many in one call -------------------------------------------------------------------------------
+
+    def run_batch(self, start: StartAttempt, settle: Callable[[AttemptFinished], None]) -> None:
+        """Make the attempts of a batch in one call; `settle` is called once with the end of each. Never raises."""
+        specs: list[JobSpec] = []
+        jobs: list[BatchedJob] = []
+        for key in (start.key, *start.others):
+            each = StartAttempt(key=key)
+            started_us = self._runtime.clock.now_us()
+            try:
+                spec = self._inputs.spec(key.job_id)
+                each = StartAttempt(key=key, correlation=spec.owner)
+                self._functions.resolve(spec.function)
+                jobs.append(self._batched(spec, each, settle, started_us))
+                specs.append(spec)
+            except BaseException as error:  # noqa: BLE001 -- as for a single attempt
+                settle(_not_begun(each, error, started_us))
+        if jobs:
+            self._call_batch(start.key, specs[0], jobs)
+
+    def _call_batch(self, key: AttemptKey, spec: JobSpec, jobs: list[BatchedJob]) -> None:
+        token, running = CURRENT.set(self._runtime), RUNNING.set((spec.job_id, spec.queue))
+        try:
+            answers = self._functions.resolve(spec.function)(jobs)
+            if inspect.iscoroutine(answers):
+                answers = self._loop.run(key, answers)
+            settle_by(answers, jobs)
+        except BaseException as error:  # noqa: BLE001 -- user code, which fails those that it had not told of
+            for job in jobs:
+                if not job.settled:
+                    job.fail(error)
+        finally:
+            RUNNING.reset(running)
+            CURRENT.reset(token)
+
+    def _batched(
+        self, spec: JobSpec, start: StartAttempt, settle: Callable[[AttemptFinished], None], started_us: int
+    ) -> BatchedJob:
+        args, kwargs = decode_call(spec.payload)
+        args = (*args, *(value for _, value in self._values(spec, start)[2]))
+        context = AttemptContext(start.key, spec.name, spec.owner, self._runtime)
+        return BatchedJob(
+            start,
+            context,
+            (args, kwargs),
+            settle=settle,
+            judge=lambda error: self._judge(error, spec.life or NO_LIFE),
+            max_payload=self._max_payload,
+            started_us=started_us,
+        )
 
     def _is_for_a_process(self, spec: JobSpec) -> bool:
         asked = spec.life.executor if spec.life is not None else ""
@@ -231,7 +271,7 @@ class Trampoline:
             answer = self._processes.run(start.key, encode(call), is_cancelled=is_cancelled, hear=hear)
             return decode_end(answer)
         except PoolClosedError:
-            return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
+            return _returned(start)
         except WorkerDiedError as error:
             end = failed(start, error, started_us, 0)
             return msgspec.structs.replace(end, error=f"WorkerDied: {error}", traceback="")
@@ -302,6 +342,25 @@ class Trampoline:
             elif given.kind != "ref":
                 values.append((given, self._inputs.of(given, spec)))
         return steps, params, values
+
+
+def _not_begun(start: StartAttempt, error: BaseException, started_us: int) -> AttemptFinished:
+    """Return the end of an attempt of which the function was not even called."""
+    if isinstance(error, UnresolvedFunctionError):
+        return AttemptFinished(
+            key=start.key,
+            outcome="unresolved",
+            error=printable(str(error)),
+            started_us=started_us,
+            correlation=start.correlation,
+        )
+    if isinstance(error, StoreError) and not isinstance(error, CorruptStoreError):
+        return _returned(start)  # the log is being reopened: the attempt never began, and is not charged
+    return failed(start, error, started_us, 0)
+
+
+def _returned(start: StartAttempt) -> AttemptFinished:
+    return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
 
 
 def _fingerprint(spec: JobSpec, args: Any, kwargs: Mapping[str, Any]) -> str:

@@ -77,7 +77,7 @@ def _of_ready(state: QueueState, job: Job, context: Context) -> Iterator[Obstacl
             yield _closed(state, lane, gate, opens_us)
     for name, amount in state.resources.lacking(lane.needs):
         yield _lacking(state, name, amount)
-    busy = len(state.running) + len(state.zombies)
+    busy = len(state.running) + len(state.zombies) - state.riders
     if busy >= context.capacity:
         yield Obstacle("no_worker", by=_named("job", state.running), used=busy, limit=context.capacity)
     first = state.hall.first(context)  # this tries lanes as a start would, and so has them stand in line

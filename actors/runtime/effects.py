@@ -40,6 +40,10 @@ class StartAttempt(Effect, frozen=True):
     correlation: str = ""
     spec: Any = None
     """The job as it was enqueued (`JobSpec`), where memory has it: a worker need not look it up in the log."""
+    batched: bool = False
+    """Whether the function gets a list of jobs: this one, and those of `others`."""
+    others: tuple[AttemptKey, ...] = ()
+    """Attempts that are made in the same call."""
 
 
 class CancelAttempt(Effect, frozen=True):

@@ -80,7 +80,8 @@ class ThreadExecutor:
     as long as it goes on another thread takes its place, for up to `MAX_MADE_UP` of them at a time. `stop` ends one
     that runs where it can be ended, `end` all that still run when the executor has closed.
 
-    `run` executes an attempt and never raises; `report` delivers what it came to. What every attempt passes
+    `run` executes an attempt and never raises; `run_batch` several in one call, and tells how each has ended as soon as
+    it knows; `report` delivers what an attempt came to. What every attempt passes
     has no lock: a worker that the interpreter interrupts while it holds one would stop all the others.
     """
 
@@ -90,11 +91,13 @@ class ThreadExecutor:
         *,
         run: Callable[[StartAttempt], AttemptFinished],
         report: Callable[[AttemptFinished], None],
+        run_batch: Callable[[StartAttempt, Callable[[AttemptFinished], None]], None] | None = None,
         stop: Callable[[AttemptKey], None] = lambda _key: None,
         end: Callable[[], None] = lambda: None,
     ) -> None:
         self.capacity = capacity
         self._run = run
+        self._run_batch = run_batch
         self._report = report
         self._stop = stop
         self._end = end
@@ -102,6 +105,8 @@ class ThreadExecutor:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._known: dict[AttemptKey, AttemptFinished | None] = {}
+        self._batches: dict[AttemptKey, StartAttempt] = {}
+        """Attempts that are made in one call with others."""
         self._cancelled: set[AttemptKey] = set()
         self._running: set[AttemptKey] = set()
         self._made_up: set[AttemptKey] = set()
@@ -114,6 +119,10 @@ class ThreadExecutor:
         if self._closing or attempt.key in self._known:
             return
         self._known[attempt.key] = None
+        if attempt.batched:
+            for key in (attempt.key, *attempt.others):
+                self._known[key] = None
+                self._batches[key] = attempt
         self._waiting.put(attempt)
         if len(self._threads) < self.capacity:
             with self._lock:
@@ -148,16 +157,23 @@ class ThreadExecutor:
         self._cancelled.add(key)
         if self._has_ended(key):
             return False
+        batch = self._batches.get(key)
+        if batch is not None and any(self._is_awaited(each) for each in (batch.key, *batch.others)):
+            return False  # its worker is not lost for that
+        call = key if batch is None else batch.key
         with self._lock:
-            if key not in self._running or key in self._made_up:
+            if call not in self._running or call in self._made_up:
                 return False
             made_up = len(self._made_up) < MAX_MADE_UP
             if made_up:
-                self._made_up.add(key)
+                self._made_up.add(call)
                 self.capacity += 1
                 self._hire()
-        self._stop(key)
+        self._stop(call)
         return not self._has_ended(key) and made_up
+
+    def _is_awaited(self, key: AttemptKey) -> bool:
+        return key not in self._cancelled and self._known.get(key, key) is None
 
     def _has_ended(self, key: AttemptKey) -> bool:
         """Take back what `cancel` did if an attempt is unknown, or has ended meanwhile."""
@@ -247,6 +263,9 @@ class ThreadExecutor:
                 return
 
     def _take(self, attempt: StartAttempt) -> None:
+        if attempt.batched:
+            self._take_batch(attempt)
+            return
         key = attempt.key
         if key in self._cancelled:
             end = AttemptFinished(key=key, outcome="returned", correlation=attempt.correlation)
@@ -256,6 +275,24 @@ class ThreadExecutor:
         if key in self._cancelled:
             self._cancelled.discard(key)
             self._give_back(key)
+        self._report(end)
+
+    def _take_batch(self, attempt: StartAttempt) -> None:
+        keys = (attempt.key, *attempt.others)
+        for key in keys:
+            if key in self._cancelled:
+                self._settle(AttemptFinished(key=key, outcome="returned"))
+        left = [key for key in keys if self._known.get(key, key) is None]
+        if left:
+            assert self._run_batch is not None
+            self._run_batch(StartAttempt(key=left[0], batched=True, others=tuple(left[1:])), self._settle)
+        for key in keys:
+            del self._batches[key]
+            self._cancelled.discard(key)
+        self._give_back(attempt.key)
+
+    def _settle(self, end: AttemptFinished) -> None:
+        self._known[end.key] = end
         self._report(end)
 
     def _is_left_over(self) -> bool:

@@ -85,6 +85,8 @@ TERMS = (
     Terms(key="k", resources=(("gpu", 1.0),)),
     Terms(group="g", resources=(("gpu", 2.0),)),
     Terms(group="h"),
+    Terms(batch=3),
+    Terms(batch=2, key="k", resources=(("gpu", 1.0),)),
     Terms(unique=Unique("u")),
     Terms(unique=Unique("u", Scope.PENDING, Conflict.REPLACE)),
 )

@@ -65,6 +65,8 @@ class Order:
         broken = ""
         if isinstance(event, JobStarted | JobLeased) and job is not None:
             broken = self._passed_over(event, job.spec)
+            if broken and job.spec.terms is not None and job.spec.terms.batch:
+                broken = ""  # it may be one of a batch that has begun: those need no worker of their own
         elif isinstance(event, JobEnqueued | JobRetried):
             self._missing[event.spec.job_id] = getattr(event, "missing", 0)
         elif isinstance(event, JobUnblocked):

@@ -127,7 +127,11 @@ class SimExecutor:
         self.finished: dict[AttemptKey, AttemptFinished] = {}
         self.hanging: set[AttemptKey] = set()
         """Attempts that do not end while anybody waits for them."""
+        self.batches: list[set[AttemptKey]] = []
+        """Attempts that are made in one call: as long as one of them is awaited, no worker is made up for."""
         self.abandoned: set[AttemptKey] = set()
+        self.made_up: set[AttemptKey] = set()
+        """Abandoned attempts for which there is a worker more."""
         self.refusing = False
         self._runtime = runtime
         self._on_start = on_start
@@ -136,8 +140,11 @@ class SimExecutor:
         """Begin an attempt, once per key."""
         if self.knows(attempt.key) or self.refusing:
             return
-        self._on_start(attempt.key)
-        self.running[attempt.key] = attempt
+        for key in (attempt.key, *attempt.others):
+            self._on_start(key)
+            self.running[key] = attempt
+        if attempt.others:
+            self.batches.append({attempt.key, *attempt.others})
 
     def knows(self, key: AttemptKey) -> bool:
         """Whether an attempt was started and not acknowledged."""
@@ -153,8 +160,9 @@ class SimExecutor:
     ) -> None:
         """End an attempt; an outcome may be what its exception advises."""
         start = self.running.pop(key)
-        if key in self.abandoned:
-            self.abandoned.remove(key)
+        self.abandoned.discard(key)
+        if key in self.made_up:
+            self.made_up.remove(key)
             self.capacity -= 1
         advice, after_us = (outcome, 3_000_000) if outcome in (SNOOZE, RETRY, GIVE_UP) else ("", 0)
         outcome = "error" if advice else outcome
@@ -184,8 +192,14 @@ class SimExecutor:
         if key not in self.running or key in self.abandoned:
             return False
         self.abandoned.add(key)
+        if any(each in self.running and each not in self.abandoned for each in self._batch(key)):
+            return False
+        self.made_up.add(key)
         self.capacity += 1
         return True
+
+    def _batch(self, key: AttemptKey) -> set[AttemptKey]:
+        return next((batch for batch in self.batches if key in batch), {key})
 
     def is_cancelled(self, key: AttemptKey) -> bool:
         """Whether nobody waits for an attempt any more."""

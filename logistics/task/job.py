@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NO_TERMS = Terms()
 DEFAULT_RETRY_DELAY = 1.0
 
+MAX_BATCH = 1_000
+
 
 def check_job(job: object) -> None:
     """Refuse what is no `Job`."""
@@ -87,6 +89,7 @@ class Job:
         give_up_on: Conditions = (),
         executor: str | None = None,
         result_ttl: Duration | None = None,
+        batch: int | None = None,
         job_id: str | None = None,
     ) -> None:
         """Define a job; nothing is recorded before it is enqueued.
@@ -120,6 +123,8 @@ class Job:
             give_up_on: likewise, after which there is none.
             executor: `thread` or `process`: where it runs, if not where the engine says.
             result_ttl: seconds for which its result may be asked for once it has completed.
+            batch: up to so many jobs that differ in their arguments only are done in one call, whose function gets a
+                list of `BatchedJob`; each has its own outcome. On a thread.
             on_failure: one that starts when it has failed for good; each is cancelled if it is not wanted any more.
             job_id: an id of your own, so that enqueueing it twice makes one job.
 
@@ -155,6 +160,10 @@ class Job:
         self.retry_on = conditions("retry_on", retry_on)
         self.give_up_on = conditions("give_up_on", give_up_on)
         self._life = job_life(timeout, expires, heartbeat, executor, result_ttl)
+        self.batch = None if batch is None else check_int("batch", batch, least=1, most=MAX_BATCH)
+        if batch is not None and (executor == "process" or heartbeat is not None):
+            msg = "batch: jobs that are done in one call run on a thread, and have no heartbeat each"
+            raise InputError(msg)
         self.on_success = on_success
         self.on_failure = on_failure
         self.job_id = None if job_id is None else check_id("job_id", job_id)
@@ -188,6 +197,8 @@ class Job:
     def terms(self) -> Terms | None:
         """What holds it back beside its place in the line, as the queue takes it; None for nothing."""
         special = (self.concurrency_key or "", self.group or "", self._resources, self._unique, self._backoff)
+        if self.batch:
+            return Terms(*special, batch=self.batch)
         return Terms(*special) if any(special) else None
 
     def life(self, register: Callable[[Callable[..., Any]], str]) -> JobLife | None:

@@ -101,6 +101,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
         concurrency_key=terms.key or None,
         group=terms.group or None,
         resources=dict(terms.resources),
+        batch=terms.batch or None,
         **_life(spec.life, first.at_us),
     )
     job.name = spec.name  # a step's is made of two names, and may be longer than one may be

@@ -62,6 +62,8 @@ TERMS = (
     Terms(resources=(("gpu", 1.0),)),
     Terms(resources=(("gpu", 2.0), ("cpu", 1.0))),
     Terms(key="x", resources=(("cpu", 2.0),)),
+    Terms(batch=3),
+    Terms(batch=2, key="x", resources=(("gpu", 1.0),)),
     Terms(unique=Unique("u")),
     Terms(unique=Unique("u", Scope.PENDING, Conflict.REPLACE), backoff=Backoff("linear")),
     Terms(unique=Unique("u", Scope.PERIOD, Conflict.RETURN, 2 * SECOND)),
@@ -322,7 +324,7 @@ class Life:
     def check_that_nobody_waits_for_nothing(self) -> None:
         """With a worker free, every ready job of a served queue is held back by something that can be named."""
         bench, state = self.bench, self.bench.state
-        if bench.capacity <= len(state.running) + len(state.zombies):
+        if bench.capacity <= len(state.running) + len(state.zombies) - state.riders:
             return
         wanting: set[str] = {name for each in state.resources.waiting.values() for name, _ in each.amounts}
         served = [
