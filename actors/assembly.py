@@ -59,6 +59,7 @@ def open_runtime(
     clock: Clock | None = None,
     photographer: Photographer | None = None,
     executor: str = THREAD,
+    max_tasks_per_child: int | None = None,
     plan: Plan = no_plan,
     retain: Callable[[Runtime], None] | None = None,
 ) -> Runtime:
@@ -68,7 +69,14 @@ def open_runtime(
     """
 
     def make_executor(runtime: Runtime) -> ThreadExecutor:
-        run = Trampoline(runtime, functions, max_payload=max_payload, executor=executor, plan=plan)
+        run = Trampoline(
+            runtime,
+            functions,
+            max_payload=max_payload,
+            executor=executor,
+            max_tasks_per_child=max_tasks_per_child,
+            plan=plan,
+        )
 
         def report(end: AttemptFinished) -> None:
             cause = f"attempt:{end.key.job_id}/{end.key.attempt}"

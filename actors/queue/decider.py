@@ -12,6 +12,7 @@ from actors.queue.messages import (
     AddResource,
     Allocate,
     AttemptInterrupted,
+    AttemptPrinted,
     AttemptRefused,
     CancelJob,
     CancelOwned,
@@ -197,6 +198,8 @@ def _finished(state: QueueState, message: AttemptFinished, context: Context, dec
     if job is None or job.course.attempt != key.attempt or job.course.epoch != key.epoch:
         _stale(state, message, context, decision)
         return
+    if message.output:
+        decision.emit(AttemptPrinted(key.job_id, key.attempt, message.output, context.now_us), job.owner)
     if message.outcome == "ok":
         complete(
             state,
@@ -236,6 +239,8 @@ def _stale(state: QueueState, message: AttemptFinished, context: Context, decisi
             return  # the same end again: the acknowledgement was lost, not the result
     refused = AttemptRefused(key.job_id, key.attempt, message.outcome, context.now_us)
     owner, _ = state.zombies.get(key, ("", None))
+    if message.output:
+        decision.emit(AttemptPrinted(key.job_id, key.attempt, message.output, context.now_us), owner)
     decision.emit(refused, owner)
 
 

@@ -676,6 +676,14 @@ class AttemptRefused(JobEvent, frozen=True, tag="attempt.refused"):
     at_us: int
 
 
+class AttemptPrinted(JobEvent, frozen=True, tag="attempt.printed"):
+    """What an attempt in a process has printed, of which the end is kept; what it came to is the next event."""
+
+    attempt: int
+    output: str
+    at_us: int
+
+
 class AttemptTimedOut(JobEvent, frozen=True, tag="attempt.timed_out"):
     """An attempt took too long and was abandoned; its failure is the next event. What it still does is refused."""
 
@@ -873,6 +881,7 @@ QUEUE_EVENTS: tuple[type[Event], ...] = (
     JobFailed,
     AttemptInterrupted,
     AttemptRefused,
+    AttemptPrinted,
     AttemptTimedOut,
     JobSnoozed,
     JobExpired,

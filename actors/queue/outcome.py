@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
     AttemptInterrupted,
+    AttemptPrinted,
     AttemptRefused,
     JobCancelled,
     JobCompleted,
@@ -248,7 +249,12 @@ def retired_of(known: Known) -> Retired | None:
     """Return how an evicted job ended, from its durable past, as memory had it; None if it has not."""
     first = known.history[0]
     end: Any = next(
-        (event for event in reversed(known.history) if not isinstance(event, AttemptRefused)), first
+        (
+            event
+            for event in reversed(known.history)
+            if not isinstance(event, AttemptRefused | AttemptPrinted)
+        ),
+        first,
     )
     status = ENDINGS.get(type(end))
     if not isinstance(first, JobEnqueued) or status is None:

@@ -14,6 +14,7 @@ from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job, Kind, Line
 from actors.queue.messages import (
     NO_LIFE,
     AttemptInterrupted,
+    AttemptPrinted,
     AttemptRefused,
     AttemptTimedOut,
     BatchStarted,
@@ -155,6 +156,7 @@ class QueueState(FoldedState[Retired]):
             JobFailed: self._on_failed,
             AttemptInterrupted: self._on_interrupted,
             AttemptRefused: self._on_refused,
+            AttemptPrinted: self._on_printed,
             AttemptTimedOut: self._on_timed_out,
             JobSnoozed: self._on_snoozed,
             JobExpired: self._on_expired,
@@ -648,6 +650,9 @@ class QueueState(FoldedState[Retired]):
             _, kind = self.zombies.pop(key)
             self._leave_batch(key)
             self.hall.let_go(kind)
+
+    def _on_printed(self, event: AttemptPrinted) -> None:
+        """Remember nothing: the log has it."""
 
     def _on_timed_out(self, event: AttemptTimedOut) -> None:
         job = self.jobs[event.job_id]

@@ -20,6 +20,7 @@ from actors.runtime.effects import AttemptFinished, StartAttempt, Verdict
 from actors.runtime.errors import PoolClosedError
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.loop import EventLoop
+from actors.runtime.output import Printed
 from actors.runtime.processes import ProcessPool, WorkerDiedError
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
 from actors.runtime.verdict import judge
@@ -64,6 +65,7 @@ class Trampoline:
         *,
         max_payload: int,
         executor: str = THREAD,
+        max_tasks_per_child: int | None = None,
         plan: Plan = no_plan,
     ) -> None:
         self._runtime = runtime
@@ -73,7 +75,7 @@ class Trampoline:
         self._executor = executor
         self._plan = plan
         self._loop = EventLoop()
-        self._processes = ProcessPool(serve, functions.modules, max_payload)
+        self._processes = ProcessPool(serve, functions.modules, max_payload, most=max_tasks_per_child)
 
     def __call__(self, start: StartAttempt) -> AttemptFinished:
         """Run the attempt."""
@@ -240,6 +242,14 @@ class Trampoline:
 
     def _send(self, start: StartAttempt, spec: JobSpec, args: Any, kwargs: Any) -> AttemptFinished:
         """Have a process call the function; only its name and bytes go there, only bytes come back."""
+        printed = Printed()
+        end = self._send_call(start, spec, args, kwargs, printed)
+        output = printed.text()
+        return msgspec.structs.replace(end, output=output) if output else end
+
+    def _send_call(
+        self, start: StartAttempt, spec: JobSpec, args: Any, kwargs: Any, printed: Printed
+    ) -> AttemptFinished:
         life = spec.life or NO_LIFE
         started_us = self._runtime.clock.now_us()
 
@@ -268,7 +278,9 @@ class Trampoline:
                 firing_of(self._runtime, spec.job_id, spec.owner) if context else None,
             )
             is_cancelled = self._runtime.executor.is_cancelled
-            answer = self._processes.run(start.key, encode(call), is_cancelled=is_cancelled, hear=hear)
+            answer = self._processes.run(
+                start.key, encode(call), printed, is_cancelled=is_cancelled, hear=hear
+            )
             return decode_end(answer)
         except PoolClosedError:
             return _returned(start)

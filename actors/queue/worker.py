@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -58,8 +60,16 @@ decode_news = msgspec.msgpack.Decoder(News).decode
 decode_end = msgspec.msgpack.Decoder(AttemptFinished).decode
 
 
-def serve(pipe: Connection, modules: tuple[str, ...] | None, max_payload: int) -> None:
-    """Answer calls until the pipe is closed: then whoever asked is gone, and so is this process, at once."""
+def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None, max_payload: int) -> None:
+    """Answer calls until the pipe is closed: then whoever asked is gone, and so is this process, at once.
+
+    Everything that is printed goes to `output`.
+    """
+    for stream in (1, 2):
+        os.dup2(output.fileno(), stream)
+    output.close()
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that little is lost with a process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, calls), daemon=True).start()
@@ -67,7 +77,11 @@ def serve(pipe: Connection, modules: tuple[str, ...] | None, max_payload: int) -
     while True:
         call = decode_call_to(calls.get())
         pipe.send_bytes(BEGUN)
-        pipe.send_bytes(ENDED + encode(_perform(call, pipe, functions, max_payload)))
+        end = _perform(call, pipe, functions, max_payload)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # the function may have put anything in their place
+                stream.flush()
+        pipe.send_bytes(ENDED + encode(end))
 
 
 def _listen(pipe: Connection, calls: queue.SimpleQueue[bytes]) -> None:

@@ -80,3 +80,5 @@ class AttemptFinished(Message, frozen=True, tag="attempt.finished"):
     advice: str = ""
     """What the exception means, see `Verdict`: empty for nothing beyond a failure."""
     after_us: int = 0
+    output: str = ""
+    """What it printed, if it ran in a process: the end of it."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import select
 import signal
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import PoolClosedError
 from eventstore.errors import LogisticsError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from actors.runtime.effects import AttemptKey
+    from actors.runtime.output import Printed
 
 SPAWN = multiprocessing.get_context("spawn")
 BEGUN = b"B"
@@ -33,11 +36,34 @@ class WorkerDiedError(LogisticsError):
     """The process that ran the attempt ended before it had an answer: killed, crashed, or by `os._exit`."""
 
 
-class Worker(NamedTuple):
-    """A process and the pipe to it."""
+class Worker:
+    """A process, the pipe to it, and the one through which comes what it prints."""
 
-    process: BaseProcess
-    pipe: Connection
+    def __init__(self, process: BaseProcess, pipe: Connection, output: Connection) -> None:
+        self.process = process
+        self.pipe = pipe
+        self.output = output
+        self.served = 0
+        """Attempts that it has run."""
+        os.set_blocking(output.fileno(), False)
+        self._poll = select.poll()
+        self._poll.register(pipe.fileno(), select.POLLIN)
+        self._poll.register(output.fileno(), select.POLLIN)
+
+    def hear(self, printed: Printed) -> bytes:
+        """Wait for what it says next, and meanwhile take what it prints. `EOFError`, `OSError` if it has ended."""
+        while True:
+            ready = [descriptor for descriptor, _ in self._poll.poll()]
+            output = self.output.fileno()
+            if output in ready and not printed.read(output):
+                self._poll.unregister(output)  # whoever printed has closed it
+            if self.pipe.fileno() in ready:
+                return self.pipe.recv_bytes()
+
+    def close(self) -> None:
+        """Close both pipes: then it ends."""
+        self.pipe.close()
+        self.output.close()
 
 
 class ProcessPool:
@@ -47,9 +73,11 @@ class ProcessPool:
     its pipe is closed then (`actors.queue.worker`).
     """
 
-    def __init__(self, serve: Callable[..., object], *args: Any) -> None:
+    def __init__(self, serve: Callable[..., object], *args: Any, most: int | None = None) -> None:
+        """`most`: attempts that a process runs before another one takes its place; None: no such limit."""
         self._serve = serve
         self._args = args
+        self._most = most
         self._lock = threading.Lock()
         self._idle: list[Worker] = []
         self._busy: dict[AttemptKey, Worker] = {}
@@ -59,11 +87,14 @@ class ProcessPool:
         self,
         key: AttemptKey,
         request: bytes,
+        printed: Printed,
         *,
         is_cancelled: Callable[[AttemptKey], bool],
         hear: Callable[[bytes], None],
     ) -> bytes:
         """Have a process answer a request; `hear` is called with the news that it sends meanwhile.
+
+        What it prints goes to `printed`, however it ends.
 
         `WorkerDiedError` if the process ended before it had answered; `PoolClosedError` if the pool was closed.
         """
@@ -75,16 +106,18 @@ class ProcessPool:
             begun = False
             try:
                 worker.pipe.send_bytes(request)
-                while not (said := worker.pipe.recv_bytes()).startswith(ENDED):
+                while not (said := worker.hear(printed)).startswith(ENDED):
                     begun = begun or said == BEGUN
                     if said != BEGUN:
                         hear(said)
             except (EOFError, OSError):
+                printed.read_rest(worker.output.fileno())
                 self._bury(key, worker)
                 how = _end_of(worker.process)
                 if begun or is_cancelled(key):
                     break
             else:
+                printed.read_rest(worker.output.fileno())
                 self._give_back(key, worker)
                 return said[len(ENDED) :]
         raise WorkerDiedError(f"the process that ran it {how}")
@@ -115,34 +148,41 @@ class ProcessPool:
 
     def _make(self) -> Worker:
         ours, theirs = SPAWN.Pipe()
-        process = SPAWN.Process(
-            target=self._serve, args=(theirs, *self._args), name="logistics-process", daemon=True
-        )
+        output, printing = SPAWN.Pipe(duplex=False)
+        args = (theirs, printing, *self._args)
+        process = SPAWN.Process(target=self._serve, args=args, name="logistics-process", daemon=True)
         try:
             process.start()
         finally:
             theirs.close()  # so that its end is seen here
-        return Worker(process, ours)
+            printing.close()
+        return Worker(process, ours, output)
 
     def _give_back(self, key: AttemptKey, worker: Worker) -> None:
+        worker.served += 1
         with self._lock:
             del self._busy[key]
-            if not self._closed:
+            if not self._closed and worker.served != self._most:
                 self._idle.append(worker)
                 return
-        worker.process.kill()
+        _end(worker)
 
     def _bury(self, key: AttemptKey, worker: Worker) -> None:
         with self._lock:
             del self._busy[key]
             closed = self._closed
-        worker.pipe.close()
-        worker.process.join(LAST_WORD_S)
-        if worker.process.exitcode is None:
-            worker.process.kill()
-            worker.process.join()
+        _end(worker)
         if closed:
             raise PoolClosedError
+
+
+def _end(worker: Worker) -> None:
+    """Have a process end, and see that it does."""
+    worker.close()
+    worker.process.join(LAST_WORD_S)
+    if worker.process.exitcode is None:
+        worker.process.kill()
+        worker.process.join()
 
 
 def _end_of(process: BaseProcess) -> str:

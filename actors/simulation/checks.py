@@ -10,6 +10,7 @@ import msgspec
 from actors.queue.messages import (
     FINAL,
     AttemptInterrupted,
+    AttemptPrinted,
     AttemptRefused,
     AttemptTimedOut,
     JobCancelled,
@@ -300,7 +301,7 @@ class History:
     def _take(self, event: Any) -> None:
         if isinstance(event, JobEnqueued):
             self._enqueued(event)
-        elif isinstance(event, JobEvent) and not isinstance(event, AttemptRefused):
+        elif isinstance(event, JobEvent) and not isinstance(event, AttemptRefused | AttemptPrinted):
             self.jobs[event.job_id].take(event)
         elif isinstance(event, JobRetried):
             self.jobs[event.spec.job_id].take(event)

@@ -65,6 +65,7 @@ logger = logging.getLogger("logistics")
 COMMAND_TIMEOUT_S = 300.0
 """How long a command waits for its answer before it gives up; it may still be carried out."""
 MAX_WORKERS = 10_000
+MAX_TASKS = 2**31
 MAX_PAYLOAD = 1 << 30
 
 
@@ -89,6 +90,7 @@ class OrchestrationEngine:
         timezone: str | None = None,
         workers: int | None = None,
         executor: str | None = None,
+        max_tasks_per_child: int | None = None,
         clock: Clock | None = None,
         modules: tuple[str, ...] | None = None,
         max_payload: int | None = None,
@@ -102,6 +104,7 @@ class OrchestrationEngine:
             timezone: the zone of schedules that name none; UTC unless said.
             workers: how many functions run at one time, jobs and steps together; at least 4 unless said.
             executor: where functions run: `thread` unless said, or `process`; a job may say otherwise.
+            max_tasks_per_child: attempts that a process runs before another one takes its place; no limit unless said.
             clock: where the time comes from; the host unless said.
             modules: patterns of the modules whose functions may be called; None: any.
             max_payload: largest size of a call's arguments, or of a result, in bytes; 1 MiB unless said.
@@ -116,11 +119,14 @@ class OrchestrationEngine:
             check_int("workers", workers, least=1, most=MAX_WORKERS)
         if max_payload is not None:
             check_int("max_payload", max_payload, least=1, most=MAX_PAYLOAD)
+        if max_tasks_per_child is not None:
+            check_int("max_tasks_per_child", max_tasks_per_child, least=1, most=MAX_TASKS)
         if timezone is not None:
             find_zone(timezone)
         options = {
             "timezone": timezone,
             "workers": workers,
+            "max_tasks_per_child": max_tasks_per_child,
             "executor": None if executor is None else check_executor(executor),
             "modules": tuple(modules) if modules is not None and not isinstance(modules, str) else modules,
             "max_payload": max_payload,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from actors.queue.messages import (
     FINAL,
+    AttemptPrinted,
     CancelJob,
     ClearQueue,
     ConfigureQueue,
@@ -443,6 +444,17 @@ class Queue:
     def get_history(self, job_id: str) -> list[JobEntry]:
         """Return everything that happened to a job, oldest first. `JobNotFoundError` if there is none."""
         return [entry(event) for event in self._check_here(job_id)]
+
+    def get_output(self, job_id: str, attempt: int | None = None) -> str:
+        """Return what an attempt printed that ran in a process, the newest one if none is named; empty for nothing.
+
+        Of that, the last 64 KiB are kept, as plain text. `JobNotFoundError`.
+        """
+        events = self._check_here(job_id)
+        if attempt is None:
+            attempt = max((event.attempt for event in events if isinstance(event, JobStarted)), default=0)
+        printed = [e for e in events if isinstance(e, AttemptPrinted) and e.attempt == attempt]
+        return printed[-1].output if printed else ""
 
     # -- the queue as a whole ---------------------------------------------------------------------------
 

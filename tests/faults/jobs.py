@@ -7,6 +7,8 @@ import builtins
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -95,3 +97,22 @@ async def raises_system_exit_on_a_loop() -> None:
 def raises(kind: str) -> None:
     """Raise a built-in exception by its name."""
     raise getattr(builtins, kind)("no")
+
+
+def prints(much: int) -> None:
+    """Print more than is kept, colours and what is no text among it."""
+    print("the beginning")
+    for _ in range(much // 1024):
+        os.write(1, b"x" * 1023 + b"\n")
+    os.write(2, b"\x1b[31mred\x1b[0m \xff\x00 and\x1b]0;title\x07 bell\x07\n")
+    print("the end")
+
+
+def prints_and_dies() -> None:
+    print("last words")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def prints_in_a_child() -> None:
+    """Have a process of its own print."""
+    subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)

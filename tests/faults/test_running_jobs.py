@@ -18,6 +18,7 @@ import pytest
 
 from actors.queue.messages import EnqueueJobs, JobFailed, JobLife, JobSpec, JobStarted, RetryPolicy
 from actors.runtime.clock import VirtualClock
+from actors.runtime.output import KEPT_BYTES
 from actors.runtime.values import encode_call
 from logistics import (
     InputError,
@@ -31,6 +32,7 @@ from logistics import (
 )
 from tests.faults import jobs as do
 from tests.logistics.task.support import pass_time
+from tests.support.scale import scaled
 
 PATIENCE_S = 60.0
 TIMES = 30
@@ -211,6 +213,50 @@ def test_f77_what_a_job_spoils_it_spoils_in_its_process(queue: Queue, tmp_path: 
     assert run(queue, process_job(do.spoils, str(tmp_path))) == str(tmp_path)
     assert Path.cwd() == before
     assert "SPOILT" not in os.environ
+
+
+def test_f77_a_process_serves_only_so_many_attempts(tmp_path: Path) -> None:
+    with OrchestrationEngine(
+        tmp_path / "store", workers=1, executor="process", max_tasks_per_child=2
+    ) as engine:
+        queue = Queue(engine=engine)
+        ids = queue.enqueue_many(Job("where", do.whereabouts) for _ in range(5))
+        JobScheduler(engine=engine).process(queue)
+        pids = [queue.result(job_id) for job_id in ids]
+    assert pids[0] == pids[1]
+    assert pids[2] == pids[3]
+    assert len(set(pids)) == 3
+    with pytest.raises(InputError, match="max_tasks_per_child: expected"):
+        OrchestrationEngine(":memory:", max_tasks_per_child=0)
+
+
+def test_f76_of_what_a_process_prints_the_end_is_kept_as_plain_text(queue: Queue) -> None:
+    much = scaled("PRINTED_MIB", 8) << 20
+    job_id = queue.enqueue(process_job(do.prints, much))
+    queue.result(job_id, PATIENCE_S)
+    output = queue.get_output(job_id)
+    assert len(output) < KEPT_BYTES + 100
+    first, *_, told, end = output.splitlines()
+    assert first.endswith("bytes before this were not kept)")
+    assert int(first[1:].split()[0]) > much - KEPT_BYTES
+    assert told == "red \ufffd and bell"
+    assert end == "the end"
+    events = [entry.event for entry in queue.get_history(job_id)]
+    assert events == ["job.enqueued", "job.started", "attempt.printed", "job.completed"]
+    again = queue.enqueue(process_job(do.add, 1, 2))
+    assert queue.result(again, PATIENCE_S) == 3
+    assert queue.get_output(again) == "", "nothing is left over from the attempt before"
+
+
+def test_f76_what_a_process_printed_outlives_it(queue: Queue) -> None:
+    job_id = queue.enqueue(process_job(do.prints_and_dies))
+    with pytest.raises(JobFailedError, match="SIGKILL"):
+        queue.result(job_id, PATIENCE_S)
+    assert queue.get_output(job_id) == "last words\n"
+    other = queue.enqueue(process_job(do.prints_in_a_child))
+    queue.result(other, PATIENCE_S)
+    assert queue.get_output(other, attempt=1) == "from a child\n"
+    assert queue.get_output(other, attempt=2) == ""
 
 
 def test_a_job_in_a_process_has_its_context(queue: Queue) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.queue.messages import (
+    AttemptPrinted,
     AttemptRefused,
     AttemptTimedOut,
     CancelJob,
@@ -14,6 +15,7 @@ from actors.queue.messages import (
     JobExpired,
     JobFailed,
     JobLife,
+    JobRetried,
     JobRetrying,
     JobSnoozed,
     JobSpec,
@@ -67,6 +69,25 @@ def test_f74_what_an_abandoned_attempt_came_to_is_refused_and_recorded_once() ->
     late = AttemptFinished(key=AttemptKey("j", 1, 1), outcome="ok")
     assert bench.when(late).of(AttemptRefused) == [AttemptRefused("j", 1, "ok", bench.now_us)]
     assert not bench.when(late).of(AttemptRefused)
+
+
+def test_what_an_attempt_has_printed_is_told_before_what_it_came_to() -> None:
+    bench = Bench()
+    bench.enqueue(spec(retry=NEVER_AGAIN))
+    said = bench.finish("j", "error", error="no", output="last words\n")
+    assert [type(event) for event in said.events] == [AttemptPrinted, JobFailed]
+    assert said.events[0] == AttemptPrinted("j", 1, "last words\n", bench.now_us)
+    bench.check()
+
+
+def test_what_a_killed_attempt_has_printed_is_told_with_its_refusal_and_once() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=QUICK, retry=NEVER_AGAIN))
+    bench.pass_time(2 * SECOND)
+    late = AttemptFinished(key=AttemptKey("j", 1, 1), outcome="error", output="x")
+    assert [type(event) for event in bench.when(late).events] == [AttemptPrinted, AttemptRefused]
+    assert not bench.when(late).events
+    assert bench.when(RetryJob("j")).of(JobRetried), "how it ended is still known"
 
 
 def test_an_abandoned_attempt_holds_its_worker_until_the_executor_makes_up_for_it() -> None:
