@@ -89,6 +89,7 @@ from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
 from logistics.schedule.scheduled import BackfilledRun, Lateness, PlannedRun, ScheduledTask
 from logistics.schedule.timezone import ClockChange, TimezoneManager
+from logistics.task.attempts import JobAttempt
 from logistics.task.chain import group
 from logistics.task.job import Chain, Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
@@ -137,6 +138,7 @@ __all__ = [
     "InputError",
     "InternalError",
     "Job",
+    "JobAttempt",
     "JobCancelledError",
     "JobEntry",
     "JobExpiredError",

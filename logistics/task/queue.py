@@ -59,6 +59,7 @@ from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import MEMORY
 from logistics.task import limits
+from logistics.task.attempts import JobAttempt, attempts_of
 from logistics.task.chain import callbacks, chain_specs
 from logistics.task.job import Chain, Job, check_job
 from logistics.task.listing import JobEntry, by_many, entry, job_filter, jobs_on_record, waiting_jobs
@@ -444,6 +445,10 @@ class Queue:
     def get_history(self, job_id: str) -> list[JobEntry]:
         """Return everything that happened to a job, oldest first. `JobNotFoundError` if there is none."""
         return [entry(event) for event in self._check_here(job_id)]
+
+    def get_attempts(self, job_id: str) -> list[JobAttempt]:
+        """Return what became of each attempt of a job, oldest first. `JobNotFoundError` if there is none."""
+        return attempts_of(self._check_here(job_id))
 
     def get_output(self, job_id: str, attempt: int | None = None) -> str:
         """Return what an attempt printed that ran in a process, the newest one if none is named; empty for nothing.

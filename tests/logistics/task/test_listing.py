@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from actors.queue.messages import (
+    AttemptInterrupted,
+    AttemptTimedOut,
+    JobCancelled,
+    JobEnqueued,
+    JobLife,
+    JobReady,
+    JobRetrying,
+    JobSpec,
+    JobStarted,
+)
+from actors.runtime.clock import VirtualClock
 from logistics import InputError, JobNotFoundError
+from logistics.task.attempts import attempts_of
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.logistics.task import functions as do
+
+SECOND = 1_000_000
 
 
 def failed(queue: Queue, count: int) -> list[str]:
@@ -65,3 +82,44 @@ def test_metrics_are_plain_data(queue: Queue) -> None:
     assert functions["tests.logistics.task.functions:add"]["completed"] == 1
     assert set(metrics["waits"]) == {"p50", "p90", "p99"}
     assert metrics["completed_per_minute"] == 0.0, "the present minute is not whole"
+
+
+def test_each_attempt_is_accounted_for(queue: Queue, clock: VirtualClock) -> None:
+    job_id = queue.enqueue(Job("tries", do.fail_until, [2], max_retries=3, retry_delay=0, executor="thread"))
+    clock.advance(5_000_000)
+    held = queue.dequeue(lease=60)
+    assert held is not None
+    [running] = queue.get_attempts(job_id)
+    assert (running.number, running.executor, running.outcome, running.ran) == (1, "hand", None, None)
+    assert running.waited == timedelta(seconds=5)
+    clock.advance(2_000_000)
+    queue.fail(held, "not now")
+    JobScheduler(engine=queue.engine).process(queue)
+    by_hand, failed_once, done = queue.get_attempts(job_id)
+    assert (by_hand.outcome, by_hand.ran, by_hand.error) == ("failed", timedelta(seconds=2), "not now")
+    assert (failed_once.outcome, failed_once.error) == ("failed", "ValueError: try 1")
+    assert (done.number, done.outcome, done.executor, done.error) == (3, "completed", "thread", "")
+    assert done.waited == timedelta(0)
+    assert done.ended_at is not None
+    with pytest.raises(JobNotFoundError):
+        queue.get_attempts("none")
+
+
+def test_the_attempts_of_a_job_tell_why_they_were_cut_short() -> None:
+    spec = JobSpec(
+        "j", "q", "n", "m:f", b"", due_us=SECOND, life=JobLife(timeout_us=SECOND, executor="process")
+    )
+    history = [
+        JobEnqueued(spec, b"", 0),
+        JobReady("j", 2 * SECOND, "due"),
+        JobStarted("j", 1, 1, 3 * SECOND),
+        AttemptTimedOut("j", 1, 4 * SECOND, SECOND),
+        JobRetrying("j", 1, "TimeoutError", "", 4 * SECOND, 6 * SECOND),
+        JobReady("j", 6 * SECOND, "due"),
+        JobStarted("j", 2, 1, 6 * SECOND),
+        AttemptInterrupted("j", 2, 7 * SECOND, True, "process ended"),
+        JobStarted("j", 3, 2, 9 * SECOND),
+        JobCancelled("j", 3, 9 * SECOND, "cancelled by a caller"),
+    ]
+    told = [(each.outcome, each.waited.total_seconds(), each.executor) for each in attempts_of(history)]
+    assert told == [("timed out", 1, "process"), ("interrupted", 0, "process"), ("cancelled", 2, "process")]
