@@ -98,7 +98,7 @@ class Trampoline:
                 return end
         except BaseException as error:  # noqa: BLE001 -- an import may run any code, and raise anything
             return _not_begun(start, error, started_us)
-        running = RUNNING.set((spec.job_id, spec.queue))
+        running = RUNNING.set(spec.job_id)
         try:
             if self._is_for_a_process(spec):
                 end = self._send(start, spec, args, kwargs)
@@ -206,7 +206,7 @@ class Trampoline:
             self._call_batch(start.key, specs[0], jobs)
 
     def _call_batch(self, key: AttemptKey, spec: JobSpec, jobs: list[BatchedJob]) -> None:
-        token, running = CURRENT.set(self._runtime), RUNNING.set((spec.job_id, spec.queue))
+        token, running = CURRENT.set(self._runtime), RUNNING.set(spec.job_id)
         try:
             answers = self._functions.resolve(spec.function)(jobs)
             if inspect.iscoroutine(answers):
@@ -267,7 +267,6 @@ class Trampoline:
             payload = encode_call(args, kwargs, limit=MAX_SENT)
             call = Call(
                 start.key,
-                spec.queue,
                 spec.name,
                 spec.owner,
                 spec.function,

@@ -34,7 +34,6 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
     """A function to be called in another process."""
 
     key: AttemptKey
-    queue: str
     name: str
     owner: str
     function: str
@@ -119,7 +118,7 @@ def _perform(call: Call, pipe: Connection, functions: FunctionRegistry, max_payl
     start = StartAttempt(key=call.key, correlation=call.owner)
     started_us = SystemClock().now_us()
     begun_ns = time.perf_counter_ns()
-    running = RUNNING.set((call.key.job_id, call.queue))
+    running = RUNNING.set(call.key.job_id)
     try:
         function = functions.resolve(call.function)
         args, kwargs = decode_call(call.payload, function)

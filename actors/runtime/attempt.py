@@ -147,23 +147,21 @@ def context_place(func: Callable[..., Any]) -> int | None:
 CURRENT: contextvars.ContextVar[Any] = contextvars.ContextVar("logistics_runtime")
 """The runtime on whose worker the present code runs; unset elsewhere."""
 
-RUNNING: contextvars.ContextVar[tuple[str, str]] = contextvars.ContextVar("logistics_running")
-"""The id and the queue of the job that the present code belongs to; unset elsewhere."""
+RUNNING: contextvars.ContextVar[str] = contextvars.ContextVar("logistics_running")
+"""The id of the job that the present code belongs to; unset elsewhere."""
 TEXT_LENGTH = 10_000
 """Characters of an error's text, and of a traceback, that are kept."""
 
 
+def own_job(runtime: Any) -> str:
+    """Return the id of the job of this engine that the present code belongs to; empty for none."""
+    return RUNNING.get("") if CURRENT.get(None) is runtime else ""
+
+
 def refuse_own_job(runtime: Any, job_id: str) -> None:
     """Refuse to have a job wait for its own end: `WouldDeadlockError`."""
-    if CURRENT.get(None) is runtime and RUNNING.get(("", ""))[0] == job_id:
+    if job_id and own_job(runtime) == job_id:
         msg = f"job {job_id} would wait for its own end"
-        raise WouldDeadlockError(msg)
-
-
-def refuse_own_queue(runtime: Any, queue: str) -> None:
-    """Refuse to have a job wait until its own queue has nothing left to do: `WouldDeadlockError`."""
-    if CURRENT.get(None) is runtime and RUNNING.get(("", ""))[1] == queue:
-        msg = f"a job of queue {queue!r} would wait until that queue is idle, which it is not before the job has ended"
         raise WouldDeadlockError(msg)
 
 

@@ -6,11 +6,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import Unfinished
-from actors.runtime.attempt import refuse_own_queue
+from actors.queue.messages import GetJob, Unfinished
+from actors.runtime.attempt import own_job
+from actors.runtime.errors import WouldDeadlockError
 from logistics.orchestration.run import waiting
 
 if TYPE_CHECKING:
+    from actors.queue.messages import JobView
     from logistics.orchestration.engine import OrchestrationEngine
 
 FIRST_PAUSE_S = 0.001
@@ -26,7 +28,7 @@ def wait_until_idle(engine: OrchestrationEngine, queue: str, *, timeout_s: float
     `WouldDeadlockError` inside a job if no worker would be left to do the work.
     """
     runtime = engine.store.runtime
-    refuse_own_queue(runtime, queue)
+    _refuse_own_queue(engine, queue)
     deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
     changed = threading.Event()
     pause_s = FIRST_PAUSE_S
@@ -44,3 +46,12 @@ def wait_until_idle(engine: OrchestrationEngine, queue: str, *, timeout_s: float
             return True
     finally:
         runtime.watch.unlisten(changed)
+
+
+def _refuse_own_queue(engine: OrchestrationEngine, queue: str) -> None:
+    """Refuse to have a job wait until the queue in which it stands has nothing left to do."""
+    job_id = own_job(engine.store.runtime)
+    job: JobView | None = engine.query("queue", GetJob(job_id=job_id)) if job_id else None
+    if job is not None and job.queue == queue:
+        msg = f"a job of queue {queue!r} would wait until that queue is idle, which it is not before the job has ended"
+        raise WouldDeadlockError(msg)

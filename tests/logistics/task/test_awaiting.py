@@ -100,6 +100,17 @@ def test_a_job_that_would_wait_for_itself_is_told_so(function: object, text: str
         assert queue.result(job_id, timeout=10).startswith(text)
 
 
+def test_a_job_that_was_moved_is_told_so_of_the_queue_where_it_is_now() -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        queue, other = Queue("q", engine=engine), Queue("other", engine=engine)
+        job_id = queue.enqueue(Job("self", process_its_own_queue, ("other",)))
+        queue.move(job_id, other)
+        JobScheduler(engine=engine).process(other)
+        assert other.result(job_id, timeout=10).startswith(
+            "WouldDeadlockError: a job of queue 'other' would wait"
+        )
+
+
 def test_a_step_with_long_names_can_be_looked_at_on_its_queue() -> None:
     with OrchestrationEngine(":memory:") as engine:
         manager, queue = WorkflowManager(engine), Queue("q", engine=engine)
