@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -64,11 +64,11 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
 
     Everything that is printed goes to `output`.
     """
-    for stream in (1, 2):
-        os.dup2(output.fileno(), stream)
+    for descriptor in (1, 2):
+        os.dup2(output.fileno(), descriptor)
     output.close()
     with contextlib.suppress(AttributeError, ValueError):
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that little is lost with a process
+        cast("Any", sys.stdout).reconfigure(line_buffering=True)  # so that little is lost with a process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, calls), daemon=True).start()
