@@ -302,9 +302,9 @@ class History:
         if isinstance(event, JobEnqueued):
             self._enqueued(event)
         elif isinstance(event, JobEvent) and not isinstance(event, AttemptRefused | AttemptPrinted):
-            self.jobs[event.job_id].take(event)
+            self._of_job(event.job_id).take(event)
         elif isinstance(event, JobRetried):
-            self.jobs[event.spec.job_id].take(event)
+            self._of_job(event.spec.job_id).take(event)
         elif isinstance(event, (StepScheduled, StepWaiting, *STEP_ENDS)):
             self._step(event)
         elif isinstance(event, ItemsScheduled | ItemEnded | UndoScheduled):
@@ -315,6 +315,12 @@ class History:
             self._told(event)
         elif type(event).__name__ == "ScheduleFired":
             self._fired(event)
+
+    def _of_job(self, job_id: str) -> JobHistory:
+        job = self.jobs.get(job_id)
+        if job is None:
+            raise violated("effect before cause (a job that was never enqueued)", job_id)
+        return job
 
     def _run(self, event: Any) -> None:
         if isinstance(event, PlanRecorded):

@@ -96,7 +96,9 @@ class Order:
             ready[spec.job_id] = Ready(spec, self._places, job.expires_us)
 
     def _passed_over(self, event: JobStarted | JobLeased, spec: JobSpec) -> str:
-        mine = self._ready[spec.queue][spec.job_id]
+        mine = self._ready.get(spec.queue, {}).get(spec.job_id)
+        if mine is None:
+            return "begun though it was not ready"
         if spec.queue in self._paused:
             return "a job of a paused queue begun"
         by_hand = isinstance(event, JobLeased)

@@ -253,12 +253,11 @@ class Queue:
 
     def _is_too_old(self, history: list[Event]) -> bool:
         """Whether a job's result was to be kept only until some time ago."""
-        first, end = history[0], next((event for event in reversed(history) if event.final), None)
-        assert isinstance(first, JobEnqueued)
-        life = first.spec.life
-        if life is None or not life.result_ttl_us or not isinstance(end, JobCompleted):
+        end = next((event for event in reversed(history) if event.final), None)
+        kept_us = _kept_us(history)
+        if not kept_us or not isinstance(end, JobCompleted):
             return False
-        return self._engine.store.runtime.clock.now_us() >= end.at_us + life.result_ttl_us
+        return self._engine.store.runtime.clock.now_us() >= end.at_us + kept_us
 
     def get_status(self, job_id: str) -> JobStatus:
         """Return where a job stands. `JobNotFoundError` if there is none with this id."""
@@ -296,7 +295,7 @@ class Queue:
             if status_of(history) not in FINAL:
                 return _outcome(job_id, self._engine.wait(watched, limit))
             if self._is_too_old(history):
-                msg = f"the result of job {job_id} was kept for its result_ttl and has expired"
+                msg = f"the result of job {job_id} was kept for {_kept_us(history) / 1e6:g} s and has expired"
                 raise ResultExpiredError(msg)
             return _outcome(job_id, next(event for event in reversed(history) if event.final))
         finally:
@@ -626,6 +625,13 @@ def _check_text(job_id: object) -> None:
     if not isinstance(job_id, str):
         msg = f"job_id: expected text, got {job_id!r}"
         raise InputError(msg)
+
+
+def _kept_us(history: list[Event]) -> int:
+    """Return for how long the result of a job may be asked for, in microseconds; 0: for ever."""
+    first = history[0]
+    assert isinstance(first, JobEnqueued)
+    return 0 if first.spec.life is None else first.spec.life.result_ttl_us
 
 
 def _outcome(job_id: str, event: Event) -> Any:
