@@ -31,6 +31,7 @@ def main() -> None:
         clock.advance(timedelta(days=14))  # nobody was there: one report for all that was missed
         pass_time(engine, timedelta(hours=1))
         print(MADE.total(), "after a fortnight of downtime")
+        manager.stop()
 
 
 if __name__ == "__main__":

@@ -156,6 +156,7 @@ def checkpoint(
         bool, typer.Option("--create-key", help="Make the key first, in a new file, and FILE.pub beside it.")
     ] = False,
     store: StoreOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Sign the end of the log: a line of JSON, which proves later that nothing before it was changed.
 
@@ -164,12 +165,14 @@ def checkpoint(
     if create_key:
         new_key(key)
     with StoreReader(store) as reader:
+        position = reader.head.position
         line = encoded(sign(reader.store_id, reader.head, key)).decode()
     if output is None:
         say(line)
         return
     with output.open("a", encoding="utf-8") as file:
         file.write(f"{line}\n")
+    show_facts({"position": position, "file": str(output)}, as_json=json)
 
 
 def replay(

@@ -33,30 +33,30 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def pause(name: NameArgument, *, store: StoreOption = None) -> None:
+def pause(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Fire nothing of a schedule until it is resumed."""
     with _manager(store) as manager:
-        _say(name, "paused" if manager.pause(name) else "is paused already")
+        _say(name, "paused" if manager.pause(name) else "is paused already", as_json=json)
 
 
-def resume(name: NameArgument, *, store: StoreOption = None) -> None:
+def resume(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Fire a schedule again, from now on: time spent paused is not caught up."""
     with _manager(store) as manager:
-        _say(name, "resumed" if manager.resume(name) else "is not paused")
+        _say(name, "resumed" if manager.resume(name) else "is not paused", as_json=json)
 
 
-def trigger(name: NameArgument, *, store: StoreOption = None) -> None:
+def trigger(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Fire a schedule now, out of turn; it begins when a scheduler of the store is started."""
     with _manager(store) as manager:
-        _say(name, f"triggered: {manager.trigger(name)}")
+        _say(name, f"triggered: {manager.trigger(name)}", as_json=json)
 
 
-def remove(name: NameArgument, *, store: StoreOption = None) -> None:
+def remove(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Forget a schedule; what it has fired goes on."""
     with _manager(store) as manager:
         manager.preview(name, 0)  # the error that says so if there is none
         manager.cancel(name)
-        _say(name, "removed")
+        _say(name, "removed", as_json=json)
 
 
 def backfill(
@@ -95,15 +95,16 @@ def run(
     ] = None,
     *,
     store: StoreOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Fire the schedules of a store, and serve all its queues, until Ctrl-C or SIGTERM."""
     with OrchestrationEngine(store) as engine:
         for file in files or ():
-            apply_to(engine, Apply(file, store, dry_run=False, json=False))
+            apply_to(engine, Apply(file, store, dry_run=False, json=json))
         manager = ScheduleManager(engine=engine)
         waiting = [task.next_run for task in manager.list_tasks() if task.next_run is not None]
         first = f", the next one at {min(waiting):%Y-%m-%d %H:%M:%S %z}" if waiting else ""
-        _say("schedules", f"{len(waiting)} to fire{first}")
+        _say("schedules", f"{len(waiting)} to fire{first}", as_json=json)
         JobScheduler(engine=engine).start()
         manager.run_forever()
 
@@ -141,5 +142,9 @@ def _manager(store: Path | None) -> Iterator[ScheduleManager]:
         yield ScheduleManager(engine=engine)
 
 
-def _say(name: str, what: str) -> None:
+def _say(name: str, what: str, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(to_json.dumps({"name": name, "said": what}) + "\n")
+        sys.stdout.flush()
+        return
     Console().print(Text(f"{name}: {what}"), soft_wrap=True)
