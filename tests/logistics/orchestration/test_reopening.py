@@ -77,7 +77,8 @@ def test_f10_a_child_that_is_killed_leaves_the_older_snapshot(tmp_path: Path) ->
         last = engine.store.runtime.journal.watermark
     take_snapshot(store, first)
     kill = "import os, signal, eventstore.files as f; f.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)"
-    code = snapshotting.CHILD.replace("main(sys", f"exec({kill!r}); main(sys")
+    code = snapshotting.CHILD.format(module=snapshotting.__name__)
+    code = code.replace("main(sys", f"exec({kill!r}); main(sys")
     arguments = [sys.executable, "-c", code, json.dumps(sys.path), str(store), str(last)]
     child = subprocess.run(arguments, check=False, capture_output=True)
     assert child.returncode == -signal.SIGKILL, child.stderr
