@@ -68,13 +68,19 @@ def run(
         Path | None,
         typer.Option(metavar="PATH", help="The store's folder; else $LOGISTICS_HOME, else .logistics here."),
     ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="The session whose run it is; its limits are obeyed.")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The project that the run is recorded under.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
 ) -> int:
     """Run a workflow from a file, to its end.
 
     The same command again, after a kill or a crash, goes on where the first one was.
     """
-    return run_file(Request(file, tuple(param or ()), output, store, json), context.obj)
+    return run_file(Request(file, tuple(param or ()), output, store, json, session, project), context.obj)
 
 
 @app.command()

@@ -20,6 +20,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")
 CloudEventsOption = Annotated[
     bool, typer.Option("--cloud-events", help="Print lines of JSON in the shape of CloudEvents 1.0.")
 ]
+SessionOption = Annotated[str | None, typer.Option("--session", metavar="ID", help="Of this session only.")]
+ProjectOption = Annotated[
+    str | None, typer.Option("--project", metavar="NAME", help="Under this project only.")
+]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show so many at most.")]
 AtOption = Annotated[
     str | None,

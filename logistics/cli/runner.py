@@ -16,7 +16,7 @@ from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.files import read_files
 from logistics.orchestration.importing import import_functions
 from logistics.orchestration.parameters import run_parameters
-from logistics.orchestration.running import begin_run
+from logistics.orchestration.running import begin_run, check_session
 from logistics.orchestration.workflow_manager import WorkflowManager
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Request(NamedTuple):
     output: Path | None
     store: Path | None
     json: bool
+    session: str | None = None
+    project: str | None = None
 
 
 def run_file(request: Request, interrupts: Interrupts) -> int:
@@ -50,12 +52,20 @@ def run_file(request: Request, interrupts: Interrupts) -> int:
     for file in files:  # before the store is opened: steps that were cut off go on at once
         import_functions(file)
     with interrupts.held_back(), _opened(request.store) as engine:
+        session_id = check_session(engine, request.session)
         workflow = WorkflowManager(engine).load(request.file)
         engine.store.serve(
             run_file,
             frozenset(step.options.queue for file in files for step in file.steps if step.options.queue),
         )
-        run = begin_run(engine, workflow.name, given, blocking=True)
+        run = begin_run(
+            engine,
+            workflow.name,
+            given,
+            blocking=True,
+            session_id=session_id,
+            project=request.project or "",
+        )
         if run.adopted:
             errors.print(
                 f"going on with the run of {run.started_at:%Y-%m-%d %H:%M:%S} UTC, which was cut off"

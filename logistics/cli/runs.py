@@ -9,7 +9,7 @@ import typer
 
 from actors.workflow.messages import PlanRecorded, RunCreated
 from logistics.audit.store_reader import StoreReader
-from logistics.cli.options import JsonOption, LimitOption, StoreOption
+from logistics.cli.options import JsonOption, LimitOption, ProjectOption, SessionOption, StoreOption
 from logistics.cli.output import say, say_json, show, show_facts
 from logistics.orchestration.run import run_status, standing
 from logistics.orchestration.timeline import timeline_of
@@ -31,6 +31,8 @@ def runs(
     status: Annotated[
         str | None, typer.Option(help="Only those that stand so: running, waiting, paused, parked, failed, …")
     ] = None,
+    session: SessionOption = None,
+    project: ProjectOption = None,
     limit: LimitOption = 100,
     store: StoreOption = None,
     json: JsonOption = False,
@@ -38,16 +40,21 @@ def runs(
     """List runs, newest first, ended or not."""
     with StoreReader(store) as reader:
         wanted = None if status is None else run_status(status.upper())
-        rows = (row for row in _rows(reader, name) if wanted in (None, row["status"]))
+        rows = (
+            row
+            for row in _rows(reader, workflow=name, session=session, project=project)
+            if wanted in (None, row["status"])
+        )
         columns = ("run_id", "workflow", "status", "started", "ended", "error")
         show(columns, islice(rows, limit), as_json=json, empty="no runs")
 
 
-def _rows(reader: StoreReader, name: str | None) -> Iterator[dict[str, Any]]:
+def _rows(reader: StoreReader, **wanted: str | None) -> Iterator[dict[str, Any]]:
     live = _Live(reader)
+    said = {key: value for key, value in wanted.items() if value is not None}
     for entity in reader.entities("run:"):
         row = _row(reader, entity.removeprefix("run:"), live)
-        if row is not None and name in (None, row["workflow"]):
+        if row is not None and said.items() <= row.items():
             yield row
 
 

@@ -8,6 +8,7 @@ from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.messages import (
     Kept,
     RunStatus,
+    SessionStatus,
     StartRun,
     StepSkipped,
     StepStatus,
@@ -16,6 +17,7 @@ from actors.workflow.messages import (
 from actors.workflow.past import run_of
 from logistics.ids import new_id
 from logistics.orchestration.result import RunRecord, plan_on_record
+from logistics.orchestration.session import get_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +31,8 @@ def fork(engine: OrchestrationEngine, run_id: str, step: str | None) -> str:
     """Begin a run that does again what an ended one did from `step` on; return its id.
 
     None: from whatever did not succeed. `InputError` if the run has not ended, or nothing is left to be done
-    again; `UnknownIdError` if it has no such step.
+    again; `UnknownIdError` if it has no such step. The new run is of the same project, and of the same session as
+    long as that is open.
     """
     record = RunRecord(engine, run_id)
     if record.end is None:
@@ -45,12 +48,18 @@ def fork(engine: OrchestrationEngine, run_id: str, step: str | None) -> str:
         plan_id=record.created.plan_id,
         params=record.created.params,
         blocking=False,
+        session_id=_open_session(engine, record.created.session_id),
         project=record.created.project,
         children=tuple(_children(engine, plan).items()),
         origin=run_id,
         kept=kept,
     )
     return str(engine.ask("supervisor", command))
+
+
+def _open_session(engine: OrchestrationEngine, session_id: str) -> str:
+    session = get_session(engine, session_id) if session_id else None
+    return session_id if session is not None and session.status is SessionStatus.ACTIVE else ""
 
 
 def _begin(record: RunRecord, step: str | None) -> int:

@@ -21,6 +21,7 @@ from logistics.cli.interrupts import Interrupted, Interrupts
 from logistics.cli.main import main
 from logistics.cli.progress import progress_of
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.project_manager import ProjectManager
 from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.logistics.orchestration import steps
 from tests.logistics.orchestration.children import ROOT, run, until
@@ -307,6 +308,24 @@ def test_a_store_in_use_is_named_with_its_owner(folder: Path) -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert str(os.getpid()) in line
+
+
+def test_a_run_is_of_the_session_and_under_the_project_that_one_says(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with OrchestrationEngine(folder / "store") as engine:
+        session_id = engine.create_session("ada")
+        ProjectManager(engine=engine).create_project("models")
+    command = ["run", str(workflow_file(folder, "one")), "--store", "store"]
+    assert main([*command, "--session", session_id, "--project", "models"]) == 0
+    assert main(command) == 0
+    capsys.readouterr()
+    for option, value in (("--session", session_id), ("--project", "models")):
+        assert main(["runs", "--store", "store", option, value, "--json"]) == 0
+        row = json.loads(capsys.readouterr().out)
+        assert (row["session"], row["project"]) == (session_id, "models")
+        assert main([*command, option, "other"]) == 2
+        assert "'other' on record" in capsys.readouterr().err
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from actors.runtime.clock import VirtualClock
 from logistics.errors import ConflictingIdError, InputError, PayloadError, UnknownIdError
 from logistics.inputs import MAX_DURATION_S
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.project_manager import ProjectManager
 from logistics.orchestration.resource_manager import ResourceManager
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.session import OrchestrationSession, SessionMode
@@ -265,6 +266,24 @@ def test_closing_cancels_what_waits_for_a_place_and_lets_the_others_end(
         manager.run("w")
     with pytest.raises(UnknownIdError, match="no session 'never' on record"):
         WorkflowManager(engine, session_id="never").run("w")
+
+
+def test_a_run_done_again_is_of_the_same_project_and_of_the_session_while_that_is_open(
+    engine: OrchestrationEngine, tmp_path: Path
+) -> None:
+    ProjectManager(tmp_path / "projects", engine=engine).create_project("models")
+    session_id = engine.create_session()
+    manager = WorkflowManager(engine, session_id=session_id, project="models")
+    manager.create("w").add_step("one", steps.one)
+    run = manager.start("w")
+    assert run.result(WAIT_S).success
+    again = run.restart("one")
+    assert (again.session_id, again.project) == (session_id, "models")
+    assert again.result(WAIT_S).success
+    engine.close_session(session_id)
+    later = run.restart("one")
+    assert (later.session_id, later.project) == (None, "models")
+    assert later.result(WAIT_S).success
 
 
 # -- refusals --------------------------------------------------------------------------------------------
