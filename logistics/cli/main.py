@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import LogisticsError
-from logistics.cli.guard import guarded
+from logistics.cli.guard import guarded, wants_guard
 from logistics.cli.interrupts import Interrupted, Interrupts
 
 try:
@@ -27,18 +27,14 @@ if TYPE_CHECKING:
 
 FAILED = 1
 USAGE = 2
-READ_ONLY = frozenset(
-    {"status", "jobs", "runs", "show", "history", "events", "verify", "replay", "diff", "export"}
-)
-"""Commands that read much of a store, which a damaged page may kill."""
 WORDS: tuple[tuple[int, str], ...] = ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"))
 
 
 def program() -> int:
-    """Run the command line as a program of its own: what only reads a store runs in a child of it."""
-    command = sys.argv[1] if len(sys.argv) > 1 else ""
-    if command in READ_ONLY:
-        return guarded(main, died=FAILED if command == "verify" else USAGE)
+    """Run the command line as a program of its own: what reads a store does so in a child of it."""
+    arguments = sys.argv[1:]
+    if wants_guard(arguments):
+        return guarded(main, died=FAILED if arguments[0] == "verify" else USAGE)
     return main()
 
 

@@ -163,11 +163,25 @@ def test_a_compacted_store_is_examined_from_its_horizon_on_and_not_saved(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize(("command", "code"), [("events", 2), ("replay", 2), ("verify", 1), ("doctor", 1)])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("events", 2),
+        ("why job number-5", 2),
+        ("tail -n 900", 2),
+        ("compact --keep-days 0", 2),
+        ("verify", 1),
+        ("doctor", 1),
+    ],
+)
 def test_f29_a_page_that_kills_the_engine_kills_no_tool(store: Path, command: str, code: int) -> None:
     spoil_leaves(store)
     child = subprocess.run(
-        [*COMMAND, command, "--store", str(store)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*COMMAND, *command.split(), "--store", str(store)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert child.returncode == code, child.stderr
     assert "doctor" in child.stdout + child.stderr
