@@ -51,6 +51,8 @@ def build_aside(target: str | os.PathLike[str], fill: Callable[[Path], object]) 
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFullError(f"{whole}: {error.strerror}") from error
         raise NotAStoreError(f"{whole}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return head
 
 

@@ -49,7 +49,8 @@ def examine(folder: Path, *, more: Iterable[Callable[[str], list[Finding]]] = ()
     A check is a function of a module that takes the path of the folder. `NotAStoreError`.
     """
     if not folder.is_dir() or not any((folder / name).exists() for name in (MARKER_NAME, DATA_NAME)):
-        raise NotAStoreError(f"{folder} is not a store: it has no file {MARKER_NAME}")
+        text = f"{folder} is not a store: it has no file {MARKER_NAME}"
+        raise NotAStoreError(text, remedy="Name the folder of a store.")
     for check in (check_folder, check_pages, check_frames, check_snapshots, *more):
         yield check.__name__.removeprefix("check_"), _asked(check, folder)
 

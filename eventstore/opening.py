@@ -66,6 +66,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_PATH: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 )
+_TO_READ: Final = "Name the folder of a store."
 _LOG: Final = logging.getLogger("logistics.store")
 
 
@@ -109,7 +110,7 @@ class Folder:
         except (OSError, ValueError, RuntimeError) as error:
             if isinstance(error, StoreError):
                 raise
-            raise _path_error(path, error) from error
+            raise _path_error(path, error, remedy=_TO_READ if read_only else "") from error
 
     def connect(self, *, map_size: int) -> Databases:
         """Check the data and start the engine on it, at first or again.
@@ -249,7 +250,8 @@ def _checked(path: Path, *, read_only: bool) -> Path:
         sync_folder(folder.parent)
     names = set(os.listdir(folder))  # noqa: PTH208 - its errors are the ones translated below
     if MARKER_NAME not in names and (read_only or not names <= _UNMARKED):
-        raise NotAStoreError(f"{folder} is not a store: it has no file {MARKER_NAME}")
+        text = f"{folder} is not a store: it has no file {MARKER_NAME}"
+        raise NotAStoreError(text, remedy=_TO_READ if read_only else "")
     if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         _LOG.warning("%s can be written to by others; mode 0700 would be safe", folder)
     if remote := remote_file_system(folder):
@@ -270,7 +272,7 @@ def read_marker(folder: Path) -> Marker | None:
     return marker
 
 
-def _path_error(path: str | os.PathLike[str], error: Exception) -> StoreError:
+def _path_error(path: str | os.PathLike[str], error: Exception, *, remedy: str = "") -> StoreError:
     """Return what the operating system's refusal means, in one line."""
     text = f"{os.fspath(path)!r}: {getattr(error, 'strerror', None) or error}"
     if not isinstance(error, OSError):
@@ -278,4 +280,4 @@ def _path_error(path: str | os.PathLike[str], error: Exception) -> StoreError:
         return NotAStoreError(text)
     if error.errno in _FULL:
         return StoreFullError(text)
-    return NotAStoreError(text) if error.errno in _NO_PATH else StoreAccessError(text)
+    return NotAStoreError(text, remedy=remedy) if error.errno in _NO_PATH else StoreAccessError(text)

@@ -10,6 +10,7 @@ from actors.queue.messages import (
     FIRINGS,
     ExplainJob,
     GetJob,
+    GetResources,
     JobRetrying,
     JobSnoozed,
     JobStarted,
@@ -194,13 +195,22 @@ def _rate(_witness: Witness, _job: str, obstacle: Obstacle) -> Reason:
     return Reason(obstacle.code, text, obstacle.name, until=until)
 
 
-def _resource(_witness: Witness, _job: str, obstacle: Obstacle) -> Reason:
+def _resource(witness: Witness, _job: str, obstacle: Obstacle) -> Reason:
     text = (
         f"it waits for {obstacle.wanted:g} of {obstacle.name!r}: {obstacle.used:g} of {obstacle.limit:g} held"
     )
     if obstacle.by:
-        text += f" or waited for, by {listed(obstacle.by)}"
+        named = _requesters(witness, obstacle.name)
+        by = (f"{named[each]!r} ({each})" if each in named else each for each in obstacle.by)
+        text += f" or waited for, by {listed(by)}"
     return Reason(obstacle.code, text, obstacle.name, obstacle.by)
+
+
+def _requesters(witness: Witness, resource: str) -> dict[str, str]:
+    """Return who has asked for each allocation of a resource, held or waited for."""
+    views = (each for each in witness.ask(GetResources()) if each.name == resource)
+    claims = (claim for view in views for claim in (*view.holders, *view.line))
+    return {f"allocation:{allocation_id}": requester for allocation_id, requester, _ in claims}
 
 
 def _resource_line(_witness: Witness, _job: str, obstacle: Obstacle) -> Reason:

@@ -187,7 +187,11 @@ def replay(
     """Fold the log from its beginning to a moment; print what the state's hash is there."""
     with StoreReader(store) as reader:
         view = reader.as_of(moment(to), snapshots=False)
-        facts: dict[str, Any] = {"position": view.position, "at": view.at, "state_hash": view.state_hash()}
+        facts: dict[str, Any] = {
+            "position": view.position,
+            "at": view.at if view.position else None,
+            "state_hash": view.state_hash(),
+        }
         show_facts(facts | ({"state": view.dump()} if state else {}), as_json=json or state)
 
 

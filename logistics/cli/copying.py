@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from actors.runtime.errors import InputError
-from eventstore.backup import checked, copy_store
+from eventstore.backup import build_aside, checked, copy_store
 from eventstore.errors import NotAStoreError
 from eventstore.lmdb_log import LmdbLog
+from eventstore.opening import MARKER_NAME
 from logistics.audit.exchange import export_lines, import_lines
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, StoreOption
@@ -45,6 +46,9 @@ def restore(
     json: JsonOption = False,
 ) -> None:
     """Copy a backup to where a store is to be; there must be nothing yet."""
+    if not (source / MARKER_NAME).exists():
+        text = f"{source} is no backup: it has no file {MARKER_NAME}"
+        raise NotAStoreError(text, remedy="Name a folder that `logistics backup` has made.")
     checked(source)
     with LmdbLog.open(source, read_only=True) as log:
         target = Path(resolve(store))
@@ -94,14 +98,15 @@ def import_export(
 ) -> None:
     """Make a new store of an export: the same, chain and all, or a part to look into."""
     target = Path(resolve(store))
-    if target.exists():
-        msg = f"{target} is there already"
-        raise NotAStoreError(msg, remedy="Name a folder that does not exist yet.")
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         lines = file.open("rb")
     except OSError as error:
         msg = f"{file}: {error.strerror}"
         raise InputError(msg) from error
-    with lines, LmdbLog.open(target) as log:
-        _say_copied(target, import_lines(lines, log), as_json=json)
+
+    def fill(folder: Path) -> None:
+        with LmdbLog.open(folder) as log:
+            import_lines(lines, log)
+
+    with lines:
+        _say_copied(target, build_aside(target, fill), as_json=json)

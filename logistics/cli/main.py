@@ -68,7 +68,7 @@ def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         _say(problem.format_message())
         return USAGE
     except LogisticsError as problem:
-        _say(f"{problem} {getattr(problem, 'remedy', '')}")
+        _say(_with_remedy(problem))
         return USAGE
     except BrokenPipeError:
         raise
@@ -77,6 +77,11 @@ def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         return USAGE
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
+
+
+def _with_remedy(problem: LogisticsError) -> str:
+    said, remedy = str(problem), getattr(problem, "remedy", "")
+    return f"{said.rstrip('.')}. {remedy}" if remedy else said
 
 
 def _say(text: str) -> None:

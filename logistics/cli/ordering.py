@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as to_json
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +13,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from actors.runtime.errors import UnknownIdError
+from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.schedules import Apply, apply_to, moment_of
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.manager import ScheduleManager
+from logistics.schedule.scheduled import planned
 from logistics.schedule.timezone import TimezoneManager
 from logistics.task.job_scheduler import JobScheduler
 
@@ -117,14 +121,18 @@ def preview(
     json: JsonOption = False,
 ) -> None:
     """Show when a schedule of the store fires next, and which of that a gap or a fold of its zone touches."""
-    with _manager(store) as manager:
-        planned = manager.preview(name, count)
-    rows = [{"at": each.at.isoformat(), "due": each.due.isoformat(), "rule": each.rule} for each in planned]
+    with StoreReader(store) as reader:
+        view = next((each for each in reader.as_of().schedules() if each.name == name), None)
+    if view is None:
+        msg = f"no schedule {name!r} on record"
+        raise UnknownIdError(msg)
+    runs = planned(view, count, time.time_ns() // 1000)
+    rows = [{"at": each.at.isoformat(), "due": each.due.isoformat(), "rule": each.rule} for each in runs]
     if json:
         sys.stdout.write(to_json.dumps(rows) + "\n")
         return
     console = Console()
-    for each in planned:
+    for each in runs:
         later = f"  due {each.due:%H:%M:%S}" if each.due != each.at else ""
         console.print(Text(f"{each.at:%a %Y-%m-%d %H:%M:%S %z}{later}  {each.rule}".rstrip()), soft_wrap=True)
 
@@ -138,6 +146,7 @@ def _list(made_up: list[BackfilledRun], what: str) -> None:
 
 @contextmanager
 def _manager(store: Path | None) -> Iterator[ScheduleManager]:
+    StoreReader(store).close()  # it must be there
     with OrchestrationEngine(store) as engine:
         yield ScheduleManager(engine=engine)
 

@@ -49,7 +49,7 @@ def status(*, store: StoreOption = None, at: AtOption = None, json: JsonOption =
             "store": reader.path,
             "store_id": reader.store_id,
             "position": view.position,
-            "at": view.at,
+            "at": view.at if view.position else None,
             "runs": {name.lower(): count for name, count in view.run_totals().items()},
             "schedules": len(view.schedules()),
         }

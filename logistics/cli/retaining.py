@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from actors.compacting import Policy, compact_store
-from eventstore.errors import NotAStoreError
 from eventstore.lmdb_log import LmdbLog
-from eventstore.opening import MARKER_NAME
+from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.output import show_facts
 from logistics.inputs import duration_us
@@ -42,7 +40,7 @@ def compact(
     """Forget what was over long ago, in a store that nobody has open; an engine does it by itself: retention=."""
     where = resolve(store)
     policy = Policy(duration_us("--keep-days", keep_days * DAY_S), archive=archive)
-    _must_be_there(where)
+    StoreReader(where).close()  # it must be there
     with LmdbLog.open(where) as log:
         before = log.horizon.head.position
         files = [plan.horizon.archive for plan in compact_store(log, policy, now_us=time.time_ns() // 1000)]
@@ -55,9 +53,3 @@ def compact(
             "archived": ", ".join(filter(None, files)),
         }
     show_facts(facts, as_json=json)
-
-
-def _must_be_there(where: str) -> None:
-    if not (Path(where) / MARKER_NAME).exists():
-        msg = f"{where} is not a store: it has no file {MARKER_NAME}"
-        raise NotAStoreError(msg)

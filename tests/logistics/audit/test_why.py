@@ -87,7 +87,9 @@ def test_a_job_that_waits_for_a_resource_names_the_holder(engine: OrchestrationE
     job_id = Queue("q", engine=engine).enqueue(Job("one", functions.one, resources={"gpu": 1}))
     found = {reason.code: reason for reason in engine.why(f"job:{job_id}").reasons}
     assert found["resource"].by == (f"allocation:{held.allocation_id}",)
-    assert found["resource"].text.startswith("it waits for 1 of 'gpu': 1 of 1 held")
+    assert found["resource"].text == (
+        f"it waits for 1 of 'gpu': 1 of 1 held or waited for, by 'me' (allocation:{held.allocation_id})"
+    )
 
 
 def test_a_job_that_has_ended_says_how_and_an_unknown_one_is_refused(engine: OrchestrationEngine) -> None:

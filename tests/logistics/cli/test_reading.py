@@ -219,12 +219,20 @@ def test_copies_go_out_and_come_back(store: Path, tmp_path: Path, capsys: pytest
     lines = (tmp_path / "lines").read_bytes().splitlines(keepends=True)
     (tmp_path / "fewer").write_bytes(b"".join(lines[:-1]))
     assert main(["verify", "--export", str(tmp_path / "fewer")]) == 1
+    there = set(tmp_path.iterdir())
+    assert main(["import", str(tmp_path / "fewer"), "--store", str(tmp_path / "part")]) == 2
+    assert main(["import", str(store / "STORE"), "--store", str(tmp_path / "part")]) == 2
+    assert set(tmp_path.iterdir()) == there
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["status", "--store", "nowhere"], "No such file"),
+        (["status", "--store", "nowhere"], "No such file or directory. Name the folder of a store."),
+        (["doctor", "--store", "nowhere"], "no file STORE. Name the folder of a store."),
+        (["restore", "nowhere", "--store", "new"], "nowhere is no backup: it has no file STORE. Name a"),
+        (["schedules", "pause", "x", "--store", "nowhere"], "Name the folder of a store."),
+        (["schedules", "preview", "x"], "no schedule 'x' on record"),
         (["status", "--store", ":memory:"], "in memory"),
         (["show", "nobody"], "nothing on record is called 'nobody'"),
         (["show", "999999"], "nothing is at position 999999"),
@@ -234,19 +242,23 @@ def test_copies_go_out_and_come_back(store: Path, tmp_path: Path, capsys: pytest
         (["status", "--at", "999999"], "expected a position from 0"),
         (["diff", "x"], "expected a position or an instant"),
         (["verify", "--export", "/nowhere"], "No such file"),
-        (["import", "/nowhere"], "there already"),
+        (["import", "/nowhere"], "No such file"),
         (["events", "--limit", "0"], "limit"),
     ],
 )
 def test_f39_mistakes_are_one_line_and_code_2(
+    *,
     arguments: list[str],
     text: str,
     store: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LOGISTICS_HOME", str(store))
+    monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
+    assert list(tmp_path.iterdir()) == []
     told = capsys.readouterr()
     assert told.out == ""
     assert len(told.err.splitlines()) == 1
