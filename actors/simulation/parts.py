@@ -92,7 +92,7 @@ class SimActor(EventSourcedActor):
     @property
     def runnable(self) -> bool:
         """Whether there is a step to take."""
-        return self.in_progress is not None or bool(self.mailbox.letters)
+        return self.in_progress is not None or bool(self.actor_inbox.letters)  # type: ignore[attr-defined]
 
     def step(self, most: int) -> None:
         """Go on with the turn in progress, or begin one with up to `most` letters."""

@@ -132,11 +132,18 @@ class World:
                 ActorRegistry.unregister(actor.actor_ref)
 
     def _step(self) -> None:
-        actions = self._actions()
-        action = self.random.choices([act for _, act in actions], [weight for weight, _ in actions])[0]
-        action()
+        self._draw(self._actions())()
         if self.runtime.journal.watermark > self.medium.synced:
             raise violated("subscriber saw what is not durable", self.runtime.journal.watermark)
+
+    def _draw(self, actions: Sequence[tuple[float, Callable[[], object]]]) -> Callable[[], object]:
+        """Return an action, drawn by weight: what `choices` would, in half of the time."""
+        place = self.random.random() * sum([weight for weight, _ in actions])
+        for weight, action in actions:
+            place -= weight
+            if place < 0:
+                return action
+        return actions[-1][1]
 
     def _actions(self) -> list[tuple[float, Callable[[], object]]]:
         actions: list[tuple[float, Callable[[], object]]] = [
@@ -429,9 +436,10 @@ class World:
         from_snapshot = fold(self.medium, self.codec, rules, upto=self.medium.synced, snapshots=True)
         for actor in self._alive():
             name = actor.rules.name
-            if actor.state.dump() != folded[name].dump():
+            dumped = folded[name].dump()
+            if actor.state.dump() != dumped:
                 raise violated("fold(log) != live state when idle", name)
-            if from_snapshot[name].dump() != folded[name].dump():
+            if from_snapshot[name].dump() != dumped:
                 raise violated("snapshot+tail != fold(log)", name)
 
     @property

@@ -43,8 +43,12 @@ def stays_up(script: str) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """The reader's environment: our packages can be imported, the store is in the working folder."""
-    kept = {name: value for name, value in os.environ.items() if name != "LOGISTICS_HOME"}
+    """The reader's environment: our packages can be imported, the store is in the working folder, all at full speed."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "LOGISTICS_HOME" and not name.startswith("COVERAGE_")
+    }
     before = kept.get("PYTHONPATH")
     path = os.pathsep.join([str(ROOT), *([before] if before else [])])
     return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.docs.pages import ROOT, blocks
+from tests.docs.scripts import environment
 
 
 def test_the_audit_in_ten_minutes_can_be_done_as_it_stands(tmp_path: Path) -> None:
@@ -21,10 +22,13 @@ def test_the_audit_in_ten_minutes_can_be_done_as_it_stands(tmp_path: Path) -> No
         shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n', encoding="utf-8")
         shim.chmod(0o755)
     lines = "set -e\n" + "".join(block.text for block in blocks(page, "sh"))
-    environment = os.environ | {"PATH": f"{commands}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    environment.pop("LOGISTICS_HOME", None)
     done = subprocess.run(
-        ["/bin/sh", "-c", lines], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        ["/bin/sh", "-c", lines],
+        cwd=tmp_path,
+        env=environment() | {"PATH": f"{commands}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("caught") == 1

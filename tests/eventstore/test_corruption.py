@@ -16,6 +16,8 @@ from tests.eventstore import corruption
 from tests.eventstore.support import run_child
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 CODE = "import sys; from tests.eventstore.corruption import main; main(sys.argv[1:])"
 NUMBERS = {"flips": 200, "pages": 60, "cuts": 40}
 

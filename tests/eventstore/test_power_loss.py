@@ -9,6 +9,8 @@ import pytest
 from tests.eventstore.power_loss import MODES, outcomes, recording
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 
 def test_f20_each_image_of_a_power_failure_opens_at_an_acknowledged_position(tmp_path: Path) -> None:
     """`LOGISTICS_TEST_IMAGES=50000` makes a long run."""

@@ -98,6 +98,7 @@ plain_data = st.recursive(
 )
 
 
+@pytest.mark.no_cover
 @given(st.lists(plain_data), st.dictionaries(st.text(), plain_data))
 def test_plain_data_comes_back_as_it_was(args: list[Any], kwargs: dict[str, Any]) -> None:
     assert _round_trip(*args, **kwargs) == (tuple(args), kwargs)

@@ -87,6 +87,7 @@ def expected(spec: CombinedSpec, start: int, end: int) -> list[int]:
     return sorted(found)
 
 
+@pytest.mark.no_cover
 def test_a_combination_fires_when_sets_of_firings_say_so() -> None:
     for seed in range(scaled("combinations", 60)):
         rng = random.Random(seed)

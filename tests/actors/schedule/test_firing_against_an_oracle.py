@@ -16,6 +16,8 @@ from actors.schedule.spec import DAYS_RULES, FOLD_RULES, GAP_RULES, CronSpec, Fi
 from tests.actors.schedule import oracle
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 

@@ -23,6 +23,8 @@ from tests.actors.schedule.test_two_years_against_an_oracle import (
 from tests.actors.schedule.two_years import DAY, MARGIN_DAYS, Table, Years, changes, expected
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 SCHEDULES = scaled("year_recurring", 60)
 PLACES = zones_and_years()[: scaled("year_recurring_zones", 12)]
 EPOCH = date(1970, 1, 1)

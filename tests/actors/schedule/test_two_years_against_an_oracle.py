@@ -20,6 +20,8 @@ from tests.actors.schedule import oracle
 from tests.actors.schedule.two_years import Firings, Wanted, Years, changes, expected
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 MINUTE_US = 60_000_000
 EXPRESSIONS = scaled("year_expressions", 300)
 ZONES = scaled("year_zones", 20)

@@ -48,6 +48,8 @@ from tests.actors.simulation.floor_model import Floor, Worked
 from tests.actors.simulation.queue_model import Refused
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 SECOND = 1_000_000
 QUEUES = st.sampled_from("aaab")
 SOME = st.integers(0, 30)

@@ -28,6 +28,8 @@ from tests.actors.simulation.planted import (
 from tests.actors.simulation.test_floor_model import FIXED, SECOND, FloorDesk, FloorMachine, Focus
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:

@@ -12,6 +12,8 @@ from tests.actors.simulation.planted import PLANTED
 from tests.actors.simulation.planted_queue import QUEUE_PLANTED
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 WORLDS = scaled("PLANTED_WORLDS", 400)
 """Worlds that a bug may survive. Most are found within ten."""
 STEPS = 900

@@ -47,6 +47,8 @@ from tests.actors.simulation.desk import Desk
 from tests.actors.simulation.queue_model import Model, Refused
 from tests.support.scale import scaled
 
+pytestmark = pytest.mark.no_cover
+
 SECOND = 1_000_000
 QUEUES = st.sampled_from("ab")
 SOME = st.integers(0, 30)

@@ -32,24 +32,28 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_no_world_violates_anything(block: int) -> None:
     for seed in range(block, SEEDS, BLOCKS):
         World(seed, steps=STEPS).run()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_no_world_of_workflows_violates_anything(block: int) -> None:
     for seed in range(block, WORKFLOW_SEEDS, BLOCKS):
         WorkflowWorld(seed, steps=WORKFLOW_STEPS).run()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_no_world_of_schedules_violates_anything(block: int) -> None:
     for seed in range(block, SEEDS, BLOCKS):
         ScheduleWorld(seed, steps=STEPS // 2).run()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("block", range(2))
 def test_no_world_of_scheduled_runs_violates_anything(block: int) -> None:
     statuses: Counter[str] = Counter()
@@ -122,6 +126,7 @@ def test_clocks_are_set_and_schedules_fire_defer_and_skip() -> None:
         assert counts[what] >= 20, f"{what} happened {counts[what]} times only"
 
 
+@pytest.mark.no_cover
 def test_the_same_seed_gives_the_same_bytes() -> None:
     for seed in range(20):
         one, other = World(seed), World(seed)
@@ -130,6 +135,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
         assert one.medium.head == other.medium.head
 
 
+@pytest.mark.no_cover
 def test_f67_the_bytes_do_not_depend_on_the_order_of_hashes() -> None:
     script = (
         "import logging; logging.disable(logging.CRITICAL)\n"
