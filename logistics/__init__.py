@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from actors.queue.batch import BatchedJob
 from actors.queue.messages import JobStatus
@@ -98,11 +101,29 @@ from logistics.task.listing import JobEntry
 from logistics.task.queue import Queue
 from logistics.telemetry.event_log import log_events
 from logistics.telemetry.prometheus import PrometheusMetrics
-from logistics.telemetry.server import MonitoringServer
-from logistics.telemetry.tracing import OpenTelemetryTracing
 
 # Last: the package `logistics.task`, imported above, has the same name, and is nobody's public API.
 from logistics.orchestration.decorators import task  # isort: skip
+
+if TYPE_CHECKING:
+    from logistics.telemetry.server import MonitoringServer
+    from logistics.telemetry.tracing import OpenTelemetryTracing
+
+_LATER = MappingProxyType(
+    {
+        "MonitoringServer": "logistics.telemetry.server",
+        "OpenTelemetryTracing": "logistics.telemetry.tracing",
+    }
+)
+"""What is imported when it is asked for: a web server, and an extra that takes its time."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_LATER[name]), name)
+
 
 logging.getLogger("logistics").addHandler(logging.NullHandler())
 

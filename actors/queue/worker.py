@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 import os
@@ -21,13 +20,17 @@ from actors.runtime.attempt import RUNNING, AttemptContext, Firing
 from actors.runtime.clock import SystemClock
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.functions import FunctionRegistry
+from actors.runtime.later import Later
 from actors.runtime.processes import BEGUN, ENDED
 from actors.runtime.signals import Progress
 from actors.runtime.values import decode_call, encode_result
 from actors.runtime.verdict import judge
 
 if TYPE_CHECKING:
+    import asyncio
     from multiprocessing.connection import Connection
+else:
+    asyncio = Later("asyncio")
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import PoolClosedError
+from actors.runtime.later import Later
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Coroutine
     from concurrent.futures import Future
 
     from actors.runtime.effects import AttemptKey
+else:
+    asyncio = Later("asyncio")
 
 
 class EventLoop:

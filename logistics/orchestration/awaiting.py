@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from actors.runtime.later import Later
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from actors.runtime.reply import Reply
     from logistics.orchestration.engine import OrchestrationEngine
+else:
+    asyncio = Later("asyncio")
 
 LOOK_S = 5.0
 """How often the log is looked at again: it may have been looked at while it was reopened."""

@@ -6,14 +6,15 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from actors.runtime.errors import InputError
+from actors.runtime.later import Later
 
-try:
-    import yaml
-except ModuleNotFoundError:  # an extra
-    yaml = None
+if TYPE_CHECKING:
+    from logistics.orchestration import yaml_text
+else:
+    yaml_text = Later("logistics.orchestration.yaml_text")
 
 
 class ConfigError(InputError):
@@ -44,26 +45,10 @@ def parsed_file(file: Path) -> tuple[str, Any]:
 
 
 def _yaml(text: str) -> Any:
-    if yaml is None:
-        raise ValueError("it cannot be read without PyYAML: pip install 'logistics[yaml]'")
     try:
-        return yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-if yaml is not None:
-
-    class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]  # it carries no types
-        """Reads plain data only, and no key twice."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- PyYAML's
-            """Refuse a key that is there already."""
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for key in keys:
-                if keys.count(key) > 1:
-                    raise ValueError(f"the key {key!r} is there twice")
-            return dict(super().construct_mapping(node, deep))
+        return yaml_text.yaml_value(text)
+    except ModuleNotFoundError as error:  # an extra
+        raise ValueError("it cannot be read without PyYAML: pip install 'logistics[yaml]'") from error
 
 
 def _toml(text: str) -> Any:

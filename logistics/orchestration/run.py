@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +12,7 @@ from actors.queue.inputs import Inputs
 from actors.queue.messages import GetJob, JobStatus
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import InputError
+from actors.runtime.later import Later
 from actors.runtime.values import encode_result
 from actors.workflow.messages import (
     CancelRun,
@@ -37,6 +37,7 @@ from logistics.orchestration.schema import check_value
 from logistics.orchestration.timeline import entry_of, timeline_of
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Generator, Iterator
     from datetime import datetime
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from logistics.inputs import Duration
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.timeline import RunEntry, StepTimeline
+else:
+    asyncio = Later("asyncio")
 
 LOOK_S = 5.0
 """How often a waiting call looks at the log again: it may have looked while the log was reopened."""

@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from actors.queue.trampoline import THREAD
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
+from actors.runtime.later import Later
 from actors.snapshotting import ChildPhotographer
 from eventstore.archive import FOLDER_NAME
 from eventstore.joined_log import JoinedLog
@@ -31,6 +31,7 @@ from logistics.orchestration.launching import Launcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from importlib import metadata
     from types import FrameType
 
     from actors.runtime.clock import Clock
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from eventstore.log import Log
     from eventstore.notebook import Notebook
     from logistics.following.follower import Follower
+else:
+    metadata = Later("importlib.metadata")
 
 MEMORY = ":memory:"
 DEFAULT_FOLDER = ".logistics"
@@ -346,8 +349,8 @@ def resolve(path: str | os.PathLike[str] | None) -> str:
 def package_version() -> str:
     """Return the version of the installed package."""
     try:
-        return version("logistics")
-    except PackageNotFoundError:
+        return metadata.version("logistics")
+    except metadata.PackageNotFoundError:
         return "0+unknown"
 
 

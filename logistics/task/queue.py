@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -44,6 +43,7 @@ from actors.queue.tallies import MINUTE_US
 from actors.runtime.attempt import printable, refuse_own_job
 from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import InputError
+from actors.runtime.later import Later
 from actors.runtime.values import decode_value, encode_call, encode_result
 from logistics.errors import (
     JobCancelledError,
@@ -67,6 +67,7 @@ from logistics.task.record import Stored, job_id_of, queue_of, read_job, status_
 from logistics.task.waiting import wait_until_idle
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime, timedelta
 
@@ -75,6 +76,8 @@ if TYPE_CHECKING:
     from logistics.inputs import Duration
     from logistics.task.limits import Limits, Rate
     from logistics.task.listing import JobFilter, Statuses
+else:
+    asyncio = Later("asyncio")
 
 MOST_JOBS = 2**31
 PARKED = (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED)

@@ -20,7 +20,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tzdata": PACKAGES,
         "typer": ("logistics.cli",),
         "cryptography": ("logistics.audit.signing",),
-        "yaml": ("logistics.orchestration.parsing",),
+        "yaml": ("logistics.orchestration.yaml_text",),
         "opentelemetry": ("logistics.telemetry.tracing",),
         "rich": ("logistics.cli",),
         "click": ("logistics.cli",),
