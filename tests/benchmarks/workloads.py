@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import (
-    w1_enqueue,
-    w1b_bulk,
-    w1c_threads,
-    w2_drain,
-    w3_chain,
-    w4_restart,
-    w5_schedules,
-    w6_next_run,
-    w7_memory,
-    w8_growth,
-    w9_limits,
-)
+from tests.benchmarks.w1_enqueue import WORKLOAD as W1
+from tests.benchmarks.w1b_bulk import WORKLOAD as W1B
+from tests.benchmarks.w1c_threads import WORKLOAD as W1C
+from tests.benchmarks.w2_drain import WORKLOAD as W2
+from tests.benchmarks.w3_chain import WORKLOAD as W3
+from tests.benchmarks.w4_restart import WORKLOAD as W4
+from tests.benchmarks.w5_schedules import WORKLOAD as W5
+from tests.benchmarks.w6_next_run import WORKLOAD as W6
+from tests.benchmarks.w7_memory import WORKLOAD as W7
+from tests.benchmarks.w8_growth import WORKLOAD as W8
+from tests.benchmarks.w9_limits import WORKLOAD as W9
 
-WORKLOADS = tuple(
-    module.WORKLOAD
-    for module in (
-        w1_enqueue,
-        w1b_bulk,
-        w1c_threads,
-        w2_drain,
-        w3_chain,
-        w4_restart,
-        w5_schedules,
-        w6_next_run,
-        w7_memory,
-        w8_growth,
-        w9_limits,
-    )
-)
+WORKLOADS = (W1, W1B, W1C, W2, W3, W4, W5, W6, W7, W8, W9)

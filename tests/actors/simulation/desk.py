@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import strategies as st
 
+from actors.queue.messages import Backoff, Conflict, Scope, Terms, Unique
 from actors.runtime.journal import DEFINITE_TRIES
 from actors.simulation.world import World
 from eventstore.errors import StoreError
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
     from actors.runtime.messages import Event, Message
 
 MOST_STEPS = 10_000
+SECOND = 1_000_000
+SOME = st.integers(0, 30)
+"""Which of those there are, by their number modulo how many there are."""
+FIXED = Backoff("fixed")
+UNIQUE = tuple(
+    Terms(unique=Unique("u", scope, conflict, 5 * SECOND), backoff=FIXED)
+    for scope in Scope
+    for conflict in Conflict
+)
+"""Jobs that want to be the only one of their kind, in every way there is."""
 
 
 class Desk(World):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
@@ -15,11 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.queue.messages import (
     FINAL,
     AddResource,
-    Backoff,
     CancelJob,
     ClearQueue,
     ConfigureQueue,
-    Conflict,
     EnqueueJobs,
     FunctionsKnown,
     GetJob,
@@ -34,26 +31,21 @@ from actors.queue.messages import (
     ResumeQueue,
     RetryJob,
     RetryPolicy,
-    Scope,
     Terms,
     Unfinished,
-    Unique,
 )
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptKey
 from actors.runtime.messages import Letter, TakeSnapshot
 from actors.simulation.world import CAPACITY, World
 from eventstore.errors import LogisticsError, StoreError
-from tests.actors.simulation.desk import Desk
+from tests.actors.simulation.desk import FIXED, SECOND, SOME, UNIQUE, Desk
 from tests.actors.simulation.floor_model import Floor, Worked
 from tests.actors.simulation.queue_model import Refused
 from tests.support.scale import scaled
 
 pytestmark = pytest.mark.no_cover
 
-SECOND = 1_000_000
 QUEUES = st.sampled_from("aaab")
-SOME = st.integers(0, 30)
-FIXED = Backoff("fixed")
 TERMS = st.sampled_from(
     (
         *(Terms(key="k", backoff=FIXED),) * 2,
@@ -61,11 +53,7 @@ TERMS = st.sampled_from(
         Terms(group="h", backoff=FIXED),
         Terms(resources=(("gpu", 1.0),), backoff=FIXED),
         Terms(key="k", group="g", resources=(("gpu", 2.0),), backoff=FIXED),
-        *(
-            Terms(unique=Unique("u", scope, conflict, 5 * SECOND), backoff=FIXED)
-            for scope in Scope
-            for conflict in Conflict
-        ),
+        *UNIQUE,
     )
 )
 LIVES = st.sampled_from(
@@ -108,13 +96,6 @@ JOBS = st.lists(
     max_size=3,
 )
 OUTCOMES = st.sampled_from(("ok", "ok", "error", "error", "returned", "unresolved", SNOOZE, RETRY, GIVE_UP))
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 class FloorDesk(Desk):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any
@@ -19,23 +18,17 @@ from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished
 from actors.runtime.messages import Context, Decision, Message
 from actors.simulation.checks import Violation
 from actors.simulation.world import World
+from tests.actors.simulation.desk import FIXED, SECOND
 from tests.actors.simulation.planted import (
     CancelledHoldsNothing,
     with_hall,
     with_queue_rules,
     with_queue_state,
 )
-from tests.actors.simulation.test_floor_model import FIXED, SECOND, FloorDesk, FloorMachine, Focus
+from tests.actors.simulation.test_floor_model import FloorDesk, FloorMachine, Focus
 from tests.support.scale import scaled
 
 pytestmark = pytest.mark.no_cover
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def without(**nothing: Any) -> type[World]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,13 +13,6 @@ from tests.support.scale import scaled
 
 WORLDS = scaled("FORGETTING_WORLDS", 120)
 PLANTED_WORLDS = scaled("PLANTED_WORLDS", 400)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def test_worlds_that_forget_lose_nothing_that_goes_on() -> None:

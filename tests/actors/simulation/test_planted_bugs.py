@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 
 from actors.simulation.checks import Violation
@@ -18,13 +15,6 @@ WORLDS = scaled("PLANTED_WORLDS", 400)
 """Worlds that a bug may survive. Most are found within ten."""
 STEPS = 900
 """Of each world. What needs a failed commit at a certain moment is rare in shorter ones."""
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 ALL = PLANTED | QUEUE_PLANTED

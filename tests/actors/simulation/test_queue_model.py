@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,11 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.queue.messages import (
     FINAL,
-    Backoff,
     CancelJob,
     ClearQueue,
     ConfigureQueue,
-    Conflict,
     DiscardJob,
     DrainQueue,
     EnqueueJobs,
@@ -35,44 +31,29 @@ from actors.queue.messages import (
     RetryJob,
     RetryJobs,
     RetryPolicy,
-    Scope,
     SettleLease,
     Terms,
     Unfinished,
-    Unique,
 )
 from actors.runtime.errors import DuplicateJobError, InputError, QueueDrainingError
 from actors.runtime.messages import Letter, TakeSnapshot
-from tests.actors.simulation.desk import Desk
+from tests.actors.simulation.desk import FIXED, SECOND, SOME, UNIQUE, Desk
 from tests.actors.simulation.queue_model import Model, Refused
 from tests.support.scale import scaled
 
 pytestmark = pytest.mark.no_cover
 
-SECOND = 1_000_000
 QUEUES = st.sampled_from("ab")
-SOME = st.integers(0, 30)
 TERMS = st.sampled_from(
     (
-        *(Terms(backoff=Backoff("fixed")),) * 3,
-        Terms(key="k", backoff=Backoff("fixed")),
-        *(
-            Terms(unique=Unique("u", scope, conflict, 5 * SECOND), backoff=Backoff("fixed"))
-            for scope in Scope
-            for conflict in Conflict
-        ),
+        *(Terms(backoff=FIXED),) * 3,
+        Terms(key="k", backoff=FIXED),
+        *UNIQUE,
     )
 )
 SETTINGS = st.sampled_from(
     (QueueSettings(), QueueSettings(concurrency=2), QueueSettings(concurrency=3, key_concurrency=1))
 )
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 class QueueMachine(RuleBasedStateMachine):

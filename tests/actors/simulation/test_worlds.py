@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +21,6 @@ WORKFLOW_STEPS = scaled("WORKFLOW_STEPS", 150)
 BLOCKS = 10
 ONCE_FAILED = (26, 93, 257, 5055, 8196, 8728)
 """Seeds that have found a bug before."""
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.no_cover

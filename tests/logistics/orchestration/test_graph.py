@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ def test_everything_is_named_at_once() -> None:
     )
 
 
+@pytest.mark.no_cover
 def test_chains_and_circles_of_ten_thousand_steps_are_no_trouble() -> None:
     size = 10_000
     chain = {str(number): [str(number - 1)] if number else [] for number in range(size)}
