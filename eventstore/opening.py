@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 import lmdb
 import msgspec
+from msgspec.structs import replace
 
 from eventstore.data_file import last_transaction, look_at, verify
 from eventstore.errors import (
@@ -83,13 +84,15 @@ class Databases(NamedTuple):
     store_id: str
 
 
-class Marker(msgspec.Struct, frozen=True):
+class Marker(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the file `STORE` says."""
 
     store_id: str
     format: int
     created: str
     """ISO 8601, UTC."""
+    part: str = ""
+    """Of which log it holds only a part, to be looked into; empty for what can be worked with."""
 
 
 class Folder:
@@ -119,6 +122,9 @@ class Folder:
         """
         try:
             marker = read_marker(self.path)
+            if marker and marker.part and not self.read_only:
+                text = f"{self.path} holds a part of a log only: {marker.part}"
+                raise NotAStoreError(text, remedy="Look into it; work needs a whole store.")
             self._check_data(marker)
             databases = self._start_engine(marker, map_size)
             if self._owner:
@@ -270,6 +276,13 @@ def read_marker(folder: Path) -> Marker | None:
     if marker.format > FORMAT:
         raise StoreFormatError(f"{folder} has format {marker.format}; this version reads {FORMAT}")
     return marker
+
+
+def mark_as_part(folder: Path, part: str) -> None:
+    """Have a store that nobody uses say that it holds a part of a log: from now on it can only be read."""
+    marker = read_marker(folder)
+    if marker:
+        write_file(folder / MARKER_NAME, msgspec.json.encode(replace(marker, part=part)))
 
 
 def _path_error(path: str | os.PathLike[str], error: Exception, *, remedy: str = "") -> StoreError:

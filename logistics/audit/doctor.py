@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.assembly import event_codec
-from eventstore.doctor import WARNING, WRONG, Finding, examine
+from eventstore.doctor import NOTE, WARNING, WRONG, Finding, examine
 from eventstore.errors import NotAStoreError, ReplayError, StoreError, UnknownEventError
 from eventstore.lmdb_log import LmdbLog
+from eventstore.opening import read_marker
 from eventstore.salvage import Remains, compacted_upto, look_for_remains, salvage
 from logistics.audit.exchange import export_frames
 from logistics.audit.past import recorded
@@ -40,6 +41,9 @@ def check_events(path: str) -> list[Finding]:
                 unknown.update(
                     f"{each.tag!r}, version {each.version}" for each in events if each.event is None
                 )
+            marker = read_marker(Path(path))
+            if marker is not None and marker.part:
+                return [Finding(NOTE, f"a part of a log only, not folded: {marker.part}")]
             if not unknown:
                 StoreView(log, codec, log.head.position, snapshots=False)
     except ReplayError as error:

@@ -1,10 +1,11 @@
-"""A log as lines of JSON and back: whole, with its chain, or the part that belongs to one run."""
+"""A log as lines of JSON and back: whole, with its chain, or a part of it."""
 
 from __future__ import annotations
 
 import base64
+from fnmatch import fnmatchcase
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -21,10 +22,47 @@ if TYPE_CHECKING:
     from eventstore.codec import EventCodec
     from eventstore.log import Log
     from eventstore.records import Frame, Head
-    from logistics.audit.past import RecordedEvent
+    from logistics.audit.past import Past, RecordedEvent
     from logistics.audit.store_reader import StoreReader
 
 FORMAT: Final = 1
+
+
+class Part(NamedTuple):
+    """Which events of a log an export has; as text, as people read it."""
+
+    run_id: str = ""
+    """Those of this run and of all that it needs: enough to fold them."""
+    entity: str = ""
+    """Those of this one thing."""
+    pattern: str = "*"
+    """Those with such tags."""
+    after: int = 0
+    """Those behind this position."""
+    upto: int | None = None
+    """Those up to this position."""
+
+    def __str__(self) -> str:
+        said = (
+            f"run:{self.run_id}" if self.run_id else "",
+            f"of {self.entity}" if self.entity else "",
+            f"tags {self.pattern}" if self.pattern != "*" else "",
+            f"after position {self.after}" if self.after else "",
+            f"up to position {self.upto}" if self.upto is not None else "",
+        )
+        return ", ".join(filter(None, said))
+
+    def chooser(self, past: Past) -> Callable[[RecordedEvent], bool]:
+        """Return whether an event belongs to it. `UnknownIdError`."""
+        wanted = entities_of_run(past, self.run_id) if self.run_id else None
+        if self.entity:
+            wanted = {self.entity} if wanted is None else wanted & {self.entity}
+        return lambda event: (
+            (wanted is None or event.entity in wanted) and fnmatchcase(event.tag, self.pattern)
+        )
+
+
+ALL: Final = Part()
 
 
 class ExportHeader(msgspec.Struct, frozen=True):
@@ -71,16 +109,17 @@ _HEADER: Final = msgspec.json.Decoder(ExportHeader).decode
 _EVENT: Final = msgspec.json.Decoder(ExportedEvent).decode
 
 
-def export_lines(reader: StoreReader, *, run_id: str | None = None) -> Iterator[bytes]:
-    """Yield the lines of an export: of the whole log, or of one run and what it needs. `UnknownIdError`."""
-    wanted = None if run_id is None else entities_of_run(reader, run_id)
-    part = "" if run_id is None else f"run:{run_id}"
+def export_lines(reader: StoreReader, part: Part = ALL) -> Iterator[bytes]:
+    """Yield the lines of an export: of the whole log, provable, or of a part of it. `UnknownIdError`."""
+    belongs = part.chooser(reader)
     end = reader.position
-    yield _ENCODE(ExportHeader(FORMAT, reader.store_id, end, part))
-    for frame, events in reader.frames(upto=end):
-        chosen = [event for event in events if wanted is None or event.entity in wanted]
-        for event in chosen:
-            link = frame.link.hex() if wanted is None and event.position == frame.last else ""
+    said = ", ".join(filter(None, (reader.part, str(part))))
+    yield _ENCODE(ExportHeader(FORMAT, reader.store_id, end, said))
+    for frame, events in reader.frames(
+        after=part.after, upto=end if part.upto is None else min(part.upto, end)
+    ):
+        for event in filter(belongs, events):
+            link = frame.link.hex() if not said and event.position == frame.last else ""
             yield _ENCODE(_exported(event, frame.first, frame.epoch, frame.recorded_us, link))
 
 
@@ -146,7 +185,7 @@ def verify_export(lines: Iterable[bytes], *, seen: Callable[[Head], object] = la
 
 def _read(lines: Iterable[bytes], append: Callable[[Head, list[Record], int, int], Head]) -> Head:
     numbered = enumerate(lines, 1)
-    header = _header(next(numbered, (1, b""))[1])
+    header = export_header(next(numbered, (1, b""))[1])
     events = ((number, _event(number, line)) for number, line in numbered if line.strip())
     head = EMPTY
     for _, group in groupby(events, key=lambda each: each[1].frame):
@@ -169,7 +208,8 @@ def _read(lines: Iterable[bytes], append: Callable[[Head, list[Record], int, int
     return head
 
 
-def _header(line: bytes) -> ExportHeader:
+def export_header(line: bytes) -> ExportHeader:
+    """Return what the first line of an export says. `InputError`."""
     try:
         header = _HEADER(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

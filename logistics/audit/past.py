@@ -90,9 +90,9 @@ class Past:
                 if pattern == "*" or fnmatchcase(_tag(stored), pattern):
                     yield self._recorded(stored)
 
-    def frames(self, *, upto: int) -> Iterator[tuple[Frame, list[RecordedEvent]]]:
-        """Yield frames with their events."""
-        for frame in self._log.frames(upto=upto):
+    def frames(self, *, after: int = 0, upto: int) -> Iterator[tuple[Frame, list[RecordedEvent]]]:
+        """Yield frames with their events, of the positions after `after` up to `upto`."""
+        for frame in self._log.frames(after=after, upto=upto):
             recorded = [
                 self._recorded(frame.stored(position)) for position in range(frame.first, frame.last + 1)
             ]

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Self
 from actors.assembly import event_codec
 from eventstore.archive import FOLDER_NAME
 from eventstore.checking import Check, check_log
-from eventstore.errors import NotAStoreError
+from eventstore.errors import NotAStoreError, ReplayError
 from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
+from eventstore.opening import read_marker
 from logistics.audit.history import History
 from logistics.orchestration.stores import MEMORY, resolve
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+    from datetime import datetime
     from types import TracebackType
 
     from eventstore.records import Frame, Head
+    from logistics.audit.store_view import StoreView
 
 
 class StoreReader(History):
@@ -60,9 +63,26 @@ class StoreReader(History):
         return self._store.store_id
 
     @property
+    def part(self) -> str:
+        """Of which log the store holds only a part, as an export of it says; empty for a whole one."""
+        marker = read_marker(Path(self.path))
+        return "" if marker is None else marker.part
+
+    @property
     def head(self) -> Head:
         """The end of the log: its position, and the link that stands for everything before it."""
         return self._store.head
+
+    def as_of(self, moment: int | datetime | None = None, *, snapshots: bool = True) -> StoreView:
+        """Return the store as it was, as `History.as_of` does; `NotAStoreError` for a part that has no state."""
+        try:
+            return super().as_of(moment, snapshots=snapshots)
+        except ReplayError as error:
+            if not self.part:
+                raise
+            text = f"{self.path} holds a part of a log only, and no state follows from it: {self.part}"
+            remedy = "Look at its events; an export of a run has all that the run needs."
+            raise NotAStoreError(text, remedy=remedy) from error
 
     def check(self, *, seen: Callable[[Frame], object] = lambda _: None) -> Check:
         """Walk all of the log: every checksum, the chain, the index; `seen` gets each frame."""

@@ -13,11 +13,12 @@ from actors.runtime.errors import InputError
 from eventstore.backup import build_aside, checked, copy_store
 from eventstore.errors import NotAStoreError
 from eventstore.lmdb_log import LmdbLog
-from eventstore.opening import MARKER_NAME
-from logistics.audit.exchange import export_lines, import_lines
+from eventstore.opening import MARKER_NAME, mark_as_part
+from logistics.audit.exchange import Part, export_header, export_lines, import_lines
 from logistics.audit.store_reader import StoreReader
-from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.options import AfterOption, JsonOption, StoreOption, TagsOption, UptoOption, position
 from logistics.cli.output import NobodyReads, show_facts
+from logistics.cli.reading import find
 from logistics.orchestration.stores import resolve
 
 if TYPE_CHECKING:
@@ -55,29 +56,43 @@ def restore(
         _say_copied(target, copy_store(log, target), as_json=json)
 
 
-def _say_copied(target: Path, head: Any, *, as_json: bool) -> None:
-    show_facts({"copy": str(target), "position": head.position, "link": head.link.hex()}, as_json=as_json)
+def _say_copied(target: Path, head: Any, *, as_json: bool, part: str = "") -> None:
+    facts = {"copy": str(target), "position": head.position, "link": head.link.hex()}
+    show_facts(facts | ({"part": part} if part else {}), as_json=as_json)
 
 
 def export(
     *,
-    run: Annotated[
-        str | None, typer.Option("--run", metavar="ID", help="This run and what it needs.")
-    ] = None,
+    run: Annotated[str, typer.Option("--run", metavar="ID", help="This run and what it needs.")] = "",
+    of: Annotated[
+        str, typer.Option("--of", metavar="WHAT", help="One thing: job:ID, run:ID, schedule:NAME, or an id.")
+    ] = "",
+    pattern: TagsOption = "*",
+    after: AfterOption = None,
+    upto: UptoOption = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new file, else standard output.")
     ] = None,
     store: StoreOption = None,
     json: JsonOption = False,  # noqa: ARG001 -- it prints nothing else; whoever always says it is not refused
 ) -> None:
-    """Write the log as lines of JSON: whole and provable, or one run with its jobs and its plan."""
-    with StoreReader(store) as reader, _opened(output) as file:
-        try:
-            for line in export_lines(reader, run_id=run):
-                file.write(line + b"\n")
-            file.flush()
-        except BrokenPipeError as error:
-            raise NobodyReads from error
+    """Write the log as lines of JSON: whole and provable, or a part of it, such as one run with all it needs."""
+    with StoreReader(store) as reader:
+        part = Part(
+            run.removeprefix("run:"),
+            find(reader, of) if of else "",
+            pattern,
+            position(reader, after) or 0,
+            position(reader, upto),
+        )
+        part.chooser(reader)  # before there is a file
+        with _opened(output) as file:
+            try:
+                for line in export_lines(reader, part):
+                    file.write(line + b"\n")
+                file.flush()
+            except BrokenPipeError as error:
+                raise NobodyReads from error
 
 
 def _opened(output: Path | None) -> AbstractContextManager[BinaryIO]:
@@ -96,7 +111,7 @@ def import_export(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a new store of an export: the same, chain and all, or a part to look into."""
+    """Make a new store of an export: the same, chain and all, or a part, which can only be looked into."""
     target = Path(resolve(store))
     try:
         lines = file.open("rb")
@@ -107,6 +122,9 @@ def import_export(
     def fill(folder: Path) -> None:
         with LmdbLog.open(folder) as log:
             import_lines(lines, log)
+        mark_as_part(folder, part)
 
     with lines:
-        _say_copied(target, build_aside(target, fill), as_json=json)
+        part = export_header(lines.readline()).part
+        lines.seek(0)
+        _say_copied(target, build_aside(target, fill), as_json=json, part=part)

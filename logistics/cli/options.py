@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from actors.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from logistics.audit.store_reader import StoreReader
 
 StoreOption = Annotated[
     Path | None,
@@ -31,6 +34,21 @@ AtOption = Annotated[
         "--at", metavar="MOMENT", help="A position of the log, or an instant like 2027-03-28T01:00:00Z."
     ),
 ]
+
+
+TagsOption = Annotated[str, typer.Option("--pattern", help="Tags, as in 'job.*'.")]
+AfterOption = Annotated[
+    str | None, typer.Option("--after", metavar="MOMENT", help="Begin behind this position, or instant.")
+]
+UptoOption = Annotated[
+    str | None, typer.Option("--upto", metavar="MOMENT", help="End with this position, or instant.")
+]
+
+
+def position(reader: StoreReader, text: str | None) -> int | None:
+    """Return the position that a MOMENT means: the last one by an instant."""
+    when = moment(text)
+    return reader.position_at(when) if isinstance(when, datetime) else when
 
 
 def moment(text: str | None) -> int | datetime | None:

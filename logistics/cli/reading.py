@@ -13,12 +13,16 @@ from actors.runtime.errors import UnknownIdError
 from logistics.audit.past import RecordedEvent, source_of
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import (
+    AfterOption,
     AtOption,
     CloudEventsOption,
     JsonOption,
     LimitOption,
     StoreOption,
+    TagsOption,
+    UptoOption,
     moment,
+    position,
 )
 from logistics.cli.output import described, say, say_json, show, show_facts
 from logistics.cli.runs import runs, show_run
@@ -48,6 +52,7 @@ def status(*, store: StoreOption = None, at: AtOption = None, json: JsonOption =
         facts: dict[str, Any] = {
             "store": reader.path,
             "store_id": reader.store_id,
+            **({"part": reader.part} if reader.part else {}),
             "position": view.position,
             "at": view.at if view.position else None,
             "runs": {name.lower(): count for name, count in view.run_totals().items()},
@@ -187,9 +192,9 @@ def history(
 
 def events(
     *,
-    pattern: Annotated[str, typer.Option(help="Tags, as in 'job.*'.")] = "*",
-    after: Annotated[int, typer.Option(min=0, help="Begin behind this position.")] = 0,
-    upto: Annotated[int | None, typer.Option(min=0, help="End with this position.")] = None,
+    pattern: TagsOption = "*",
+    after: AfterOption = None,
+    upto: UptoOption = None,
     limit: LimitOption = 1000,
     cloud_events: CloudEventsOption = False,
     store: StoreOption = None,
@@ -197,7 +202,8 @@ def events(
 ) -> None:
     """List events in the order of the log."""
     with StoreReader(store) as reader:
-        found = islice(reader.events(pattern, after=after, upto=upto), limit)
+        begin, end = position(reader, after) or 0, position(reader, upto)
+        found = islice(reader.events(pattern, after=begin, upto=end), limit)
         if cloud_events:
             for event in found:
                 say_json(event.cloud_event(source_of(reader.store_id)))
@@ -213,7 +219,7 @@ def _show_events(found: Iterable[RecordedEvent], *, as_json: bool) -> None:
 def tail(
     context: typer.Context,
     *,
-    pattern: Annotated[str, typer.Option(help="Tags, as in 'job.*'.")] = "*",
+    pattern: TagsOption = "*",
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Begin with so many of the last.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     cloud_events: CloudEventsOption = False,
@@ -223,16 +229,16 @@ def tail(
     """Show the newest events, and with --follow those that are still to come."""
     interrupts: Interrupts = context.obj
     with interrupts.held_back(), StoreReader(store) as reader:
-        position = max(reader.position - limit, 0)
+        seen = max(reader.position - limit, 0)
         while True:
             end = reader.position
-            for event in reader.events(pattern, after=position, upto=end):
+            for event in reader.events(pattern, after=seen, upto=end):
                 if cloud_events:
                     say_json(event.cloud_event(source_of(reader.store_id)))
                 else:
                     _say_event(event, as_json=json)
             sys.stdout.flush()
-            position = end
+            seen = end
             if not follow:
                 return
             with interrupts.released():

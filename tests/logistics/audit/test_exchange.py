@@ -10,11 +10,13 @@ from random import Random
 import pytest
 
 from actors.runtime.errors import InputError, UnknownIdError
-from eventstore.errors import CorruptStoreError, LogisticsError
+from eventstore.errors import CorruptStoreError, LogisticsError, NotAStoreError, ReplayError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
-from logistics.audit.exchange import export_lines, import_lines, verify_export
+from eventstore.opening import mark_as_part
+from logistics.audit.exchange import Part, export_lines, import_lines, verify_export
 from logistics.audit.store_reader import StoreReader
+from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.project_manager import ProjectManager
 from logistics.orchestration.workflow_manager import WorkflowManager
@@ -112,9 +114,9 @@ def test_an_export_is_imported_into_an_empty_log_only(lines: list[bytes]) -> Non
 def test_one_run_takes_with_it_what_it_needs_and_opens_elsewhere(store: Path, tmp_path: Path) -> None:
     with StoreReader(store) as reader:
         run_id = next(reader.entities("run:")).removeprefix("run:")
-        part = list(export_lines(reader, run_id=run_id))
+        part = list(export_lines(reader, Part(run_id)))
         with pytest.raises(UnknownIdError):
-            list(export_lines(reader, run_id="nobody"))
+            list(export_lines(reader, Part("nobody")))
     with LmdbLog.open(tmp_path / "part") as log:
         import_lines(part, log)
     with StoreReader(tmp_path / "part") as reader:
@@ -150,7 +152,7 @@ def test_a_run_takes_its_children_its_signals_and_what_it_was_made_of(tmp_path: 
         other = workflows.run("waiting")
         engine.close_session(session)
     with StoreReader(tmp_path / "store") as reader:
-        part = list(export_lines(reader, run_id=late.run_id))
+        part = list(export_lines(reader, Part(late.run_id)))
         whole = reader.position
     with LmdbLog.open(tmp_path / "part") as log:
         import_lines(part, log)
@@ -176,9 +178,67 @@ def test_a_run_of_a_project_and_a_fork_open_elsewhere(tmp_path: Path) -> None:
         fork = run.retry()
         assert not fork.result(timeout=60).success
     with StoreReader(tmp_path / "store") as reader:
-        part = list(export_lines(reader, run_id=fork.run_id))
+        part = list(export_lines(reader, Part(fork.run_id)))
     with LmdbLog.open(tmp_path / "part") as log:
         import_lines(part, log)
     with StoreReader(tmp_path / "part") as copy:
         assert copy.as_of().run_totals()["FAILED"] == 2
         assert copy.of(f"job:{first.run_id}.0")
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (Part(pattern="job.*"), "tags job.*"),
+        (Part(entity="workflow:first"), "of workflow:first"),
+        (Part(after=4, upto=9), "after position 4, up to position 9"),
+        (Part(pattern="*.completed", after=4), "tags *.completed, after position 4"),
+    ],
+)
+def test_a_filter_takes_what_it_says_and_comes_back_to_be_looked_into(
+    part: Part, text: str, store: Path, tmp_path: Path
+) -> None:
+    with StoreReader(store) as reader:
+        lines = list(export_lines(reader, part))
+        wanted = [
+            event
+            for event in reader.events(part.pattern, after=part.after, upto=part.upto)
+            if part.entity in {"", event.entity}
+        ]
+    assert json.loads(lines[0])["part"] == text
+    assert [json.loads(line)["position"] for line in lines[1:]] == [event.position for event in wanted] != []
+    target = tmp_path / "part"
+    (tmp_path / "lines").write_bytes(b"\n".join(lines))
+    assert main(["import", str(tmp_path / "lines"), "--store", str(target)]) == 0
+    with StoreReader(target) as reader:
+        assert [event[1:] for event in reader.events()] == [event[1:] for event in wanted]
+        assert json.loads(next(export_lines(reader)))["part"] == reader.part == text
+    with pytest.raises(LogisticsError, match="a part of a log only"):
+        OrchestrationEngine(target)
+    assert main(["doctor", "--store", str(target)]) == 0
+
+
+def test_a_part_of_which_no_state_follows_says_so(store: Path, tmp_path: Path) -> None:
+    with StoreReader(store) as reader, LmdbLog.open(tmp_path / "part") as log:
+        import_lines(export_lines(reader, Part(pattern="job.completed")), log)
+    with StoreReader(tmp_path / "part") as reader:
+        with pytest.raises(ReplayError):
+            reader.as_of()
+        mark_as_part(tmp_path / "part", "tags job.completed")
+        with pytest.raises(NotAStoreError, match="no state follows from it: tags"):
+            reader.as_of()
+
+
+def test_a_part_says_that_it_proves_nothing(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = tmp_path / "lines"
+    assert main(["export", "--of", "workflow:first", "--store", str(store), "-o", str(lines)]) == 0
+    assert main(["verify", "--export", str(lines), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["part"], said["events"]) == ("of workflow:first", 1)
+    assert "not proven" in said["note"]
+    lines.unlink()
+    for wrong in (["--of", "nobody"], ["--run", "nobody"], ["--after", "soon"]):
+        assert main(["export", *wrong, "--store", str(store), "-o", str(lines)]) == 2
+        assert not lines.exists()
