@@ -456,6 +456,7 @@ def test_the_limit_holds_for_other_arguments_than_plain_ones() -> None:
         encode_call([], {"x": "x" * 20}, limit=10)
 
 
+@pytest.mark.no_cover
 def test_a_few_lists_that_hold_each_other_very_often_are_refused_at_once() -> None:
     value: Any = ["x"]
     for _ in range(60):
@@ -463,6 +464,7 @@ def test_a_few_lists_that_hold_each_other_very_often_are_refused_at_once() -> No
     assert "hold more than 1048576 values" in str(_refused(value))
 
 
+@pytest.mark.no_cover
 def test_the_fault_is_found_at_once_in_lists_that_hold_each_other_often() -> None:
     value: Any = ["x"]
     for _ in range(18):

@@ -213,6 +213,7 @@ def test_looking_again_fires_nothing_again() -> None:
     assert world.settle() == []
 
 
+@pytest.mark.no_cover
 def test_a_year_of_an_hourly_schedule_fires_each_hour_once() -> None:
     world = World(at("2026-01-01T00:00+01:00"))
     world.put(spec=CronSpec("0 * * * *", timezone="Europe/Berlin"))

@@ -187,6 +187,7 @@ def a_random_rule(rng: random.Random) -> CalendarSpec:
     return CalendarSpec(**{name: getattr(spec, name) for name in spec.__struct_fields__} | days)
 
 
+@pytest.mark.no_cover
 def test_the_days_of_random_rules_are_those_that_a_look_at_every_day_finds() -> None:
     rng = random.Random(5545)
     first, last = date(2019, 6, 1), date(2026, 5, 31)

@@ -65,6 +65,7 @@ def test_f83_a_clock_that_goes_forward_is_downtime_however_far(forward_us: int) 
     assert fired.policy == "catch_up.latest"
 
 
+@pytest.mark.no_cover
 def test_f84_a_nightly_job_runs_once_a_day_in_every_zone() -> None:
     begin = START
     for zone in names():
