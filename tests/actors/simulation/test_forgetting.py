@@ -15,6 +15,7 @@ WORLDS = scaled("FORGETTING_WORLDS", 120)
 PLANTED_WORLDS = scaled("PLANTED_WORLDS", 400)
 
 
+@pytest.mark.no_cover
 def test_worlds_that_forget_lose_nothing_that_goes_on() -> None:
     counts: Counter[str] = Counter()
     for seed in range(WORLDS):

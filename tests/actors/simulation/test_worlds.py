@@ -60,6 +60,7 @@ def test_seeds_that_once_found_a_bug_find_it_no_more(seed: int) -> None:
     World(seed).run()
 
 
+@pytest.mark.no_cover
 def test_everything_that_the_simulation_is_about_does_happen() -> None:
     counts: Counter[str] = Counter()
     for seed in range(150):

@@ -36,6 +36,7 @@ def test_f90_a_chain_of_ten_thousand_steps_ends_without_recursion() -> None:
     assert max(len(events) for events in life.log[1:]) <= 2
 
 
+@pytest.mark.no_cover
 def test_a_list_of_a_hundred_thousand_items_is_never_whole_anywhere() -> None:
     count = scaled("fan_out", 100_000)
     inputs = (Input("item", "item-param", "numbers"),)

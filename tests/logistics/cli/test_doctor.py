@@ -78,6 +78,7 @@ def test_a_sound_store_is_code_0(store: Path, said: Said, capsys: pytest.Capture
     assert "the store is sound" in capsys.readouterr().out
 
 
+@pytest.mark.no_cover
 def test_a_damaged_store_is_code_1_and_says_what_can_be_saved(
     store: Path, said: Said, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_compacted_store_is_examined_from_its_horizon_on_and_not_saved(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("command", "code"),
     [

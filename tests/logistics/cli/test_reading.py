@@ -286,6 +286,7 @@ def test_people_get_tables_without_control_characters(
     assert capsys.readouterr().out == "no jobs\n"
 
 
+@pytest.mark.no_cover
 def test_f95_a_broken_pipe_a_poor_locale_and_a_narrow_terminal_harm_nobody(store: Path) -> None:
     environment = {
         **os.environ,
@@ -328,6 +329,7 @@ with OrchestrationEngine(sys.argv[1]) as engine:
 """
 
 
+@pytest.mark.no_cover
 def test_f94_readers_beside_a_working_process_see_whole_prefixes_also_when_it_is_killed(
     tmp_path: Path,
 ) -> None:

@@ -98,6 +98,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {name: (folder / "out" / name).read_bytes() for name in NAMES}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "mark",
     ["extract: running", "extract: completed", "transform: running", "load: running", "load: completed"],
@@ -117,6 +118,7 @@ def test_the_demo_goes_on_after_a_kill_and_writes_the_same_bytes(folder: Path, m
     assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(NAMES)
 
 
+@pytest.mark.no_cover
 def test_the_demo_survives_kills_at_any_moment(folder: Path) -> None:
     moments = scaled("kill_moments", 4)
     for number in range(moments):
@@ -127,6 +129,7 @@ def test_the_demo_survives_kills_at_any_moment(folder: Path) -> None:
     assert files(folder) == undisturbed()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("number", "code", "word"),
     [

@@ -67,6 +67,7 @@ def options(rng: random.Random) -> dict[str, Any]:
     }
 
 
+@pytest.mark.no_cover
 def test_any_text_is_an_expression_that_runs_or_a_cron_error() -> None:
     rng = random.Random(86)
     number = scaled("cron_fuzz", 20_000)
