@@ -45,7 +45,7 @@ def imports_go_down(tree: Tree) -> Iterator[str]:
 def no_import_inside_a_function(tree: Tree) -> Iterator[str]:
     """An import inside a function hides a dependency, and often a cycle."""
     for module in tree:
-        for function in ast.walk(module.tree):
+        for function in module.nodes:
             if not isinstance(function, FUNCTIONS):
                 continue
             for node in ast.walk(function):

@@ -51,8 +51,12 @@ class Module:
     @cached_property
     def calls(self) -> tuple[tuple[str, ast.Call], ...]:
         """Every call, with the dotted name of what is called."""
-        found = (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
-        return tuple((dotted(node.func), node) for node in found)
+        return tuple((dotted(node.func), node) for node in self.nodes if isinstance(node, ast.Call))
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All that is written in it."""
+        return tuple(ast.walk(self.tree))
 
     def says(self, line: int, text: str) -> str:
         """A complaint about a line of this module."""

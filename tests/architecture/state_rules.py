@@ -40,7 +40,7 @@ def _mutable_values(module: Module, harmless: frozenset[str]) -> Iterator[tuple[
 
 
 def _rebound_globals(module: Module) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Global):
             for name in node.names:
                 text = f"a function rebinds the global {name}; pass an object around instead"
@@ -78,7 +78,7 @@ def _is_mutable(value: ast.expr, harmless: frozenset[str]) -> bool:
 
 def _frozen_classes(tree: Tree) -> frozenset[str]:
     """Classes of ours whose instances do not change: named tuples, enumerations, what is declared frozen."""
-    classes = [node for module in tree for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for module in tree for node in module.nodes if isinstance(node, ast.ClassDef)]
     frozen = {node.name for node in classes if _is_frozen(node)}
     inherited = {node.name for node in classes if any(dotted(base) in frozen for base in node.bases)}
     return frozenset(frozen | inherited)

@@ -40,7 +40,7 @@ def every_module_says_what_it_is_for(tree: Tree) -> Iterator[str]:
 def lmdb_is_opened_safely(tree: Tree) -> Iterator[str]:
     """Default sync, no writable map, and `lib_version=0` at each opening."""
     for module in tree:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Constant) and node.value == "writemap":
                 yield module.says(node.lineno, "names writemap; a stray write would go into the store")
         openers = {"lmdb.open", "lmdb.Environment", *_names_from_lmdb(module)}
@@ -51,7 +51,7 @@ def lmdb_is_opened_safely(tree: Tree) -> Iterator[str]:
 
 
 def _names_from_lmdb(module: Module) -> Iterator[str]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ImportFrom) and node.module == "lmdb":
             for alias in node.names:
                 if alias.name in {"open", "Environment"}:
@@ -81,7 +81,7 @@ def no_sleep(tree: Tree) -> Iterator[str]:
         for name, call in module.calls:
             if name == "time.sleep" or (name == "asyncio.sleep" and not _is_zero(call)):
                 yield module.says(call.lineno, f"calls {name}(); {WAIT}")
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "time.sleep(" in node.value:
                 yield module.says(node.lineno, f"a script in a string calls time.sleep(); {WAIT}")
 

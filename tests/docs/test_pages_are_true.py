@@ -21,6 +21,7 @@ def page(path: Path) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("path", PAGES, ids=str)
 def test_every_name_on_the_page_is_in_the_code(path: Path) -> None:
     found = list(unknown_names(page(path), known()))

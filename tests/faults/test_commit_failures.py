@@ -403,6 +403,7 @@ def test_a_storm_of_failing_commits_loses_nothing_and_repeats_nothing(
         storm(Failing(engine, sabotage, Fault.OK, tmp_path / "lines"), seed)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(scaled("STORMS", 4)))
 def test_closing_in_a_storm_and_opening_again_loses_nothing_and_repeats_nothing(
     seed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
