@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context, Decision
 
+FIRST_TERMS = 6
+"""So many fields the terms had when fingerprints were first made of them."""
 ENCODE = msgspec.msgpack.Encoder().encode
 
 
@@ -50,7 +52,9 @@ def digest_of(spec: JobSpec) -> bytes:
     )
     if spec.terms is not None:
         stated = msgspec.structs.astuple(spec.terms)
-        made_of += (stated if spec.terms.batch else stated[:-1],)
+        while len(stated) > FIRST_TERMS and not stated[-1]:
+            stated = stated[:-1]
+        made_of += (stated,)
     if spec.life is not None:
         made_of += (spec.life,)
     return blake2b(ENCODE(made_of), digest_size=8).digest()
@@ -111,7 +115,7 @@ def _check_terms(
     """Return the id of the job, or of the one that stands for it; an owner is told what anybody else is refused."""
     assert spec.terms is not None
     try:
-        allocation.check_needs(state, spec.terms)
+        allocation.check_needs(state, spec.terms, owned=bool(spec.owner))
         return _unique_id(state, spec, context, decision, keys=keys, replaced=replaced)
     except LogisticsError as refusal:
         if not spec.owner:

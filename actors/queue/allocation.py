@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import (
+    SHARE,
     ResourceAdded,
     ResourceGranted,
     ResourceReleased,
@@ -83,8 +84,13 @@ def _check_amounts(amounts: Amounts) -> None:
         _check_positive(f"amount of {name!r}", amount)
 
 
-def _check_possible(resources: Resources, amounts: Amounts) -> None:
+def _check_possible(resources: Resources, amounts: Amounts, *, owned: bool = False) -> None:
     for name, amount in amounts:
+        if (name not in resources.capacity and name.startswith(SHARE)) or (
+            name in resources.ending and not owned
+        ):
+            msg = f"session {name.removeprefix(SHARE)!r} is over, or not on record"
+            raise InputError(msg)
         if name not in resources.capacity:
             known = ", ".join(repr(each) for each in sorted(resources.capacity) if not each.startswith("@"))
             msg = f"no resource {name!r}; there is {known or 'none'}"
@@ -94,11 +100,11 @@ def _check_possible(resources: Resources, amounts: Amounts) -> None:
             raise InputError(msg)
 
 
-def check_needs(state: QueueState, terms: Terms) -> None:
-    """Refuse a job whose resources can never be granted."""
+def check_needs(state: QueueState, terms: Terms, *, owned: bool) -> None:
+    """Refuse a job whose resources can never be granted, and one of nobody's that is of a session that is over."""
     if terms.resources:
         _check_amounts(terms.resources)
-        _check_possible(state.resources, terms.resources)
+        _check_possible(state.resources, terms.resources, owned=owned)
 
 
 def _somebody_before(state: QueueState, amounts: Amounts) -> bool:

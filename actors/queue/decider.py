@@ -5,7 +5,18 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actors.queue import admission, allocation, cancelling, hand, moving, questions, queues, revival, starting
+from actors.queue import (
+    admission,
+    allocation,
+    cancelling,
+    hand,
+    moving,
+    questions,
+    queues,
+    revival,
+    shares,
+    starting,
+)
 from actors.queue.life import meet_deadlines, meet_silence
 from actors.queue.messages import (
     QUEUE_EVENTS,
@@ -20,6 +31,7 @@ from actors.queue.messages import (
     ConfigureQueue,
     DiscardJob,
     DrainQueue,
+    EndShare,
     EnqueueJobs,
     ExplainJob,
     FunctionsKnown,
@@ -150,6 +162,8 @@ class QueueRules:
                 yield meet_deadlines(state, context)
         if state.resources.waiting:
             yield allocation.let_in(state, context)
+        if state.resources.ending:
+            yield shares.forget(state, context)
         yield from starting.start_ready(state, context)
 
     def pending(self, state: QueueState, context: Context, /) -> Decision:
@@ -300,5 +314,6 @@ _RULES: Mapping[type[Message], Callable[[QueueState, Any, Context, Decision], No
         Release: allocation.release,
         ReleaseAll: allocation.release_all,
         GetResources: allocation.get,
+        EndShare: shares.end,
     }
 )

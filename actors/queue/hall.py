@@ -9,7 +9,7 @@ import msgspec
 from actors.queue.gates import ONLY_BY_AN_END, Gate
 from actors.queue.heads import Heads
 from actors.queue.lanes import Kind, Lane, Line
-from actors.queue.messages import FIRINGS, STEPS, QueueSettings
+from actors.queue.messages import FIRINGS, SHARE, STEPS, QueueSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,6 +46,8 @@ class Hall:
         self.lanes: dict[Kind, Lane] = {}
         self.last_kind: Kind | None = None
         """Kept even when it has no jobs."""
+        self.shares: dict[str, dict[Lane, None]] = {}
+        """By what the calls of a session share: the lanes of those that need it."""
         self.newest_us = 0
         """The latest instant at which an attempt began: what a rate remembers is forgotten in time."""
         self._resources = resources
@@ -78,7 +80,10 @@ class Hall:
             if len(self._kinds) >= self._kinds_limit:
                 self._sweep()
             kind = self._kinds[values] = Kind(*values)
-            self.lanes[kind] = Lane(kind, self.line(kind.queue))
+            lane = self.lanes[kind] = Lane(kind, self.line(kind.queue))
+            for name, _ in kind.resources:
+                if name.startswith(SHARE):
+                    self.shares.setdefault(name, {})[lane] = None
         return kind
 
     def _sweep(self) -> None:
@@ -88,6 +93,7 @@ class Hall:
             lane = self.lanes[kind]
             if not lane.size and kind is not self.last_kind:
                 del self._kinds[values], self.lanes[kind]
+                self._share_no_more(lane)
                 lane.group.size -= 1
                 if not lane.group.size:
                     del lane.line.groups[lane.group.name]
@@ -98,6 +104,14 @@ class Hall:
                 if gate not in needed and gate.dump(self.newest_us) is None:
                     del line.gates[name]
         self._kinds_limit = max(FEW, 2 * len(self._kinds))
+
+    def _share_no_more(self, lane: Lane) -> None:
+        for name, _ in lane.kind.resources:
+            lanes = self.shares.get(name)
+            if lanes is not None:
+                del lanes[lane]
+                if not lanes:
+                    del self.shares[name]
 
     # -- coming and going -----------------------------------------------------------------------------------
 
@@ -320,6 +334,10 @@ class Hall:
             store = self._stores.get(name)
             if store is not None:
                 self._try_first(store)
+
+    def forget_resource(self, name: str) -> None:
+        """Nobody waits for a resource that is there no more."""
+        self._stores.pop(name, None)
 
     def _try_first(self, gate: Gate) -> None:
         first = gate.parked.first()

@@ -14,6 +14,8 @@ STEPS = "@steps"
 """The engine's own queue for steps of workflows that name none; served as long as the engine is open."""
 FIRINGS = "@schedules"
 """The engine's own queue for firings of schedules that name none; served while a scheduler is started."""
+SHARE = "@session:"
+"""What the name of the resource begins with that the calls of a session share."""
 
 
 class JobStatus(StrEnum):
@@ -148,6 +150,8 @@ class Terms(Data, frozen=True):
     """The job that must have failed before this one starts; if that completes, this one is cancelled."""
     batch: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
     """Up to so many of its kind are done in one call, whose function gets a list; 0: each in a call of its own."""
+    project: str = ""
+    """The project that it is recorded under; empty for none."""
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
@@ -519,6 +523,19 @@ class ReleaseAll(Message, frozen=True, tag="resource.release_all"):
     requester: str
 
 
+class EndShare(Message, frozen=True, tag="resource.end_share"):
+    """Said by the supervisor, who defined it: no new job of nobody's may need this resource.
+
+    Those that have not begun are cancelled. With `last` no run needs it either: it is forgotten as soon as nothing
+    holds it, which is answered with a `ShareEnded`, however often this is said.
+    """
+
+    name: str
+    running: bool = False
+    """Those that have begun are cancelled, too."""
+    last: bool = False
+
+
 class GetResources(Message, frozen=True, tag="resource.get"):
     """Answered with a tuple of `ResourceView`s."""
 
@@ -550,6 +567,12 @@ class JobEnded(Message, frozen=True, tag="job.ended"):
     ended_us: int
     note: bytes = b""
     """What the worker tells the owner beside the result; empty for nothing."""
+
+
+class ShareEnded(Message, frozen=True, tag="resource.share_ended"):
+    """Told to the supervisor: a resource of its own is forgotten."""
+
+    name: str
 
 
 # -- events --------------------------------------------------------------------------------------------
@@ -829,6 +852,32 @@ class ResourceAdded(Event, frozen=True, tag="resource.added"):
         return f"resource:{self.name}"
 
 
+class ResourceEnding(Event, frozen=True, tag="resource.ending"):
+    """No new job of nobody's may need the resource."""
+
+    name: str
+    last: bool
+    """No job at all: it is removed as soon as nothing holds it."""
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The resource."""
+        return f"resource:{self.name}"
+
+
+class ResourceRemoved(Event, frozen=True, tag="resource.removed"):
+    """The resource is there no more."""
+
+    name: str
+    at_us: int
+
+    @property
+    def entity(self) -> str:
+        """The resource."""
+        return f"resource:{self.name}"
+
+
 class ResourceEvent(Event, frozen=True):
     """A fact about one allocation."""
 
@@ -898,4 +947,6 @@ QUEUE_EVENTS: tuple[type[Event], ...] = (
     ResourceRequested,
     ResourceGranted,
     ResourceReleased,
+    ResourceEnding,
+    ResourceRemoved,
 )

@@ -9,7 +9,14 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from actors.queue.messages import ResourceAdded, ResourceGranted, ResourceReleased, ResourceRequested
+    from actors.queue.messages import (
+        ResourceAdded,
+        ResourceEnding,
+        ResourceGranted,
+        ResourceReleased,
+        ResourceRemoved,
+        ResourceRequested,
+    )
 
 Amounts = tuple[tuple[str, float], ...]
 Units = tuple[tuple[str, int], ...]
@@ -44,6 +51,8 @@ class Resources:
         self.held: dict[str, Holding] = {}
         self.waiting: dict[str, Holding] = {}
         """In the order of their requests."""
+        self.ending: dict[str, bool] = {}
+        """Resources that no new job of nobody's may need, and whether nobody at all needs them any more."""
         self._in_use: dict[str, int] = {}
 
     def used(self, name: str) -> float:
@@ -107,6 +116,15 @@ class Resources:
         """Define a resource."""
         self.capacity[event.name] = (event.kind, event.capacity)
 
+    def on_ending(self, event: ResourceEnding) -> None:
+        """Let nobody in who is new."""
+        self.ending[event.name] = event.last
+
+    def removed(self, event: ResourceRemoved) -> None:
+        """Forget a resource that nothing holds."""
+        del self.ending[event.name], self.capacity[event.name]
+        self._in_use.pop(event.name, None)
+
     def requested(self, event: ResourceRequested) -> None:
         """Stand in line."""
         self.waiting[event.allocation_id] = Holding(event.requester, event.amounts, event.epoch)
@@ -130,10 +148,12 @@ class Resources:
             "capacity": [(name, kind, capacity) for name, (kind, capacity) in self.capacity.items()],
             "held": [(name, *msgspec.structs.astuple(holding)) for name, holding in self.held.items()],
             "waiting": [(name, *msgspec.structs.astuple(holding)) for name, holding in self.waiting.items()],
+            "ending": list(self.ending.items()),
         }
 
     def restore(self, image: Any) -> None:
         """Become the resources whose `dump` was `image`."""
+        self.ending = dict(image.get("ending", ()))
         self.capacity = {name: (kind, capacity) for name, kind, capacity in image["capacity"]}
         for target, rows in ((self.held, image["held"]), (self.waiting, image["waiting"])):
             target.clear()

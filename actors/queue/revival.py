@@ -47,7 +47,7 @@ def _revive(
     queue = retired.queue
     refuse_if_draining(state, queue)
     if spec.terms is not None:
-        check_needs(state, spec.terms)
+        check_needs(state, spec.terms, owned=bool(spec.owner))
     unique = unique_of(spec)
     if unique is not None:
         other = state.unique.holder(queue, unique.key, context.now_us)

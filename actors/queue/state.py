@@ -39,8 +39,10 @@ from actors.queue.messages import (
     QueuePaused,
     QueueResumed,
     ResourceAdded,
+    ResourceEnding,
     ResourceGranted,
     ResourceReleased,
+    ResourceRemoved,
     ResourceRequested,
     Scope,
     Terms,
@@ -173,6 +175,8 @@ class QueueState(FoldedState[Retired]):
             ResourceRequested: self.resources.requested,
             ResourceGranted: self._on_granted,
             ResourceReleased: self._on_released,
+            ResourceEnding: self.resources.on_ending,
+            ResourceRemoved: self._on_removed,
         }
 
     # -- what the runtime asks of every state -----------------------------------------------------------
@@ -743,6 +747,10 @@ class QueueState(FoldedState[Retired]):
     def _on_added(self, event: ResourceAdded) -> None:
         self.resources.added(event)
         self.hall.stir_resources((event.name,))
+
+    def _on_removed(self, event: ResourceRemoved) -> None:
+        self.resources.removed(event)
+        self.hall.forget_resource(event.name)
 
     def _on_granted(self, event: ResourceGranted) -> None:
         self.resources.granted(event)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
     FINAL,
+    SHARE,
     AddResource,
     CancelJob,
     ConfigureQueue,
@@ -201,10 +202,11 @@ class Caller:
             (1, self._query),
             (3, self._cancel_run),
             (2, self._pause_run),
-            (3, self._signal),
+            (5, self._signal),
             (1, self._adopt),
             (3, self._fork),
             (2, self._session),
+            (1, self._task),
         ]
 
     @property
@@ -313,6 +315,22 @@ class Caller:
             tasks=self._random.randint(0, 2),
             timeout_us=self._random.choice((0, 0, 30_000_000)),
         )
+
+    def _task(self) -> tuple[str, Message]:
+        """Enqueue a job that is of a session, and of no run."""
+        session_id = self._some_session()
+        if not session_id:
+            return self._enqueue()
+        spec = JobSpec(
+            self._new_id("t"),
+            self._random.choice(QUEUES),
+            "task",
+            "m:long",
+            b"\x92\x90\x80",
+            retry=RetryPolicy(1, 1_000_000),
+            terms=Terms(resources=((f"{SHARE}{session_id}", 1.0),)),
+        )
+        return "queue", EnqueueJobs(jobs=(spec,), fresh=True)
 
     def _some_session(self) -> str:
         among = self._world.sessions[-3:]

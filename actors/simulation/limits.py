@@ -24,6 +24,7 @@ from actors.queue.messages import (
     ResourceAdded,
     ResourceGranted,
     ResourceReleased,
+    ResourceRemoved,
     Scope,
     Terms,
 )
@@ -84,7 +85,15 @@ class Limits:
             self._held[event.allocation_id] = event.amounts
         elif isinstance(event, ResourceReleased):
             self._held.pop(event.allocation_id, None)
+        elif isinstance(event, ResourceRemoved):
+            return self._remove(event.name)
         return ""
+
+    def _remove(self, name: str) -> str:
+        del self._capacity[name]
+        holders = (each for key, each in self._holders.items() if key not in self._outlived)
+        held = any(name == other for each in holders for other, _ in (each.spec.terms or NOTHING).resources)
+        return f"{name} is removed while it is held" if held else ""
 
     def _take_of_job(self, event: Any, spec: JobSpec) -> str:
         unique = unique_of(spec)
@@ -162,7 +171,7 @@ class Limits:
                 for other, amount in (holder.spec.terms or NOTHING).resources
                 if other == name
             ]
-            if sum(held) > self._capacity[name]:
+            if sum(held) > self._capacity.get(name, 0.0):
                 yield f"{name} is over-committed"
 
     def _is_too_fast(self, name: tuple[str, str], rate: Rate | None, at_us: int) -> bool:

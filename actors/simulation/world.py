@@ -10,7 +10,7 @@ from pykka import ActorRegistry
 
 from actors.assembly import ACTORS, event_codec
 from actors.clock.actor import ClockActor
-from actors.queue.messages import FINAL, ResumeQueue
+from actors.queue.messages import FINAL, SHARE, ResumeQueue
 from actors.runtime.clock import VirtualClock
 from actors.runtime.fold import fold
 from actors.runtime.journal import Failure
@@ -426,9 +426,21 @@ class World:
                 raise violated("run never ends (liveness)", run_id)
         if left := leftovers_of(self._queue_state):
             raise violated("something is kept of jobs that have ended", left)
+        self._check_shares()
         for actor in self._alive():
             if actor.rules.name == "scheduler" and actor.state.firings:
                 raise violated("a schedule waits for ever (liveness)", list(actor.state.firings))
+
+    def _check_shares(self) -> None:
+        """Check that the queue has what the calls of open sessions share, and nothing of closed ones."""
+        sessions = next(actor.state.sessions for actor in self._alive() if actor.rules.name == "supervisor")
+        shared = {f"{SHARE}{view.session_id}" for view in sessions.limited()}
+        kept = {name for name in self._queue_state.resources.capacity if name.startswith(SHARE)}
+        opened = {
+            f"{SHARE}{name}" for name, view in sessions.views.items() if view.tasks and not view.closed_us
+        }
+        if not kept == shared == opened:
+            raise violated("something is kept of sessions that are over (liveness)", kept ^ opened)
 
     def _check_states(self) -> None:
         rules = [actor.rules for actor in self._alive()]

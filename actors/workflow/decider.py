@@ -6,7 +6,15 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actors.queue.messages import NOTE_VALUE, WORKFLOW, CancelOwned, EnqueueJobs, FunctionsKnown, JobEnded
+from actors.queue.messages import (
+    NOTE_VALUE,
+    WORKFLOW,
+    CancelOwned,
+    EnqueueJobs,
+    FunctionsKnown,
+    JobEnded,
+    ShareEnded,
+)
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError
 from actors.runtime.messages import Context, Decision, Message
 from actors.workflow import control, sessions
@@ -49,7 +57,7 @@ from actors.workflow.messages import (
 from actors.workflow.owned import tell_owner
 from actors.workflow.progress import BATCH, Advance, ending_of
 from actors.workflow.run import UNDO, Graph
-from actors.workflow.sessions import check_place, share
+from actors.workflow.sessions import check_place
 from actors.workflow.state import SupervisorState
 from actors.workflow.why import explain_run
 from eventstore.errors import LogisticsError
@@ -195,11 +203,9 @@ def _begin(state: SupervisorState, message: StartRun, context: Context, decision
     if message.kept:
         decision.emit(RunForked(run_id, message.kept, now_us))
         run.keep(message.kept)
-    if message.session_id:
-        share(state.sessions.views[message.session_id], decision)
-        if state.sessions.is_full(message.session_id):
-            decision.emit(RunHeld(run_id, now_us))
-            return
+    if message.session_id and state.sessions.is_full(message.session_id):
+        decision.emit(RunHeld(run_id, now_us))
+        return
     Advance(state, run, context, decision).begin()
 
 
@@ -345,6 +351,7 @@ _RULES: Mapping[type[Message], Callable[[SupervisorState, Any, Context, Decision
         CreateSession: sessions.create_session,
         CloseSession: sessions.close_session,
         GetSession: sessions.get_session,
+        ShareEnded: sessions.share_ended,
         CreateProject: sessions.create_project,
         UpdateProject: sessions.update_project,
         GetProjects: sessions.get_projects,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.queue.messages import STEPS, JobSpec, RetryPolicy, StepWork, Terms
+from actors.queue.messages import SHARE, STEPS, JobSpec, RetryPolicy, StepWork, Terms
 from actors.workflow.messages import StepStatus
 from actors.workflow.run import UNDO
 
@@ -26,8 +26,8 @@ NO_ARGUMENTS = b"\x92\x90\x80"
 
 
 def task_share(session_id: str) -> str:
-    """Return the name of the resource that the calls of a session's runs share."""
-    return f"@session:{session_id}"
+    """Return the name of the resource that the calls of a session share."""
+    return f"{SHARE}{session_id}"
 
 
 class Ahead:

@@ -304,6 +304,8 @@ class SessionView(Data, frozen=True):
     """Why it was closed, if nobody said so."""
     epoch: int = 0
     """Under which incarnation of the engine it was closed."""
+    released: int = 0
+    """What has become of the share of its calls: 1, nothing of it goes on, so it is given up; 2, it is."""
 
 
 class CreateProject(Message, frozen=True, tag="project.create"):
@@ -648,6 +650,20 @@ class SessionClosed(Event, frozen=True, tag="session.closed"):
         return f"session:{self.session_id}"
 
 
+class SessionReleased(Event, frozen=True, tag="session.released"):
+    """Nothing of a closed session goes on: what its calls share is given up."""
+
+    session_id: str
+    at_us: int
+    confirmed: bool = False
+    """It is gone."""
+
+    @property
+    def entity(self) -> str:
+        """The session."""
+        return f"session:{self.session_id}"
+
+
 class ProjectCreated(Event, frozen=True, tag="project.created"):
     """A project was recorded."""
 
@@ -709,4 +725,5 @@ WORKFLOW_EVENTS: tuple[type[Event], ...] = (
     SessionClosed,
     ProjectCreated,
     ProjectUpdated,
+    SessionReleased,
 )

@@ -12,7 +12,11 @@ from actors.workflow.messages import SessionStatus, SessionView
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.workflow.messages import SessionClosed, SessionCreated
+    from actors.workflow.messages import SessionClosed, SessionCreated, SessionReleased
+
+
+GIVEN_UP, GONE = 1, 2
+"""How far the share of a closed session's calls is given up."""
 
 
 class Sessions:
@@ -24,6 +28,10 @@ class Sessions:
         """By session: live runs that have a place. Runs that are steps of others need none."""
         self._held: dict[str, dict[str, None]] = {}
         """By session: runs that wait for a place, oldest first."""
+        self._steps: dict[str, dict[str, None]] = {}
+        """By session: live runs that are steps of others."""
+        self.done: dict[str, None] = {}
+        """Closed sessions of which nothing goes on any more, and whose share has not been given up."""
         self.vacant: dict[str, None] = {}
         """Sessions with a run that need not wait any longer: there is a place, or never will be."""
         self.deadlines: list[tuple[int, str]] = []
@@ -53,11 +61,8 @@ class Sessions:
         yield from self._held.get(session_id, ())
 
     def limited(self) -> Iterator[SessionView]:
-        """Yield the sessions with live runs whose calls have a limit."""
-        for session_id in {**self._begun, **self._held}:
-            view = self.views[session_id]
-            if view.tasks:
-                yield view
+        """Return the sessions whose calls have a limit that is not gone."""
+        return (view for view in self.views.values() if view.tasks and view.released < GONE)
 
     def closed_under(self, epoch: int) -> Iterator[str]:
         """Yield the sessions that were closed by this incarnation of the engine."""
@@ -98,6 +103,14 @@ class Sessions:
             heapq.heappop(self.deadlines)
         self._look(event.session_id)
 
+    def released(self, event: SessionReleased) -> None:
+        """Give up what the calls of a session share."""
+        released = GONE if event.confirmed else GIVEN_UP
+        self.views[event.session_id] = msgspec.structs.replace(
+            self.views[event.session_id], released=released
+        )
+        self._look(event.session_id)
+
     def enter(self, session_id: str, run_id: str) -> None:
         """Give a run a place."""
         self._take_out(self._held, session_id, run_id)
@@ -110,10 +123,15 @@ class Sessions:
         self._held.setdefault(session_id, {})[run_id] = None
         self._look(session_id)
 
+    def accompany(self, session_id: str, run_id: str) -> None:
+        """Take in a run that is a step of another one: it needs no place."""
+        self._steps.setdefault(session_id, {})[run_id] = None
+        self._look(session_id)
+
     def leave(self, session_id: str, run_id: str) -> None:
         """Forget a run."""
-        self._take_out(self._begun, session_id, run_id)
-        self._take_out(self._held, session_id, run_id)
+        for runs in (self._begun, self._held, self._steps):
+            self._take_out(runs, session_id, run_id)
         self._look(session_id)
 
     @staticmethod
@@ -133,6 +151,16 @@ class Sessions:
             self.vacant[session_id] = None
         else:
             self.vacant.pop(session_id, None)
+        view = self.views[session_id]
+        if (
+            view.tasks
+            and not view.released
+            and view.status != SessionStatus.ACTIVE
+            and not any(session_id in runs for runs in (self._begun, self._held, self._steps))
+        ):
+            self.done[session_id] = None
+        else:
+            self.done.pop(session_id, None)
 
     # -- snapshots --------------------------------------------------------------------------------------------
 
@@ -143,4 +171,6 @@ class Sessions:
     def restore(self, image: Any) -> None:
         """Become the sessions whose `dump` was `image`, without runs."""
         for row in image:
-            self._add(SessionView(*row))
+            view = SessionView(*row)
+            self._add(view)
+            self._look(view.session_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import AddResource, ReleaseAll
+from actors.queue.messages import SHARE, AddResource, EndShare, ReleaseAll
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Decision
 from actors.workflow.control import advanced, cancel_all
@@ -15,11 +15,14 @@ from actors.workflow.messages import (
     ProjectView,
     SessionClosed,
     SessionCreated,
+    SessionReleased,
 )
+from actors.workflow.session_state import GIVEN_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.queue.messages import ShareEnded
     from actors.runtime.messages import Context
     from actors.workflow.messages import (
         CloseSession,
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
         CreateSession,
         GetProjects,
         GetSession,
-        SessionView,
         StartRun,
         UpdateProject,
     )
@@ -49,10 +51,10 @@ def check_place(state: SupervisorState, message: StartRun) -> None:
         raise UnknownIdError(msg)
 
 
-def share(session: SessionView, decision: Decision) -> None:
-    """Tell the queue how many calls of a session's runs may run at one time; told again, it changes nothing."""
-    if session.tasks:
-        decision.tell("queue", AddResource(task_share(session.session_id), "session", float(session.tasks)))
+def _share(session_id: str, tasks: int, decision: Decision) -> None:
+    """Tell the queue how many calls of a session may run at one time; told again, it changes nothing."""
+    if tasks:
+        decision.tell("queue", AddResource(task_share(session_id), "session", float(tasks)))
 
 
 def settled(state: SupervisorState, context: Context) -> Iterator[Decision]:
@@ -62,7 +64,7 @@ def settled(state: SupervisorState, context: Context) -> Iterator[Decision]:
         session_id = sessions.deadlines[0][1]
         decision = Decision()
         runs = list(sessions.live(session_id))
-        _close(session_id, context, decision, "its time was over")
+        _close(state, session_id, context, decision, "its time was over")
         cancel_all(state, runs, context, decision, OVER)
         yield decision
     while sessions.vacant:
@@ -74,19 +76,45 @@ def settled(state: SupervisorState, context: Context) -> Iterator[Decision]:
         else:
             cancel_all(state, [run_id], context, decision, CLOSED)
         yield decision
+    while sessions.done:
+        session_id = next(iter(sessions.done))
+        decision = Decision()
+        decision.emit(SessionReleased(session_id, context.now_us))
+        decision.tell("queue", EndShare(task_share(session_id), last=True))
+        yield decision
 
 
 def owed(state: SupervisorState, context: Context, decision: Decision) -> None:
     """Say again what the queue may not have heard: limits of calls, and what closed sessions held (R8)."""
     for session in state.sessions.limited():
-        share(session, decision)
+        if not session.released:
+            _share(session.session_id, session.tasks, decision)
+        if not state.sessions.is_open(session.session_id):
+            _end_share(session.session_id, decision, reason=session.reason, last=session.released > 0)
     for session_id in state.sessions.closed_under(context.epoch):
         decision.tell("queue", ReleaseAll(session_id))
 
 
-def _close(session_id: str, context: Context, decision: Decision, reason: str = "") -> None:
+def _close(
+    state: SupervisorState, session_id: str, context: Context, decision: Decision, reason: str = ""
+) -> None:
     decision.emit(SessionClosed(session_id, context.now_us, reason, context.epoch))
     decision.tell("queue", ReleaseAll(session_id))
+    if state.sessions.views[session_id].tasks:
+        _end_share(session_id, decision, reason=reason)
+
+
+def _end_share(session_id: str, decision: Decision, *, reason: str, last: bool = False) -> None:
+    """Tell the queue to take no more of a session's tasks on, and to cancel those that are not to go on."""
+    decision.tell("queue", EndShare(task_share(session_id), running=bool(reason), last=last))
+
+
+def share_ended(state: SupervisorState, message: ShareEnded, context: Context, decision: Decision) -> None:
+    """Note that the queue has forgotten what the calls of a session shared."""
+    session_id = message.name.removeprefix(SHARE)
+    view = state.sessions.views.get(session_id)
+    if view is not None and view.released == GIVEN_UP:
+        decision.emit(SessionReleased(session_id, context.now_us, confirmed=True))
 
 
 def create_session(
@@ -105,6 +133,7 @@ def create_session(
             message.timeout_us,
         )
         decision.emit(created)
+        _share(message.session_id, message.tasks, decision)
     elif before.data != message.data:
         msg = f"session id {message.session_id!r} is on record for another session"
         raise ConflictingIdError(msg)
@@ -117,7 +146,7 @@ def close_session(
     is_open = state.sessions.is_open(message.session_id)
     decision.answer(is_open)
     if is_open:
-        _close(message.session_id, context, decision)
+        _close(state, message.session_id, context, decision)
 
 
 def get_session(state: SupervisorState, message: GetSession, _context: Context, decision: Decision) -> None:

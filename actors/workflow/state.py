@@ -32,6 +32,7 @@ from actors.workflow.messages import (
     RunStatus,
     SessionClosed,
     SessionCreated,
+    SessionReleased,
     SignalReceived,
     StepCancelled,
     StepCompleted,
@@ -116,6 +117,7 @@ class SupervisorState(FoldedState[RunStatus]):
             CancelSettled: self._on_cancel_settled,
             SessionCreated: self.sessions.created,
             SessionClosed: self.sessions.closed,
+            SessionReleased: self.sessions.released,
             ProjectCreated: self._on_project_created,
             ProjectUpdated: self._on_project_updated,
         }
@@ -183,7 +185,9 @@ class SupervisorState(FoldedState[RunStatus]):
             run.extras = Extras.restore(extras)
             for step, due_us in run.extras.waits.items():
                 self._await(run, step, due_us)
-        if session_id and not run.extras.parent:
+        if session_id and run.extras.parent:
+            self.sessions.accompany(session_id, run_id)
+        elif session_id:
             (self.sessions.hold if run.extras.held else self.sessions.enter)(session_id, run_id)
 
     # -- definitions and plans -----------------------------------------------------------------------------
@@ -237,8 +241,8 @@ class SupervisorState(FoldedState[RunStatus]):
         self.runs[event.run_id] = run
         if event.parent:
             run.extend().parent = event.parent
-        elif event.session_id:
-            self.sessions.enter(event.session_id, event.run_id)
+        if event.session_id:
+            (self.sessions.accompany if event.parent else self.sessions.enter)(event.session_id, event.run_id)
         if event.owner:
             run.extend().owner = event.owner
         self._count(RunStatus.RUNNING)

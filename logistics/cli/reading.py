@@ -18,6 +18,8 @@ from logistics.cli.options import (
     CloudEventsOption,
     JsonOption,
     LimitOption,
+    ProjectOption,
+    SessionOption,
     StoreOption,
     TagsOption,
     UptoOption,
@@ -27,6 +29,7 @@ from logistics.cli.options import (
 from logistics.cli.output import described, say, say_json, show, show_facts
 from logistics.cli.runs import runs, show_run
 from logistics.inputs import as_datetime
+from logistics.task.place import place_of
 from logistics.task.record import queue_of, status_of
 
 if TYPE_CHECKING:
@@ -76,6 +79,8 @@ def jobs(
     *,
     queue: Annotated[str | None, typer.Option(help="Of this queue only.")] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Newest first, those that have ended too.")] = False,
+    session: SessionOption = None,
+    project: ProjectOption = None,
     limit: LimitOption = 100,
     store: StoreOption = None,
     at: AtOption = None,
@@ -87,6 +92,10 @@ def jobs(
             rows: Iterable[dict[str, Any]] = _all_jobs(reader, queue)
         else:
             rows = (_job_row(reader, view) for view in reader.as_of(moment(at)).jobs(queue))
+        said = {
+            key: value for key, value in (("session", session), ("project", project)) if value is not None
+        }
+        rows = (row for row in rows if said.items() <= row.items())
         columns = ("job_id", "queue", "name", "status", "attempts", "due")
         show(columns, islice(rows, limit), as_json=json, empty="no jobs")
 
@@ -95,7 +104,12 @@ def _job_row(reader: StoreReader, view: Any) -> dict[str, Any]:
     due = as_datetime(view.due_us) if view.due_us else None
     first = reader.first_of(f"job:{view.job_id}")
     spec = getattr(first.event, "spec", None) if first is not None else None
-    return described(view) | {"name": getattr(spec, "name", ""), "due": due}
+    return described(view) | {"name": getattr(spec, "name", ""), "due": due} | _place(spec)
+
+
+def _place(spec: Any) -> dict[str, str | None]:
+    session_id, project = place_of(getattr(spec, "terms", None))
+    return {"session": session_id or None, "project": project or None}
 
 
 def _all_jobs(reader: StoreReader, queue: str | None) -> Iterator[dict[str, Any]]:
@@ -112,7 +126,7 @@ def _all_jobs(reader: StoreReader, queue: str | None) -> Iterator[dict[str, Any]
                 "error": next(
                     (text for event in reversed(past) if (text := getattr(event, "error", ""))), None
                 ),
-            }
+            } | _place(spec)
 
 
 def list_schedules(*, store: StoreOption = None, at: AtOption = None, json: JsonOption = False) -> None:

@@ -6,15 +6,21 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actors.queue.messages import GetStats
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.messages import CreateProject, GetProjects, UpdateProject
-from logistics.inputs import as_datetime, check_name, check_text
+from logistics.inputs import as_datetime, check_int, check_name, check_text
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.running import check_project
 from logistics.orchestration.stores import MEMORY
 from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.task.listing import JobFilter, jobs_on_record
+from logistics.task.queue import MOST_JOBS
+from logistics.task.record import read_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 
     from actors.workflow.messages import ProjectView
     from logistics.orchestration.run import WorkflowRun
+    from logistics.task.job import Job
 
 MARKER = ".logistics-project"
 """The file that makes a folder one of ours; it names the project."""
@@ -102,9 +109,22 @@ class ProjectManager:
 
         Runs are put there by `WorkflowManager(project=name)`. `UnknownIdError` for an unknown project.
         """
-        if self.get_project(name) is None:
-            raise _unknown(name)
-        return WorkflowManager(self.engine).list_runs(limit, project=name)
+        project = check_project(self.engine, name)
+        return WorkflowManager(self.engine).list_runs(limit, project=project)
+
+    def list_jobs(self, name: str, limit: int | None = None) -> Iterator[Job]:
+        """Return an iterator of the jobs on record under a project, of all queues, newest first.
+
+        Jobs are put there by `Queue(project=name)` and `TaskOrchestrator(project=name)`; those of its runs are with
+        their runs. `UnknownIdError` for an unknown project.
+        """
+        if limit is not None:
+            check_int("limit", limit, least=0, most=MOST_JOBS)
+        engine = self.engine
+        wanted = JobFilter(project=check_project(engine, name))
+        engine.query("queue", GetStats(queue=""))  # waits until what the queue knows is durable
+        found = (read_job(events, engine.functions) for events in jobs_on_record(engine, None, wanted))
+        return islice(found, limit)
 
     def update_project_status(self, name: str, status: str) -> None:
         """Give a project a status, one of your own words. `UnknownIdError` for an unknown project."""

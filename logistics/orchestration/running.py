@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.runtime.functions import UnresolvedFunctionError
-from actors.workflow.messages import AdoptRun, DefineWorkflow, GetWorkflows, StartRun
+from actors.workflow.messages import AdoptRun, DefineWorkflow, GetProjects, GetWorkflows, StartRun
 from eventstore.errors import OutcomeUnknownError, StoreError
 from logistics.errors import WorkflowNotFoundError
 from logistics.ids import new_id
@@ -222,6 +222,16 @@ def check_session(engine: OrchestrationEngine, session_id: str | None) -> str:
         msg = f"no session {session_id!r} on record"
         raise UnknownIdError(msg)
     return session_id
+
+
+def check_project(engine: OrchestrationEngine, project: str | None) -> str:
+    """Return the name of a project on record; None is none. `UnknownIdError`."""
+    if project is None:
+        return ""
+    if all(view.name != project for view in engine.ask("supervisor", GetProjects())):
+        msg = f"no project {project!r} on record; ProjectManager().create_project makes one"
+        raise UnknownIdError(msg)
+    return project
 
 
 def execute_workflow(

@@ -9,6 +9,8 @@ from actors.queue.messages import EnqueueJobs, JobStatus, ListJobs
 from actors.runtime.errors import InputError
 from logistics.inputs import check_id, timeout_s
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.running import check_project, check_session
+from logistics.task.place import Place
 from logistics.task.queue import Queue, job_spec
 from logistics.task.waiting import wait_until_idle
 
@@ -39,12 +41,23 @@ class TaskOrchestrator:
 
     Tasks are jobs of the queue `tasks`, which is served from here on until `close()` or until the engine is
     closed; what was left unfinished then goes on with the next orchestrator on the same store. How many run
-    at one time is up to the engine's `workers`.
+    at one time is up to the engine's `workers`, and to the session, if they are of one.
     """
 
-    def __init__(self, *, engine: OrchestrationEngine | None = None) -> None:
-        """Use `engine`, or the default engine."""
+    def __init__(
+        self,
+        *,
+        engine: OrchestrationEngine | None = None,
+        session_id: str | None = None,
+        project: str | None = None,
+    ) -> None:
+        """Use `engine`, or the default engine.
+
+        Tasks submitted here are of the session with this id, and on record under this project. `UnknownIdError` if
+        there is no such session or project.
+        """
         self._engine = engine_or_default(engine)
+        self._place = Place(check_session(self._engine, session_id), check_project(self._engine, project))
         self._queue = Queue(TASKS, engine=self._engine)
         self._lock = threading.Lock()
         self._ids: dict[str, None] = dict.fromkeys(self._engine.ask("queue", ListJobs(TASKS)))
@@ -69,9 +82,11 @@ class TaskOrchestrator:
         """Have a job run once every job of `depends_on` has completed; return its id.
 
         It is cancelled if one of them fails or is cancelled. `UnknownIdError` for a dependency that is not on
-        record, `InputError` for one that has failed already, and what `Queue.enqueue` raises.
+        record, `InputError` for one that has failed already and if the session is over, and what `Queue.enqueue`
+        raises.
         """
-        spec = job_spec(self._engine, job, queue=TASKS, after=_ids("depends_on", depends_on))
+        after = _ids("depends_on", depends_on)
+        spec = job_spec(self._engine, job, queue=TASKS, after=after, place=self._place)
         self._engine.ask("queue", EnqueueJobs(jobs=(spec,), fresh=job.job_id is None))
         with self._lock:
             self._ids[spec.job_id] = None

@@ -168,6 +168,8 @@ class Job:
         self.on_failure = on_failure
         self.job_id = None if job_id is None else check_id("job_id", job_id)
         self.queue: str | None = None
+        self.session_id: str | None = None
+        self.project: str | None = None
         self.status: JobStatus | None = None
         self.result: Any = None
         self.error: str | None = None

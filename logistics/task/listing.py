@@ -36,6 +36,7 @@ class JobFilter(NamedTuple):
     group: str | None = None
     since_us: int | None = None
     until_us: int | None = None
+    project: str | None = None
 
     def admits(self, history: Sequence[Event]) -> bool:
         """Whether a job that these events tell of is meant. Nothing is imported for that."""
@@ -47,6 +48,7 @@ class JobFilter(NamedTuple):
             and (self.function is None or spec.function == self.function)
             and (self.key is None or terms.key == self.key)
             and (self.group is None or terms.group == self.group)
+            and (self.project is None or terms.project == self.project)
             and (self.since_us is None or first.at_us >= self.since_us)
             and (self.until_us is None or first.at_us < self.until_us)
             and (not self.statuses or status_of(history) in self.statuses)
@@ -63,6 +65,7 @@ def job_filter(
     group: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    project: str | None = None,
     among: Collection[JobStatus] = tuple(JobStatus),
 ) -> JobFilter:
     """Return a filter, checked. `among`: the statuses that make sense where it is used."""
@@ -74,6 +77,7 @@ def job_filter(
         None if group is None else check_name("group", group),
         None if since is None else instant_us("since", since),
         None if until is None else instant_us("until", until),
+        None if project is None else check_name("project", project),
     )
 
 
@@ -101,12 +105,12 @@ class JobEntry(NamedTuple):
 
 
 def jobs_on_record(
-    engine: OrchestrationEngine, queue: str, wanted: JobFilter, after: str | None = None
+    engine: OrchestrationEngine, queue: str | None, wanted: JobFilter, after: str | None = None
 ) -> Iterator[list[Event]]:
-    """Yield the histories of the jobs of a queue, newest first, each read only when its turn comes."""
+    """Yield the histories of the jobs of a queue (None: of all), newest first, each read only when its turn comes."""
     for entity in entities(engine, "job:", before=None if after is None else f"job:{after}"):
         events = history(engine, entity)
-        if events and queue_of(events) == queue and wanted.admits(events):
+        if events and queue in (None, queue_of(events)) and wanted.admits(events):
             yield events
 
 

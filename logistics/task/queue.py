@@ -57,12 +57,14 @@ from logistics.ids import new_id
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us, instant_us, timeout_s
 from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.running import check_project
 from logistics.orchestration.stores import MEMORY
 from logistics.task import limits
 from logistics.task.attempts import JobAttempt, attempts_of
 from logistics.task.chain import callbacks, chain_specs
 from logistics.task.job import Chain, Job, check_job
 from logistics.task.listing import JobEntry, by_many, entry, job_filter, jobs_on_record, waiting_jobs
+from logistics.task.place import NOWHERE, Place
 from logistics.task.record import Stored, job_id_of, queue_of, read_job, status_of
 from logistics.task.waiting import wait_until_idle
 
@@ -96,6 +98,7 @@ class Wanted(TypedDict, total=False):
     group: str | None
     since: datetime | None
     until: datetime | None
+    project: str | None
 
 
 class Queue:
@@ -106,9 +109,17 @@ class Queue:
     """
 
     def __init__(
-        self, name: str = "default", *, backend: str = "lmdb", engine: OrchestrationEngine | None = None
+        self,
+        name: str = "default",
+        *,
+        backend: str = "lmdb",
+        engine: OrchestrationEngine | None = None,
+        project: str | None = None,
     ) -> None:
-        """Name a queue. `backend="memory"` keeps it nowhere, in an engine of its own unless one is given."""
+        """Name a queue. `backend="memory"` keeps it nowhere, in an engine of its own unless one is given.
+
+        What is enqueued through it is recorded under `project`. `UnknownIdError` if that is not on record.
+        """
         self.name = check_name("queue", name)
         if backend not in BACKENDS:
             msg = f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}"
@@ -120,6 +131,7 @@ class Queue:
                 raise InputError(msg)
             engine = engine or OrchestrationEngine(MEMORY)
         self._engine = engine_or_default(engine)
+        self._place = Place(project=check_project(self._engine, project))
 
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"
@@ -195,10 +207,12 @@ class Queue:
         return list(ids[: len(specs)])
 
     def _after(self, job: Job, after: tuple[str, ...]) -> JobSpec:
-        return job_spec(self._engine, job, queue=self.name, after=after)
+        return job_spec(self._engine, job, queue=self.name, after=after, place=self._place)
 
     def _spec(self, job: Job, *, priority: int | None = None, due_us: int = 0) -> JobSpec:
-        return job_spec(self._engine, job, queue=self.name, priority=priority, due_us=due_us)
+        return job_spec(
+            self._engine, job, queue=self.name, priority=priority, due_us=due_us, place=self._place
+        )
 
     # -- taking by hand ---------------------------------------------------------------------------------
 
@@ -407,6 +421,7 @@ class Queue:
         group: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        project: str | None = None,
     ) -> Iterator[Job]:
         """Return an iterator of the jobs on record, newest first, each read only when its turn comes.
 
@@ -421,6 +436,7 @@ class Queue:
             group: only those of this group.
             since: only those that were enqueued at this time or later.
             until: only those that were enqueued before.
+            project: only those under this project.
 
         """
         if limit is not None:
@@ -436,6 +452,7 @@ class Queue:
             group=group,
             since=since,
             until=until,
+            project=project,
         )
         found = (read_job(events, self._engine.functions) for events in self._on_record(wanted, after))
         return islice(found, limit)
@@ -594,6 +611,7 @@ def job_spec(
     priority: int | None = None,
     due_us: int = 0,
     after: tuple[str, ...] = (),
+    place: Place = NOWHERE,
 ) -> JobSpec:
     """Return a job as the queue takes it: its function by name, its arguments as bytes."""
     check_job(job)
@@ -615,7 +633,7 @@ def job_spec(
         "",
         (),
         after,
-        terms=job.terms,
+        terms=job.terms if place is NOWHERE else place.terms(job.terms),
         life=job.life(engine.register),
     )
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import (
+    SHARE,
     AttemptInterrupted,
     JobCancelled,
     JobCompleted,
@@ -27,6 +28,7 @@ from actors.runtime.values import decode_call, decode_value
 from logistics.inputs import as_datetime
 from logistics.task.job import NO_TERMS, Job
 from logistics.task.options import retry_delay_of
+from logistics.task.place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +102,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
         unique_key=None if terms.unique is None else terms.unique.key,
         concurrency_key=terms.key or None,
         group=terms.group or None,
-        resources=dict(terms.resources),
+        resources={name: amount for name, amount in terms.resources if not name.startswith(SHARE)},
         batch=terms.batch or None,
         **_life(spec.life, first.at_us),
     )
@@ -108,6 +110,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
     job.func = function.known()
     job.job_id = spec.job_id
     job.queue = queue_of(history)
+    job.session_id, job.project = (text or None for text in place_of(terms))
     job.created_at = as_datetime(first.at_us)
     job.status = status_of(history)
     for event in history[1:]:

@@ -12,7 +12,14 @@ from actors.queue.actor import QueueActor
 from actors.queue.decider import QueueRules
 from actors.queue.hall import Hall
 from actors.queue.lanes import Job, Kind, Line
-from actors.queue.messages import AttemptInterrupted, EnqueueJobs, JobEnded, JobStarted, QueueSettings
+from actors.queue.messages import (
+    AttemptInterrupted,
+    EndShare,
+    EnqueueJobs,
+    JobEnded,
+    JobStarted,
+    QueueSettings,
+)
 from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.journal import Item, Journal
@@ -462,6 +469,15 @@ class HeldForEver(SupervisorRules):
         return super().settle(state, context)
 
 
+class ShareGivenUpOnce(SupervisorRules):
+    """R8: that a closed session's share is to be given up is said once."""
+
+    def pending(self, state: SupervisorState, context: Context, /) -> Decision:
+        decision = super().pending(state, context)
+        decision.tells = [(peer, told) for peer, told in decision.tells if not isinstance(told, EndShare)]
+        return decision
+
+
 class NothingKept(SupervisorRules):
     """A fork records that it keeps outputs, and executes the steps again."""
 
@@ -606,6 +622,7 @@ PLANTED: dict[str, type[World]] = {
     "the end of a schedule's run told once": with_supervisor(EndToldOnce(), ScheduledRunWorld),
     "a run of a firing begun twice": with_supervisor(BegunAnew(), ScheduledRunWorld),
     "a firing over when its run is planned": with_scheduler_rules(OverWhenPlanned(), ScheduledRunWorld),
+    "a session's share given up once": with_supervisor(ShareGivenUpOnce(), WorkflowWorld),
     "reply before commit": with_journal(ReplyBeforeCommit),
     "effects before commit": with_journal(EffectsBeforeCommit),
     "tell before hand-over": with_actors(TellFirst),

@@ -22,7 +22,9 @@ from logistics.cli.main import main
 from logistics.cli.progress import progress_of
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.project_manager import ProjectManager
+from logistics.orchestration.task_orchestrator import TaskOrchestrator
 from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.task.job import Job
 from tests.logistics.orchestration import steps
 from tests.logistics.orchestration.children import ROOT, run, until
 from tests.support.scale import scaled
@@ -329,6 +331,23 @@ def test_a_run_is_of_the_session_and_under_the_project_that_one_says(
         assert (row["session"], row["project"]) == (session_id, "models")
         assert main([*command, option, "other"]) == 2
         assert "'other' on record" in capsys.readouterr().err
+
+
+def test_jobs_are_listed_of_a_session_and_under_a_project(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with OrchestrationEngine(folder / "store") as engine:
+        session_id = engine.create_session("ada")
+        ProjectManager(engine=engine).create_project("models")
+        for number, place in enumerate(({"session_id": session_id}, {"project": "models"}, {})):
+            with TaskOrchestrator(engine=engine, **place) as tasks:
+                tasks.submit_task(Job("task", steps.one, job_id=f"j{number}"))
+                tasks.wait_for_completion()
+    for options, found in ((["--session", session_id], "j0"), (["--project", "models"], "j1")):
+        assert main(["jobs", "--ended", "--store", "store", "--json", *options]) == 0
+        assert json.loads(capsys.readouterr().out)["job_id"] == found
+        assert main(["jobs", "--store", "store", "--json", *options]) == 0
+        assert capsys.readouterr().out == ""
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from actors.queue.messages import JobStatus
+from actors.queue.messages import SHARE, GetResources, JobStatus
+from actors.runtime.clock import VirtualClock
+from actors.workflow.messages import SessionReleased
 from logistics.errors import (
     ConflictingIdError,
     EngineClosedError,
@@ -18,8 +20,11 @@ from logistics.errors import (
     UnknownIdError,
 )
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.project_manager import ProjectManager
 from logistics.orchestration.task_orchestrator import TaskOrchestrator, TaskResult
+from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.job import Job
+from logistics.task.queue import Queue
 from tests.logistics.orchestration.steps import WAIT_S, Current, Signals
 
 
@@ -197,3 +202,133 @@ def test_waiting_is_told_when_the_engine_closes(tasks: TaskOrchestrator, signals
     tasks.engine.close(grace=0)
     thread.join(WAIT_S)
     assert len(outcome) == 1
+
+
+# -- in a session, under a project -------------------------------------------------------------------------
+
+
+def test_tasks_of_a_session_share_its_limit_with_its_runs(
+    engine: OrchestrationEngine, signals: Signals
+) -> None:
+    session_id = engine.create_session(max_parallel_tasks=1)
+    manager = WorkflowManager(engine, session_id=session_id)
+    manager.create("w").add_step("held", wait, args=["step"])
+    run = manager.start("w")
+    assert signals.begun.wait(WAIT_S)
+    with TaskOrchestrator(engine=engine, session_id=session_id) as tasks:
+        task_id = tasks.submit_task(job("task"))
+        outside = TaskOrchestrator(engine=engine)
+        assert outside.execute_task(job("outside")) == "outside"
+        waiting = tasks.get_task_result(task_id)
+        assert waiting is not None
+        assert waiting.status == "PENDING"
+        assert "resource" in [each.code for each in engine.why(f"job:{task_id}").reasons]
+        signals.go_on.set()
+        assert tasks.wait_for_completion(WAIT_S)
+        task = next(each for each in tasks.list_tasks() if each.job_id == task_id)
+        assert (task.session_id, task.project, task.resources) == (session_id, None, {})
+    assert run.result(WAIT_S).success
+    assert signals.calls == ["step", "outside", "task"]
+
+
+def shares(engine: OrchestrationEngine) -> list[str]:
+    """Return what sessions have their calls share."""
+    return [view.name for view in engine.ask("queue", GetResources()) if view.name.startswith(SHARE)]
+
+
+def wait_until_released(engine: OrchestrationEngine, session_id: str) -> None:
+    """Wait until nothing is kept of a closed session."""
+    gone = threading.Event()
+
+    def look(event: SessionReleased, _position: int) -> None:
+        if event.session_id == session_id and event.confirmed:
+            gone.set()
+
+    engine.subscribe("session.released", look, after=0)
+    assert gone.wait(WAIT_S)
+    assert shares(engine) == []
+
+
+def test_closing_a_session_cancels_its_tasks_that_have_not_begun_and_takes_no_more_of_them(
+    engine: OrchestrationEngine, signals: Signals
+) -> None:
+    session_id = engine.create_session(max_parallel_tasks=1)
+    tasks = TaskOrchestrator(engine=engine, session_id=session_id)
+    outside = TaskOrchestrator(engine=engine).submit_task(Job("outside", note, ("outside",), priority=-1))
+    running = tasks.submit_task(job("running", wait))
+    waiting = [tasks.submit_task(job(f"task-{n}")) for n in range(3)]
+    after = tasks.submit_task(job("after"), depends_on=[waiting[0]])
+    assert signals.begun.wait(WAIT_S)
+    assert shares(engine) == [f"{SHARE}{session_id}"]
+    assert engine.close_session(session_id)
+    results = [tasks.get_task_result(task_id) for task_id in (*waiting, after)]
+    assert [result and result.status for result in results] == ["CANCELLED"] * 4
+    with pytest.raises(InputError, match=f"^session {session_id!r} is over, or not on record$"):
+        tasks.submit_task(job("late"))
+    assert shares(engine) == [f"{SHARE}{session_id}"], "somebody holds some of it"
+    signals.go_on.set()
+    assert Queue("tasks", engine=engine).result(running, WAIT_S) == "running"
+    assert Queue("tasks", engine=engine).result(outside, WAIT_S) == "outside"
+    wait_until_released(engine, session_id)
+    with pytest.raises(InputError, match="is over"):
+        Queue("tasks", engine=engine).retry(waiting[0])
+
+
+def test_a_session_whose_time_is_over_takes_its_tasks_with_it(signals: Signals) -> None:
+    clock = VirtualClock()
+    with OrchestrationEngine(":memory:", clock=clock) as engine:
+        session_id = engine.create_session(timeout_seconds=60)
+        tasks = TaskOrchestrator(engine=engine, session_id=session_id)
+        task_id = tasks.submit_task(job("endless", wait))
+        assert signals.begun.wait(WAIT_S)
+        clock.advance(61_000_000)
+        engine.store.runtime.nudge("supervisor")
+        with pytest.raises(JobCancelledError, match="its session is over"):
+            Queue("tasks", engine=engine).result(task_id, WAIT_S)
+        signals.go_on.set()
+        wait_until_released(engine, session_id)
+
+
+def test_a_session_that_was_closed_is_forgotten_by_the_queue_over_restarts(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        closed, kept = engine.create_session(), engine.create_session(max_parallel_tasks=1)
+        manager = WorkflowManager(engine, session_id=closed)
+        manager.create("w").add_wait("approval")
+        run_id = manager.start("w").run_id
+        engine.close_session(closed)
+        assert sorted(shares(engine)) == sorted(f"{SHARE}{each}" for each in (closed, kept)), (
+            "its run goes on"
+        )
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        run = WorkflowManager(engine).get_run(run_id)
+        assert run is not None
+        run.signal("approval", 1)
+        assert run.result(WAIT_S).success
+        with TaskOrchestrator(engine=engine, session_id=kept) as tasks:
+            assert tasks.execute_task(job("one")) == "one"
+        engine.close_session(kept)
+        wait_until_released(engine, closed)
+
+
+def test_jobs_are_recorded_under_a_project_as_runs_are(engine: OrchestrationEngine, tmp_path: Path) -> None:
+    projects = ProjectManager(tmp_path / "projects", engine=engine)
+    projects.create_project("models")
+    TaskOrchestrator(engine=engine, project="models").execute_task(job("task"))
+    queue = Queue("mail", engine=engine, project="models")
+    first = queue.enqueue(job("first", on_success=job("then")))
+    elsewhere = Queue("mail", engine=engine).enqueue(job("elsewhere"))
+    assert [each.name for each in projects.list_jobs("models")] == ["then", "first", "task"]
+    assert [each.name for each in projects.list_jobs("models", limit=1)] == ["then"]
+    assert [each.name for each in queue.list_jobs(project="models")] == ["then", "first"]
+    found, other = queue.get_job(first), queue.get_job(elsewhere)
+    assert found is not None
+    assert other is not None
+    assert (found.project, found.session_id, other.project) == ("models", None, None)
+
+
+def test_a_session_or_project_that_is_not_on_record_is_refused(engine: OrchestrationEngine) -> None:
+    with pytest.raises(UnknownIdError, match="no session 'never' on record"):
+        TaskOrchestrator(engine=engine, session_id="never")
+    for make in (TaskOrchestrator, Queue):
+        with pytest.raises(UnknownIdError, match=r"^no project 'never' on record; ProjectManager"):
+            make(engine=engine, project="never")
