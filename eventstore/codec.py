@@ -60,6 +60,20 @@ class EventCodec:
         except _ENCODE_ERRORS as error:
             raise CodecError(f"{type(event).__name__} cannot be encoded: {error}") from error
 
+    def records(self, events: Iterable[tuple[Event, str]], *, cause: str) -> list[Record]:
+        """Return events, each with its correlation, as `record` would."""
+        encode, versions = self._encode, self._versions
+        try:
+            return [
+                Record(event.entity, versions[type(event)], cause, correlation, encode(event))
+                for event, correlation in events
+            ]
+        except (KeyError, *_ENCODE_ERRORS):
+            return [
+                self.record(event, entity=event.entity, cause=cause, correlation=correlation)
+                for event, correlation in events
+            ]
+
     def record(self, event: Event, *, entity: str, cause: str = "", correlation: str = "") -> Record:
         """Return an event as a record of the present schema version."""
         payload = self.encode(event)

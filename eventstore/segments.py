@@ -7,7 +7,7 @@ contents, so that damage is noticed by whoever reads it, and a damaged row canno
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection
 from struct import Struct
 from typing import Any, Final
 from zlib import crc32
@@ -88,7 +88,7 @@ def encode_segment(number: int, entries: Entries, *, first: int, last: int) -> t
         last,
         tuple(sorted({kind_of(entity) for entity, _ in entries})),
         tuple(block[0][0] for block in blocks),
-        filter_of(entity for entity, _ in entries),
+        filter_of([entity for entity, _ in entries]),
     )
     contents: list[Header | Entries] = [header, *blocks]
     return header, [_row(row_key(number, place), each) for place, each in enumerate(contents)]
@@ -140,13 +140,14 @@ def filter_holds(bits: bytes, digest: Digest) -> bool:
     return bool(bits[one >> 3] >> (one & 7) & bits[other >> 3] >> (other & 7) & 1)
 
 
-def filter_of(entities: Iterable[str]) -> bytes:
+def filter_of(entities: Collection[str]) -> bytes:
     """Return a Bloom filter of entities."""
-    digests = [digest_of(entity) for entity in entities]
-    bits = bytearray(len(digests) * _FILTER_BITS // 8 + 1)
+    bits = bytearray(len(entities) * _FILTER_BITS // 8 + 1)
     size = len(bits) * 8
-    for one, other in digests:
-        first, second = one % size, other % size
-        bits[first >> 3] |= 1 << (first & 7)
-        bits[second >> 3] |= 1 << (second & 7)
+    for entity in entities:  # what `digest_of` says, without a call for each
+        one = crc32(entity.encode("utf-8", "surrogatepass"))
+        place = one % size
+        bits[place >> 3] |= 1 << (place & 7)
+        place = (one * _SPREAD >> 8 & 0xFFFFFFFF) % size
+        bits[place >> 3] |= 1 << (place & 7)
     return bytes(bits)

@@ -309,6 +309,10 @@ class QueueMetrics(Data, frozen=True):
 # -- commands and queries ------------------------------------------------------------------------------
 
 
+MOST_JOINED = 256
+"""Jobs in one message that was made of several."""
+
+
 class EnqueueJobs(Message, frozen=True, tag="queue.enqueue_jobs"):
     """Put jobs on their queues, all or none. Answered with their ids. Repeating it is safe.
 
@@ -318,6 +322,14 @@ class EnqueueJobs(Message, frozen=True, tag="queue.enqueue_jobs"):
     jobs: tuple[JobSpec, ...]
     fresh: bool = False
     """The ids were made just now and never sent before: nothing on record can have them."""
+
+    def joined(self, later: Message) -> Message | None:
+        """Return the jobs of two words of one owner of jobs, which is refused none."""
+        if type(later) is not EnqueueJobs or not (self.fresh and later.fresh):
+            return None
+        if len(self.jobs) + len(later.jobs) > MOST_JOINED:
+            return None
+        return EnqueueJobs(jobs=self.jobs + later.jobs, fresh=True)
 
 
 class CancelJob(Message, frozen=True, tag="queue.cancel_job"):

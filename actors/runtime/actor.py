@@ -129,10 +129,11 @@ class EventSourcedActor(pykka.ThreadingActor):
             self._runtime.journal.attend()
 
     def tell(self, tells: list[tuple[str, Message]]) -> Iterator[str]:
-        """Post what is to be told, one letter after the other."""
-        for peer, message in tells:
-            letter = Letter(message, generation=self.generation, cause=self.rules.name)
-            self._runtime.directory.post(peer, letter)
+        """Post what is to be told: to each peer all that is for it, in one envelope."""
+        generation, cause = self.generation, self.rules.name
+        for peer, messages in _by_peer(tells):
+            letters = [Letter(message, generation=generation, cause=cause) for message in messages]
+            self._runtime.directory.post(peer, *letters)
             yield "told"
 
     def _decide_all(self, letters: list[Letter]) -> tuple[Item, list[tuple[str, Message]]]:
@@ -237,11 +238,7 @@ class EventSourcedActor(pykka.ThreadingActor):
         self._take_in(decision, self._records(decision, cause), item, tells)
 
     def _records(self, decision: Decision, cause: str) -> list[Record]:
-        encode = self._runtime.codec.encode
-        return [
-            Record(event.entity, event.schema_version, cause, correlation, encode(event))
-            for event, correlation in decision.events
-        ]
+        return self._runtime.codec.records(decision.events, cause=cause) if decision.events else []
 
     def _take_in(
         self, decision: Decision, records: list[Record], item: Item, tells: list[tuple[str, Message]]
@@ -297,3 +294,16 @@ class EventSourcedActor(pykka.ThreadingActor):
         if wake_us != self._wake_us:
             self._wake_us = wake_us
             tells.append(("clock", WakeAt(who=self.rules.name, at_us=wake_us)))
+
+
+def _by_peer(tells: Iterable[tuple[str, Message]]) -> Iterable[tuple[str, list[Message]]]:
+    """Return what each peer is told, in its order; neighbours that one message can say are one."""
+    by_peer: dict[str, list[Message]] = {}
+    for peer, message in tells:
+        messages = by_peer.setdefault(peer, [])
+        both = messages[-1].joined(message) if messages else None
+        if both is None:
+            messages.append(message)
+        else:
+            messages[-1] = both
+    return by_peer.items()

@@ -35,17 +35,18 @@ class Directory:
         with self._lock:
             self._refs = {}
 
-    def post(self, name: str, letter: Letter) -> None:
-        """Put a letter into an actor's mailbox; if there is none, whoever waits for it is answered."""
+    def post(self, name: str, *letters: Letter) -> None:
+        """Put letters into an actor's mailbox at once; if there is none, whoever waits for them is answered."""
         ref = self._refs.get(name)
         if ref is not None:
             try:
-                ref.tell(letter)
+                ref.tell(letters[0] if len(letters) == 1 else letters)
             except ActorDeadError:
                 pass
             else:
                 return
-        refuse(letter)
+        for letter in letters:
+            refuse(letter)
 
     def backlog(self, name: str) -> int:
         """Return how many messages wait in an actor's mailbox."""

@@ -9,8 +9,8 @@ from typing import Any
 from actors.runtime.messages import Letter, Nudge
 from eventstore.errors import OutcomeUnknownError
 
-DRAIN_LIMIT = 256
-"""Letters that one turn takes at most, so that one turn stays one item of bounded size."""
+DRAIN_LIMIT = 1024
+"""Letters with which a turn is full, so that one turn stays one item of bounded size."""
 
 
 class Delivery:
@@ -26,7 +26,7 @@ class Delivery:
 class Mailbox:
     """Pykka's inbox protocol (`put`, `get`, `empty`), handing over what waits as one batch.
 
-    Callers' commands and peers' words come as `Letter`s; anything else (Pykka's own stop) is passed
+    Callers' commands and peers' words come as a `Letter` or several; anything else (Pykka's own stop) is passed
     through alone and in order. The bound on callers is kept at the façade, never here (R22).
     """
 
@@ -49,15 +49,25 @@ class Mailbox:
         first, self._held = self._held, None
         if first is None:
             first = self._wait()
-        if type(first) is Delivery or type(first.message) is not Letter:
+        if type(first) is Delivery:
             return first
-        letters = [first.message]
-        for _ in range(min(self._queue.qsize(), self._drain_limit - 1)):
-            envelope = self._queue.get()
-            if type(envelope.message) is not Letter:
+        letters: list[Letter] = []
+        envelope, waiting = first, self._queue.qsize()
+        while True:
+            message = envelope.message
+            if type(message) is Letter:
+                letters.append(message)
+            elif type(message) is tuple:  # of one sender, who put them in together
+                letters += message
+            elif letters:
                 self._held = envelope
                 break
-            letters.append(envelope.message)
+            else:
+                return envelope
+            if not waiting or len(letters) >= self._drain_limit:
+                break
+            waiting -= 1
+            envelope = self._queue.get()
         return Delivery(letters)
 
     def _wait(self) -> Any:
@@ -98,6 +108,13 @@ class Mailbox:
             refuse_envelope(envelope)
 
 
+def letters_of(message: Any) -> tuple[Letter, ...]:
+    """Return the letters in an envelope; none if it is a foreign one."""
+    if type(message) is Letter:
+        return (message,)
+    return message if type(message) is tuple else ()
+
+
 def refuse(letter: Letter) -> None:
     """Answer whoever waits for a letter that nobody will read."""
     if letter.reply is not None:
@@ -106,7 +123,7 @@ def refuse(letter: Letter) -> None:
 
 def refuse_envelope(envelope: Any) -> None:
     """Answer whoever waits for something in a mailbox that nobody will read."""
-    if type(envelope.message) is Letter:
-        refuse(envelope.message)
+    for letter in letters_of(envelope.message):
+        refuse(letter)
     if envelope.reply_to is not None:  # Pykka's own stop, asked for twice
         envelope.reply_to.set(None)

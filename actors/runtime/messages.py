@@ -30,6 +30,10 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Message(msgspec.Struct, frozen=True):
     """Something said to an actor: a command of a caller, a word of a peer, a query."""
 
+    def joined(self, _later: Message) -> Message | None:
+        """Return one message that says both, and is one decision; None if there is none."""
+        return None
+
 
 class Effect(msgspec.Struct, frozen=True):
     """Something done to the outside world, let out by the journal once its cause is durable."""

@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actors.runtime.actor import EventSourcedActor
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished, AttemptKey
 from actors.runtime.engine import Runtime
-from actors.runtime.mailbox import refuse_envelope
+from actors.runtime.mailbox import letters_of, refuse_envelope
 from actors.runtime.messages import Letter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from actors.runtime.effects import StartAttempt
+
+
+class Envelope:
+    """What Pykka puts into a mailbox."""
+
+    __slots__ = ("message", "reply_to")
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+        self.reply_to = None
 
 
 class SimMailbox:
@@ -30,6 +40,8 @@ class SimMailbox:
         """Take a message."""
         if self._closed:
             refuse_envelope(envelope)
+        elif letters := letters_of(envelope.message):
+            self.letters += map(Envelope, letters)  # each may be taken in a turn of its own
         else:
             self.letters.append(envelope)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pykka import ActorRegistry
 
@@ -19,7 +19,7 @@ from actors.schedule.messages import RemoveSchedule
 from actors.simulation.callers import QUEUES, SCHEDULES, Caller
 from actors.simulation.checks import History, Violation, violated
 from actors.simulation.leftovers import counts_of, leftovers_of
-from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
+from actors.simulation.parts import Envelope, SimActor, SimExecutor, SimRuntime
 from actors.simulation.shapes import note_of
 from actors.workflow.messages import ResumeRun
 from eventstore.errors import StoreError
@@ -313,7 +313,7 @@ class World:
             return  # its deadline is set by its first turn, and that comes after it was published
         for actor in self._alive():
             if isinstance(actor, ClockActor) and isinstance(actor, SimActor) and actor.mailbox.empty():
-                actor.mailbox.put(_Envelope(Letter(Nudge())))
+                actor.mailbox.put(Envelope(Letter(Nudge())))
 
     def _plan(self) -> Fault:
         if not self._faulty or self.random.random() >= self._fault_rate:
@@ -458,16 +458,6 @@ class World:
     def fingerprint(self) -> bytes:
         """The link of the last frame: equal for equal logs, to the byte."""
         return self.medium.head.link
-
-
-class _Envelope:
-    """What Pykka puts into a mailbox."""
-
-    __slots__ = ("message", "reply_to")
-
-    def __init__(self, message: Any) -> None:
-        self.message = message
-        self.reply_to = None
 
 
 class WorkflowWorld(World):

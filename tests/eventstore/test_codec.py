@@ -245,3 +245,27 @@ def test_a_version_that_no_upcaster_leads_away_from_is_refused() -> None:
         EventCodec([Moved], upcasters={("test.moved", 1): split_place})
     with pytest.raises(ValueError, match="away from the present version"):
         EventCodec([Plain], upcasters={("test.plain", 1): split_place})
+
+
+class Owned(msgspec.Struct, frozen=True, array_like=True, tag="test.owned"):
+    owner: str
+    size: int
+
+    @property
+    def entity(self) -> str:
+        return f"job:{self.owner}"
+
+
+@given(st.lists(st.tuples(st.builds(Owned, st.text(), st.integers(0, 9)), st.text())))
+def test_many_events_become_the_records_that_each_of_them_becomes(events: list[tuple[Owned, str]]) -> None:
+    codec = EventCodec([Owned])
+    assert codec.records(events, cause="queue") == [
+        codec.record(event, entity=event.entity, cause="queue", correlation=root) for event, root in events
+    ]
+
+
+def test_among_many_events_the_one_that_has_no_payload_is_named() -> None:
+    with pytest.raises(CodecError, match="Owned cannot be encoded"):
+        EventCodec([Owned]).records([(Owned("a", 1), ""), (Owned("a", 2**70), "")], cause="")
+    with pytest.raises(TypeError, match="Owned is not an event"):
+        EventCodec([Plain]).records([(Owned("a", 1), "")], cause="")

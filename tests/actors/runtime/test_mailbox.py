@@ -46,6 +46,21 @@ def test_a_batch_has_a_bound() -> None:
     assert [numbers(mailbox.get()), numbers(mailbox.get())] == [[0, 1, 2], [3, 4]]
 
 
+def test_letters_put_in_together_come_together_and_may_fill_a_batch_beyond_its_bound() -> None:
+    mailbox = Mailbox(drain_limit=2)
+    mailbox.put(said(0))
+    mailbox.put(Envelope(tuple(said(number).message for number in (1, 2, 3))))
+    mailbox.put(said(4))
+    assert [numbers(mailbox.get()), numbers(mailbox.get())] == [[0, 1, 2, 3], [4]]
+
+
+def test_letters_put_in_together_are_each_refused_by_a_closed_mailbox() -> None:
+    mailbox, replies = Mailbox(), [Reply(), Reply()]
+    mailbox.close()
+    mailbox.put(Envelope(tuple(said(0, reply).message for reply in replies)))
+    assert all(reply.done for reply in replies)
+
+
 def test_a_foreign_message_comes_alone_and_in_its_place() -> None:
     mailbox, stop = Mailbox(), Envelope("stop")
     for envelope in (said(1), stop, said(2)):
