@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actors.runtime.effects import AttemptFinished
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.keeper import Photographer
+    from actors.runtime.pool import PoolFactory
     from eventstore.log import Log
 
 ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, SchedulerActor, ClockActor)
@@ -58,7 +59,7 @@ def open_runtime(
     version: str,
     clock: Clock | None = None,
     photographer: Photographer | None = None,
-    executor: str = THREAD,
+    executor: str | PoolFactory = THREAD,
     max_tasks_per_child: int | None = None,
     plan: Plan = no_plan,
     retain: Callable[[Runtime], None] | None = None,
@@ -74,6 +75,7 @@ def open_runtime(
             functions,
             max_payload=max_payload,
             executor=executor,
+            workers=workers,
             max_tasks_per_child=max_tasks_per_child,
             plan=plan,
         )

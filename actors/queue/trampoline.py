@@ -13,7 +13,7 @@ from actors.queue.batch import BatchedJob, settle_by
 from actors.queue.ending import failed, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, FunctionsKnown
-from actors.queue.worker import Call, decode_end, decode_news, encode, serve
+from actors.queue.worker import Call, decode_end, decode_news, encode, perform, serve
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, firing_of, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import AttemptFinished, StartAttempt, Verdict
@@ -21,6 +21,7 @@ from actors.runtime.errors import PoolClosedError
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.loop import EventLoop
 from actors.runtime.output import Printed
+from actors.runtime.pool import ExecutorPool, PoolFactory
 from actors.runtime.processes import ProcessPool, WorkerDiedError
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
 from actors.runtime.verdict import judge
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 THREAD, PROCESS = "thread", "process"
 """Where functions may run."""
+POOL = "pool"
+"""In a pool of the user's own, made by a factory."""
 MAX_SENT = 1 << 30
 """Bytes of arguments that go to a process: they were checked when they were put on record."""
 NO_RESULT = encode_result(None)
@@ -64,7 +67,8 @@ class Trampoline:
         functions: FunctionRegistry,
         *,
         max_payload: int,
-        executor: str = THREAD,
+        executor: str | PoolFactory = THREAD,
+        workers: int = 1,
         max_tasks_per_child: int | None = None,
         plan: Plan = no_plan,
     ) -> None:
@@ -72,10 +76,13 @@ class Trampoline:
         self._functions = functions
         self._max_payload = max_payload
         self._inputs = Inputs(runtime)
-        self._executor = executor
+        self._executor = executor if isinstance(executor, str) else POOL
         self._plan = plan
         self._loop = EventLoop()
         self._processes = ProcessPool(serve, functions.modules, max_payload, most=max_tasks_per_child)
+        self._pool: ExecutorPool | None = None
+        if not isinstance(executor, str):
+            self._pool = ExecutorPool(executor, perform, functions.modules, max_payload, workers=workers)
 
     def __call__(self, start: StartAttempt) -> AttemptFinished:
         """Run the attempt."""
@@ -100,7 +107,7 @@ class Trampoline:
             return _not_begun(start, error, started_us)
         running = RUNNING.set(spec.job_id)
         try:
-            if self._is_for_a_process(spec):
+            if self._place_of(spec) != THREAD:
                 end = self._send(start, spec, args, kwargs)
             else:
                 end = self._call(start, spec, function, args, kwargs, started_us=started_us)
@@ -132,11 +139,15 @@ class Trampoline:
         """Stop an attempt that nobody waits for any more, if it is on the event loop or in a process."""
         self._loop.stop(key)
         self._processes.stop(key)
+        if self._pool is not None:
+            self._pool.stop(key)
 
     def close(self) -> None:
         """End the event loop and all processes."""
         self._loop.close()
         self._processes.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def found_meanwhile(self, end: AttemptFinished) -> FunctionsKnown | None:
         """Say so if a function was registered while word that it cannot be found was on its way.
@@ -236,9 +247,8 @@ class Trampoline:
             started_us=started_us,
         )
 
-    def _is_for_a_process(self, spec: JobSpec) -> bool:
-        asked = spec.life.executor if spec.life is not None else ""
-        return (asked or self._executor) == PROCESS
+    def _place_of(self, spec: JobSpec) -> str:
+        return (spec.life is not None and spec.life.executor) or self._executor
 
     def _send(self, start: StartAttempt, spec: JobSpec, args: Any, kwargs: Any) -> AttemptFinished:
         """Have a process call the function; only its name and bytes go there, only bytes come back."""
@@ -277,9 +287,13 @@ class Trampoline:
                 firing_of(self._runtime, spec.job_id, spec.owner) if context else None,
             )
             is_cancelled = self._runtime.executor.is_cancelled
-            answer = self._processes.run(
-                start.key, encode(call), printed, is_cancelled=is_cancelled, hear=hear
-            )
+            request = encode(call)
+            if self._pool is not None and self._place_of(spec) == POOL:
+                answer = self._pool.run(start.key, request, is_cancelled=is_cancelled, hear=hear)
+            else:
+                answer = self._processes.run(
+                    start.key, request, printed, is_cancelled=is_cancelled, hear=hear
+                )
             return decode_end(answer)
         except PoolClosedError:
             return _returned(start)

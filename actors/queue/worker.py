@@ -10,14 +10,16 @@ import signal
 import sys
 import threading
 import time
+from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
 from actors.queue.ending import failed, succeeded
 from actors.runtime.attempt import RUNNING, AttemptContext, Firing
 from actors.runtime.clock import SystemClock
+from actors.runtime.desk import Address, Line
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.functions import FunctionRegistry
 from actors.runtime.later import Later
@@ -79,7 +81,7 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
     while True:
         call = decode_call_to(calls.get())
         pipe.send_bytes(BEGUN)
-        end = _perform(call, pipe, functions, max_payload)
+        end = _perform(call, _Pipe(pipe), functions, max_payload)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # the function may have put anything in their place
                 stream.flush()
@@ -95,29 +97,65 @@ def _listen(pipe: Connection, calls: queue.SimpleQueue[bytes]) -> None:
         os._exit(1)
 
 
-class _Signals:
-    """Sends on what the function says of itself."""
+class _Way(Protocol):
+    """How a function's attempt talks to whoever waits for it."""
+
+    def say(self, key: AttemptKey, news: bytes) -> None:
+        """Send news of the attempt."""
+
+    def is_stopped(self, key: AttemptKey) -> bool:
+        """Whether nobody waits for it any more."""
+
+
+class _Pipe:
+    """To the worker that has this process for itself: it ends the process instead of telling it to stop."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def beat(self, _key: AttemptKey, _now_us: int) -> None:
+    def say(self, _key: AttemptKey, news: bytes) -> None:
+        self._pipe.send_bytes(news)
+
+    def is_stopped(self, _key: AttemptKey) -> bool:
+        return False
+
+
+line_to = lru_cache(maxsize=None)(Line)
+"""The one line of this process to an engine."""
+functions_of = lru_cache(maxsize=None)(FunctionRegistry)
+
+
+def perform(request: bytes, address: Address, modules: tuple[str, ...] | None, max_payload: int) -> bytes:
+    """Answer one call in a worker of somebody else's pool. What the function does is data, whatever it does."""
+    call = decode_call_to(request)
+    line = line_to(address)
+    line.say(call.key)
+    return encode(_perform(call, line, functions_of(modules), max_payload))
+
+
+class _Signals:
+    """Sends on what the function says of itself."""
+
+    def __init__(self, way: _Way) -> None:
+        self._way = way
+
+    def beat(self, key: AttemptKey, _now_us: int) -> None:
         """Send a sign of life."""
-        self._pipe.send_bytes(encode(News()))
+        self._way.say(key, encode(News()))
 
-    def report(self, _key: AttemptKey, progress: Progress) -> None:
+    def report(self, key: AttemptKey, progress: Progress) -> None:
         """Send how far it has come."""
-        self._pipe.send_bytes(encode(News(progress)))
+        self._way.say(key, encode(News(progress)))
 
 
-def _context(call: Call, pipe: Connection) -> AttemptContext:
-    """Return a context that talks to the parent. It is never told to stop: its process is ended instead."""
-    executor = SimpleNamespace(is_cancelled=lambda _key: False)
-    runtime: Any = SimpleNamespace(executor=executor, signals=_Signals(pipe), clock=SystemClock())
+def _context(call: Call, way: _Way) -> AttemptContext:
+    """Return a context that talks to the parent."""
+    executor = SimpleNamespace(is_cancelled=way.is_stopped)
+    runtime: Any = SimpleNamespace(executor=executor, signals=_Signals(way), clock=SystemClock())
     return AttemptContext(call.key, call.name, call.owner, runtime, lambda: call.firing)
 
 
-def _perform(call: Call, pipe: Connection, functions: FunctionRegistry, max_payload: int) -> AttemptFinished:
+def _perform(call: Call, way: _Way, functions: FunctionRegistry, max_payload: int) -> AttemptFinished:
     start = StartAttempt(key=call.key, correlation=call.owner)
     started_us = SystemClock().now_us()
     begun_ns = time.perf_counter_ns()
@@ -126,7 +164,7 @@ def _perform(call: Call, pipe: Connection, functions: FunctionRegistry, max_payl
         function = functions.resolve(call.function)
         args, kwargs = decode_call(call.payload, function)
         if call.context:
-            kwargs[call.context] = _context(call, pipe)
+            kwargs[call.context] = _context(call, way)
         value = function(*args, **kwargs)
         if inspect.iscoroutine(value):
             value = asyncio.run(value)

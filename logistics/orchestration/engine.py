@@ -38,7 +38,7 @@ from logistics.orchestration.subscriptions import (
     check_pattern,
     handler_of,
 )
-from logistics.task.life import check_executor
+from logistics.task.executors import engine_executor
 
 if TYPE_CHECKING:
     import os
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.messages import Event, Message
+    from actors.runtime.pool import PoolFactory
     from actors.runtime.reply import Reply
     from logistics.audit.differences import Difference
     from logistics.audit.past import RecordedEvent
@@ -89,7 +90,7 @@ class OrchestrationEngine:
         *,
         timezone: str | None = None,
         workers: int | None = None,
-        executor: str | None = None,
+        executor: str | PoolFactory | None = None,
         max_tasks_per_child: int | None = None,
         clock: Clock | None = None,
         modules: tuple[str, ...] | None = None,
@@ -103,7 +104,8 @@ class OrchestrationEngine:
             path: the store's folder, made if need be; None: `$LOGISTICS_HOME`, else `.logistics/` here.
             timezone: the zone of schedules that name none; UTC unless said.
             workers: how many functions run at one time, jobs and steps together; at least 4 unless said.
-            executor: where functions run: `thread` unless said, or `process`; a job may say otherwise.
+            executor: where functions run: `thread` unless said, `process`, `loky`, or in a pool that a function makes:
+                it is given the number of workers and returns a `concurrent.futures.Executor`. A job may say otherwise.
             max_tasks_per_child: attempts that a process runs before another one takes its place; no limit unless said.
             clock: where the time comes from; the host unless said.
             modules: patterns of the modules whose functions may be called; None: any.
@@ -127,7 +129,7 @@ class OrchestrationEngine:
             "timezone": timezone,
             "workers": workers,
             "max_tasks_per_child": max_tasks_per_child,
-            "executor": None if executor is None else check_executor(executor),
+            "executor": None if executor is None else engine_executor(executor),
             "modules": tuple(modules) if modules is not None and not isinstance(modules, str) else modules,
             "max_payload": max_payload,
             "retention": None if retention is None else duration_us("retention", retention),

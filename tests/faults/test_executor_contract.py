@@ -1,4 +1,4 @@
-"""One contract for threads, the event loop and processes: what becomes of a job does not depend on where it runs."""
+"""One contract for threads, the event loop, processes, pools: what a job becomes does not depend on where it runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.faults.test_running_jobs import PATIENCE_S, appears
 from tests.logistics.task.support import pass_time
 
 
-@pytest.fixture(params=["thread", "loop", "process"])
+@pytest.fixture(params=["thread", "loop", "process", "loky"])
 def way(request: pytest.FixtureRequest) -> str:
     """Where jobs run."""
     found: str = request.param
@@ -38,8 +38,8 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def queue(clock: VirtualClock) -> Iterator[Queue]:
-    with OrchestrationEngine(":memory:", workers=1, clock=clock) as engine:
+def queue(clock: VirtualClock, way: str) -> Iterator[Queue]:
+    with OrchestrationEngine(":memory:", workers=1, clock=clock, executor=executor_of(way)) as engine:
         scheduler = JobScheduler(engine=engine)
         scheduler.start("work")
         yield Queue("work", engine=engine)
@@ -47,11 +47,14 @@ def queue(clock: VirtualClock) -> Iterator[Queue]:
         engine.close(0)
 
 
+def executor_of(way: str) -> str:
+    return way if way in ("process", "loky") else "thread"
+
+
 def a_job(way: str, name: str, *args: Any, **more: Any) -> Job:
     """Return a job for this way of running it, tried once."""
     func = getattr(ways, name if way != "loop" else f"{name}_async")
-    executor = "process" if way == "process" else "thread"
-    return Job(name, func, args, executor=executor, **{"max_retries": 0, **more})
+    return Job(name, func, args, **{"max_retries": 0, **more})
 
 
 def run(queue: Queue, job: Job) -> Any:
@@ -132,7 +135,7 @@ def check_given_up(queue: Queue, way: str, job_id: str, folder: Path) -> None:
     """Check that the function was told, or its process ended, that its end is refused once, and others go on."""
     assert goes_on(queue, way)
     until(lambda: len(events(queue, job_id, AttemptRefused)) == 1)
-    if way != "process":
+    if way in ("thread", "loop"):
         appears(folder / "told")
     assert len(events(queue, job_id, JobStarted)) == 1
 
@@ -159,7 +162,7 @@ def test_who_falls_silent_is_given_up_and_who_gives_signs_of_life_is_not(
 
 
 def test_closing_gives_back_what_runs_at_nobody_s_charge(way: str, tmp_path: Path) -> None:
-    engine = OrchestrationEngine(tmp_path / "store", workers=1)
+    engine = OrchestrationEngine(tmp_path / "store", workers=1, executor=executor_of(way))
     queue = Queue("work", engine=engine)
     job_id = queue.enqueue(a_job(way, "stay", str(tmp_path)))
     JobScheduler(engine=engine).start("work")

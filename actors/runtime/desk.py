@@ -1,0 +1,185 @@
+"""The line between processes of somebody else's pool and the engine: who has begun, how far it is, who may stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from functools import partial
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Listener
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from actors.runtime.effects import AttemptKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+WELCOME = b"W"
+"""What the engine says to a process that has come; from then on it knows of all that the process says."""
+GOODBYE = b"G"
+"""What it says to a thread of its own process when that is no longer needed."""
+NOBODY = (EOFError, OSError, AuthenticationError, msgspec.DecodeError)
+LAST_WORD_S = 5.0
+"""How long what a dead process has said may take to be read."""
+
+
+class Address(NamedTuple):
+    """Where the engine listens, on this machine."""
+
+    place: str
+    secret: bytes
+    owner: int
+    """The engine's process."""
+    generation: int
+    """The pool that whoever comes belongs to."""
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True):
+    """Who comes."""
+
+    generation: int
+    pid: int
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """What a process says of an attempt; empty: it begins."""
+
+    key: AttemptKey
+    news: bytes = b""
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_hello = msgspec.msgpack.Decoder(Hello).decode
+decode_said = msgspec.msgpack.Decoder(Said).decode
+decode_key = msgspec.msgpack.Decoder(AttemptKey).decode
+
+
+class Guest:
+    """A process of a pool, as the engine knows it."""
+
+    def __init__(self, connection: Connection, pid: int) -> None:
+        self._connection = connection
+        self._pid = pid
+        self._reader: threading.Thread | None = None
+
+    def listen(self, hear: Callable[[Guest, Said], None], gone: Callable[[Guest], None]) -> None:
+        """Hear what it says from now on; `gone` is called when it has gone."""
+        self._reader = threading.Thread(
+            target=self._listen, args=(hear, gone), name="logistics-guest", daemon=True
+        )
+        self._reader.start()
+        with contextlib.suppress(OSError):
+            self._connection.send_bytes(WELCOME)
+
+    def _listen(self, hear: Callable[[Guest, Said], None], gone: Callable[[Guest], None]) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                hear(self, decode_said(self._connection.recv_bytes()))
+        gone(self)
+
+    def tell_to_stop(self, key: AttemptKey) -> None:
+        """Say that nobody waits for an attempt any more, perhaps one of another process."""
+        with contextlib.suppress(OSError):
+            self._connection.send_bytes(encode(key))
+
+    def leave(self, *, kill: bool) -> None:
+        """See it off, or end its process. If that is this one, as a pool may be made of threads, only the line ends."""
+        if self._pid == os.getpid():
+            with contextlib.suppress(OSError):
+                self._connection.send_bytes(GOODBYE)
+        elif kill:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
+    def join(self) -> None:
+        """Wait until all that a process which is gone has said was heard."""
+        if self._reader is not None:
+            self._reader.join(LAST_WORD_S)
+
+
+class Desk:
+    """Where processes of pools come to: the engine's end."""
+
+    def __init__(
+        self,
+        *,
+        greet: Callable[[int, Guest], bool],
+        hear: Callable[[Guest, Said], None],
+        gone: Callable[[int, Guest], None],
+    ) -> None:
+        """`greet` is told which pool a guest belongs to, `gone` of which pool one has gone.
+
+        False of `greet` if that pool is over: then the guest is not let in.
+        """
+        self._greet = greet
+        self._hear = hear
+        self._gone = gone
+        self._secret = os.urandom(32)
+        self._listener = Listener(family="AF_UNIX", authkey=self._secret)
+        self._closed = False
+        threading.Thread(target=self._serve, name="logistics-desk", daemon=True).start()
+
+    def address(self, generation: int) -> Address:
+        """Return where processes of a pool have to come to."""
+        return Address(str(self._listener.address), self._secret, os.getpid(), generation)
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._closed = True
+        with contextlib.suppress(OSError):
+            Client(self._listener.address, family="AF_UNIX").close()  # wakes whoever waits for the next guest
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while not self._closed:
+            with contextlib.suppress(*NOBODY):  # whoever came is gone again, or is not one of ours
+                connection = self._listener.accept()
+                hello = decode_hello(connection.recv_bytes())
+                guest = Guest(connection, hello.pid)
+                if self._greet(hello.generation, guest):
+                    guest.listen(self._hear, partial(self._gone, hello.generation))
+                else:
+                    connection.close()
+
+
+class Line:
+    """The process's end. A process whose engine is gone ends at once, whatever it does (F75)."""
+
+    def __init__(self, address: Address) -> None:
+        self._lock = threading.Lock()
+        self._stopped: set[AttemptKey] = set()
+        self._is_a_thread = address.owner == os.getpid()
+        try:
+            self._connection = Client(address.place, family="AF_UNIX", authkey=address.secret)
+            self._connection.send_bytes(encode(Hello(address.generation, os.getpid())))
+            self._connection.recv_bytes()
+        except (EOFError, OSError):
+            self._leave()
+            raise
+        threading.Thread(target=self._listen, name="logistics-line", daemon=True).start()
+
+    def say(self, key: AttemptKey, news: bytes = b"") -> None:
+        """Say something of an attempt; nothing: that it begins."""
+        with self._lock, contextlib.suppress(OSError):  # whom nobody listens to any more may go on
+            self._connection.send_bytes(encode(Said(key, news)))
+
+    def is_stopped(self, key: AttemptKey) -> bool:
+        """Whether nobody waits for an attempt any more."""
+        return key in self._stopped
+
+    def _listen(self) -> None:
+        try:
+            while (said := self._connection.recv_bytes()) != GOODBYE:
+                self._stopped.add(decode_key(said))
+        except (EOFError, OSError):
+            self._leave()
+        self._connection.close()
+
+    def _leave(self) -> None:
+        if not self._is_a_thread:
+            os._exit(1)

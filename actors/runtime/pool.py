@@ -1,0 +1,256 @@
+"""Attempts in somebody else's pool of workers: a broken one is made anew, and only who broke it is charged."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import BrokenExecutor, CancelledError
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from actors.runtime.desk import Desk, Guest, Said
+from actors.runtime.errors import PoolClosedError
+from actors.runtime.processes import TRIES, WorkerDiedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor, Future
+
+    from actors.runtime.desk import Address
+    from actors.runtime.effects import AttemptKey
+
+PoolFactory: TypeAlias = "Callable[[int], Executor]"
+"""Makes a pool of so many workers."""
+
+
+NOTICED_S = 1.0
+"""How long after the end of a worker its pool is asked whether it has noticed."""
+
+
+class GivenBackError(PoolClosedError):
+    """The pool broke under several attempts. This one may have done it: it is given back, and goes alone next time."""
+
+
+class Generation:
+    """One pool, until it breaks, or somebody in it is given up."""
+
+    def __init__(self, pool: Executor, address: Address, workers: int) -> None:
+        self.pool = pool
+        self.address = address
+        self.is_for_one = workers == 1
+        self.guests: list[Guest] = []
+        self.in_flight: dict[AttemptKey, Future[bytes] | None] = {}
+        self.begun: dict[AttemptKey, Guest] = {}
+        self.first_gone: Guest | None = None
+        self.given_up: set[AttemptKey] = set()
+        self.noticed = threading.Event()
+        """It is known that it broke, or it is over."""
+        self._accused: frozenset[AttemptKey] | None = None
+        self._lock = threading.Lock()
+
+    def accused(self) -> frozenset[AttemptKey]:
+        """Return who was at work when the pool broke. Asked by each of them before it leaves."""
+        with self._lock:
+            if self._accused is None:
+                for guest in self.guests:
+                    guest.join()
+                self._accused = frozenset(self.begun.keys() & self.in_flight.keys())
+            return self._accused
+
+    def has_broken_it(self, key: AttemptKey) -> bool:
+        """Whether it was surely this attempt: alone at work, in the process that was the first to end."""
+        is_alone = len(self.accused()) == 1
+        return is_alone and (self.is_for_one or self.begun[key] is self.first_gone)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody is in it but those that nobody waits for."""
+        return self.in_flight.keys() <= self.given_up
+
+    def end(self) -> None:
+        """Have its workers end, by force if one is still at work."""
+        self.noticed.set()
+        self.pool.shutdown(wait=False)
+        for guest in self.guests:
+            guest.leave(kill=bool(self.in_flight))
+
+
+class ExecutorPool:
+    """Runs attempts in pools that a factory makes, each with one worker for each attempt that runs at one time.
+
+    A pool that breaks takes everything in it along, and does not say whose fault that was. An attempt that was alone at
+    work is charged if its process was the first to end; several are given back, and each of them goes alone, into a
+    pool of its own, the next time.
+    A worker cannot be stopped for one attempt: it is told, new attempts go to a new pool, and once all others have
+    left the old one its processes are killed.
+    """
+
+    def __init__(self, factory: PoolFactory, perform: Callable[..., bytes], *args: Any, workers: int) -> None:
+        """`perform` is what is called in the pool, with a request, an `Address` and `args`."""
+        self._factory = factory
+        self._perform = perform
+        self._args = args
+        self._workers = workers
+        self._lock = threading.RLock()
+        self._desk: Desk | None = None
+        self._made = 0
+        self._current: Generation | None = None
+        self._generations: dict[int, Generation] = {}
+        self._busy: dict[AttemptKey, Generation] = {}
+        self._hear: dict[AttemptKey, Callable[[bytes], None]] = {}
+        self._suspects: set[str] = set()
+        """Jobs that may have broken a pool."""
+        self._closed = False
+
+    def run(
+        self,
+        key: AttemptKey,
+        request: bytes,
+        *,
+        is_cancelled: Callable[[AttemptKey], bool],
+        hear: Callable[[bytes], None],
+    ) -> bytes:
+        """Have the pool answer a request; `hear` is called with the news that come meanwhile.
+
+        `WorkerDiedError` if its worker ended before it had answered, `GivenBackError` if it may have been another's,
+        `PoolClosedError` if the engine closes.
+        """
+        error: Exception | None = None
+        for _ in range(TRIES):
+            generation = self._enter(key, hear)
+            try:
+                answer = self._submit(generation, key, request, is_cancelled).result()
+            except Exception as caught:  # noqa: BLE001 -- whatever a pool raises is the pool's fault
+                error = caught
+                if self._has_begun(generation, key, caught) or is_cancelled(key):
+                    break
+            else:
+                self._suspects.discard(key.job_id)
+                return answer
+            finally:
+                self._leave(generation, key)
+        self._suspects.discard(key.job_id)
+        said, _, _ = str(error).partition("\n")
+        raise WorkerDiedError(f"the pool that ran it broke ({type(error).__name__}: {said})")
+
+    def stop(self, key: AttemptKey) -> None:
+        """Give up an attempt, if it is here: it is told, and killed as soon as that harms nobody else."""
+        with self._lock:
+            generation = self._busy.get(key)
+            if generation is None:
+                return
+            future = generation.in_flight[key]
+            if future is not None and future.cancel():
+                return
+            generation.given_up.add(key)
+            for guest in generation.guests:
+                guest.tell_to_stop(key)
+            self._retire(generation)
+
+    def close(self) -> None:
+        """End all pools."""
+        with self._lock:
+            self._closed = True
+            self._current = None
+            for generation in self._generations.values():
+                generation.end()
+            self._generations.clear()
+            if self._desk is not None:
+                self._desk.close()
+
+    def _enter(self, key: AttemptKey, hear: Callable[[bytes], None]) -> Generation:
+        with self._lock:
+            if self._closed:
+                raise PoolClosedError
+            if key.job_id in self._suspects:
+                generation = self._make(1)
+            else:
+                generation = self._current = self._current or self._make(self._workers)
+            generation.in_flight[key] = None
+            self._busy[key] = generation
+            self._hear[key] = hear
+            return generation
+
+    def _make(self, workers: int) -> Generation:
+        self._desk = self._desk or Desk(greet=self._greet, hear=self._heard, gone=self._gone)
+        self._made += 1
+        generation = Generation(self._factory(workers), self._desk.address(self._made), workers)
+        self._generations[self._made] = generation
+        return generation
+
+    def _submit(
+        self,
+        generation: Generation,
+        key: AttemptKey,
+        request: bytes,
+        is_cancelled: Callable[[AttemptKey], bool],
+    ) -> Future[bytes]:
+        future = generation.pool.submit(self._perform, request, generation.address, *self._args)
+        with self._lock:
+            generation.in_flight[key] = future
+        if is_cancelled(key):  # whoever cancelled it a moment ago did not find it here
+            self.stop(key)
+        return future
+
+    def _has_begun(self, generation: Generation, key: AttemptKey, error: Exception) -> bool:
+        """Whether the function had been called before the pool failed; `GivenBackError` if others' had, too."""
+        generation.noticed.set()
+        with self._lock:
+            if generation is self._current:
+                self._current = None
+            if self._closed:
+                raise PoolClosedError from error
+        if isinstance(error, CancelledError) or not isinstance(error, BrokenExecutor):
+            return key in generation.begun
+        if key not in generation.accused():
+            return False
+        if key not in generation.given_up and not generation.has_broken_it(key):
+            self._suspects.add(key.job_id)
+            raise GivenBackError from error
+        return True
+
+    def _leave(self, generation: Generation, key: AttemptKey) -> None:
+        with self._lock:
+            del generation.in_flight[key], self._busy[key], self._hear[key]
+            if generation is not self._current:
+                self._retire(generation)
+
+    def _retire(self, generation: Generation) -> None:
+        """Let nobody else into a pool, and end it when all that somebody waits for have left."""
+        if generation is self._current:
+            self._current = None
+        number = generation.address.generation
+        if generation.is_left and self._generations.pop(number, None) is not None:
+            generation.end()
+
+    def _greet(self, number: int, guest: Guest) -> bool:
+        with self._lock:
+            generation = self._generations.get(number)
+            if generation is None:
+                return False
+            generation.guests.append(guest)
+            return True
+
+    def _gone(self, number: int, guest: Guest) -> None:
+        """Remember who was the first to go, and have the pool look whether it has died, if it has not noticed.
+
+        One of the standard library watches those workers only that it had when it last woke up; a call wakes it.
+        """
+        generation = self._generations.get(number)
+        if generation is None:
+            return
+        generation.first_gone = generation.first_gone or guest
+        if not generation.in_flight or generation.noticed.wait(NOTICED_S):
+            return
+        with contextlib.suppress(Exception):
+            generation.pool.submit(int)
+
+    def _heard(self, guest: Guest, said: Said) -> None:
+        if said.news:
+            hear = self._hear.get(said.key)
+            if hear is not None:
+                hear(said.news)
+            return
+        with self._lock:
+            generation = self._busy.get(said.key)
+            if generation is not None:
+                generation.begun[said.key] = guest

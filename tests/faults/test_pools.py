@@ -1,0 +1,264 @@
+"""Jobs in pools that a factory makes: who dies there costs its own attempt only, although the whole pool breaks."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.queue.messages import AttemptInterrupted, JobStarted
+from actors.runtime.clock import VirtualClock
+from logistics import (
+    InputError,
+    Job,
+    JobCancelledError,
+    JobFailedError,
+    JobScheduler,
+    OrchestrationEngine,
+    Queue,
+)
+from logistics.task.executors import loky_pool
+from tests.faults import jobs as do
+from tests.faults import ways
+from tests.faults.test_executor_contract import events, until
+from tests.faults.test_running_jobs import (
+    ORPHANED_S,
+    PATIENCE_S,
+    TIMES,
+    appears,
+    is_gone,
+    needs_pidfd,
+    run,
+)
+
+
+def spawned(workers: int) -> Executor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+class Made:
+    """A factory that remembers what it has made, and with how many workers."""
+
+    def __init__(self, factory: Callable[[int], Executor]) -> None:
+        self._factory = factory
+        self.sizes: list[int] = []
+
+    def __call__(self, workers: int) -> Executor:
+        self.sizes.append(workers)
+        return self._factory(workers)
+
+
+@pytest.fixture(params=[loky_pool, spawned])
+def made(request: pytest.FixtureRequest) -> Made:
+    return Made(request.param)
+
+
+@pytest.fixture
+def queue(made: Made) -> Iterator[Queue]:
+    yield from served(made)
+
+
+def served(factory: Callable[[int], Executor], workers: int = 2) -> Iterator[Queue]:
+    with OrchestrationEngine(":memory:", workers=workers, executor=factory, clock=VirtualClock()) as engine:
+        scheduler = JobScheduler(engine=engine)
+        scheduler.start("work")
+        yield Queue("work", engine=engine)
+        scheduler.stop()
+        engine.close(0)
+
+
+def a_job(func: Callable[..., Any], *args: Any, **more: Any) -> Job:
+    return Job(func.__name__, func, args, **{"max_retries": 0, **more})
+
+
+@pytest.mark.parametrize(
+    ("made", "func"),
+    [(loky_pool, do.killed), (loky_pool, do.exits), (loky_pool, do.crashes), (spawned, do.killed)],
+    indirect=["made"],
+)
+def test_f68_who_breaks_a_pool_is_charged_and_who_is_in_it_is_not(
+    queue: Queue, made: Made, tmp_path: Path, func: Callable[..., Any]
+) -> None:
+    innocent = queue.enqueue(a_job(ways.report, str(tmp_path)))
+    appears(tmp_path / "begun-1")
+    killer = queue.enqueue(a_job(func))
+    until(lambda: len(events(queue, innocent, AttemptInterrupted)) == 1)
+    (tmp_path / "go").touch()
+    assert queue.result(innocent, PATIENCE_S) == "went"
+    with pytest.raises(JobFailedError, match="WorkerDied: the pool that ran it broke"):
+        queue.result(killer, PATIENCE_S)
+    tries = {job_id: len(events(queue, job_id, JobStarted)) for job_id in (innocent, killer)}
+    assert tries == {innocent: 2, killer: 2}, "both were suspect, and went alone the second time"
+    charged = {job_id: job.attempts for job_id in tries if (job := queue.get_job(job_id)) is not None}
+    assert charged == {innocent: 1, killer: 1}
+    assert made.sizes == [2, 1, 1]
+    assert run(queue, a_job(do.add, 1, 2)) == 3
+    assert made.sizes == [2, 1, 1, 2]
+
+
+def test_f68_who_was_alone_in_a_pool_is_charged_at_once(made: Made) -> None:
+    for queue in served(made, workers=1):
+        killer = queue.enqueue(a_job(do.killed, max_retries=1, retry_delay=0))
+        with pytest.raises(JobFailedError, match="WorkerDied"):
+            queue.result(killer, PATIENCE_S)
+        assert len(events(queue, killer, JobStarted)) == 2
+        assert events(queue, killer, AttemptInterrupted) == []
+        assert made.sizes == [1, 1]
+
+
+def test_f68_an_idle_worker_of_a_pool_that_is_killed_costs_nobody_anything(queue: Queue) -> None:
+    pid = run(queue, a_job(do.whereabouts))
+    assert pid != os.getpid()
+    os.kill(pid, signal.SIGKILL)
+    job_id = queue.enqueue(a_job(do.whereabouts))
+    assert queue.result(job_id, PATIENCE_S) not in (pid, os.getpid()), (
+        "perhaps at the second start, uncharged"
+    )
+
+
+@needs_pidfd
+def test_f73_who_is_given_up_is_told_and_killed_when_the_others_have_left_the_pool(
+    queue: Queue, tmp_path: Path
+) -> None:
+    stuck, other = tmp_path / "stuck", tmp_path / "other"
+    other.mkdir()
+    hangs = queue.enqueue(a_job(do.never_ends, str(stuck)))
+    stays = queue.enqueue(a_job(ways.report, str(other)))
+    appears(stuck)
+    appears(other / "begun-1")
+    assert queue.cancel(hangs)
+    with pytest.raises(JobCancelledError):
+        queue.result(hangs, PATIENCE_S)
+    assert run(queue, a_job(do.add, 1, 2)) == 3, "in a new pool, as the old one has a worker less"
+    os.kill(int(stuck.read_text()), 0)  # it is there still
+    (other / "go").touch()
+    assert queue.result(stays, PATIENCE_S) == "went"
+    assert len(events(queue, stays, JobStarted)) == 1
+    assert is_gone(int(stuck.read_text()), PATIENCE_S)
+
+
+def test_f73_a_function_in_a_pool_sees_that_nobody_waits_for_it(queue: Queue, tmp_path: Path) -> None:
+    stuck, other = tmp_path / "stuck", tmp_path / "other"
+    for folder in (stuck, other):
+        folder.mkdir()
+    told = queue.enqueue(a_job(ways.stay, str(stuck)))
+    stays = queue.enqueue(a_job(ways.report, str(other)))
+    appears(stuck / "begun-1")
+    appears(other / "begun-1")
+    assert queue.cancel(told)
+    appears(stuck / "told")
+    (other / "go").touch()
+    assert queue.result(stays, PATIENCE_S) == "went"
+
+
+PARENT = """
+import sys
+from logistics import Job, JobScheduler, OrchestrationEngine, Queue
+from tests.faults import jobs
+from tests.faults.test_pools import loky_pool, spawned
+
+if __name__ == "__main__":
+    engine = OrchestrationEngine(":memory:", executor={"loky": loky_pool, "spawned": spawned}[sys.argv[1]])
+    queue = Queue("work", engine=engine)
+    queue.enqueue(Job("stays", jobs.never_ends, [sys.argv[2]]))
+    JobScheduler(engine=engine).process(queue)
+"""
+
+
+@needs_pidfd
+@pytest.mark.parametrize("pool", ["loky", "spawned"])
+def test_f75_a_worker_of_a_pool_ends_when_its_engine_was_killed(tmp_path: Path, pool: str) -> None:
+    script, note = tmp_path / "parent.py", tmp_path / "pid"
+    script.write_text(PARENT)
+    root = str(Path(__file__).parents[2])
+    parent = subprocess.Popen(
+        [sys.executable, str(script), pool, str(note)],
+        env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        appears(note)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert is_gone(int(note.read_text()), TIMES * ORPHANED_S)
+
+
+def test_functions_of_a_script_run_in_a_loky_pool(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from logistics import Job, JobScheduler, OrchestrationEngine, Queue\n\n"
+        "def twice(n):\n    return 2 * n\n\n"
+        "if __name__ == '__main__':\n"
+        "    with OrchestrationEngine(':memory:', executor='loky') as engine:\n"
+        "        queue = Queue(engine=engine)\n"
+        "        job_id = queue.enqueue(Job('twice', twice, [21]))\n"
+        "        JobScheduler(engine=engine).process(queue)\n"
+        "        print(queue.result(job_id))\n"
+    )
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("42\n", "")
+
+
+def test_a_pool_may_be_one_of_threads() -> None:
+    for queue in served(ThreadPoolExecutor):
+        assert run(queue, a_job(do.whereabouts)) == os.getpid()
+        job_id = queue.enqueue(a_job(do.reports))
+        assert queue.result(job_id, PATIENCE_S) == [job_id, 1, False]
+        with pytest.raises(JobFailedError, match="SystemExit: 3"):
+            run(queue, a_job(do.raises_system_exit))
+
+
+class Broken(Executor):
+    """A pool that breaks before anything begins."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        raise BrokenExecutor("no room")
+
+
+def test_a_pool_that_never_works_fails_the_attempt_after_three_tries() -> None:
+    made = Made(lambda _workers: Broken())
+    for queue in served(made):
+        with pytest.raises(JobFailedError, match=r"the pool that ran it broke \(BrokenExecutor: no room\)"):
+            run(queue, a_job(do.add, 1, 2))
+        assert made.sizes == [2, 2, 2]
+        assert run(queue, a_job(do.add, 1, 2, executor="thread")) == 3
+
+
+def test_a_factory_that_fails_is_told_as_the_failure_of_the_attempt() -> None:
+    def fails(_workers: int) -> Executor:
+        raise OSError("no cluster")
+
+    for queue in served(fails):
+        with pytest.raises(JobFailedError, match="OSError: no cluster"):
+            run(queue, a_job(do.add, 1, 2))
+
+
+def test_loky_is_an_extra_that_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> None:
+        raise ModuleNotFoundError
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(InputError, match=r"'loky' needs the extra: pip install 'logistics\[loky\]'"):
+        OrchestrationEngine(":memory:", executor="loky")
+
+
+def test_what_makes_no_pool_is_refused() -> None:
+    with pytest.raises(InputError, match="'thread', 'process', 'loky', or a function that makes a pool"):
+        OrchestrationEngine(":memory:", executor=3)  # type: ignore[arg-type]
