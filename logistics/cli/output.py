@@ -27,12 +27,18 @@ class NobodyReads(Exception):  # noqa: N818 -- not an error: whoever read our ou
     """The other end of standard output was closed. No `OSError`: typer would take that as its own."""
 
 
-def write(text: str, *, at_once: bool = False) -> None:
+def write(text: str) -> None:
     """Write to standard output. `NobodyReads`."""
     try:
         sys.stdout.write(text)
-        if at_once:
-            sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise NobodyReads from error
+
+
+def flush() -> None:
+    """Hand over what was written to whoever waits for it. `NobodyReads`."""
+    try:
+        sys.stdout.flush()
     except BrokenPipeError as error:
         raise NobodyReads from error
 
@@ -43,8 +49,8 @@ def say(text: object) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print one line of JSON, at once: whoever reads a tail waits for it."""
-    write(encoded(value).decode() + "\n", at_once=True)
+    """Print one line of JSON."""
+    write(encoded(value).decode() + "\n")
 
 
 def show(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, as_json: bool, empty: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,7 +25,7 @@ from logistics.cli.options import (
     moment,
     position,
 )
-from logistics.cli.output import described, say, say_json, show, show_facts
+from logistics.cli.output import described, flush, say, say_json, show, show_facts
 from logistics.cli.runs import runs, show_run
 from logistics.inputs import as_datetime
 from logistics.task.place import place_of
@@ -251,7 +250,7 @@ def tail(
                     say_json(event.cloud_event(source_of(reader.store_id)))
                 else:
                     _say_event(event, as_json=json)
-            sys.stdout.flush()
+            flush()  # whoever reads a tail waits for it
             seen = end
             if not follow:
                 return

@@ -25,6 +25,7 @@ from logistics import (
 )
 from tests.benchmarks import measure, tasks
 from tests.benchmarks.cron_walk import rates
+from tests.benchmarks.followers import beside
 from tests.benchmarks.model import Case
 from tests.benchmarks.w4_restart import RECOVERED_PER_EVENTS
 from tests.benchmarks.w5_schedules import EVERY
@@ -240,6 +241,10 @@ def next_runs(count: int, _folder: Path) -> Mapping[str, float]:
     return rates(_firings, count)
 
 
+def followed(count: int, folder: Path) -> Mapping[str, float]:
+    return beside(count, folder, fill)
+
+
 CASES: Mapping[str, Case] = MappingProxyType(
     {
         "W1": enqueue,
@@ -253,6 +258,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "W7": memory,
         "W8": growth,
         "W9": limits,
+        "W10": followed,
     }
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -107,6 +108,27 @@ def test_the_tools_read_log_and_archive_as_one(path: Path, tmp_path: Path) -> No
             assert verify_export(list(export_lines(reader))).position == reader.position
     for command in (["verify", "--deep"], ["replay"], ["events"], ["history", ids[0]], ["status"]):
         assert main([*command, "--store", str(path)]) == 0
+
+
+def test_the_archive_is_listed_and_a_damaged_file_is_named(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine)
+    assert main(["archive", "--store", str(path)]) == 0
+    assert capsys.readouterr().out == "nothing is archived\n"
+    with OrchestrationEngine(path) as engine:
+        horizon = engine.compact(0)
+    assert main(["archive", "--json", "--store", str(path)]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["first"], row["last"], row["problem"]) == (1, horizon, "")
+    file = path / FOLDER_NAME / row["file"]
+    assert row["bytes"] == file.stat().st_size
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    assert main(["archive", "--json", "--store", str(path)]) == 1
+    assert "is damaged at byte" in json.loads(capsys.readouterr().out)["problem"]
 
 
 def test_without_the_archive_what_was_forgotten_is_named(path: Path) -> None:
