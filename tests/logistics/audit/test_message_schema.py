@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -103,3 +104,10 @@ def test_the_command_prints_all_or_one(capsys: pytest.CaptureFixture[str]) -> No
     assert json.loads(capsys.readouterr().out)["properties"]["run_us"] == {"type": "integer"}
     assert main(["schema", "job.unknown"]) == 2
     assert capsys.readouterr().err == "logistics: no command or event has the tag 'job.unknown'\n"
+
+
+def test_the_guide_names_every_event_and_no_other() -> None:
+    page = FILE.with_name("guide").joinpath("events.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [a-z, ]+ \| `(.+)` \|$", page, re.MULTILINE)
+    named = [tag for row in rows for tag in row.split()]
+    assert sorted(named) == sorted(SCHEMA["events"]), "mend the table in docs/guide/events.md"
