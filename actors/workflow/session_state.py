@@ -10,7 +10,7 @@ import msgspec
 from actors.workflow.messages import SessionStatus, SessionView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from actors.workflow.messages import SessionClosed, SessionCreated, SessionReleased
 
@@ -54,6 +54,10 @@ class Sessions:
     def first_held(self, session_id: str) -> str:
         """Return the run that has waited longest for a place."""
         return next(iter(self._held[session_id]))
+
+    def begun(self, session_id: str) -> Collection[str]:
+        """Return the runs that have a place, in the order in which they got it."""
+        return self._begun.get(session_id, {})
 
     def live(self, session_id: str) -> Iterator[str]:
         """Yield the runs of a session, those that wait for a place last."""

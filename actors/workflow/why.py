@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from actors.runtime.messages import Context, Decision
     from actors.workflow.messages import ExplainRun
     from actors.workflow.run import Run
+    from actors.workflow.session_state import Sessions
     from actors.workflow.state import SupervisorState
 
 BETWEEN = Obstacle("between_events")
@@ -26,13 +27,16 @@ FEW = 10
 def explain_run(state: SupervisorState, message: ExplainRun, _context: Context, decision: Decision) -> None:
     """Answer what is between a run and its end."""
     run = state.runs.get(message.run_id)
-    decision.answer(None if run is None else tuple(obstacles(run)) or (BETWEEN,))
+    decision.answer(None if run is None else tuple(obstacles(run, state.sessions)) or (BETWEEN,))
 
 
-def obstacles(run: Run) -> Iterator[Obstacle]:
+def obstacles(run: Run, sessions: Sessions) -> Iterator[Obstacle]:
     """Yield what a live run waits for, the work that is under way included."""
     if run.extras.paused:
         yield Obstacle("run_paused", run.run_id)
+    if run.extras.held:
+        yield _held(run.session_id, sessions)
+        return
     if run.extras.undoing >= 0:
         job = f"job:{run.job_id(run.extras.undoing, UNDO)}"
         yield Obstacle("undoing", _name(run, run.extras.undoing), (job,))
@@ -49,6 +53,13 @@ def obstacles(run: Run) -> Iterator[Obstacle]:
 
 def _name(run: Run, step: int) -> str:
     return run.graph.plan.steps[step].name
+
+
+def _held(session_id: str, sessions: Sessions) -> Obstacle:
+    begun = sessions.begun(session_id)
+    by = tuple(f"run:{run_id}" for run_id in islice(begun, FEW))
+    places = sessions.views[session_id].places
+    return Obstacle("session_places", session_id, by, used=len(begun), limit=places)
 
 
 def _working(run: Run, step: int) -> Obstacle:

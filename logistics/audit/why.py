@@ -269,6 +269,10 @@ def _of_run(witness: Witness, run: str, obstacle: Obstacle) -> Iterator[Reason]:
     code, step = obstacle.code, f"step {obstacle.name!r}"
     if code == "run_paused":
         yield _run_paused(witness, run)
+    elif code == "session_places":
+        text = f"places of session {obstacle.name!r}: {obstacle.used:g} of {obstacle.limit:g} taken"
+        text += f", by {listed(obstacle.by)}" if obstacle.by else ""
+        yield Reason(code, text, obstacle.name, obstacle.by)
     elif code == "between_events":
         yield Reason(code, "this is between two events of one decision: the next one says more")
     elif code == "steps_pending":

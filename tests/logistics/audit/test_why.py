@@ -145,6 +145,19 @@ def test_a_run_says_which_step_waits_for_what(engine: OrchestrationEngine) -> No
     assert codes(engine.why(f"run:{run.run_id}")) == ["ended"]
 
 
+def test_a_run_that_waits_for_a_place_of_its_session_names_who_has_them(engine: OrchestrationEngine) -> None:
+    WorkflowManager(engine).create("w").add_step("first", functions.one, queue="slow")
+    session = engine.create_session(max_parallel_workflows=1)
+    manager = WorkflowManager(engine, session_id=session)
+    first, second = manager.start("w"), manager.start("w")
+    why = engine.why(f"run:{second.run_id}")
+    assert (why.status, codes(why)) == ("PENDING", ["session_places"])
+    assert why.reasons[0].text == f"places of session {session!r}: 1 of 1 taken, by run:{first.run_id}"
+    first.cancel()
+    assert "session_places" not in codes(engine.why(f"run:{second.run_id}"))
+    second.cancel()
+
+
 def test_the_past_answers_as_it_was_and_offline_says_that_nobody_works_there(tmp_path: Path) -> None:
     with OrchestrationEngine(tmp_path / "store") as engine:
         queue = Queue("q", engine=engine)
