@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,8 @@ def _say_when_up():
     print({UP!r}, flush=True)
 _threading.Thread(target=_say_when_up, daemon=True).start()
 """
+PRINTS = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
+"""A line that says what it prints."""
 STARTS = re.compile(r"^\s*\w*(?:cheduler|anager|chedules?|s)\.(?:start|run_forever)\(\s*\)", re.MULTILINE)
 
 
@@ -54,16 +56,19 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def run_once(script: Path) -> None:
-    """Run a script to its end, or until it is up and then interrupt it; fail with its output."""
+def run_once(script: Path, *, as_said: bool = False) -> None:
+    """Run a script to its end, or until it is up and then interrupt it; fail with its output.
+
+    With `as_said`, `print(…)  # text` is to print that line, in a script that ends by itself.
+    """
     text = script.read_text(encoding="utf-8")
     if stays_up(text):
         _run_until_up(script, text)
     else:
-        _run_to_the_end(script)
+        _run_to_the_end(script, PRINTS.findall(text) if as_said else ())
 
 
-def _run_to_the_end(script: Path) -> None:
+def _run_to_the_end(script: Path, said: Iterable[str]) -> None:
     done = subprocess.run(
         [sys.executable, script.name],
         cwd=script.parent,
@@ -74,6 +79,8 @@ def _run_to_the_end(script: Path) -> None:
         check=False,
     )
     _check(script, done.returncode, {0}, done.stdout, done.stderr)
+    missing = [line for line in said if line not in done.stdout.splitlines()]
+    assert not missing, f"{script.name} is said to print {missing}, and prints\n{done.stdout}"
 
 
 def _run_until_up(script: Path, text: str) -> None:

@@ -94,8 +94,8 @@ def is_whole(text: str) -> bool:
 def test_a_snippet_that_is_whole_runs_twice_in_one_folder(tmp_path: Path, block: Block) -> None:
     script = tmp_path / "snippet.py"
     script.write_text(block.text, encoding="utf-8")
-    run_once(script)
-    run_once(script)
+    run_once(script, as_said=True)
+    run_once(script, as_said=True)
 
 
 @pytest.mark.parametrize(

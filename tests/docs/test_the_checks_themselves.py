@@ -120,6 +120,12 @@ def test_a_script_that_ends_well_passes(tmp_path: Path) -> None:
     scripts.run_once(script(tmp_path, "import logging\n"))
 
 
+def test_a_script_prints_what_it_says_that_it_prints(tmp_path: Path) -> None:
+    scripts.run_once(script(tmp_path, "print(1 + 1)  # 2\n"), as_said=True)
+    with pytest.raises(AssertionError, match=r"is said to print \['3'\]"):
+        scripts.run_once(script(tmp_path, "print(1 + 1)  # 3\n"), as_said=True)
+
+
 SCHEDULER = """
 import signal, threading
 class Scheduler:
