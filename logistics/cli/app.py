@@ -14,6 +14,7 @@ from logistics.cli import (
     describing,
     doctoring,
     explaining,
+    queueing,
     reading,
     rehearsing,
     retaining,
@@ -158,6 +159,7 @@ def apply(
 
 for commands in (
     reading,
+    queueing,
     explaining,
     rehearsing,
     auditing,

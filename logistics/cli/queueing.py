@@ -1,0 +1,184 @@
+"""Orders to the queues of a store from the command line, while no other process has the store."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from actors.queue.messages import DrainQueue, ListQueues
+from actors.runtime.errors import UnknownIdError
+from logistics.audit.store_reader import StoreReader
+from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.output import say, say_json, show
+from logistics.errors import JobNotFoundError
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.task.queue import Queue
+from logistics.task.record import queue_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.queue.messages import QueueStats
+
+QueueArgument = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
+OtherArgument = Annotated[str, typer.Argument(metavar="TO", help="Another queue.")]
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option("--status", metavar="STATUS", help="Only jobs that stand so; may be repeated."),
+]
+NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Only jobs of this name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands as a group of their own."""
+    group = typer.Typer(no_args_is_help=True, help="The queues of a store, and the jobs in them.")
+    group.command("list")(list_queues)
+    for command in (pause, resume, drain, clear, cancel, retry, discard, move):
+        group.command()(command)
+    group.command("retry-all")(retry_all)
+    group.command("move-all")(move_all)
+    app.add_typer(group, name="queue")
+
+
+def list_queues(*, store: StoreOption = None, json: JsonOption = False) -> None:
+    """List queues, and how many of their jobs stand how; beside an engine that runs, too."""
+    with StoreReader(store) as reader:
+        rows = [
+            {"queue": name, "ready": stats.ready, "waiting": stats.waiting} | _counts(stats)
+            for name, stats in reader.as_of().queues().items()
+        ]
+    columns = ("queue", "ready", "waiting", *sorted({key for row in rows for key in row if key.isupper()}))
+    show(columns, rows, as_json=json, empty="no queues")
+
+
+def _counts(stats: QueueStats) -> dict[str, int]:
+    return {str(status): count for status, count in stats.by_status.items() if count}
+
+
+def pause(name: QueueArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Start nothing more of a queue until it is resumed."""
+    with _queue(name, store) as queue:
+        queue.pause()
+    _say(json, "paused", queue=name)
+
+
+def resume(name: QueueArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Start jobs of a queue again, and take new ones on, after `pause` and `drain`."""
+    with _queue(name, store) as queue:
+        queue.resume()
+    _say(json, "resumed", queue=name)
+
+
+def drain(name: QueueArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Take no more jobs on in a queue until it is resumed; those that are there are done by whoever serves it."""
+    with _queue(name, store) as queue:
+        queue.engine.ask("queue", DrainQueue(queue=name))
+    _say(json, "takes no more jobs on", queue=name)
+
+
+def clear(name: QueueArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Cancel every job of a queue that has not begun."""
+    with _queue(name, store) as queue:
+        count = queue.clear()
+    _say(json, f"{count} cancelled", queue=name)
+
+
+def cancel(job: JobArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Cancel a job that has not ended."""
+    with _queue_of(job, store) as queue:
+        said = "cancelled" if queue.cancel(job) else "has ended already"
+    _say(json, said, job=job)
+
+
+def retry(job: JobArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Take up a job again that has not succeeded, with all its tries."""
+    with _queue_of(job, store) as queue:
+        queue.retry(job)
+    _say(json, "taken up again", job=job)
+
+
+def retry_all(
+    name: QueueArgument,
+    *,
+    status: StatusOption = None,
+    named: NameOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take up every failed job of a queue again, or those that stand otherwise without having succeeded."""
+    with _queue(name, store) as queue:
+        count = queue.retry_all(status=_statuses(status) or "FAILED", name=named)
+    _say(json, f"{count} taken up again", queue=name)
+
+
+def discard(job: JobArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Give up a job that failed, expired or waits for its function."""
+    with _queue_of(job, store) as queue:
+        queue.discard(job)
+    _say(json, "discarded", job=job)
+
+
+def move(job: JobArgument, to: OtherArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
+    """Have a job that waits stand in another queue."""
+    with _queue_of(job, store) as queue:
+        queue.move(job, to)
+    _say(json, f"moved to {to}", job=job)
+
+
+def move_all(
+    name: QueueArgument,
+    to: OtherArgument,
+    *,
+    status: StatusOption = None,
+    named: NameOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Have every job of a queue that waits stand in another one, in the same order."""
+    with _queue(name, store) as queue:
+        count = queue.move_all(to, status=_statuses(status), name=named)
+    _say(json, f"{count} moved to {to}", queue=name)
+
+
+def _statuses(given: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(status.upper() for status in given) if given else None
+
+
+@contextmanager
+def _opened(store: Path | None) -> Iterator[OrchestrationEngine]:
+    StoreReader(store).close()  # it must be there
+    with OrchestrationEngine(store) as engine:
+        yield engine
+
+
+@contextmanager
+def _queue(name: str, store: Path | None) -> Iterator[Queue]:
+    """Open the store, and give the queue of this name. `UnknownIdError` if it never had a job: a slip, most likely."""
+    with _opened(store) as engine:
+        known = engine.ask("queue", ListQueues())
+        if name not in known:
+            msg = f"no queue {name!r} on record; there is {', '.join(sorted(known)) or 'none'}"
+            raise UnknownIdError(msg)
+        yield Queue(name, engine=engine)
+
+
+@contextmanager
+def _queue_of(job_id: str, store: Path | None) -> Iterator[Queue]:
+    """Open the store, and give the queue that a job stands in. `JobNotFoundError`."""
+    with _opened(store) as engine:
+        history = [event for _, event in engine.history(f"job:{job_id}")]
+        if not history:
+            msg = f"no job {job_id!r} on record"
+            raise JobNotFoundError(msg)
+        yield Queue(queue_of(history), engine=engine)
+
+
+def _say(as_json: bool, said: str, **facts: object) -> None:  # noqa: FBT001 -- as the commands hand it on
+    if as_json:
+        say_json(facts | {"said": said})
+    else:
+        say(" ".join(map(str, facts.values())) + f": {said}")
