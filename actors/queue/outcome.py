@@ -103,9 +103,7 @@ def fail(
     """
     charged = job.course.charged + 1
     line = state.lines[job.queue]
-    policy = job.kind.retry
-    if policy == DEFAULT and line.settings.retry is not None:
-        policy = line.settings.retry
+    policy = _policy(state, job)
     if charged <= policy.max_retries and verdict.advice != GIVE_UP:
         delay_us = retry_delay_us(policy, charged, job.job_id, job.kind.backoff)
         if verdict.advice == RETRY:
@@ -118,6 +116,13 @@ def fail(
     decision.emit(JobFailed(job.job_id, job.course.attempt, error, traceback, context.now_us), job.owner)
     tell_end(job, JobStatus.FAILED, error, context, decision, charged=charged)
     let_go_after_failure(state, job.job_id, context, decision, gone=gone)
+
+
+def _policy(state: QueueState, job: Job) -> RetryPolicy:
+    """Return when a job is tried again: as it says, or as its queue does if it says nothing. Steps say so always."""
+    queues_own = state.lines[job.queue].settings.retry
+    says_nothing = job.kind.retry == DEFAULT and job.kind.backoff is None and not job.owner.startswith("run:")
+    return queues_own if queues_own is not None and says_nothing else job.kind.retry
 
 
 def snooze(job: Job, context: Context, decision: Decision, *, reason: str, after_us: int) -> None:
@@ -202,7 +207,7 @@ def interrupt(
     `gone`: see `cancel_dependents`.
     """
     total = job.course.charged + charged
-    if charged and total >= max(job.kind.retry.max_retries + 1, MIN_STARTS):
+    if charged and total >= max(_policy(state, job).max_retries + 1, MIN_STARTS):
         error = f"{INTERRUPTED}: the process or lease ended during each of {total} attempts"
         decision.emit(JobFailed(job.job_id, job.course.attempt, error, "", context.now_us), job.owner)
         tell_end(job, JobStatus.FAILED, error, context, decision, charged=total)

@@ -12,7 +12,7 @@ from actors.runtime.values import encode_call
 from actors.workflow.condition import parse
 from eventstore.errors import CorruptStoreError
 from logistics.inputs import check_name
-from logistics.task.job import DEFAULT_RETRY_DELAY
+from logistics.task.options import DEFAULT_RETRY_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,9 +11,8 @@ from actors.runtime.verdict import name_of
 from actors.workflow.checks import ON_FAILURE
 from logistics.inputs import MAX_PRIORITY, check_int, check_name, duration_us
 from logistics.task import limits
-from logistics.task.job import DEFAULT_RETRY_DELAY
 from logistics.task.life import Conditions, conditions, job_life
-from logistics.task.options import retry_policy
+from logistics.task.options import DEFAULT_RETRY_DELAY, retry_policy
 
 if TYPE_CHECKING:
     from logistics.inputs import Duration

@@ -20,7 +20,7 @@ from logistics.orchestration.definition import Definition, check_dependencies, c
 from logistics.orchestration.plan import Prepared
 from logistics.orchestration.schema import field_types
 from logistics.orchestration.step_options import StepOptions
-from logistics.task.job import DEFAULT_RETRY_DELAY
+from logistics.task.options import DEFAULT_RETRY_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -29,7 +29,7 @@ from logistics.schedule.expression import CronExpression
 from logistics.schedule.occurrences import CombinedSchedule, Occurrences, zone_name
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.target import Call, Target, check_target, job_template, run_template
-from logistics.task.job import DEFAULT_RETRY_DELAY, Job
+from logistics.task.job import Job
 
 Excluded: TypeAlias = Day | datetime | Calendar
 HASHED = re.compile(r"(^|[\s,])[hH]($|[\s,/(])")
@@ -142,8 +142,8 @@ def _defined(
     timezone: str | None = None,
     queue: str | None = None,
     priority: int = 0,
-    max_retries: int = 3,
-    retry_delay: Duration = DEFAULT_RETRY_DELAY,
+    max_retries: int | None = None,
+    retry_delay: Duration | None = None,
     catch_up: CatchUp = "latest",
     limit: int = 100,
     window: Duration | None = None,

@@ -13,7 +13,7 @@ from actors.runtime.verdict import name_of
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name
 from logistics.task import limits
 from logistics.task.life import Conditions, conditions, job_life
-from logistics.task.options import retry_policy, unique
+from logistics.task.options import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, job_retries, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from logistics.inputs import Duration
 
 NO_TERMS = Terms()
-DEFAULT_RETRY_DELAY = 1.0
-
 MAX_BATCH = 1_000
 
 
@@ -69,9 +67,9 @@ class Job:
         kwargs: Mapping[str, Any] | None = None,
         *,
         priority: int = 0,
-        max_retries: int = 3,
-        retry_delay: Duration | Sequence[Duration] = DEFAULT_RETRY_DELAY,
-        backoff: str = "exponential",
+        max_retries: int | None = None,
+        retry_delay: Duration | Sequence[Duration] | None = None,
+        backoff: str | None = None,
         jitter: bool | None = None,
         unique_key: str | None = None,
         unique_scope: str | Duration = "until_finished",
@@ -100,10 +98,11 @@ class Job:
             args: positional arguments, plain data.
             kwargs: keyword arguments, plain data.
             priority: higher ones start first.
-            max_retries: tries after the first one; 0 for none.
+            max_retries: tries after the first one; 0 for none. A job that says nothing of its retries, by this or
+                the next three, has those of its queue (`Queue.configure`): 3 from 1 second on unless said.
             retry_delay: base of the delay in seconds, doubled each time up to 5 minutes, with full jitter; 0: at once.
                 A list has a delay for each retry, the last one for all that follow.
-            backoff: `exponential`, `linear` (the base times the failures, up to 5 minutes) or `fixed`.
+            backoff: as it is `exponential`, `linear` (the base times the failures, up to 5 minutes) or `fixed`.
             jitter: any time between 0 and the delay; as it is, only of an exponential one.
             unique_key: one job of the queue has it at a time.
             unique_scope: how long: `until_finished`, `while_pending` (until it starts), or seconds from its enqueueing.
@@ -139,9 +138,9 @@ class Job:
         self.args = _arguments(args)
         self.kwargs = _named_arguments(kwargs)
         self.priority = check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY)
-        self.max_retries = max_retries
-        self.retry_delay = retry_delay
-        self._retry, self._backoff = retry_policy(max_retries, retry_delay, backoff, jitter)
+        self.max_retries = DEFAULT_RETRIES if max_retries is None else max_retries
+        self.retry_delay = DEFAULT_RETRY_DELAY if retry_delay is None else retry_delay
+        self._retry, self._backoff = job_retries(max_retries, retry_delay, backoff, jitter)
         self.unique_key = unique_key
         self._unique, self._debounce_us = unique(unique_key, unique_scope, on_conflict, debounce)
         self.concurrency_key = (

@@ -10,14 +10,12 @@ import msgspec
 from actors.queue import messages
 from actors.runtime.errors import InputError
 from logistics.inputs import check_int, check_name, check_positive, duration_us
-from logistics.task.options import retry_policy
+from logistics.task.options import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, retry_policy
 
 if TYPE_CHECKING:
     from actors.queue.messages import QueueSettings
     from logistics.inputs import Duration
 
-DEFAULT_RETRIES = 3
-DEFAULT_RETRY_DELAY = 1.0
 ENGINES_OWN = messages.RetryPolicy()
 MAX_CONCURRENCY = 2**31
 MAX_WINDOW = 10_000

@@ -15,9 +15,35 @@ if TYPE_CHECKING:
     from logistics.inputs import Duration
 
 MAX_RETRIES = 1_000_000
+DEFAULT_RETRIES = 3
+DEFAULT_RETRY_DELAY = 1.0
 RETRY_CAP_US = 300_000_000
 SHAPES = ("exponential", "linear", "fixed")
 SCOPES = (Scope.LIVE, Scope.PENDING)
+
+
+UNSAID = RetryPolicy()
+"""When a job is tried again that says nothing of it: its queue may say otherwise."""
+SAID = Backoff("exponential", jitter=True)
+"""What a job says that wants just this by itself: the delays are the same."""
+
+
+def job_retries(
+    max_retries: int | None,
+    retry_delay: Duration | Sequence[Duration] | None,
+    backoff: str | None,
+    jitter: bool | None,  # noqa: FBT001 -- as the job's own parameters
+) -> tuple[RetryPolicy, Backoff | None]:
+    """Return when a job is tried again, as the queue takes it; what is None is as usual, but said all the same."""
+    if max_retries is None and retry_delay is None and backoff is None and jitter is None:
+        return UNSAID, None
+    policy, shape = retry_policy(
+        DEFAULT_RETRIES if max_retries is None else max_retries,
+        DEFAULT_RETRY_DELAY if retry_delay is None else retry_delay,
+        "exponential" if backoff is None else backoff,
+        jitter,
+    )
+    return policy, SAID if shape is None and policy == UNSAID else shape
 
 
 def retry_policy(

@@ -539,8 +539,8 @@ class Queue:
             rate_per_key: the same for the jobs of each `concurrency_key`.
             weights: shares of groups, 1 for those that are not named.
             ageing: seconds of waiting that are worth one step of priority, so that nobody waits for ever.
-            max_retries: for jobs that keep the default of 3 and of 1 second.
-            retry_delay: likewise; exponential, with full jitter.
+            max_retries: for jobs that say nothing of their retries; 3 unless said.
+            retry_delay: likewise, 1 second unless said; exponential, with full jitter.
             retry_rate: how many retries may fall due in a span of time; the others wait longer.
 
         """

@@ -27,13 +27,13 @@ from actors.queue.messages import (
 from actors.runtime.values import decode_call, decode_value
 from logistics.inputs import as_datetime
 from logistics.task.job import NO_TERMS, Job
-from logistics.task.options import retry_delay_of
+from logistics.task.options import UNSAID, retry_delay_of
 from logistics.task.place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from actors.queue.messages import JobLife
+    from actors.queue.messages import Backoff, JobLife, RetryPolicy
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.messages import Event
 
@@ -97,8 +97,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
         args,
         kwargs,
         priority=spec.priority,
-        max_retries=spec.retry.max_retries,
-        retry_delay=retry_delay_of(spec.retry, terms.backoff),
+        **_retries(spec.retry, terms.backoff),
         unique_key=None if terms.unique is None else terms.unique.key,
         concurrency_key=terms.key or None,
         group=terms.group or None,
@@ -116,6 +115,13 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
     for event in history[1:]:
         _take(job, event)
     return job
+
+
+def _retries(policy: RetryPolicy, backoff: Backoff | None) -> dict[str, Any]:
+    """Return what a job was told about its retries, as `Job` takes it."""
+    if policy == UNSAID and backoff is None:
+        return {}
+    return {"max_retries": policy.max_retries, "retry_delay": retry_delay_of(policy, backoff)}
 
 
 def _life(life: JobLife | None, enqueued_us: int) -> dict[str, Any]:

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from actors.queue.messages import RetryPolicy
+from actors.queue.outcome import retry_delay_us
+from actors.runtime.clock import VirtualClock
 from logistics import DuplicateJobError, InputError, Rate, ResourceManager, group
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job import Chain, Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.logistics.task import functions as do
+from tests.logistics.task.support import pass_time
 
 WRONG: Any = 3
 
@@ -141,3 +145,55 @@ def test_enqueueing_a_job_with_an_id_and_callbacks_twice_makes_each_once(queue: 
     for _ in range(2):
         queue.enqueue(job(job_id="mine", on_success=job(), on_failure=job()))
     assert queue.get_stats()["total_jobs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "tries"),
+    [
+        ({}, 2),
+        ({"max_retries": 3}, 4),
+        ({"retry_delay": 0}, 4),
+        ({"max_retries": 0}, 1),
+        ({"backoff": "exponential"}, 4),
+        ({"jitter": True}, 4),
+    ],
+)
+def test_only_a_job_that_says_nothing_of_its_retries_has_those_of_its_queue(
+    said: dict[str, Any], tries: int
+) -> None:
+    clock = VirtualClock()
+    with OrchestrationEngine(":memory:", clock=clock) as engine:
+        queue = Queue("work", engine=engine)
+        queue.configure(max_retries=1, retry_delay=0)
+        failing = Job("fails", do.fail, job_id="fails", **said)
+        queue.enqueue(failing)
+        for _ in range(tries):
+            pass_time(engine, clock, 300)
+            taken = queue.dequeue() or queue.dequeue()  # what is due is ready once the queue has looked
+            assert taken is not None
+            queue.fail(taken, "no")
+        job = queue.get_job("fails")
+        assert job is not None
+        assert (job.status, job.attempts) == ("FAILED", tries)
+
+
+def test_a_job_that_says_just_the_usual_has_the_usual_delays() -> None:
+    said, unsaid = Job("a", do.fail, max_retries=3, retry_delay=1), Job("a", do.fail)
+    assert (said.max_retries, said.retry_delay) == (unsaid.max_retries, unsaid.retry_delay) == (3, 1)
+    assert said.retry_policy == unsaid.retry_policy == RetryPolicy()
+    assert unsaid.terms is None, "what most jobs are costs nothing"
+    assert said.terms is not None
+    for failures in (1, 2, 9):
+        delays = [
+            retry_delay_us(RetryPolicy(), failures, "id", shape) for shape in (None, said.terms.backoff)
+        ]
+        assert delays[0] == delays[1]
+
+
+def test_a_job_that_was_read_back_says_what_it_said(queue: Queue) -> None:
+    ids = queue.enqueue_many([Job("unsaid", do.add), Job("said", do.add, max_retries=3)])
+    unsaid, said = (queue.get_job(job_id) for job_id in ids)
+    assert unsaid is not None
+    assert said is not None
+    assert unsaid.terms is None
+    assert said.terms == Job("said", do.add, max_retries=3).terms
