@@ -50,7 +50,8 @@ def build_aside(target: str | os.PathLike[str], fill: Callable[[Path], object]) 
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFullError(f"{whole}: {error.strerror}") from error
-        raise NotAStoreError(f"{whole}: {error.strerror or error}") from error
+        text = f"{whole}: {error.strerror or error}"
+        raise NotAStoreError(text, remedy="Name a folder that can be made.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return head

@@ -16,7 +16,7 @@ from rich.text import Text
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, StoreOption
-from logistics.cli.schedules import Apply, apply_to, moment_of
+from logistics.cli.schedules import Apply, apply_to, moment_of, refuse_mistakes
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.scheduled import planned
@@ -102,6 +102,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Fire the schedules of a store, and serve all its queues, until Ctrl-C or SIGTERM."""
+    refuse_mistakes(files or (), store)
     with OrchestrationEngine(store) as engine:
         for file in files or ():
             apply_to(engine, Apply(file, store, dry_run=False, json=json))

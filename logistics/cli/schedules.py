@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich import box
@@ -17,6 +18,7 @@ from actors.runtime.errors import InputError
 from actors.schedule.firing import next_fires
 from logistics.inputs import check_int
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.stores import MEMORY, resolve
 from logistics.schedule.definition import HASHED
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.files import load_schedules
@@ -24,7 +26,7 @@ from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.timezone import TimezoneManager
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from actors.schedule.spec import Firing
 
@@ -118,9 +120,20 @@ class Apply(NamedTuple):
 
 def apply(request: Apply) -> int:
     """Say how a file of schedules differs from what the store has, then make it so; all or nothing."""
-    with OrchestrationEngine(request.store) as engine:
+    is_new = refuse_mistakes((request.file,), request.store)
+    with OrchestrationEngine(MEMORY if is_new and request.dry_run else request.store) as engine:
         apply_to(engine, request)
     return 0
+
+
+def refuse_mistakes(files: Iterable[Path], store: Path | None) -> bool:
+    """Read files of schedules before a store is made for them; whether one would be."""
+    if Path(resolve(store)).exists():
+        return False
+    with OrchestrationEngine(MEMORY, workers=1) as engine:
+        for file in files:
+            load_schedules(file, engine)
+    return True
 
 
 def apply_to(engine: OrchestrationEngine, request: Apply) -> None:

@@ -292,3 +292,18 @@ def test_an_order_that_makes_no_sense_is_refused(
     capsys.readouterr()
     assert main(["schedules", *arguments]) == 2
     assert capsys.readouterr().err
+
+
+def test_a_mistake_and_a_dry_run_make_no_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong, right = tmp_path / "wrong.toml", tmp_path / "right.toml"
+    wrong.write_text("[[schedules]]\nname = 'a'\n")
+    right.write_text(
+        "name = 'g'\n[[schedules]]\nname = 'a'\ncron = '0 0 * * *'\nfunction = 'builtins:print'\n"
+    )
+    store = ["--store", str(tmp_path / "store")]
+    for command in (["apply", str(wrong)], ["apply", str(tmp_path / "none.toml")], ["run", str(wrong)]):
+        assert main(["schedules", *command, *store]) == 2
+        assert capsys.readouterr().err.startswith("logistics: ")
+    assert main(["schedules", "apply", str(right), "--dry-run", "--json", *store]) == 0
+    assert json.loads(capsys.readouterr().out) == {"a": "created"}
+    assert set(tmp_path.iterdir()) == {wrong, right}
