@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from actors.runtime.errors import InputError
 from actors.runtime.verdict import name_of
@@ -18,6 +18,24 @@ if TYPE_CHECKING:
     from logistics.inputs import Duration
 
 MAX_PARALLEL = 1_000_000
+
+
+class CallOptions(TypedDict, total=False):
+    """Those options of a step that are about how it is called, and make sense of any."""
+
+    max_retries: int
+    retry_delay: Duration | Sequence[Duration]
+    backoff: str
+    jitter: bool | None
+    timeout: Duration | None
+    heartbeat: Duration | None
+    retry_on: Conditions
+    give_up_on: Conditions
+    executor: str | None
+    required: bool
+    resources: Mapping[str, float] | None
+    queue: str | None
+    priority: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

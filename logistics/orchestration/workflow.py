@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
@@ -19,7 +19,7 @@ from logistics.orchestration.canonical import as_data
 from logistics.orchestration.definition import Definition, check_dependencies, check_text, define_step
 from logistics.orchestration.plan import Prepared
 from logistics.orchestration.schema import field_types
-from logistics.orchestration.step_options import StepOptions
+from logistics.orchestration.step_options import CallOptions, StepOptions
 from logistics.task.options import DEFAULT_RETRY_DELAY
 
 if TYPE_CHECKING:
@@ -267,44 +267,23 @@ class Workflow:
         depends_on: Collection[str] | None = None,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-        max_retries: int = 0,
-        retry_delay: Duration | Sequence[Duration] = DEFAULT_RETRY_DELAY,
-        backoff: str = "exponential",
-        jitter: bool | None = None,
-        timeout: Duration | None = None,
-        heartbeat: Duration | None = None,
-        retry_on: Conditions = (),
-        give_up_on: Conditions = (),
-        executor: str | None = None,
         when: str | Callable[..., Any] | None = None,
-        required: bool = True,
-        resources: Mapping[str, float] | None = None,
-        queue: str | None = None,
-        priority: int = 0,
+        **options: Unpack[CallOptions],
     ) -> Workflow:
         """Add a step that is run when all others have ended, however they did; return the workflow.
 
         It runs after a failure and after a cancellation, too. Of a step in `depends_on` that has no output
         it gets None. Without `depends_on` it follows the one added by `add_finally` before it. If it fails
-        and is required, the run has failed. The rest is as for `add_step`.
+        and is required, the run has failed. `options` are those of `add_step` that are about how it is called:
+        `max_retries`, `retry_delay`, `backoff`, `jitter`, `timeout`, `heartbeat`, `retry_on`, `give_up_on`, `executor`,
+        `required`, `resources`, `queue`, `priority`.
         """
-        options = StepOptions(
-            max_retries=max_retries,
-            retry_delay=retry_delay,
-            backoff=backoff,
-            jitter=jitter,
-            timeout=timeout,
-            heartbeat=heartbeat,
-            retry_on=retry_on,
-            give_up_on=give_up_on,
-            executor=executor,
-            required=required,
-            last=True,
-            resources=resources,
-            queue=queue,
-            priority=priority,
-        )
-        return self._add(name, func, options, depends_on, when, args=args, kwargs=kwargs)
+        unknown = sorted(options.keys() - CallOptions.__annotations__.keys())
+        if unknown:
+            msg = f"add_finally() got an unexpected keyword argument {unknown[0]!r}"
+            raise TypeError(msg)
+        last = StepOptions(last=True, **options)
+        return self._add(name, func, last, depends_on, when, args=args, kwargs=kwargs)
 
     def _add(
         self,

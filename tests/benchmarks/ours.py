@@ -133,6 +133,31 @@ def chain(count: int, folder: Path) -> Mapping[str, float]:
         return {"latency_ms": latency, "per_s": measure.rate(count * STEPS, at_once)}
 
 
+def lengths(count: int, folder: Path) -> Mapping[str, float]:
+    costs = {
+        name: _cost_of_a_step(max(1, count // part), max(4, count // 2), folder / name)
+        for name, part in (("shortest", 1_000), ("short", 100), ("long", 10), ("longest", 1))
+    }
+    percent = 100 * costs["longest"] / costs["shortest"]
+    return {f"{name}_us": cost for name, cost in costs.items()} | {"percent": percent}
+
+
+def _cost_of_a_step(length: int, steps: int, folder: Path) -> float:
+    """Run chains of this length, four at a time, of so many steps at least; return the CPU time of a step (µs)."""
+    with OrchestrationEngine(folder) as engine:
+        workflows = WorkflowManager(engine)
+        workflow = workflows.create("chain")
+        for number in range(length):
+            workflow.add_step(f"step-{number}", tasks.step)
+        workflows.run("chain")  # recorded, and everything met once
+        rounds = -(-steps // (4 * length))
+        begin = time.process_time()
+        for _ in range(rounds):
+            for run in workflows.start_many("chain", [{}] * 4):
+                run.output(timeout=WAIT_S)
+        return (time.process_time() - begin) * 1e6 / (rounds * 4 * length)
+
+
 def restart(count: int, folder: Path) -> Mapping[str, float]:
     """Open a store with so many events; and open one with runs that were cut off, until all have ended."""
     jobs = folder / "jobs"
@@ -259,6 +284,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "W8": growth,
         "W9": limits,
         "W10": followed,
+        "W11": lengths,
     }
 )
 
