@@ -9,7 +9,7 @@ tail when the process ends is read again from the frames.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from heapq import merge
 from itertools import chain, count, groupby
 from operator import itemgetter
@@ -18,7 +18,9 @@ from typing import Any, Final, NamedTuple
 from eventstore.errors import CorruptStoreError
 from eventstore.records import Frame
 from eventstore.segments import (
+    BLOCK_ENTITIES,
     Entries,
+    Entry,
     Header,
     decode_block,
     decode_header,
@@ -127,7 +129,7 @@ class EntityIndex:
         if self.end - covered < self._segment_records:
             return None
         entries = [(entity, tail[entity]) for entity in sorted(tail)]
-        segment, rows = self._made(entries, first=covered + 1, last=self.end)
+        segment, rows = self._made(entries, most=len(entries), first=covered + 1, last=self.end)
         return Change((segment,), rows, tail={})
 
     def take(self, change: Change) -> None:
@@ -147,8 +149,10 @@ class EntityIndex:
             some = segments[begin : begin + MERGED]
             weights = [segment.weight for segment in some]
             if 2 * max(weights) <= sum(weights) <= _LARGEST_BLOCKS:
+                first, last = some[0].header.first, some[-1].header.last
+                most = sum(weights) * BLOCK_ENTITIES
                 segment, rows = self._made(
-                    self._together(some), first=some[0].header.first, last=some[-1].header.last
+                    _together(map(self._entries, some)), most=most, first=first, last=last
                 )
                 return Change((segment,), rows, tuple(each.number for each in some))
         return None
@@ -157,11 +161,11 @@ class EntityIndex:
         """Return what the index becomes if, up to the horizon, it has nothing but `kept`."""
         segments, tail = self._view
         old = [segment for segment in segments if segment.header.first <= horizon]
-        segment, rows = self._made(kept, first=1, last=horizon)
+        segment, rows = self._made(kept, most=len(kept), first=1, last=horizon)
         new = [segment]
         if old and old[-1].header.last > horizon:
-            rest = _behind(self._together(old[-1:]), horizon)
-            segment, more = self._made(rest, first=horizon + 1, last=old[-1].header.last)
+            rest = _behind(self._entries(old[-1]), horizon)
+            segment, more = self._made(rest, most=len(rest), first=horizon + 1, last=old[-1].header.last)
             new.append(segment)
             rows += more
         numbers = tuple(segment.number for segment in old)
@@ -173,20 +177,14 @@ class EntityIndex:
         found = [each for segment in old for _, positions in self._entries(segment) for each in positions]
         return sorted(each for each in found if each <= upto)
 
-    def _made(self, entries: Entries, *, first: int, last: int) -> tuple[Segment, list[tuple[bytes, bytes]]]:
+    def _made(
+        self, entries: Iterable[Entry], *, most: int, first: int, last: int
+    ) -> tuple[Segment, list[tuple[bytes, bytes]]]:
         number = next(self._numbers)
-        header, rows = encode_segment(number, entries, first=first, last=last)
+        header, rows = encode_segment(number, entries, most=most, first=first, last=last)
         return Segment(number, header), rows
 
-    def _together(self, segments: Sequence[Segment]) -> Entries:
-        """Return the entries of neighbours as those of one."""
-        entries: Entries = []
-        found = merge(*(self._entries(segment) for segment in segments), key=itemgetter(0))
-        for entity, same in groupby(found, key=itemgetter(0)):
-            entries.append((entity, [each for _, positions in same for each in positions]))
-        return entries
-
-    def _entries(self, segment: Segment) -> Iterator[tuple[str, list[int]]]:
+    def _entries(self, segment: Segment) -> Iterator[Entry]:
         for block in range(1, segment.weight + 1):
             yield from self._read_block(row_key(segment.number, block))
 
@@ -273,7 +271,13 @@ class EntityIndex:
         return decode_block(key, value)
 
 
-def _behind(entries: Entries, horizon: int) -> Entries:
+def _together(neighbours: Iterable[Iterator[Entry]]) -> Iterator[Entry]:
+    """Yield the entries of neighbours as those of one."""
+    for entity, same in groupby(merge(*neighbours, key=itemgetter(0)), key=itemgetter(0)):
+        yield entity, [each for _, positions in same for each in positions]
+
+
+def _behind(entries: Iterable[Entry], horizon: int) -> Entries:
     """Return what of some entries is behind a position."""
     cut = ((entity, positions[bisect_right(positions, horizon) :]) for entity, positions in entries)
     return [(entity, positions) for entity, positions in cut if positions]

@@ -7,7 +7,8 @@ contents, so that damage is noticed by whoever reads it, and a damaged row canno
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import islice
 from struct import Struct
 from typing import Any, Final
 from zlib import crc32
@@ -26,8 +27,10 @@ _FILTER_BITS: Final = 16
 """Bits of the filter for each entity; with two probes, one look-up in 70 is led astray."""
 _SPREAD: Final = 0x9E3779B1
 
-Entries = list[tuple[str, list[int]]]
-"""Entities, sorted, each with the positions of its records, sorted."""
+Entry = tuple[str, list[int]]
+"""An entity with the positions of its records, sorted."""
+Entries = list[Entry]
+"""Entities, sorted."""
 Digest = tuple[int, int]
 """The two places, before they are brought into the range of a filter, where an entity leaves its mark."""
 
@@ -80,18 +83,27 @@ def kind_of(entity: str) -> str:
     return entity.partition(":")[0]
 
 
-def encode_segment(number: int, entries: Entries, *, first: int, last: int) -> tuple[Header, list[Any]]:
-    """Return a segment's header and its rows, key and value, in the order of their keys."""
-    blocks = [entries[begin : begin + BLOCK_ENTITIES] for begin in range(0, len(entries), BLOCK_ENTITIES)]
-    header = Header(
-        first,
-        last,
-        tuple(sorted({kind_of(entity) for entity, _ in entries})),
-        tuple(block[0][0] for block in blocks),
-        filter_of([entity for entity, _ in entries]),
-    )
-    contents: list[Header | Entries] = [header, *blocks]
-    return header, [_row(row_key(number, place), each) for place, each in enumerate(contents)]
+def encode_segment(
+    number: int, entries: Iterable[Entry], *, most: int, first: int, last: int
+) -> tuple[Header, list[tuple[bytes, bytes]]]:
+    """Return a segment's header and its rows, key and value, in the order of their keys.
+
+    The entries, `most` of them at most, are taken one block at a time: those of a large segment are never all
+    in memory.
+    """
+    bits = _no_marks(most)
+    kinds: set[str] = set()
+    fences: list[str] = []
+    rows: list[tuple[bytes, bytes]] = []
+    rest = iter(entries)
+    while block := list(islice(rest, BLOCK_ENTITIES)):
+        entities = [entity for entity, _ in block]
+        _mark(bits, entities)
+        kinds.update(map(kind_of, entities))
+        fences.append(entities[0])
+        rows.append(_row(row_key(number, len(fences)), block))
+    header = Header(first, last, tuple(sorted(kinds)), tuple(fences), bytes(bits))
+    return header, [_row(row_key(number, 0), header), *rows]
 
 
 def row_key(number: int, block: int) -> bytes:
@@ -142,12 +154,22 @@ def filter_holds(bits: bytes, digest: Digest) -> bool:
 
 def filter_of(entities: Collection[str]) -> bytes:
     """Return a Bloom filter of entities."""
-    bits = bytearray(len(entities) * _FILTER_BITS // 8 + 1)
+    bits = _no_marks(len(entities))
+    _mark(bits, entities)
+    return bytes(bits)
+
+
+def _no_marks(most: int) -> bytearray:
+    """Return the filter of no entity, wide enough for so many."""
+    return bytearray(most * _FILTER_BITS // 8 + 1)
+
+
+def _mark(bits: bytearray, entities: Iterable[str]) -> None:
+    """Leave the marks of entities in a filter: at the two places that `digest_of` says, without a call for each."""
     size = len(bits) * 8
-    for entity in entities:  # what `digest_of` says, without a call for each
+    for entity in entities:
         one = crc32(entity.encode("utf-8", "surrogatepass"))
         place = one % size
         bits[place >> 3] |= 1 << (place & 7)
         place = (one * _SPREAD >> 8 & 0xFFFFFFFF) % size
         bits[place >> 3] |= 1 << (place & 7)
-    return bytes(bits)

@@ -479,7 +479,7 @@ def test_f44_the_engine_refuses_to_append_out_of_order_and_is_not_believed(log: 
 
 def test_an_index_that_leads_elsewhere_is_detected(path: Path) -> None:
     fill(path, segment_records=60)
-    _, rows = encode_segment(0, [("job:0", [1]), ("job:1", [1])], first=1, last=60)
+    _, rows = encode_segment(0, [("job:0", [1]), ("job:1", [1])], most=2, first=1, last=60)
 
     def forge(transaction: Any, segments: Any) -> None:
         for key, value in rows:
@@ -528,7 +528,7 @@ def test_a_row_of_the_index_that_is_gone_is_missed(path: Path, block: int) -> No
 
 def test_a_segment_out_of_its_place_is_noticed(path: Path) -> None:
     fill(path, segment_records=60)
-    _, rows = encode_segment(1, [("job:0", [70])], first=70, last=70)
+    _, rows = encode_segment(1, [("job:0", [70])], most=1, first=70, last=70)
     for key, value in rows:
         put(path, key, value)
     with pytest.raises(CorruptStoreError, match="the index goes on at 70, not at 61"):
