@@ -16,6 +16,6 @@ WORKLOAD = Workload(
         Goal("bytes_per_job", 250.0, at_least=False),
         Goal("reopened_bytes_per_job", 250.0, at_least=False),
     ),
-    full={OURS: 300_000},
+    full={OURS: 1_000_000},
     quick={OURS: 5_000},
 )
