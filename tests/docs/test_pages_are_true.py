@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from actors.assembly import event_codec
 from tests.docs.names import Code, missing_files, read_code, unknown_names
 from tests.docs.pages import PAGES, ROOT
 
@@ -44,10 +42,3 @@ def test_the_links_of_every_other_page_lead_somewhere() -> None:
         for text in missing_files(path.read_text(encoding="utf-8"), path.parent, ROOT)
     ]
     assert not found, "\n".join(found)
-
-
-def test_every_event_is_on_the_page_of_events_and_no_other() -> None:
-    rows = re.findall(r"^\| [a-z, ]+ \| `([a-z_. ]+)` \|$", page(Path("docs/guide/events.md")), re.MULTILINE)
-    on_the_page = {tag for row in rows for tag in row.split()}
-    tags = {str(type_.__struct_config__.tag) for type_ in event_codec().types}
-    assert not tags ^ on_the_page, "the tables of docs/guide/events.md have others than there are"

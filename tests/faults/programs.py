@@ -141,13 +141,14 @@ def is_interrupted_often(store: str, lines: str) -> None:
 
     threading.Thread(target=obey, daemon=True).start()
     say("ready")
-    number = interrupts = 0
-    while not stop.is_set():
+    number = 0
+    while True:
         try:
-            number += 1
-            enqueue(engine, tasks.job(f"job-{number}", lines))
+            while not stop.is_set():
+                number += 1
+                enqueue(engine, tasks.job(f"job-{number}", lines))
+            break
         except KeyboardInterrupt:
-            interrupts += 1
             say("interrupted")
     engine.close(1)
     say("closed")
