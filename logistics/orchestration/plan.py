@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 OF_PARAMS = f"{PARAMS}."
 ITEM = "item"
 """The parameter of a mapped function that gets an item, whatever the list is called."""
+WHO_GETS_ITEMS = f"an item goes to the parameter {ITEM!r}, or else to the one that would get the list"
 ORDINARY = StepOptions()
 ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
 
@@ -291,7 +292,10 @@ class _Planner:
         else:
             source = str(self._numbers[source])
         by_name = ITEM in self._signature(step.function).parameters and ITEM not in arguments.kwargs
-        inputs = self._bindings(step, arguments, item_of=step.map_over if by_name else "")
+        try:
+            inputs = self._bindings(step, arguments, item_of=step.map_over if by_name else "")
+        except BindingError as error:
+            raise BindingError(f"{problem}; {WHO_GETS_ITEMS}" for problem in error.problems) from error
         mapped = [
             msgspec.structs.replace(each, kind=f"item-{kind}")
             if (each.kind, each.source) == (kind, source) and (each.parameter == ITEM or not by_name)
@@ -299,7 +303,9 @@ class _Planner:
             for each in inputs
         ]
         if mapped == inputs:
-            raise BindingError([f"map_over: no parameter takes the items of {step.map_over!r}"])
+            raise BindingError(
+                [f"map_over: no parameter takes the items of {step.map_over!r}; {WHO_GETS_ITEMS}"]
+            )
         return mapped
 
     def _undo(self, step: StepDefinition) -> list[Input]:

@@ -86,11 +86,20 @@ def test_a_wide_list_is_never_in_one_message_nor_in_one_event(manager: WorkflowM
     assert run.result(300).output == [2 * number for number in range(wide)]
 
 
+def half(number: int) -> float:
+    return number / 2
+
+
 def test_who_takes_the_items_is_settled_before_anything_runs(manager: WorkflowManager) -> None:
     workflow = manager.create("w").add_step("extract", steps.extract)
     workflow.add_step("one", steps.one, map_over="extract")
     with pytest.raises(BindingError, match="map_over: no parameter takes the items of 'extract'"):
         manager.run("w")
+    manager.create("w").add_step("half", half, map_over="params.numbers")
+    with pytest.raises(
+        BindingError, match=r"parameter 'number': .*; an item goes to the parameter 'item', or else"
+    ):
+        manager.run("w", numbers=[2, 4])
     manager.create("w").add_step("double", steps.double, map_over="params.numbers")
     with pytest.raises(BindingError, match="map_over: the run is not given a parameter 'numbers'"):
         manager.run("w")
