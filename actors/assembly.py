@@ -12,7 +12,7 @@ from actors.queue.messages import QUEUE_EVENTS
 from actors.queue.trampoline import THREAD, Plan, Trampoline, no_plan
 from actors.runtime.clock import SystemClock
 from actors.runtime.engine import Runtime
-from actors.runtime.events import EngineClosed, EngineOpened, LogCompacted
+from actors.runtime.events import EngineClosed, EngineOpened, LogCompacted, SubjectErased
 from actors.runtime.executor import ThreadExecutor
 from actors.schedule.actor import SchedulerActor
 from actors.schedule.messages import SCHEDULE_EVENTS
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.keeper import Photographer
     from actors.runtime.pool import PoolFactory
+    from eventstore.keyring import KeyRing
     from eventstore.log import Log
 
 ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, SchedulerActor, ClockActor)
@@ -42,6 +43,7 @@ def event_codec() -> EventCodec:
             EngineOpened,
             EngineClosed,
             LogCompacted,
+            SubjectErased,
             *CLOCK_EVENTS,
             *QUEUE_EVENTS,
             *SCHEDULE_EVENTS,
@@ -63,6 +65,7 @@ def open_runtime(
     max_tasks_per_child: int | None = None,
     plan: Plan = no_plan,
     retain: Callable[[Runtime], None] | None = None,
+    keys: KeyRing | None = None,
 ) -> Runtime:
     """Open an engine on a log: recover, start the actors, take commands.
 
@@ -99,6 +102,7 @@ def open_runtime(
         version=version,
         tzdata=tzdata_version(),
         photographer=photographer,
+        keys=keys,
     )
     if retain is not None:
         retain(runtime)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actors.queue.batch import BatchedJob
 from actors.queue.messages import JobStatus
 from actors.runtime.attempt import AttemptContext
+from actors.runtime.marks import Erased, Sealed
 from actors.runtime.signals import Progress
 from actors.runtime.verdict import Retry, Snooze
 from actors.schedule.messages import ScheduleChange
@@ -31,6 +32,7 @@ from logistics.errors import (
     CronWarning,
     DuplicateJobError,
     EngineClosedError,
+    ErasedError,
     ForgottenIdError,
     FunctionError,
     GraphError,
@@ -54,6 +56,7 @@ from logistics.errors import (
     StoreError,
     StoreInUseError,
     StoreRolledBackError,
+    SubjectInUseError,
     TimezoneError,
     UnknownIdError,
     UnresolvedFunctionError,
@@ -64,6 +67,7 @@ from logistics.following.durable import DurableSubscription, ParkedEvent
 from logistics.following.projection import Projection, ProjectionError, RunningProjection, Table
 from logistics.orchestration.decorators import step, workflow
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.erasing import Erasure
 from logistics.orchestration.parsing import ConfigError
 from logistics.orchestration.project_manager import Project, ProjectManager
 from logistics.orchestration.resource_manager import (
@@ -152,6 +156,9 @@ __all__ = [
     "DuplicateJobError",
     "DurableSubscription",
     "EngineClosedError",
+    "Erased",
+    "ErasedError",
+    "Erasure",
     "FiredRun",
     "ForgottenIdError",
     "FunctionError",
@@ -212,6 +219,7 @@ __all__ = [
     "ScheduleError",
     "ScheduleManager",
     "ScheduledTask",
+    "Sealed",
     "SessionMode",
     "SessionStatus",
     "Snooze",
@@ -223,6 +231,7 @@ __all__ = [
     "StoreInUseError",
     "StoreRolledBackError",
     "StoreView",
+    "SubjectInUseError",
     "Subscription",
     "Table",
     "TaskOrchestrator",

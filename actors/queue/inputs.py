@@ -40,8 +40,10 @@ _split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 class Inputs:
     """Reads inputs. Kinds and sources are those of `Input`."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, *, marks: bool = False) -> None:
+        """Read what the log of `runtime` has. With `marks`, what was erased gives a mark instead of `ErasedError`."""
         self._runtime = runtime
+        self._opened = runtime.vault.show if marks else runtime.vault.open
         self._ahead: dict[str, JobSpec] = {}
         """Jobs that were enqueued right behind one that was asked for, while they are asked for in this order."""
         self._newest = 0
@@ -89,7 +91,7 @@ class Inputs:
         """Return the parameters of a run."""
         created = self._first(owner)
         assert isinstance(created, RunCreated)
-        params = decode_value(created.params)
+        params = decode_value(self._opened(created.params))
         assert isinstance(params, dict)
         return params
 
@@ -109,7 +111,7 @@ class Inputs:
         if kind == "signal":
             sent = self._first(f"signal:{source}")
             assert isinstance(sent, SignalReceived)
-            return decode_value(sent.value)
+            return decode_value(self._opened(sent.value))
         return self.run_output(source) if kind == "run" else None
 
     def run_output(self, run_id: str, end: Event | None = None) -> Any:
@@ -158,10 +160,10 @@ class Inputs:
         entity = f"job:{job_id}"
         end = self._last(entity)
         if isinstance(end, JobCompleted):
-            return end.result
+            return self._opened(end.result)
         for event in reversed(self._history(entity)):  # a late end that was refused may have come after it
             if isinstance(event, JobCompleted):
-                return event.result
+                return self._opened(event.result)
         msg = f"the output of job {job_id} is not in the log, though a step that needs it was started"
         raise CorruptStoreError(msg)
 

@@ -235,6 +235,8 @@ class StepWork(Data, frozen=True):
     """How old the output of an identical call may be that is used instead of a call; 0: none is."""
     cache_key: str = ""
     """Calls with another one are not identical."""
+    key: str = ""
+    """What the function says is sealed with this key (`actors.runtime.seals`); empty: it is not."""
 
 
 class JobSpec(Data, frozen=True):

@@ -16,17 +16,18 @@ from actors.queue.messages import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, 
 from actors.queue.worker import Call, decode_end, decode_news, encode, perform, serve
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, firing_of, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
-from actors.runtime.effects import AttemptFinished, StartAttempt, Verdict
-from actors.runtime.errors import PoolClosedError
+from actors.runtime.effects import GIVE_UP, AttemptFinished, StartAttempt, Verdict
+from actors.runtime.errors import ErasedError, PoolClosedError
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.loop import EventLoop
 from actors.runtime.output import Printed
 from actors.runtime.pool import ExecutorPool, PoolFactory
 from actors.runtime.processes import ProcessPool, WorkerDiedError
+from actors.runtime.seals import key_in
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
 from actors.runtime.verdict import judge
 from actors.workflow.condition import parse
-from eventstore.errors import CorruptStoreError, StoreError
+from eventstore.errors import CorruptStoreError, LogisticsError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,6 +90,22 @@ class Trampoline:
         started_us = self._runtime.clock.now_us()
         try:
             spec: JobSpec = start.spec or self._inputs.spec(start.key.job_id)
+        except BaseException as error:  # noqa: BLE001 -- whatever a log raises
+            return _not_begun(start, error, started_us)
+        key = sealing_key(spec)
+        return self._run_sealed(start, spec, key, started_us) if key else self._run(start, spec, started_us)
+
+    def _run_sealed(self, start: StartAttempt, spec: JobSpec, key: str, started_us: int) -> AttemptFinished:
+        """Run the attempt of a job of a subject: what comes in is opened, what comes out is sealed."""
+        vault = self._runtime.vault
+        try:
+            opened = msgspec.structs.replace(spec, payload=vault.open(spec.payload))
+            return vault.seal_end(self._run(start, opened, started_us), key)
+        except LogisticsError as error:
+            return _not_begun(start, error, started_us)
+
+    def _run(self, start: StartAttempt, spec: JobSpec, started_us: int) -> AttemptFinished:
+        try:
             if spec.work is not None and (note := self._note(spec.work, spec, start)):
                 return AttemptFinished(
                     key=start.key,
@@ -100,7 +117,7 @@ class Trampoline:
                 )
             function = self._functions.resolve(spec.function)
             args, kwargs = self._arguments(spec, function, start)
-            fingerprint = _fingerprint(spec, args, kwargs)
+            fingerprint = self._fingerprint(spec, args, kwargs)
             if fingerprint and (end := self._from_cache(fingerprint, spec, start, started_us)):
                 return end
         except BaseException as error:  # noqa: BLE001 -- an import may run any code, and raise anything
@@ -209,7 +226,7 @@ class Trampoline:
                 spec = self._inputs.spec(key.job_id)
                 each = StartAttempt(key=key, correlation=spec.owner)
                 self._functions.resolve(spec.function)
-                jobs.append(self._batched(spec, each, settle, started_us))
+                jobs.append(self._batched(spec, each, self._sealing(spec, settle), started_us))
                 specs.append(spec)
             except BaseException as error:  # noqa: BLE001 -- as for a single attempt
                 settle(_not_begun(each, error, started_us))
@@ -231,10 +248,27 @@ class Trampoline:
             RUNNING.reset(running)
             CURRENT.reset(token)
 
+    def _sealing(
+        self, spec: JobSpec, settle: Callable[[AttemptFinished], None]
+    ) -> Callable[[AttemptFinished], None]:
+        """Return what settles a job of a batch, sealed if the job is a subject's."""
+        key = sealing_key(spec)
+        if not key:
+            return settle
+
+        def settle_sealed(end: AttemptFinished) -> None:
+            try:
+                sealed = self._runtime.vault.seal_end(end, key)
+            except LogisticsError as error:
+                sealed = _not_begun(StartAttempt(key=end.key), error, end.started_us)
+            settle(sealed)
+
+        return settle_sealed
+
     def _batched(
         self, spec: JobSpec, start: StartAttempt, settle: Callable[[AttemptFinished], None], started_us: int
     ) -> BatchedJob:
-        args, kwargs = decode_call(spec.payload)
+        args, kwargs = decode_call(self._runtime.vault.open(spec.payload))
         args = (*args, *(value for _, value in self._values(spec, start)[2]))
         context = AttemptContext(start.key, spec.name, spec.owner, self._runtime)
         return BatchedJob(
@@ -322,7 +356,8 @@ class Trampoline:
         steps, params, _ = self._values(spec, start)
         if work.gives == "params":
             kwargs = substitute(kwargs, steps, params)
-            return NOTE_VALUE + encode_result(dict(sorted(kwargs.items())), limit=self._max_payload)
+            data = encode_result(dict(sorted(kwargs.items())), limit=self._max_payload)
+            return NOTE_VALUE + (self._runtime.vault.seal(data, work.key) if work.key else data)
         return NOTE_VALUE + "".join(map(str, substitute(args, steps, params))).encode()
 
     def _holds(self, work: StepWork, spec: JobSpec, start: StartAttempt) -> bool:
@@ -336,6 +371,20 @@ class Trampoline:
         function = self._functions.resolve(work.when_function)
         args, kwargs = self._arguments(given, function, start)
         return bool(function(*args, **kwargs))
+
+    def _fingerprint(self, spec: JobSpec, args: Any, kwargs: Mapping[str, Any]) -> str:
+        """Return what makes a call identical to another one; empty if outputs of such calls are not used again.
+
+        The context of the attempt is no part of it. Of a subject's, nobody without the key can guess it.
+        """
+        work = spec.work
+        if work is None or not work.cache_us:
+            return ""
+        plain = {key: value for key, value in kwargs.items() if not isinstance(value, AttemptContext)}
+        call = encode_call(args, dict(sorted(plain.items())), limit=MAX_CALL)
+        made_of = msgspec.msgpack.encode((spec.function, work.cache_key, call))
+        salt = self._runtime.vault.salt(work.key) if work.key else b""
+        return blake2b(salt + made_of, digest_size=16).hexdigest()
 
     # -- where arguments come from ----------------------------------------------------------------------
 
@@ -369,6 +418,11 @@ class Trampoline:
         return steps, params, values
 
 
+def sealing_key(spec: JobSpec) -> str:
+    """Return the id of the key that what a job says is sealed with; empty if it is of no subject."""
+    return (spec.work is not None and spec.work.key) or key_in(spec.payload)
+
+
 def _not_begun(start: StartAttempt, error: BaseException, started_us: int) -> AttemptFinished:
     """Return the end of an attempt of which the function was not even called."""
     if isinstance(error, UnresolvedFunctionError):
@@ -381,24 +435,13 @@ def _not_begun(start: StartAttempt, error: BaseException, started_us: int) -> At
         )
     if isinstance(error, StoreError) and not isinstance(error, CorruptStoreError):
         return _returned(start)  # the log is being reopened: the attempt never began, and is not charged
+    if isinstance(error, ErasedError):
+        return failed(start, error, started_us, 0, Verdict(GIVE_UP))
     return failed(start, error, started_us, 0)
 
 
 def _returned(start: StartAttempt) -> AttemptFinished:
     return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
-
-
-def _fingerprint(spec: JobSpec, args: Any, kwargs: Mapping[str, Any]) -> str:
-    """Return what makes a call identical to another one; empty if outputs of such calls are not used again.
-
-    The context of the attempt is no part of it.
-    """
-    if spec.work is None or not spec.work.cache_us:
-        return ""
-    plain = {key: value for key, value in kwargs.items() if not isinstance(value, AttemptContext)}
-    call = encode_call(args, dict(sorted(plain.items())), limit=MAX_CALL)
-    made_of = msgspec.msgpack.encode((spec.function, spec.work.cache_key, call))
-    return blake2b(made_of, digest_size=16).hexdigest()
 
 
 def _filled(

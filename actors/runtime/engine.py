@@ -21,10 +21,13 @@ from actors.runtime.journal import HOLD_S, Journal
 from actors.runtime.keeper import Keeper
 from actors.runtime.messages import Context, Letter, Message, Nudge, Shutdown, TakeSnapshot
 from actors.runtime.reply import Reply
+from actors.runtime.seals import MAGIC
 from actors.runtime.signals import Signals
+from actors.runtime.vault import SUBJECT, Vault
 from actors.runtime.watch import Watch
 from eventstore.errors import CorruptStoreError, FencedError, ForkedError, ReplayError, StoreError
 from eventstore.gate import Gate
+from eventstore.keyring import KeyRing
 from eventstore.records import Record
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ class Runtime:
         tzdata: str = "",
         hold_s: float = HOLD_S,
         photographer: Photographer | None = None,
+        keys: KeyRing | None = None,
     ) -> None:
         self.log = log
         self.codec = codec
@@ -82,6 +86,8 @@ class Runtime:
             awaited=self.watch.awaits,
             hold_s=hold_s,
         )
+        ring = KeyRing(None) if keys is None else keys
+        self.vault = Vault(ring, lambda: log.entities(SUBJECT, upto=self.journal.watermark))
         self.keeper = Keeper(log, lambda: self.journal.watermark, photographer)
         self.signals = Signals()
         self.executor = executor(self)
@@ -138,6 +144,11 @@ class Runtime:
             msg = f"unknown effect {effect!r}"
             raise TypeError(msg)
 
+    def read(self, record: Record) -> Event:
+        """Return an event for somebody to look at: what is sealed in it is opened, or a mark."""
+        event = self.codec.decode(record)
+        return self.vault.shown(event) if MAGIC in record.payload else event
+
     def report(self, message: Message, cause: str) -> None:
         """Deliver a completion to the queue: no generation, state decides (R15), no bound (R22)."""
         self.directory.post("queue", Letter(message, cause=cause))
@@ -147,6 +158,7 @@ class Runtime:
     def open(self) -> None:
         """Raise the epoch, recover, start the actors and the journal; commands are served when this returns."""
         self.begin()
+        self.vault.settle(self)
         self.journal.start()
         self.keeper.start()
 

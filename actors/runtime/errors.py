@@ -57,5 +57,17 @@ def not_now(why: object) -> StoreError:
     )
 
 
+class ErasedError(LogisticsError, LookupError):
+    """What is needed cannot be read: its subject was erased, or the subject's key is not here."""
+
+
+class SubjectInUseError(LogisticsError, ValueError):
+    """A subject has work that is not over; `work` names some of it (`job:…`, `run:…`, `schedule:…`)."""
+
+    def __init__(self, message: str, work: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.work = work
+
+
 class PoolClosedError(LogisticsError):
     """The engine closes, and what runs on its event loop or in its processes is cut short."""

@@ -51,3 +51,18 @@ class LogCompacted(Event, frozen=True, tag="log.compacted"):
     def entity(self) -> str:
         """The engine itself."""
         return ENGINE
+
+
+class SubjectErased(Event, frozen=True, tag="subject.erased"):
+    """The key of a subject was destroyed: what was sealed with it cannot be read any more, by anybody."""
+
+    key: str
+    """The id of the key. Nothing on record says whose it was."""
+    at_us: int
+    by: str
+    """Who has done it, as they said; empty if they did not."""
+
+    @property
+    def entity(self) -> str:
+        """The subject, by its key."""
+        return f"subject:{self.key}"

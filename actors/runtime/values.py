@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect as msgspec_inspect
 
+from actors.runtime.marks import Sealed, decode_extension
 from eventstore.errors import LogisticsError
 
 DEFAULT_LIMIT: Final = 1024 * 1024
@@ -38,11 +39,14 @@ _TEXT: Final = frozenset({str})
 _SCALARS: Final = frozenset({str, int, float, bool, bytes, types.NoneType})
 _CONTAINER_BYTES: Final = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
 _LONGEST_SHOWN: Final = 40
+_EXTENSIONS: Final = (b"\xc7", b"\xc8", b"\xc9", b"\xd8")
 _TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels; flatten it"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder().decode
-_decode_call: Final = msgspec.msgpack.Decoder(tuple[tuple[Any, ...], dict[str, Any]]).decode
+_decode: Final = msgspec.msgpack.Decoder(ext_hook=decode_extension).decode
+_decode_call: Final = msgspec.msgpack.Decoder(
+    tuple[tuple[Any, ...], dict[str, Any]], ext_hook=decode_extension
+).decode
 
 
 class PayloadError(LogisticsError, ValueError):
@@ -331,6 +335,8 @@ def decode_call(
     try:
         args, kwargs = _decode_call(data)
     except Exception as error:
+        if data[:1] in _EXTENSIONS and isinstance(mark := _decode(data), Sealed):
+            return (mark,), {}
         raise _unreadable("arguments", error) from error
     return (args, kwargs) if func is None else convert_call(args, kwargs, func)
 

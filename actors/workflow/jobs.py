@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.queue.messages import SHARE, STEPS, JobSpec, RetryPolicy, StepWork, Terms
+from actors.runtime.seals import key_in
 from actors.workflow.messages import StepStatus
 from actors.workflow.run import UNDO
 
@@ -136,6 +137,8 @@ def _job(
         resources, backoff, life = options.resources, options.backoff, options.life
     if run.extras.limited:
         resources = (*resources, (task_share(run.session_id), 1.0))
+    if key := key_in(run.params):
+        work = msgspec.structs.replace(work or NO_WORK, key=key)
     return JobSpec(
         job_id=run.job_id(index, part),
         queue=step.queue or STEPS,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from actors.runtime.seals import MAGIC, shown
 from eventstore.errors import CodecError
 from logistics.inputs import as_datetime
 
@@ -46,7 +47,13 @@ class RecordedEvent(NamedTuple):
                 return msgspec.msgpack.decode(self.raw)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return self.raw
-        return {name: msgspec.to_builtins(getattr(self.event, name)) for name in self.event.__struct_fields__}
+        fields = {name: getattr(self.event, name) for name in self.event.__struct_fields__}
+        if MAGIC in self.raw:
+            fields = {
+                name: shown(msgspec.to_builtins(each, builtin_types=(bytes,)))
+                for name, each in fields.items()
+            }
+        return {name: msgspec.to_builtins(each) for name, each in fields.items()}
 
     def cloud_event(self, source: str) -> dict[str, Any]:
         """Return it in the shape of CloudEvents 1.0, plain JSON data; `source` names the store.

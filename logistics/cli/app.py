@@ -13,6 +13,7 @@ from logistics.cli import (
     copying,
     describing,
     doctoring,
+    erasing,
     explaining,
     queueing,
     reading,
@@ -166,6 +167,7 @@ for commands in (
     doctoring,
     copying,
     retaining,
+    erasing,
     describing,
     benching,
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
@@ -26,6 +27,7 @@ from logistics.following.projection import RunningProjection
 from logistics.ids import new_id
 from logistics.inputs import check_int, duration_us
 from logistics.messages import COMMANDS
+from logistics.orchestration import erasing
 from logistics.orchestration import session as sessions
 from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from logistics.following.follower import Follower
     from logistics.following.projection import Projection
     from logistics.inputs import Duration
+    from logistics.orchestration.erasing import Erasure
     from logistics.orchestration.session import OrchestrationSession
     from logistics.orchestration.stores import Store
 
@@ -97,6 +100,7 @@ class OrchestrationEngine:
         max_payload: int | None = None,
         retention: Duration | None = None,
         archive: bool | None = None,
+        keys: str | os.PathLike[str] | None = None,
     ) -> None:
         """Open the store at `path`.
 
@@ -112,6 +116,7 @@ class OrchestrationEngine:
             max_payload: largest size of a call's arguments, or of a result, in bytes; 1 MiB unless said.
             retention: how long jobs and runs that are over stay on record; for ever unless said.
             archive: whether they are archived before they are forgotten; they are unless said.
+            keys: the file with the keys of subjects; `keys` in the store's folder unless said.
 
         `StoreInUseError` if another process has the store open, `InputError` for an argument that makes no
         sense or contradicts another handle, any other `StoreError` if the store cannot be opened.
@@ -134,6 +139,7 @@ class OrchestrationEngine:
             "max_payload": max_payload,
             "retention": None if retention is None else duration_us("retention", retention),
             "archive": archive,
+            "keys": None if keys is None else str(Path(keys).expanduser().resolve()),
         }
         self._be(STORES.acquire(path, options, clock), owns=True)
 
@@ -477,10 +483,13 @@ class OrchestrationEngine:
         return patiently(lambda: self.ask(actor, message), StoreError)
 
     def history(self, entity: str) -> list[tuple[int, Event]]:
-        """Return positions and events of one entity, oldest first, as far as they are durable."""
+        """Return positions and events of one entity, oldest first, as far as they are durable.
+
+        What is sealed in them is opened, or a mark: none of it is to be put on record again.
+        """
         runtime = self.store.runtime
         past = runtime.log.history(entity, upto=runtime.journal.watermark)
-        return [(stored.position, runtime.codec.decode(stored.record)) for stored in past]
+        return [(stored.position, runtime.read(stored.record)) for stored in past]
 
     def compact(self, keep: Duration, *, archive: bool = True) -> int:
         """Forget jobs and runs that were over before `keep` ago; return the position up to which that is done.
@@ -489,6 +498,19 @@ class OrchestrationEngine:
         Nobody is stopped. `StoreError` if it cannot be done; then nothing is forgotten.
         """
         return self.store.compactor.compact(Policy(duration_us("keep", keep), archive=archive))
+
+    def erase(
+        self, subject: str, *, by: str = "", cancel: bool = False, timeout: Duration = 60
+    ) -> Erasure | None:
+        """Destroy the key of a subject: what jobs and runs got and said of theirs can be read by nobody any more.
+
+        `Erased` takes its place wherever it is read; the log itself stays as it is, and so does its chain. That it was
+        done, and by whom, is on record; whose key it was is not. None: nothing is kept of this subject.
+        `SubjectInUseError` names work of theirs that is not over; with `cancel` it is cancelled first, and its
+        schedules removed, and the end of runs is waited for, each up to `timeout` seconds (`TimeoutError`).
+        Copies of the file of keys made before have to be destroyed, too.
+        """
+        return erasing.erase(self, subject, by=by, cancel=cancel, timeout=timeout)
 
     def watch(self, entity: str) -> Reply:
         """Return a reply that gets the next final event of an entity."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.messages import (
     Kept,
+    RunCreated,
     RunStatus,
     SessionStatus,
     StartRun,
@@ -16,6 +17,7 @@ from actors.workflow.messages import (
 )
 from actors.workflow.past import run_of
 from logistics.ids import new_id
+from logistics.orchestration.reading import first
 from logistics.orchestration.result import RunRecord, plan_on_record
 from logistics.orchestration.session import get_session
 
@@ -46,7 +48,7 @@ def fork(engine: OrchestrationEngine, run_id: str, step: str | None) -> str:
         run_id=new_id(),
         plan=plan,
         plan_id=record.created.plan_id,
-        params=record.created.params,
+        params=_created(engine, run_id).params,
         blocking=False,
         session_id=_open_session(engine, record.created.session_id),
         project=record.created.project,
@@ -60,6 +62,13 @@ def fork(engine: OrchestrationEngine, run_id: str, step: str | None) -> str:
 def _open_session(engine: OrchestrationEngine, session_id: str) -> str:
     session = get_session(engine, session_id) if session_id else None
     return session_id if session is not None and session.status is SessionStatus.ACTIVE else ""
+
+
+def _created(engine: OrchestrationEngine, run_id: str) -> RunCreated:
+    """Return how a run began, as it is on record: what is sealed stays so."""
+    created = first(engine, f"run:{run_id}")
+    assert isinstance(created, RunCreated)
+    return created
 
 
 def _begin(record: RunRecord, step: str | None) -> int:

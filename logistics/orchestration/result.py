@@ -181,8 +181,9 @@ class RunRecord:
 
     @property
     def params(self) -> frozenset[str]:
-        """The names of the run's parameters."""
-        return frozenset(decode_value(self.created.params))
+        """The names of the run's parameters; none if they were erased."""
+        params = decode_value(self.created.params)
+        return frozenset(params if isinstance(params, dict) else ())
 
     def parts(self) -> Iterator[str]:
         """Yield the entities that its own events speak of: the jobs of its steps, and what was sent to them."""
@@ -207,7 +208,7 @@ class RunRecord:
 
     def _take_extras(self, results: list[StepResult], run: Run) -> None:
         """Take in what is not with the one job of a step: outputs of lists, runs, signals and earlier runs."""
-        inputs = Inputs(self._engine.store.runtime)
+        inputs = Inputs(self._engine.store.runtime, marks=True)
         for number, result in enumerate(results):
             kind, source = run.output(number) if result.status is StepStatus.COMPLETED else ("none", "")
             if result.status is StepStatus.COMPLETED and (kind != "step" or result.kept_from):
@@ -229,7 +230,7 @@ class RunRecord:
         for frame in runtime.log.frames(after=self._began, upto=self._until):
             for record in frame.records:
                 if record.entity in entities:
-                    yield record.entity, runtime.codec.decode(record)
+                    yield record.entity, runtime.read(record)
 
     def result(self, *, adopted: bool) -> WorkflowResult:
         """Return how the run, which has ended, ended."""

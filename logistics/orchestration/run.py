@@ -13,6 +13,7 @@ from actors.queue.messages import GetJob, JobStatus
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import InputError
 from actors.runtime.later import Later
+from actors.runtime.seals import key_in
 from actors.runtime.values import encode_result
 from actors.workflow.messages import (
     CancelRun,
@@ -150,7 +151,7 @@ class WorkflowRun:
         end = self._await_end(timeout)
         if not isinstance(end, RunCompleted):
             self.read().raise_for_status()
-        return patiently(partial(Inputs(self._engine.store.runtime).run_output, self.run_id, end))
+        return patiently(partial(Inputs(self._engine.store.runtime, marks=True).run_output, self.run_id, end))
 
     def __await__(self) -> Generator[Any, None, WorkflowResult]:
         """Wait for the end in asyncio; like `result()`."""
@@ -206,6 +207,8 @@ class WorkflowRun:
         wait = None if step is None or step.options is None else step.options.wait
         fitting = check_value(None if wait is None or wait.schema is None else dict(wait.schema), payload)
         value = encode_result(fitting, limit=self._engine.max_payload)
+        if key := key_in(self._created.params):
+            value = self._engine.store.runtime.vault.seal(value, key)
         self._tell(SignalRun(run_id=self.run_id, step=name, value=value))
 
     def _tell(self, command: Message) -> None:

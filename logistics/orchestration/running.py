@@ -58,10 +58,13 @@ def run_workflow(
     *,
     session_id: str = "",
     project: str = "",
+    subject: str = "",
 ) -> WorkflowResult:
-    """Do what `WorkflowManager.run` says, in a session or a project."""
+    """Do what `WorkflowManager.run` says, in a session or a project, of a subject."""
     with waiting(engine):
-        run = begin_run(engine, name, params, blocking=True, session_id=session_id, project=project)
+        run = begin_run(
+            engine, name, params, blocking=True, session_id=session_id, project=project, subject=subject
+        )
         run.wait(None)
     return run.read()
 
@@ -74,10 +77,13 @@ def begin_run(
     blocking: bool,
     session_id: str = "",
     project: str = "",
+    subject: str = "",
 ) -> WorkflowRun:
     """Start a run; with `blocking`, for a caller who waits for its end, rather adopt one that was cut off."""
     prepared = _prepared(engine, name)
-    command = _command(engine, prepared, params, blocking=blocking, session_id=session_id, project=project)
+    command = _command(
+        engine, prepared, params, blocking=blocking, session_id=session_id, project=project, subject=subject
+    )
     if blocking:
         _define(engine, prepared)
         adopted = engine.ask("supervisor", AdoptRun(name, command.params, session_id, project))
@@ -94,6 +100,7 @@ def begin_runs(
     *,
     session_id: str = "",
     project: str = "",
+    subject: str = "",
 ) -> list[WorkflowRun]:
     """Start a run for each of several sets of parameters, many of them in one commit."""
     prepared = _prepared(engine, name)
@@ -105,6 +112,7 @@ def begin_runs(
             blocking=False,
             session_id=session_id,
             project=project,
+            subject=subject,
         )
         for number, params in enumerate(params_of)
     ]
@@ -136,15 +144,20 @@ def _command(
     blocking: bool,
     session_id: str = "",
     project: str = "",
+    subject: str = "",
 ) -> StartRun:
     """Return the command that starts a run with these parameters, which are checked."""
     values = checked_params(prepared.definition, params)
     planned = prepared.plan(frozenset(values), lambda other: known_workflow(engine, other))
+    data = encode_params(values, limit=engine.max_payload)
+    if subject:
+        vault = engine.store.runtime.vault
+        data = vault.seal(data, vault.key_for(subject))
     return StartRun(
         run_id=new_id(),
         plan=planned.plan,
         plan_id=planned.plan_id,
-        params=encode_params(values, limit=engine.max_payload),
+        params=data,
         blocking=blocking,
         session_id=session_id,
         project=project,

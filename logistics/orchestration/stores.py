@@ -22,6 +22,8 @@ from actors.runtime.later import Later
 from actors.snapshotting import ChildPhotographer
 from eventstore.archive import FOLDER_NAME
 from eventstore.joined_log import JoinedLog
+from eventstore.keyring import FILE_NAME as KEYS_NAME
+from eventstore.keyring import KeyRing
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
 from eventstore.notebook import FOLDER_NAME as NOTEBOOK_NAME
@@ -75,6 +77,7 @@ class Store:
         self._lock = threading.RLock()
         self.functions = FunctionRegistry(options["modules"])
         log: Log
+        keys: KeyRing | None = None
         guard: AbstractContextManager[None] = nullcontext()
         if path == MEMORY:
             log = MemoryLog()
@@ -83,6 +86,7 @@ class Store:
             log = LmdbLog.open(path)
             guard = guarded(Path(path), package_version())
         try:
+            keys = KeyRing(None if path == MEMORY else Path(options["keys"] or Path(path) / KEYS_NAME))
             with guard:
                 self.runtime = open_runtime(
                     log,
@@ -96,8 +100,11 @@ class Store:
                     plan=Launcher(self.functions, options["max_payload"]),
                     photographer=None if path == MEMORY else ChildPhotographer(Path(path)),
                     retain=self._retain,
+                    keys=keys,
                 )
         except BaseException:
+            if keys is not None:
+                keys.close()
             log.close()
             raise
 
@@ -276,6 +283,7 @@ class Stores:
                     del self._open[store.path]
                 if store in self._private:
                     self._private.remove(store)
+            store.runtime.vault.keys.close()
             store.closed.set()
 
     def of_runtime(self, runtime: Runtime | None) -> Store | None:
@@ -376,6 +384,7 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "max_payload": DEFAULT_MAX_PAYLOAD,
         "retention": None,
         "archive": True,
+        "keys": None,
     }
 )
 

@@ -45,14 +45,18 @@ class WorkflowManager:
         *,
         session_id: str | None = None,
         project: str | None = None,
+        subject: str | None = None,
     ) -> None:
         """Use `engine`; None: the default engine, opened at first use, or the one that runs this step.
 
-        Runs that are begun here are of the session with this id, and on record under this project.
+        Runs that are begun here are of the session with this id, and on record under this project. With `subject`,
+        they are about somebody's data: what they get and say is sealed with a key of theirs, so that
+        `OrchestrationEngine.erase` can erase it. Needs the extra `sign`.
         """
         self._given = None if engine is None else engine_or_default(engine)
         self._session_id = None if session_id is None else check_id("session_id", session_id)
         self._project = "" if project is None else check_name("project", project)
+        self._subject = "" if subject is None else check_name("subject", subject)
 
     @property
     def engine(self) -> OrchestrationEngine:
@@ -134,7 +138,11 @@ class WorkflowManager:
 
     def _place(self) -> dict[str, str]:
         """Return whose the runs are that are begun here."""
-        return {"session_id": check_session(self.engine, self._session_id), "project": self._project}
+        return {
+            "session_id": check_session(self.engine, self._session_id),
+            "project": self._project,
+            "subject": self._subject,
+        }
 
     def start_many(self, name: str, params: Iterable[Mapping[str, Any]], /) -> list[WorkflowRun]:
         """Start a new run of a workflow for each set of parameters; return them, in order, once all are on disk.

@@ -17,6 +17,7 @@ from logistics.orchestration.launching import check_run
 from logistics.orchestration.running import known_workflow
 from logistics.orchestration.workflow import Workflow, announce, store_of
 from logistics.task.job import Job
+from logistics.task.queue import arguments_of
 
 if TYPE_CHECKING:
     from logistics.orchestration.engine import OrchestrationEngine
@@ -81,7 +82,7 @@ def job_template(engine: OrchestrationEngine, job: Job, queue: str | None) -> Jo
     """Return a target whose firings are this job."""
     return JobTemplate(
         engine.register(job.func),
-        encode_call(job.args, job.kwargs, limit=engine.max_payload),
+        arguments_of(engine, job),
         "" if queue is None else check_name("queue", queue),
         job.priority,
         job.retry_policy,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from actors.queue.messages import Input, Terms
+from actors.runtime.errors import InputError
+from actors.runtime.seals import key_in
 from logistics.ids import new_id
 from logistics.task.job import Chain
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from actors.queue.messages import JobSpec
     from logistics.task.job import Job
 
-MakeSpec: TypeAlias = "Callable[[Job, tuple[str, ...]], JobSpec]"
-"""Returns the spec of a job that runs after others."""
+MakeSpec: TypeAlias = "Callable[[Job, tuple[str, ...], str], JobSpec]"
+"""Returns the spec of a job that runs after others, sealed with the key of these if it has no subject of its own."""
 
 
 def group(jobs: Iterable[Job]) -> Chain:
@@ -28,8 +30,12 @@ def group(jobs: Iterable[Job]) -> Chain:
 def chain_specs(chain: Chain, make: MakeSpec) -> Iterator[list[JobSpec]]:
     """Yield each stage of a chain as the queue takes it."""
     before: list[str] = []
+    keys: set[str] = set()
     for jobs, with_results in chain.stages:
-        specs = [make(job, tuple(before)) for job in jobs]
+        if with_results and len(keys) > 1 and not all(job.subject for job in jobs):
+            msg = "subject: a job that gets what was said of several subjects has to name its own"
+            raise InputError(msg)
+        specs = [make(job, tuple(before), min(keys, default="")) for job in jobs]
         if with_results:
             results = (
                 Input(f"result {n}", "step", job_id, positional=True) for n, job_id in enumerate(before)
@@ -38,6 +44,7 @@ def chain_specs(chain: Chain, make: MakeSpec) -> Iterator[list[JobSpec]]:
             specs = [msgspec.structs.replace(spec, inputs=inputs) for spec in specs]
         yield specs
         before = [spec.job_id for spec in specs]
+        keys = {key for spec in specs if (key := key_in(spec.payload))}
 
 
 def callbacks(job: Job, spec: JobSpec, make: MakeSpec) -> Iterator[JobSpec]:
@@ -49,7 +56,7 @@ def callbacks(job: Job, spec: JobSpec, make: MakeSpec) -> Iterator[JobSpec]:
         if follower is None:
             continue
         after = (spec.job_id,) if sort == "ok" else ()
-        follows = make(follower, after)
+        follows = make(follower, after, key_in(spec.payload))
         if follower.job_id is None:
             own = f"{spec.job_id}.{sort}" if job.job_id is not None else new_id()
             follows = msgspec.structs.replace(follows, job_id=own)

@@ -88,6 +88,7 @@ class Job:
         executor: str | None = None,
         result_ttl: Duration | None = None,
         batch: int | None = None,
+        subject: str | None = None,
         job_id: str | None = None,
     ) -> None:
         """Define a job; nothing is recorded before it is enqueued.
@@ -124,6 +125,8 @@ class Job:
             result_ttl: seconds for which its result may be asked for once it has completed.
             batch: up to so many jobs that differ in their arguments only are done in one call, whose function gets a
                 list of `BatchedJob`; each has its own outcome. On a thread.
+            subject: whose data it is about: what it gets and says is sealed with a key of theirs, so that
+                `OrchestrationEngine.erase` can erase it. Needs the extra `sign`.
             on_failure: one that starts when it has failed for good; each is cancelled if it is not wanted any more.
             job_id: an id of your own, so that enqueueing it twice makes one job.
 
@@ -163,6 +166,9 @@ class Job:
         if batch is not None and (executor == "process" or heartbeat is not None):
             msg = "batch: jobs that are done in one call run on a thread, and have no heartbeat each"
             raise InputError(msg)
+        self.subject = None if subject is None else check_name("subject", subject)
+        self.sealed_with = ""
+        """The id of the key of its subject, of a job that was read back."""
         self.on_success = on_success
         self.on_failure = on_failure
         self.job_id = None if job_id is None else check_id("job_id", job_id)

@@ -40,6 +40,7 @@ from actors.queue.messages import (
     SettleLease,
 )
 from actors.queue.tallies import MINUTE_US
+from actors.queue.trampoline import sealing_key
 from actors.runtime.attempt import printable, refuse_own_job
 from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import InputError
@@ -57,6 +58,7 @@ from logistics.ids import new_id
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us, instant_us, timeout_s
 from logistics.orchestration.awaiting import until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.reading import first
 from logistics.orchestration.running import check_project
 from logistics.orchestration.stores import MEMORY
 from logistics.task import limits
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
 
     from actors.queue.messages import JobView, QueueMetrics, QueueStats
     from actors.runtime.messages import Event
+    from actors.runtime.vault import Vault
     from logistics.inputs import Duration
     from logistics.task.limits import Limits, Rate
     from logistics.task.listing import JobFilter, Statuses
@@ -206,8 +209,8 @@ class Queue:
         ids = self._engine.ask("queue", EnqueueJobs(jobs=(*specs, *followers), fresh=fresh))
         return list(ids[: len(specs)])
 
-    def _after(self, job: Job, after: tuple[str, ...]) -> JobSpec:
-        return job_spec(self._engine, job, queue=self.name, after=after, place=self._place)
+    def _after(self, job: Job, after: tuple[str, ...], key: str = "") -> JobSpec:
+        return job_spec(self._engine, job, queue=self.name, after=after, place=self._place, key=key)
 
     def _spec(self, job: Job, *, priority: int | None = None, due_us: int = 0) -> JobSpec:
         return job_spec(
@@ -232,14 +235,23 @@ class Queue:
 
     def complete(self, job: Job, result: Any = None) -> None:
         """Record that a job taken by hand succeeded. `LeaseLostError` if it is no longer ours."""
-        self._settle(job, "ok", result=encode_result(result, limit=self._engine.max_payload))
+        data = encode_result(result, limit=self._engine.max_payload)
+        if isinstance(job, Job) and job.sealed_with:
+            data = self._vault.seal(data, job.sealed_with)
+        self._settle(job, "ok", result=data)
 
     def fail(self, job: Job, error: object = "") -> None:
         """Record that a job taken by hand failed; it is retried like any other. `LeaseLostError` likewise."""
         text = printable(
             f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
         )
+        if isinstance(job, Job) and job.sealed_with:
+            text = self._vault.seal_error(text, job.sealed_with)
         self._settle(job, "error", error=text)
+
+    @property
+    def _vault(self) -> Vault:
+        return self._engine.store.runtime.vault
 
     def _settle(self, job: Job, outcome: str, *, result: bytes = b"", error: str = "") -> None:
         if not isinstance(job, Job) or job.lease is None:
@@ -262,10 +274,19 @@ class Queue:
         job = read_job(history, self._engine.functions)
         if self._is_too_old(history):
             job.result = None
+        self._find_key(job)
         if job.status is JobStatus.RUNNING:
             last = next(event for event in reversed(history) if isinstance(event, JobStarted | JobLeased))
             key = AttemptKey(job_id, last.attempt, last.epoch)
             job.progress = self._engine.store.runtime.signals.progress.get(key)
+        return job
+
+    def _find_key(self, job: Job) -> Job:
+        """Have a job that was read back know what it is sealed with; no look at the log if nobody has a key."""
+        if len(self._vault.keys):
+            enqueued = first(self._engine, f"job:{job.job_id}")
+            assert isinstance(enqueued, JobEnqueued)
+            job.sealed_with = sealing_key(enqueued.spec)
         return job
 
     def _is_too_old(self, history: list[Event]) -> bool:
@@ -310,7 +331,7 @@ class Queue:
         try:
             history = self._check_here(job_id)
             if status_of(history) not in FINAL:
-                return _outcome(job_id, self._engine.wait(watched, limit))
+                return _outcome(job_id, self._vault.shown(self._engine.wait(watched, limit)))
             if self._is_too_old(history):
                 msg = f"the result of job {job_id} was kept for {_kept_us(history) / 1e6:g} s and has expired"
                 raise ResultExpiredError(msg)
@@ -454,7 +475,10 @@ class Queue:
             until=until,
             project=project,
         )
-        found = (read_job(events, self._engine.functions) for events in self._on_record(wanted, after))
+        found = (
+            self._find_key(read_job(events, self._engine.functions))
+            for events in self._on_record(wanted, after)
+        )
         return islice(found, limit)
 
     def _on_record(self, wanted: JobFilter, after: str | None = None) -> Iterator[list[Event]]:
@@ -612,8 +636,12 @@ def job_spec(
     due_us: int = 0,
     after: tuple[str, ...] = (),
     place: Place = NOWHERE,
+    key: str = "",
 ) -> JobSpec:
-    """Return a job as the queue takes it: its function by name, its arguments as bytes."""
+    """Return a job as the queue takes it: its function by name, its arguments as bytes.
+
+    `key` is what it is sealed with if it names no subject.
+    """
     check_job(job)
     if priority is None:
         priority = job.priority
@@ -626,7 +654,7 @@ def job_spec(
         queue,
         job.name,
         engine.register(job.func.found() if isinstance(job.func, Stored) else job.func),
-        encode_call(job.args, job.kwargs, limit=engine.max_payload),
+        arguments_of(engine, job, key),
         priority,
         job.retry_policy,
         due_us,
@@ -636,6 +664,15 @@ def job_spec(
         terms=job.terms if place is NOWHERE else place.terms(job.terms),
         life=job.life(engine.register),
     )
+
+
+def arguments_of(engine: OrchestrationEngine, job: Job, key: str = "") -> bytes:
+    """Return the arguments of a job as bytes, sealed if it is of a subject; with `key` if it names none."""
+    data = encode_call(job.args, job.kwargs, limit=engine.max_payload)
+    if job.subject is None and not (key := job.sealed_with or key):
+        return data
+    vault = engine.store.runtime.vault
+    return vault.seal(data, key if job.subject is None else vault.key_for(job.subject))
 
 
 def _seconds(quantiles: tuple[int, int, int]) -> dict[str, float]:

@@ -19,7 +19,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "croniter": PACKAGES,
         "tzdata": PACKAGES,
         "typer": ("logistics.cli",),
-        "cryptography": ("logistics.audit.signing",),
+        "cryptography": ("logistics.audit.signing", "actors.runtime.vault"),
         "yaml": ("logistics.orchestration.yaml_text",),
         "opentelemetry": ("logistics.telemetry.tracing",),
         "rich": ("logistics.cli",),

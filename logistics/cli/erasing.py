@@ -1,0 +1,43 @@
+"""The command that erases what was said of somebody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from logistics.audit.store_reader import StoreReader
+from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.output import show_facts
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.stores import resolve
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(erase)
+
+
+def erase(
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="Whose data: as jobs and runs named it.")],
+    *,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Cancel work of theirs that is not over first.")
+    ] = False,
+    by: Annotated[str, typer.Option("--by", metavar="WHO", help="Who does it; goes on record.")] = "",
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file of keys, if not in the store.")
+    ] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Erase what was said of somebody, in a store that nobody has open: their key is destroyed, for good."""
+    where = resolve(store)
+    StoreReader(where).close()  # it must be there
+    with OrchestrationEngine(where, keys=keys) as engine:
+        erasure = engine.erase(subject, by=by, cancel=cancel)
+    facts: dict[str, Any] = {"store": where, "key": None, "at": None, "cancelled": []}
+    if erasure is not None:
+        facts |= {"key": erasure.key, "at": erasure.at.isoformat(), "cancelled": list(erasure.cancelled)}
+    show_facts(facts, as_json=json)
