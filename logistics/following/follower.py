@@ -8,12 +8,16 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from actors.runtime.errors import EngineClosedError
-from eventstore.errors import CompactedError, ReopenNeededError, StoreError
+from eventstore.errors import ArchiveError, CompactedError, ReopenNeededError, StoreError
 from logistics.audit.past import recorded
 from logistics.inputs import timeout_s
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from actors.runtime.engine import Runtime
+    from eventstore.log import Log
+    from eventstore.records import Frame
     from logistics.audit.past import RecordedEvent
     from logistics.inputs import Duration
 
@@ -36,6 +40,9 @@ class Follower:
         self.name = name
         self.pattern = pattern
         self._runtime = runtime
+        self.whole_log: Callable[[], Log] = lambda: runtime.log
+        """Returns the log joined with its archive."""
+        self._joined: Log | None = None
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._moved = threading.Condition()
@@ -122,7 +129,7 @@ class Follower:
         while not self._stopped.is_set() and self._position < (upto := self._runtime.journal.watermark):
             try:
                 self._take_next(upto)
-            except CompactedError as error:
+            except (CompactedError, ArchiveError) as error:
                 self._fail(error)
             except ReopenNeededError:  # a commit has failed, and the engine reopens the log
                 self._pause(RETRY_S)
@@ -134,10 +141,18 @@ class Follower:
         """Wait; whether it was stopped meanwhile."""
         return self._stopped.wait(seconds)
 
+    def _frames(self, upto: int) -> Iterable[Frame]:
+        """Return the next frames: of the archive, if the log was compacted beyond where this one is."""
+        try:
+            return list(self._runtime.log.frames(after=self._position, upto=upto))
+        except CompactedError:
+            self._joined = self._joined or self.whole_log()
+            return self._joined.frames(after=self._position, upto=upto)
+
     def _take_next(self, watermark: int) -> None:
         upto = min(self._position + BATCH, watermark)
         codec, found = self._runtime.codec, []
-        for frame in self._runtime.log.frames(after=self._position, upto=upto):
+        for frame in self._frames(upto):
             for position, record in enumerate(frame.records, frame.first):
                 if self.pattern == "*" or fnmatchcase(record.tag, self.pattern):
                     found.append(recorded(frame.stored(position), codec))

@@ -147,7 +147,7 @@ class OrchestrationEngine:
         self._store = store
         self._owns = owns
         self._closed = False
-        self._subscriptions = Subscriptions(store.runtime)
+        self._subscriptions = Subscriptions(store.runtime, lambda: store.whole_log)
         self._following: list[Follower] = []
         """What follows the log under a name, through this handle."""
         self.started: set[Stoppable] = set()
@@ -284,7 +284,9 @@ class OrchestrationEngine:
         return running
 
     def _follow(self, follower: Follower) -> None:
-        self.store.follow(follower)
+        store = self.store
+        follower.whole_log = lambda: store.whole_log
+        store.follow(follower)
         self._following.append(follower)
 
     @property

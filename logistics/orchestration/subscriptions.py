@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.runtime.errors import InputError
-from eventstore.errors import StoreError
+from eventstore.errors import ArchiveError, CompactedError, StoreError
 from logistics.audit.past import recorded
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.engine import Runtime
     from actors.runtime.messages import Event
+    from eventstore.log import Log
     from logistics.audit.past import RecordedEvent
 
 logger = logging.getLogger("logistics.subscriptions")
@@ -37,6 +38,8 @@ class Subscription:
         """The last position that it has been told of, or that was passed over for it."""
         self.call = call
         self.cancelled = False
+        self.error: StoreError | None = None
+        """Why it hears of nothing more: the log was compacted beyond where it was, and the archive is not there."""
 
     def cancel(self) -> None:
         """Hear of nothing more."""
@@ -46,8 +49,10 @@ class Subscription:
 class Subscriptions:
     """The subscriptions of one handle, served by one thread that is started with the first of them."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, whole_log: Callable[[], Log]) -> None:
+        """`whole_log` returns the log joined with its archive."""
         self._runtime = runtime
+        self._whole_log = whole_log
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._subscriptions: list[Subscription] = []
@@ -89,15 +94,36 @@ class Subscriptions:
                 self._subscriptions = [each for each in self._subscriptions if not each.cancelled]
                 waiting = list(self._subscriptions)
             try:
-                self._tell(waiting, self._runtime.journal.watermark)
+                self._tell(self._runtime.log, waiting, self._runtime.journal.watermark)
+            except CompactedError:
+                self._catch_up(waiting)
             except StoreError:
                 logger.warning("the log could not be read for subscribers; trying again", exc_info=True)
                 self._changed.wait(RETRY_S)
                 self._changed.set()
 
-    def _tell(self, subscriptions: list[Subscription], watermark: int) -> None:
+    def _catch_up(self, subscriptions: list[Subscription]) -> None:
+        """Tell those who stand behind the horizon what the archive has; who cannot be told all is told nothing more."""
+        horizon = self._runtime.log.horizon.head.position
+        for each in subscriptions:
+            if each.position >= horizon:
+                continue
+            try:
+                self._tell(self._whole_log(), [each], horizon)
+            except (CompactedError, ArchiveError) as error:
+                each.error = error
+                each.cancel()
+                logger.error(  # noqa: TRY400 -- where it was noticed says nothing
+                    "the handler for %r hears of nothing behind position %d: %s",
+                    each.pattern,
+                    each.position,
+                    error,
+                )
+        self._changed.set()
+
+    def _tell(self, log: Log, subscriptions: list[Subscription], watermark: int) -> None:
         after = min((each.position for each in subscriptions), default=watermark)
-        for frame in self._runtime.log.frames(after=after, upto=watermark):
+        for frame in log.frames(after=after, upto=watermark):
             for offset, record in enumerate(frame.records):
                 position = frame.first + offset
                 tag = record.tag
