@@ -194,7 +194,9 @@ class EventSourcedActor(pykka.ThreadingActor):
         if wanted:
             wanted = tuple(wanted)
             try:
-                context = context._replace(known=self._look_up(wanted))
+                known = self._look_up(wanted)
+                horizon_us = self._runtime.log.horizon.head.recorded_us
+                context = context._replace(known=known, horizon_us=horizon_us)
             except ReopenNeededError as error:  # a commit has failed, and the journal is about to say so
                 raise not_now(error) from error
             if asked:

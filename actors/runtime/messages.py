@@ -89,6 +89,8 @@ class Context(NamedTuple):
     """The durable past of the entities that `lookups` asked for."""
     beats: Mapping[AttemptKey, int] = NO_BEATS
     """When attempts last gave a sign of life (µs UTC); only of those that gave any."""
+    horizon_us: int = 0
+    """Of a message with `lookups`: what was recorded up to this instant may have been forgotten; 0: nothing was."""
 
 
 class Decision:

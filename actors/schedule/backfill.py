@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
-from actors.clock.zones import tzdata_version
-from actors.runtime.errors import InputError
+from actors.clock.zones import to_datetime, tzdata_version
+from actors.runtime.errors import ForgottenIdError, InputError
+from actors.runtime.ids import made_us
 from actors.schedule.definitions import schedule_of
 from actors.schedule.firing import fires
 from actors.schedule.firings import Turn
@@ -32,6 +33,7 @@ def backfill_schedule(
     wanted = [
         firing for firing in _instants(schedule, message) if not _is_known(state, schedule, firing, context)
     ]
+    _check_memory(schedule, wanted, context)
     decision.answer(
         tuple(Backfilled(firing.at_us, firing.rule, schedule.job_id(firing.at_us)) for firing in wanted)
     )
@@ -43,6 +45,18 @@ def backfill_schedule(
     for firing in wanted:
         turn.enqueue(schedule.job_id(firing.at_us), schedule.name, schedule.target)
     turn.decided()
+
+
+def _check_memory(schedule: Schedule, wanted: list[Firing], context: Context) -> None:
+    """Refuse instants that may have fired, so that nobody remembers: they would fire twice (R21)."""
+    begun_us = made_us(f"schedule:{schedule.schedule_id}") or 0
+    if begun_us <= context.horizon_us and any(each.at_us <= context.horizon_us for each in wanted):
+        until = to_datetime(schedule.spec.timezone, context.horizon_us).isoformat(timespec="seconds")
+        msg = (
+            f"backfill of {schedule.name!r}: what fired up to {until} may have been forgotten, since the log was "
+            "compacted up to then; expected a range that begins later"
+        )
+        raise ForgottenIdError(msg)
 
 
 def jobs_of_backfill(state: SchedulerState, message: BackfillSchedule) -> Iterable[str]:

@@ -115,7 +115,8 @@ class BackfillSchedule(Message, frozen=True, tag="schedule.backfill_schedule"):
 
     Instants for which this incarnation has a job on record are left out: one fires at most once. Answered
     with a tuple of `Backfilled`, oldest first; with `dry_run` nothing happens. `InputError` for more than
-    `MAX_BACKFILL` instants, or a range that is not past; `UnknownIdError`.
+    `MAX_BACKFILL` instants, or a range that is not past; `UnknownIdError`; `ForgottenIdError` for
+    instants that may have fired before what the log still knows.
     """
 
     name: str

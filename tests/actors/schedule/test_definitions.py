@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.queue.messages import JobEnqueued
-from actors.runtime.errors import InputError, UnknownIdError
+from actors.runtime.errors import ForgottenIdError, InputError, UnknownIdError
 from actors.runtime.messages import Known
 from actors.schedule.errors import ScheduleError
 from actors.schedule.messages import (
@@ -108,6 +108,24 @@ def backfilled(world: World, from_us: int, to_us: int, *, dry_run: bool = False)
     assert all(isinstance(each, Backfilled) for each in found)
     world.check()
     return [each.scheduled_us for each in found]
+
+
+def test_what_may_have_fired_and_been_forgotten_is_not_made_up() -> None:
+    world = World()
+    world.put()
+    hours = [START - 3 * HOUR, START - 2 * HOUR, START - HOUR]
+    world.horizon_us = hours[1]
+    with pytest.raises(ForgottenIdError, match="expected a range that begins later"):
+        backfilled(world, hours[0], hours[-1])
+    assert not world.jobs
+    assert backfilled(world, hours[1] + 1, hours[-1]) == [hours[-1]]
+
+
+def test_of_a_schedule_younger_than_the_horizon_nothing_was_forgotten() -> None:
+    world = World()
+    world.put(schedule_id=f"{START + 1:013x}{0:011x}")
+    world.horizon_us = START
+    assert backfilled(world, START - HOUR, START) == [START - HOUR, START]
 
 
 def test_a_past_range_is_made_up_once() -> None:

@@ -101,10 +101,12 @@ class World:
         self.runs_told: list[Message] = []
         """What the supervisor was told, of runs."""
         self.known: dict[str, Known] = {}
+        self.horizon_us = 0
+        """Up to when the log was compacted."""
 
     @property
     def context(self) -> Context:
-        return Context(self.now_us, 1, 4, None, self.scheduling, self.known)
+        return Context(self.now_us, 1, 4, None, self.scheduling, self.known, horizon_us=self.horizon_us)
 
     # -- given, when ---------------------------------------------------------------------------------------
 
@@ -132,9 +134,11 @@ class World:
         name: str = "report",
         spec: ScheduleSpec = HOURLY,
         target: JobTemplate = TARGET,
+        *,
+        schedule_id: str = "",
         **policies: Any,
     ) -> str:
-        schedule_id = f"s{len(self.events(SchedulePut)) + 1}"
+        schedule_id = schedule_id or f"s{len(self.events(SchedulePut)) + 1}"
         put = PutSchedule(
             name=name, schedule_id=schedule_id, spec=spec, target=target, policies=Policies(**policies)
         )

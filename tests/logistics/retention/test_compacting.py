@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.manager import ScheduleManager
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
@@ -261,3 +262,19 @@ def test_forgetting_waits_for_whoever_has_looked_something_up(path: Path) -> Non
             assert not done
         thread.join(60)
         assert done[0] > 0
+
+
+def test_a_backfill_never_fires_what_was_compacted_away(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        schedules = ScheduleManager(engine=engine)
+        schedules.schedule_cron("hourly", "0 * * * *", functions.ten, queue="mine")
+        now = datetime.now(UTC)
+        past = (now - timedelta(hours=5), now)
+        fired = schedules.backfill("hourly", *past)
+        assert fired
+        JobScheduler(engine=engine).process(Queue("mine", engine=engine))
+        assert schedules.backfill("hourly", *past) == []
+        assert engine.compact(0)
+        with pytest.raises(ForgottenIdError):
+            schedules.backfill("hourly", *past)
+        assert Queue("mine", engine=engine).size() == 0
