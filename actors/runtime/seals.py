@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ MAGIC: Final = b"sealed1:"
 """Stands in everything that holds something sealed, value or text."""
 SEALED, ERASED = 83, 84
 """Types of extensions: a sealed value, and what takes its place once its key is destroyed."""
-_PREFIX_LENGTH: Final = {0xC7: 3, 0xC8: 4, 0xC9: 6}
+_PREFIX_LENGTH: Final = MappingProxyType({0xC7: 3, 0xC8: 4, 0xC9: 6})
 """By the first byte of an extension of any length: where its data begins."""
 ID_BYTES: Final = 16
 _TEXT: Final = re.compile(r"⟦sealed1:([A-Za-z0-9+/=]+)⟧")

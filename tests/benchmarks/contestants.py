@@ -8,6 +8,7 @@ from tests.benchmarks.model import (
     CRONITER,
     CRONSIM,
     DBOS,
+    EVENTSOURCING,
     HUEY,
     LIMIT,
     OURS,
@@ -63,6 +64,13 @@ CONTESTANTS = (
         module="tests.benchmarks.cronsim_alone",
         needs="cronsim",
         promise="expressions only",
+    ),
+    Contestant(
+        key=EVENTSOURCING,
+        title="eventsourcing on SQLite",
+        module="tests.benchmarks.eventsourcing_sqlite",
+        needs="eventsourcing",
+        promise="WAL, synced at each commit; events and aggregates only, no checksums, no chain",
     ),
     Contestant(
         key=LIMIT,

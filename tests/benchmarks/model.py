@@ -13,6 +13,7 @@ APSCHEDULER = "apscheduler"
 APSCHEDULER_MEMORY = "apscheduler-memory"
 CRONITER = "croniter"
 CRONSIM = "cronsim"
+EVENTSOURCING = "eventsourcing"
 LIMIT = "limit"
 BEST_PEER = "best peer"
 

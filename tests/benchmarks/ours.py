@@ -27,6 +27,7 @@ from tests.benchmarks import measure, tasks
 from tests.benchmarks.cron_walk import rates
 from tests.benchmarks.followers import beside
 from tests.benchmarks.model import Case
+from tests.benchmarks.own_log import append_and_fold
 from tests.benchmarks.w4_restart import RECOVERED_PER_EVENTS
 from tests.benchmarks.w5_schedules import EVERY
 from tests.benchmarks.w6_next_run import ZONE
@@ -285,6 +286,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "W9": limits,
         "W10": followed,
         "W11": lengths,
+        "W12": append_and_fold,
     }
 )
 

@@ -15,5 +15,6 @@ from tests.benchmarks.w8_growth import WORKLOAD as W8
 from tests.benchmarks.w9_limits import WORKLOAD as W9
 from tests.benchmarks.w10_followers import WORKLOAD as W10
 from tests.benchmarks.w11_length import WORKLOAD as W11
+from tests.benchmarks.w12_event_store import WORKLOAD as W12
 
-WORKLOADS = (W1, W1B, W1C, W2, W3, W4, W5, W6, W7, W8, W9, W10, W11)
+WORKLOADS = (W1, W1B, W1C, W2, W3, W4, W5, W6, W7, W8, W9, W10, W11, W12)
