@@ -66,6 +66,7 @@ def open_runtime(
     plan: Plan = no_plan,
     retain: Callable[[Runtime], None] | None = None,
     keys: KeyRing | None = None,
+    whole_log: Callable[[], Log] | None = None,
 ) -> Runtime:
     """Open an engine on a log: recover, start the actors, take commands.
 
@@ -103,6 +104,7 @@ def open_runtime(
         tzdata=tzdata_version(),
         photographer=photographer,
         keys=keys,
+        whole_log=whole_log,
     )
     if retain is not None:
         retain(runtime)

@@ -18,6 +18,7 @@ from actors.snapshotting import NICENESS, Child
 from eventstore.archive import FOLDER_NAME, write_archive
 from eventstore.errors import LogisticsError, StoreError
 from eventstore.files import remove_file, write_file
+from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
 from eventstore.records import Record
 from eventstore.retention import Compaction
@@ -52,7 +53,15 @@ def prepare(log: Log, policy: Policy, *, now_us: int, upto: int, folder: Path | 
     """Return what may be forgotten, once it is in the archive in `folder`; None for nothing."""
     rules = [actor.rules for actor in ACTORS]
     before_us = now_us - policy.keep_us - 1
-    plan = plan_compaction(log, event_codec(), rules, before_us=before_us, upto=upto, least=policy.least)
+    plan = plan_compaction(
+        log,
+        event_codec(),
+        rules,
+        before_us=before_us,
+        upto=upto,
+        least=policy.least,
+        whole_log=lambda: log if folder is None else JoinedLog(log, folder),
+    )
     if plan is None or folder is None or not policy.archive:
         return plan
     name = write_archive(log, folder, upto=plan.horizon.head)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actors.runtime.fold import first_states, replay, snapshot_of
+from actors.runtime.fold import first_states, replay, snapshot_of, whole_enough
 from eventstore.records import DECODE_ERRORS, Head, Record
 from eventstore.retention import Compaction, Horizon
 from eventstore.segments import kind_of
@@ -51,6 +51,7 @@ def plan_compaction(
     least: int = 1,
     records: int = RECORDS,
     survey_type: type[Survey] | None = None,
+    whole_log: Callable[[], Log] | None = None,
 ) -> Compaction | None:
     """Return what may be forgotten of what was recorded before an instant; None if there is nothing.
 
@@ -62,7 +63,7 @@ def plan_compaction(
     if head is None:
         return None
     states, begun = first_states(log, all_rules, upto=head.position)
-    replay(log, codec, states, begun, upto=head.position)
+    replay(whole_enough(log, begun, whole_log or (lambda: log)), codec, states, begun, upto=head.position)
     bases = {name: snapshot_of(state) for name, state in states.items()}
     replay(log, codec, states, dict.fromkeys(states, head.position), upto=upto)
     for text in pinned:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.assembly import ACTORS, event_codec
-from actors.runtime.fold import first_states, replay, snapshot_of
+from actors.runtime.fold import first_states, replay, snapshot_of, whole_enough
+from eventstore.archive import FOLDER_NAME as ARCHIVE_NAME
+from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
 from eventstore.snapshots import FOLDER_NAME, Snapshot, SnapshotFolder
 
@@ -81,7 +83,8 @@ def take_snapshot(folder: Path, upto: int) -> None:
     kept = SnapshotFolder(folder / FOLDER_NAME)
     with LmdbLog.open(folder, read_only=True) as log:
         states, begun = first_states(log, [actor.rules for actor in ACTORS], upto=upto)
-        replay(log, event_codec(), states, begun, upto=upto)
+        whole = whole_enough(log, begun, lambda: JoinedLog(log, folder / ARCHIVE_NAME))
+        replay(whole, event_codec(), states, begun, upto=upto)
         (last,) = log.frames(after=upto - 1, upto=upto)
         for name, state in states.items():
             kept.save(name, Snapshot(upto, last.head, snapshot_of(state)))

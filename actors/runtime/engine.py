@@ -16,7 +16,7 @@ from actors.runtime.directory import Directory
 from actors.runtime.effects import Acknowledge, CancelAttempt, ReportUnacknowledged, StartAttempt
 from actors.runtime.errors import BusyError, EngineClosedError, not_now
 from actors.runtime.events import EngineClosed, EngineOpened
-from actors.runtime.fold import first_states, replay
+from actors.runtime.fold import first_states, replay, whole_enough
 from actors.runtime.journal import HOLD_S, Journal
 from actors.runtime.keeper import Keeper
 from actors.runtime.messages import Context, Letter, Message, Nudge, Shutdown, TakeSnapshot
@@ -71,8 +71,11 @@ class Runtime:
         hold_s: float = HOLD_S,
         photographer: Photographer | None = None,
         keys: KeyRing | None = None,
+        whole_log: Callable[[], Log] | None = None,
     ) -> None:
         self.log = log
+        self.whole_log = whole_log or (lambda: log)
+        """Returns the log joined with its archive, for one thread."""
         self.codec = codec
         self.clock = clock
         self.directory = Directory()
@@ -199,7 +202,8 @@ class Runtime:
     def _folded(self, upto: int) -> dict[str, Any]:
         rules = [actor.rules for actor in self._actor_types]
         states, begun = first_states(self.log, rules, upto=upto)
-        replay(self.log, self.codec, states, begun, upto=upto)
+        log = whole_enough(self.log, begun, self.whole_log)
+        replay(log, self.codec, states, begun, upto=upto)
         self.keeper.position = min(begun.values())
         return states
 

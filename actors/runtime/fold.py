@@ -78,6 +78,11 @@ def replay(
         state.is_past = False
 
 
+def whole_enough(log: Log, begun: Mapping[str, int], whole_log: Callable[[], Log]) -> Log:
+    """Return the log to replay from these positions: with its archive, if a state as of the horizon did not fit."""
+    return log if min(begun.values(), default=0) >= log.horizon.head.position else whole_log()
+
+
 def snapshot_of(state: Any) -> bytes:
     """Return a state as `fold` can begin with it."""
     return fingerprint() + _encode(state.dump())

@@ -101,6 +101,7 @@ class Store:
                     photographer=None if path == MEMORY else ChildPhotographer(Path(path)),
                     retain=self._retain,
                     keys=keys,
+                    whole_log=lambda: _whole(log, path),
                 )
         except BaseException:
             if keys is not None:
@@ -139,8 +140,7 @@ class Store:
     @property
     def whole_log(self) -> Log:
         """The log, joined with the archive of what was taken out of it; for one thread."""
-        log = self.runtime.log
-        return log if self.path == MEMORY else JoinedLog(log, Path(self.path) / FOLDER_NAME)
+        return _whole(self.runtime.log, self.path)
 
     def _retain(self, runtime: Runtime) -> None:
         """Have what is over forgotten, if its handles said after how long."""
@@ -207,6 +207,11 @@ class _Started:
 def started() -> object:
     """Return a key for `Store.serve` that keeps the process alive until it is taken back."""
     return _Started()
+
+
+def _whole(log: Log, path: str) -> Log:
+    """Return a log joined with its archive; it can be used by one thread."""
+    return log if path == MEMORY else JoinedLog(log, Path(path) / FOLDER_NAME)
 
 
 class Stores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from actors.compacting import Compactor, Policy, Retainer
+from actors.queue.actor import QueueActor
 from actors.runtime.errors import ForgottenIdError, UnknownIdError
 from eventstore.archive import FOLDER_NAME
 from eventstore.errors import CompactedError, StoreError
@@ -278,3 +280,37 @@ def test_a_backfill_never_fires_what_was_compacted_away(path: Path) -> None:
         with pytest.raises(ForgottenIdError):
             schedules.backfill("hourly", *past)
         assert Queue("mine", engine=engine).size() == 0
+
+
+def test_states_as_of_the_horizon_that_do_not_fit_are_folded_from_the_archive(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine)
+        waiting = Queue(engine=engine).schedule(Job("double", functions.double, (21,)), timedelta(hours=1))
+        assert engine.compact(0)
+        ended = engine.get_metrics()["events_total"]
+        state = engine.as_of().state_hash()
+    shutil.rmtree(path / "snapshots", ignore_errors=True)
+    restore = QueueActor.rules.restore
+
+    def refuse(_self: object, image: Any) -> Any:
+        if isinstance(image, list | dict | tuple):  # as code would that lays a state out otherwise
+            raise TypeError("not laid out like this any more")
+        return restore(image)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(QueueActor.rules), "restore", refuse)
+        with OrchestrationEngine(path) as engine:
+            queue = Queue(engine=engine)
+            assert queue.get_stats()["completed"] == 30
+            assert [job.job_id for job in queue.list_jobs()] == [waiting]
+            queue.enqueue(Job("double", functions.double, (4,)))
+            JobScheduler(engine=engine).process(queue)
+            assert engine.as_of(ended).state_hash() == state
+        (archived,) = (path / FOLDER_NAME).iterdir()
+        archived.rename(path / "elsewhere")
+        with pytest.raises(StoreError, match=archived.name):
+            OrchestrationEngine(path)
+    with OrchestrationEngine(path) as engine:
+        assert Queue(engine=engine).get_stats()["completed"] == 31
