@@ -47,6 +47,7 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
             free -= 1
             continue
         decision = Decision()
+        emit, do = decision.events.append, decision.effects.append
         suspects = state.suspects
         run_us = state.run_us.get(lane.kind.function)
         is_short = run_us is not None and lane.kind.life is None
@@ -59,9 +60,8 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
                     break
             attempt = course.attempt + 1
             job_id, owner = job.job_id, job.owner
-            decision.emit(JobStarted(job_id, attempt, epoch, now_us, max(0, 1 - free)), owner)
-            key = AttemptKey(job_id, attempt, epoch)
-            decision.do(StartAttempt(key=key, correlation=owner, spec=remembered(job_id)))
+            emit((JobStarted(job_id, attempt, epoch, now_us, 0 if free > 0 else 1 - free), owner))
+            do(StartAttempt(AttemptKey(job_id, attempt, epoch), owner, remembered(job_id)))
             free -= 1
             suspects += course.suspect
         if decision.events:

@@ -156,7 +156,9 @@ def _job(
 
 
 def _inputs(run: Run, inputs: tuple[Input, ...], ahead: Ahead | None) -> tuple[Input, ...]:
-    return tuple(_found(run, given, ahead) if "step" in given.kind else given for given in inputs)
+    if not inputs:
+        return inputs
+    return tuple([_found(run, given, ahead) if "step" in given.kind else given for given in inputs])
 
 
 def _found(run: Run, given: Input, ahead: Ahead | None) -> Input:
