@@ -1,4 +1,4 @@
-"""Each fault of the catalogue that concerns the store and its data has a test that bears its number."""
+"""Each fault of the catalogue that concerns the store, its data, or jobs has a test that bears its number."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 STORAGE_AND_SCHEMA = {f"f{number}" for number in (20, *range(21, 48), *range(59, 65))}
+JOBS = {f"f{number}" for number in range(65, 80)}
 NUMBER = re.compile(r"\bf\d\d\b")
 
 
@@ -24,3 +25,7 @@ def numbers() -> set[str]:
 
 def test_every_fault_of_storage_and_schema_has_a_test() -> None:
     assert STORAGE_AND_SCHEMA - numbers() == set()
+
+
+def test_every_fault_of_jobs_and_executors_has_a_test() -> None:
+    assert JOBS - numbers() == set()
