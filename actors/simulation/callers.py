@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from actors.queue.messages import (
     FINAL,
     SHARE,
@@ -246,6 +248,9 @@ class Caller:
                     life=self._life(),
                 )
             )
+            of_jobs = not (self._world.of_workflows or self._world.of_schedules)
+            if of_jobs and specs[-1].terms is not None and specs[-1].terms.batch:  # it needs company
+                specs.append(replace(specs[-1], job_id=self._new_id("j")))
         fresh = self._random.random() < 0.5  # noqa: PLR2004 -- half of the ids are shared from the beginning
         if not fresh:
             self._jobs += specs

@@ -32,6 +32,7 @@ from actors.queue.messages import (
 )
 from actors.queue.outcome import MIN_STARTS
 from actors.simulation.accounts import Accounts
+from actors.simulation.company import Company
 from actors.simulation.firings import Firings
 from actors.simulation.limits import Limits
 from actors.simulation.order import Order
@@ -279,6 +280,7 @@ class History:
         self.limits = Limits(workers)
         self.order = Order() if workers else None
         self.accounts = Accounts()
+        self.company = Company(self.jobs)
         self.firings = Firings(self.jobs, self.runs)
         self.length = 0
 
@@ -291,6 +293,7 @@ class History:
             broken = (
                 self.limits.take(event, None if job is None else job.spec)
                 or self.accounts.take(event)
+                or self.company.take(event)
                 or self.firings.take(event)
             )
             if not broken and self.order is not None:

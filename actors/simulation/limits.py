@@ -8,6 +8,7 @@ from actors.queue.messages import (
     AttemptInterrupted,
     AttemptRefused,
     AttemptTimedOut,
+    BatchStarted,
     JobCancelled,
     JobCompleted,
     JobEnqueued,
@@ -56,6 +57,8 @@ class Limits:
         """How many attempts may be at work at one time; 0: not judged."""
         self._settings: dict[str, QueueSettings] = {}
         self._holders: dict[tuple[str, int], Holder] = {}
+        self._together: dict[tuple[str, int], tuple[str, int]] = {}
+        """The first attempt of the batch that an attempt is in."""
         self._outlived: set[tuple[str, int]] = set()
         """Those that nobody waits for any more while a worker has them."""
         self._starts: dict[tuple[str, str], list[int]] = {}
@@ -102,6 +105,9 @@ class Limits:
             self._release_key(spec)
         if begins:
             return self._begin(event, spec)
+        if isinstance(event, BatchStarted):
+            first = (event.job_id, event.attempt)
+            self._together.update(dict.fromkeys((first, *event.others), first))
         if isinstance(event, ENDS):
             key = (event.job_id, event.attempt)
             if key not in self._outlived or isinstance(event, AttemptRefused):
@@ -138,10 +144,17 @@ class Limits:
             self._end(key)  # its process is gone
         self._holders[event.job_id, event.attempt] = Holder(spec, event.epoch, isinstance(event, JobLeased))
         if self._workers and isinstance(event, JobStarted) and not event.behind:
-            at_work = sum(
-                not each.by_hand and key not in self._outlived for key, each in self._holders.items()
+            at_work = len(
+                {
+                    self._together.get(key, key)
+                    for key, each in self._holders.items()
+                    if not each.by_hand and key not in self._outlived
+                }
             )
-            if at_work > self._workers:
+            is_alone = not (
+                spec.terms or NOTHING
+            ).batch  # else the next event may say with whom it shares a worker
+            if is_alone and at_work > self._workers:
                 return f"{at_work} attempts at work, {self._workers} workers"
         return next(self._broken(spec, event.at_us), "")
 

@@ -9,8 +9,16 @@ from msgspec.structs import replace
 
 from actors.queue.decider import QueueRules
 from actors.queue.hall import Hall
-from actors.queue.lanes import Job, Kind, Line
-from actors.queue.messages import AttemptInterrupted, EnqueueJobs, JobRetried, JobRetrying
+from actors.queue.lanes import Job, Kind, Lane, Line
+from actors.queue.messages import (
+    AttemptInterrupted,
+    BatchStarted,
+    EnqueueJobs,
+    JobMoved,
+    JobRetried,
+    JobRetrying,
+    MoveJobs,
+)
 from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.errors import ConflictingIdError
@@ -102,6 +110,40 @@ class ExpiryKept(QueueState):
             self.expiries[job.job_id] = before
 
 
+class MovedThoughRunning(QueueRules):
+    """I6: who is at work is moved, too."""
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        decision = super().decide(state, message, context)
+        if isinstance(message, MoveJobs):
+            for job_id in message.job_ids:
+                job = state.running.get(job_id)
+                if job is not None and job.queue != message.queue:
+                    decision.emit(JobMoved(job_id, message.queue, context.now_us), job.owner)
+        return decision
+
+
+class BatchesWithoutLimits(Hall):
+    """I8: those who come along in a batch count for nobody's limit."""
+
+    def lets_another(self, lane: Lane, _now_us: int) -> bool:
+        return bool(lane.ready)
+
+
+class StrangersInABatch(QueueRules):
+    """I8: somebody who has begun by himself is taken into a batch."""
+
+    def settle(self, state: QueueState, context: Context, /) -> Iterator[Decision]:
+        for decision in super().settle(state, context):
+            for number, (event, correlation) in enumerate(decision.events):
+                if isinstance(event, BatchStarted):
+                    among = {event.job_id, *(job_id for job_id, _ in event.others)}
+                    others = [job.key[:2] for job_id, job in state.running.items() if job_id not in among]
+                    joined = replace(event, others=(*event.others, *others[:1]))
+                    decision.events[number] = (joined, correlation)
+            yield decision
+
+
 QUEUE_PLANTED: dict[str, type[World]] = {
     "priority forgotten": with_hall(PriorityForgotten),
     "overtaken in its lane": with_hall(OvertakenInItsLane),
@@ -112,5 +154,8 @@ QUEUE_PLANTED: dict[str, type[World]] = {
     "innocents charged": with_queue_rules(InnocentsCharged()),
     "said again and refused": with_queue_rules(SaidAgainRefused()),
     "counted twice": with_queue_state(CountedTwice),
+    "moved though running": with_queue_rules(MovedThoughRunning()),
+    "batches without limits": with_hall(BatchesWithoutLimits),
+    "strangers in a batch": with_queue_rules(StrangersInABatch()),
     "an expiry kept": with_queue_state(ExpiryKept),
 }
