@@ -98,10 +98,10 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
         "undone",
         "children",
         "forks",
-        "kept",
         "held",
     ):
         assert runs[what] >= 5, f"{what}: {runs[what]} only"
+    assert runs["kept"] >= 2, "the rarest: a fork of a run that has ended, some of whose steps may be kept"
     for what in ("start", "ok", "error", "returned", "reported again"):
         assert counts[what] >= 20, f"{what} happened {counts[what]} times only"
 
