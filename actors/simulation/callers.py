@@ -206,9 +206,9 @@ class Caller:
             (2, self._pause_run),
             (5, self._signal),
             (1, self._adopt),
-            (3, self._fork),
+            (5, self._fork),
             (2, self._session),
-            (1, self._task),
+            (2, self._task),
         ]
 
     @property

@@ -78,7 +78,7 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
     ):
         assert counts[what] >= 5, f"{what} happened {counts[what]} times only"
     runs: Counter[str] = Counter()
-    for seed in range(110):
+    for seed in range(240):
         world = WorkflowWorld(seed)
         world.run()
         durable = world.durable()
@@ -87,6 +87,7 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
             runs[what] += len(getattr(durable, what))
         runs["forks"] += len(durable.forked)
         runs["kept"] += len(durable.kept)
+        runs["tasks"] += sum(job_id.startswith("t") for job_id in durable.jobs)
         runs["held"] += durable.sessions.held_ever
         runs["children"] += sum(bool(parent) for parent in durable.parents.values())
     for what in (
@@ -98,6 +99,7 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
         "undone",
         "children",
         "forks",
+        "tasks",
         "held",
     ):
         assert runs[what] >= 5, f"{what}: {runs[what]} only"
