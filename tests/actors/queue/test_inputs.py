@@ -12,7 +12,9 @@ from actors.assembly import event_codec
 from actors.queue.admission import digest_of
 from actors.queue.inputs import AHEAD, SMALL, Inputs
 from actors.queue.messages import JobEnqueued, JobSpec
+from actors.runtime.vault import Vault
 from eventstore.errors import CorruptStoreError, ReopenNeededError
+from eventstore.keyring import KeyRing
 from eventstore.memory_log import MemoryLog
 from tests.actors.queue.bench import START, spec
 
@@ -41,7 +43,9 @@ def enqueued(*specs: JobSpec) -> tuple[CountingLog, Inputs]:
     for first in range(0, len(events), 100):
         records = [codec.record(event, entity=event.entity) for event in events[first : first + 100]]
         log.append(records, expected=first, epoch=1, recorded_us=START)
-    runtime: Any = SimpleNamespace(log=log, codec=codec, journal=SimpleNamespace(watermark=len(events)))
+    watermark = SimpleNamespace(watermark=len(events))
+    vault = Vault(KeyRing(None), list)
+    runtime: Any = SimpleNamespace(log=log, codec=codec, journal=watermark, vault=vault)
     return log, Inputs(runtime)
 
 
