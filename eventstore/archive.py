@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 from bisect import bisect_right
 from collections.abc import Iterator
 from hashlib import sha256
@@ -85,6 +86,12 @@ def files_upto(folder: Path, position: int) -> list[Path]:
         found.insert(0, path)
         position = first - 1
     return found
+
+
+def copy_archive(store: Path, other: Path) -> None:
+    """Copy the archive of a store, if it has one, into the folder of another. `OSError`."""
+    if (store / FOLDER_NAME).is_dir():
+        shutil.copytree(store / FOLDER_NAME, other / FOLDER_NAME, ignore=shutil.ignore_patterns("*.new"))
 
 
 def write_archive(log: Log, folder: Path, *, upto: Head) -> str:

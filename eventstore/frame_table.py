@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from eventstore.errors import CorruptStoreError
 from eventstore.framing import copied, decode_frame
-from eventstore.records import EMPTY, Head
+from eventstore.records import Head
 from eventstore.retention import is_remnant
 
 # Bounds of one read transaction of a scan: while it is open, no page that is freed is used again.
@@ -43,12 +43,11 @@ def put_frame(transaction: Any, table: Any, *, first: int, value: bytes) -> None
         raise CorruptStoreError(f"the engine refused to append at position {first}")
 
 
-def read_head(transaction: Any, table: Any) -> Head:
-    """Return the head of the log, from its last frame, checked."""
+def read_head(transaction: Any, table: Any, *, horizon: Head) -> Head:
+    """Return the head of the log, from its last frame, checked; the horizon if there is none behind it."""
     cursor = transaction.cursor(db=table)
-    if not cursor.last():
-        return EMPTY
-    first = unpack_position(cursor.key())
+    if not cursor.last() or (first := unpack_position(cursor.key())) <= horizon.position:
+        return horizon
     return decode_frame(first, copied(first, cursor.value())).head
 
 

@@ -145,9 +145,9 @@ class JoinedLog:
         return horizon.head.position
 
     def _check(self, head: Head) -> None:
-        """See that the files are of this log, and that one follows on the other."""
+        """See that the files are of this log, by its chain, and that one follows on the other."""
         for file in reversed(self._files):
-            if file.table.store_id != self.store_id or file.table.head != head:
+            if file.table.head != head:
                 raise _unfit(file)
             head = file.table.before
 

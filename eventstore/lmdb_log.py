@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 import lmdb
 import msgspec
 
-from eventstore.archive import FOLDER_NAME as ARCHIVE_NAME
+from eventstore.archive import copy_archive
 from eventstore.entity_index import (
     SEGMENT_RECORDS,
     Change,
@@ -130,7 +130,7 @@ class LmdbLog:
     def head(self) -> Head:
         """The end of the log; a handle that only reads looks it up each time."""
         if self._folder.read_only:
-            self._head = self._view(read_head, "frames")
+            self._head = self._view(read_head, "frames", horizon=self._ledger.horizon.head)
             if self._view(read_ledger, "about").horizon != self._ledger.horizon:
                 with self._indexing:
                     self._entities = self._read_index()
@@ -317,9 +317,7 @@ class LmdbLog:
             except lmdb.Error as error:
                 raise open_error(error) from error
         shutil.copyfile(self._folder.path / MARKER_NAME, folder / MARKER_NAME)
-        archive = self._folder.path / ARCHIVE_NAME
-        if archive.is_dir():
-            shutil.copytree(archive, folder / ARCHIVE_NAME, ignore=shutil.ignore_patterns("*.new"))
+        copy_archive(self._folder.path, folder)
 
     def close(self) -> None:
         if os.getpid() != self._pid:
@@ -345,10 +343,11 @@ class LmdbLog:
             environment.reader_check()
             with environment.begin(buffers=True) as transaction:
                 self._commits = transaction.id()
-                self._head = read_head(transaction, self._databases.frames)
                 self._ledger, segments = read_index(
                     transaction, self._databases.index, about=self._databases.about
                 )
+                horizon = self._ledger.horizon.head
+                self._head = read_head(transaction, self._databases.frames, horizon=horizon)
                 self._wrote = False  # what was read may still be lost, until an append succeeds on top
                 if not self._folder.read_only:
                     self._check_mark(transaction)

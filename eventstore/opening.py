@@ -53,10 +53,10 @@ MARKER_NAME: Final = "STORE"
 DATA_NAME: Final = "data.mdb"
 ENGINE_LOCK_NAME: Final = "lock.mdb"
 
-_FRAMES: Final = b"frames"
-_INDEX: Final = b"segments"
+FRAMES: Final = b"frames"
+INDEX: Final = b"segments"
+ABOUT: Final = b"about"
 _OLD_INDEX: Final = b"index"
-_ABOUT: Final = b"about"
 _STORE_ID: Final = b"store_id"
 
 # What can be in a folder whose creation was cut short.
@@ -181,11 +181,11 @@ class Folder:
                 marker = self._create(environment)
             elif marker.format < FORMAT:
                 marker = self._upgrade(environment, marker)
-            about = environment.open_db(_ABOUT, create=False)
+            about = environment.open_db(ABOUT, create=False)
             with environment.begin(db=about) as transaction:
                 store_id = str(transaction.get(_STORE_ID, b""), "ascii", "replace")
-            frames = environment.open_db(_FRAMES, create=False)
-            index = environment.open_db(_INDEX, create=False)
+            frames = environment.open_db(FRAMES, create=False)
+            index = environment.open_db(INDEX, create=False)
         except lmdb.NotFoundError as error:
             raise CorruptStoreError(f"{self.path} lacks a database: {error}") from error
         except lmdb.Error as error:
@@ -199,12 +199,12 @@ class Folder:
     def _create(self, environment: Any) -> Marker:
         """Make the databases, then the marker; go on where an earlier attempt was cut short."""
         with environment.begin() as transaction, transaction.cursor() as cursor:
-            foreign = set(cursor.iternext(values=False)) - {_FRAMES, _INDEX, _ABOUT}
+            foreign = set(cursor.iternext(values=False)) - {FRAMES, INDEX, ABOUT}
         if foreign:
             raise NotAStoreError(f"{self.path} holds a database of something else")
-        environment.open_db(_FRAMES)
-        environment.open_db(_INDEX)
-        about = environment.open_db(_ABOUT)
+        environment.open_db(FRAMES)
+        environment.open_db(INDEX)
+        about = environment.open_db(ABOUT)
         with environment.begin(write=True, db=about) as transaction:
             transaction.put(_STORE_ID, str(uuid.uuid4()).encode(), overwrite=False)
             store_id = str(transaction.get(_STORE_ID), "ascii")
@@ -225,7 +225,7 @@ class Folder:
                 remedy="Open it once for writing: that upgrades it.",
             )
         _LOG.warning("upgrading %s from format %d to %d", self.path, marker.format, FORMAT)
-        environment.open_db(_INDEX)
+        environment.open_db(INDEX)
         with environment.begin() as transaction:
             has_old = transaction.get(_OLD_INDEX) is not None
         if has_old:

@@ -1,33 +1,38 @@
 """What can be saved of a damaged store: the longest proven beginning of its log, into a new store.
 
 Only a beginning is a history: an event without the one before it may mean anything. So a new store ends where the
-first frame is missing; what is whole behind the gap is named, and can be looked at, but is not in it. Nothing of
-the damaged store is changed.
+first frame is missing; what is whole behind the gap is named, and can be looked at, but is not in it. The beginning
+of a log that was compacted is its horizon, with the states as of it and all that was kept. Nothing of the damaged
+store is changed.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from eventstore.archive import copy_archive
 from eventstore.backup import build_aside
 from eventstore.children import ChildDiedError, in_child
 from eventstore.errors import NotAStoreError
+from eventstore.forgotten import horizon_of, put_past, why_not_whole
 from eventstore.high_water import HighWaterMark
 from eventstore.lmdb_log import LmdbLog
 from eventstore.loose_frames import LooseFrame, find_frames, read_loose
 from eventstore.opening import DATA_NAME
-from eventstore.records import NO_LINK
+from eventstore.records import EMPTY, Head
+from eventstore.retention import NO_HORIZON, Horizon
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from eventstore.records import Frame, Head
+    from eventstore.records import Frame
 
 Range = tuple[int, int]
 """A first and a last position."""
 _MORE_THAN_ALL: Final = 1 << 64
+_BACKUP: Final = "Restore a backup, and put the folder `archive` beside it: what was compacted is in there."
 
 
 class Remains(NamedTuple):
@@ -40,11 +45,15 @@ class Remains(NamedTuple):
     """Whole frames behind the first gap, in order."""
     known_end: int
     """The greatest position that the log is known to have had."""
+    horizon: Head = EMPTY
+    """What the chain begins with: the head up to which the log was compacted."""
+    problem: str = ""
+    """Why a horizon, or what is before it, cannot be read; empty if it can, or there is none."""
 
     @property
     def end(self) -> int:
         """The last position that can be saved."""
-        return self.chain[-1].last if self.chain else 0
+        return self.chain[-1].last if self.chain else self.horizon.position
 
     @property
     def lost(self) -> list[Range]:
@@ -73,17 +82,42 @@ class Remains(NamedTuple):
             yield read_loose(self.path, place)
 
 
-def look_for_remains(folder: Path) -> Remains:
-    """Read a store's data file without the engine. `NotAStoreError` if there is none, `OSError`."""
+def remains_of(folder: Path) -> Remains:
+    """Return what is left of a store, compacted or not; the engine is asked in child processes only.
+
+    Where a horizon cannot be read, `problem` says so, and what is left from the very first frame on is looked for.
+    `NotAStoreError` if there is no data file, `OSError`.
+    """
+    data = str(folder / DATA_NAME)
+    try:
+        horizon, problem = in_child(horizon_of, data, answer=tuple[Horizon, str])
+    except ChildDiedError as error:
+        horizon, problem = NO_HORIZON, str(error)
+    if problem:
+        problem = f"whether it was compacted cannot be read: {problem}"
+    elif horizon.head.position and (why := _why_not_whole(data)):
+        problem = f"it was compacted up to {horizon.head.position}, and what it kept cannot be read: {why}"
+    return look_for_remains(folder, horizon=EMPTY if problem else horizon.head)._replace(problem=problem)
+
+
+def _why_not_whole(data: str) -> str:
+    try:
+        return in_child(why_not_whole, data, answer=str)
+    except ChildDiedError as error:
+        return str(error)
+
+
+def look_for_remains(folder: Path, *, horizon: Head = EMPTY) -> Remains:
+    """Look for what follows on a horizon, without the engine. `NotAStoreError` if there is no data file, `OSError`."""
     path = folder / DATA_NAME
     if not path.is_file():
         raise NotAStoreError(f"{folder} has no {DATA_NAME}", remedy="Name the folder of a damaged store.")
     found = {frame.link: frame for frame in find_frames(path)}
     mark = HighWaterMark(folder).read()
-    known_end = max((frame.last for frame in found.values()), default=0)
-    chain = _longest_chain(found.values())
-    end = chain[-1].last if chain else 0
-    return Remains(path, chain, _behind(found.values(), end), max(known_end, mark.position if mark else 0))
+    ends = (horizon.position, mark.position if mark else 0, *(frame.last for frame in found.values()))
+    chain = _longest_chain(found.values(), horizon)
+    end = chain[-1].last if chain else horizon.position
+    return Remains(path, chain, _behind(found.values(), end), max(ends), horizon)
 
 
 def salvage(remains: Remains, target: str | os.PathLike[str], *, upto: int = _MORE_THAN_ALL) -> Head:
@@ -92,14 +126,18 @@ def salvage(remains: Remains, target: str | os.PathLike[str], *, upto: int = _MO
     The chain is the same, so every link proves that nothing was changed. `NotAStoreError` if nothing can be
     saved or the target is there, `StoreFullError`.
     """
+    horizon = remains.horizon.position
     places = [place for place in remains.chain if place.first <= upto]
-    if not places:
-        raise NotAStoreError(
-            f"nothing can be saved of {remains.path}: it does not hold the beginning of a log",
-            remedy="Restore a backup.",
-        )
+    if not places and not horizon:
+        why = remains.problem or "it does not hold the beginning of a log"
+        raise NotAStoreError(f"nothing can be saved of {remains.path}: {why}", remedy=_BACKUP)
+    if upto < horizon:
+        text = f"{remains.path} was compacted up to {horizon}: no position before that can be gone back to"
+        raise NotAStoreError(text, remedy=f"Name a position from {horizon} on.")
 
     def fill(folder: Path) -> None:
+        if horizon:
+            _put_past(remains.path, folder)
         with LmdbLog.open(folder) as log:
             for frame in remains.frames(places):
                 expected, when = log.head.position, frame.recorded_us
@@ -108,22 +146,17 @@ def salvage(remains: Remains, target: str | os.PathLike[str], *, upto: int = _MO
     return build_aside(target, fill)
 
 
-def compacted_upto(folder: Path) -> int:
-    """Return the horizon of a store, as far as it can be read; 0 for none. Asks the engine, in a child process."""
+def _put_past(data: Path, folder: Path) -> None:
+    """Have a child begin a store with what is before the horizon, and give it the archive."""
     try:
-        return in_child(horizon_of, str(folder), answer=int)
-    except ChildDiedError:
-        return 0
+        in_child(put_past, str(data), str(folder), answer=int)
+    except ChildDiedError as error:
+        raise NotAStoreError(f"what {data} kept cannot be taken over: {error}", remedy=_BACKUP) from error
+    copy_archive(data.parent, folder)
 
 
-def horizon_of(path: str) -> int:
-    """Return the position up to which a store was compacted. May fail in any way on a damaged one."""
-    with LmdbLog.open(path, read_only=True) as log:
-        return log.horizon.head.position
-
-
-def _longest_chain(found: Iterable[LooseFrame]) -> list[LooseFrame]:
-    """Return the frames from the beginning that leads furthest; among equals, to the newest end.
+def _longest_chain(found: Iterable[LooseFrame], begin: Head) -> list[LooseFrame]:
+    """Return the frames from a beginning that lead furthest; among equals, to the newest end.
 
     Two frames may follow on one: of a commit that failed, the bytes may be there, though the log went on otherwise.
     """
@@ -138,7 +171,7 @@ def _longest_chain(found: Iterable[LooseFrame]) -> list[LooseFrame]:
         ends[frame.link] = max(map(end_of, after), default=(frame.last, frame.age))
         following.setdefault((frame.previous, frame.first), []).append(frame)
     chain: list[LooseFrame] = []
-    place = (NO_LINK, 1)
+    place = (begin.link, begin.position + 1)
     while nexts := following.get(place):
         chain.append(max(nexts, key=end_of))
         place = (chain[-1].link, chain[-1].last + 1)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.assembly import event_codec
 from eventstore.doctor import NOTE, WARNING, WRONG, Finding, examine
-from eventstore.errors import NotAStoreError, ReplayError, StoreError, UnknownEventError
+from eventstore.errors import ReplayError, StoreError, UnknownEventError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import read_marker
-from eventstore.salvage import Remains, compacted_upto, look_for_remains, salvage
+from eventstore.salvage import Remains, remains_of, salvage
 from logistics.audit.exchange import export_frames
 from logistics.audit.past import recorded
 from logistics.audit.store_view import StoreView
@@ -59,17 +59,19 @@ def check_events(path: str) -> list[Finding]:
 
 def prognosis(folder: Path) -> dict[str, Any]:
     """Return what can be saved and what cannot, as plain data."""
-    compacted = compacted_upto(folder)
-    return {"compacted_upto": compacted} if compacted else _told(look_for_remains(folder))
+    return _told(remains_of(folder))
 
 
 def _told(remains: Remains) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "savable": remains.end,
         "known_end": remains.known_end,
         "lost": remains.lost,
         "unsaved": remains.unsaved,
     }
+    if remains.horizon.position:
+        told["compacted_upto"] = remains.horizon.position
+    return {**told, "problem": remains.problem} if remains.problem else told
 
 
 def rescue(folder: Path, target: Path, *, upto: int | None) -> dict[str, Any]:
@@ -77,10 +79,7 @@ def rescue(folder: Path, target: Path, *, upto: int | None) -> dict[str, Any]:
 
     What is whole behind the first gap goes into a file of its own, in the form of an export. `NotAStoreError`.
     """
-    remains = look_for_remains(folder)
-    if compacted := compacted_upto(folder):
-        text = f"{folder} was compacted up to {compacted}: without what was before it, there is no beginning to save"
-        raise NotAStoreError(text, remedy="Restore a backup.")
+    remains = remains_of(folder)
     head = salvage(remains, target) if upto is None else salvage(remains, target, upto=upto)
     report = {"copy": str(target), "position": head.position, "link": head.link.hex(), **_told(remains)}
     if remains.beyond:

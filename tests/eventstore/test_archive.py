@@ -102,7 +102,8 @@ def test_of_what_the_archive_lacks_the_log_says_where_it_was(log: LmdbLog, folde
 def test_an_archive_of_another_log_is_refused(log: LmdbLog, folder: Path) -> None:
     fill(log)
     compact(log, folder, 18)
-    other = MemoryLog(store_id="other")
+    other = MemoryLog()
+    append(other, "job:other", "run:1", "job:1")
     fill(other)
     other.compact(plan(other, 18))
     with pytest.raises(ArchiveError, match="does not belong to this log"):

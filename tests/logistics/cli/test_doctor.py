@@ -145,23 +145,43 @@ def test_f59_events_of_a_newer_version_are_a_warning(store: Path, said: Said) ->
     assert "1 events are not understood: 'job.teleport', version 1" in warning["text"]
 
 
-def test_a_compacted_store_is_examined_from_its_horizon_on_and_not_saved(
+def test_a_compacted_store_is_saved_from_its_horizon_on_and_works(
     store: Path, tmp_path: Path, said: Said, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with LmdbLog.open(store) as log:
         head = next(frame.head for frame in log.frames() if frame.last >= 60)
         states = StoreView(log, event_codec(), head.position)._states
         bases = {name: snapshot_of(state) for name, state in states.items()}
-        log.compact(Compaction(Horizon(head, ""), [], bases, log.head.position))
+        live = [f"job:number-{n}" for n in range(40)]
+        kept = [
+            (each, [stored.position for stored in log.history(each, upto=head.position)]) for each in live
+        ]
+        kept = sorted(each for each in kept if each[1])
+        log.compact(Compaction(Horizon(head, ""), kept, bases, log.head.position))
         while log.tidy():
             pass
+        end, last = log.head.position, log.last("job:number-39")
     answer = said(code=0)
     assert answer["findings"][2]["text"].endswith("are whole")
-    spoil(store, b"number-39")
+    assert last is not None
+    spoil(store, last.record.payload)
     assert said(code=1)["compacted_upto"] == head.position
-    assert main(["doctor", "--store", str(store), "--salvage", str(tmp_path / "new")]) == 2
-    assert f"was compacted up to {head.position}" in capsys.readouterr().err
-    assert not (tmp_path / "new").exists()
+    new = tmp_path / "new"
+    report = said("--salvage", str(new), code=1)
+    assert (
+        head.position <= report["position"] == report["savable"] < last.position < report["known_end"] == end
+    )
+    assert said(code=0, path=new)["sound"]
+    with OrchestrationEngine(new) as engine:
+        queue = Queue("q", engine=engine)
+        JobScheduler(engine=engine).process(queue)
+        assert [queue.result(f"number-{n}") for n in range(40)] == [functions.one()] * 40
+    spoil(store, bases["queue"])
+    assert "the state of 'queue', as of the horizon, fails its checksum" in said(code=1)["problem"]
+    spoil(store, b"engine.opened")  # in pages that are free, the very first frame may still be there
+    assert main(["doctor", "--store", str(store), "--salvage", str(tmp_path / "none")]) == 2
+    assert f"was compacted up to {head.position}, and what it kept" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.no_cover
