@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.assembly import event_codec
+from eventstore.log import Log
 from eventstore.memory_log import MemoryLog
 from logistics.audit.exchange import export_lines, import_lines
 from logistics.audit.store_reader import StoreReader
@@ -31,7 +32,7 @@ HERE = Path(__file__).parent
 HISTORY, VIEWS = HERE / "history.jsonl", HERE / "history_views.json"
 
 
-def views(log: MemoryLog, position: int) -> dict[str, Any]:
+def views(log: Log, position: int) -> dict[str, Any]:
     """Return what is to be seen at a position, by names that are public."""
     view = StoreView(log, event_codec(), position)
     return {

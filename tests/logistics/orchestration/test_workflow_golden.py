@@ -16,19 +16,25 @@ from logistics.orchestration.project_manager import ProjectManager
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.queue import Queue
+from tests.golden.bases import HISTORIES, Base, make
+from tests.golden.bases import golden as bases
 from tests.logistics.orchestration.golden.midflight import WAIT_S, Gate
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*.jsonl"))
 
 
-@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+@pytest.fixture(params=[*FILES, *bases("midflight")], ids=lambda each: getattr(each, "stem", "") or each.name)
 def golden(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """A store as a killed process left it, and the ids of its runs."""
-    file: Path = request.param
+    """A store as a killed process left it, or as it was after a compaction, and the ids of its runs."""
     store = tmp_path / "store"
-    with LmdbLog.open(store) as log, file.open("rb") as lines:
-        import_lines(lines, log)
+    if isinstance(request.param, Base):
+        file = HISTORIES[request.param.history]
+        make(request.param, store)
+    else:
+        file = request.param
+        with LmdbLog.open(store) as log, file.open("rb") as lines:
+            import_lines(lines, log)
     Gate.calls.clear()
     return store, json.loads(file.with_suffix(".ids.json").read_text())
 
