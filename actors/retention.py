@@ -10,6 +10,7 @@ asked about it: too careful at times, never too careless.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -194,7 +195,7 @@ class Survey:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Yield every text in plain data, however deep, that may name something."""
+    """Yield every text in plain data, however deep, that may name something; arguments and outputs are unpacked."""
     stack = [value]
     while stack:
         value = stack.pop()
@@ -207,6 +208,8 @@ def texts(value: Any) -> Iterator[str]:
                 text = value.decode("utf-8", "replace")
                 yield text
                 yield text[1:]
+            with suppress(*DECODE_ERRORS):
+                stack.append(_DECODE(value))
         elif isinstance(value, dict):
             stack += value.keys()
             stack += value.values()

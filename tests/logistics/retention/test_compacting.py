@@ -71,6 +71,20 @@ def test_what_is_over_is_forgotten_and_what_waits_is_not(path: Path) -> None:
         assert queue.get_job(waiting) is not None
 
 
+def test_what_the_arguments_of_a_waiting_job_name_stays_unless_they_are_sealed(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        queue, later = Queue(engine=engine), Queue("later", engine=engine)
+        ended = ("argument", "deep", "long", "sealed", "unnamed")
+        for job_id in ended:
+            queue.enqueue(Job("ten", functions.ten, job_id=job_id))
+        JobScheduler(engine=engine).process(queue)
+        inside = {"of": [{"job": "deep"}], "long": ["x" * 1000, "long"]}
+        later.enqueue(Job("double", functions.double, ("argument",), inside))
+        later.enqueue(Job("double", functions.double, ("sealed",), subject="customer:1"))
+        engine.compact(0)
+        assert [queue.get_job(job_id) is not None for job_id in ended] == [True, True, True, False, False]
+
+
 def test_a_run_that_was_under_way_tells_all_of_its_steps(path: Path) -> None:
     with OrchestrationEngine(path) as engine:
         work(engine)
