@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eventstore.checking import check_log
+from eventstore.checking import check_log, check_past
 from eventstore.data_file import verify
 from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
 from eventstore.files import sync_folder
@@ -62,6 +62,7 @@ def checked(folder: Path) -> Head:
     verify(folder / DATA_NAME)
     with LmdbLog.open(folder, read_only=True) as copy:
         check = check_log(copy)
-    if check.problem:
-        raise CorruptStoreError(f"{folder}: {check.problem}")
+        problem = check.problem or check_past(copy)
+    if problem:
+        raise CorruptStoreError(f"{folder}: {problem}")
     return check.head

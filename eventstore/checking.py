@@ -10,6 +10,7 @@ from eventstore.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from eventstore.lmdb_log import LmdbLog
     from eventstore.log import Log
     from eventstore.records import Frame, Head
 
@@ -47,6 +48,19 @@ def check_log(log: Log, *, seen: Callable[[Frame], object] = lambda _: None) -> 
     except StoreError as error:
         problem = str(error)
     return Check(frames, records, len(positions), head, problem)
+
+
+def check_past(log: LmdbLog) -> str:
+    """Read all that a log keeps of what is before its horizon; return what is wrong, first of all, or nothing."""
+    try:
+        for _ in log.kept():
+            pass
+        for name in log.bases:
+            for _ in log.load_snapshots(name, upto=log.horizon.head.position):
+                pass
+    except StoreError as error:
+        return f"what was kept from before position {log.horizon.head.position} is not whole: {error}"
+    return ""
 
 
 def _wrong(frame: Frame, before: Head) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from eventstore.checking import check_log
+from eventstore.checking import check_log, check_past
 from eventstore.children import ChildDiedError, in_child
 from eventstore.data_file import damaged_places, look_at
 from eventstore.errors import NotAStoreError, StoreError, StoreFormatError
@@ -138,6 +138,8 @@ def check_frames(path: str) -> list[Finding]:
             if check.problem:
                 text = f"whole up to position {check.head.position}, then: {check.problem}"
                 return [Finding(WRONG, text, _SALVAGE)]
+            if problem := check_past(log):
+                return [Finding(WRONG, problem, "Restore a backup.")]
 
             def head_at(position: int) -> Head:
                 (frame,) = log.frames(after=position - 1, upto=position)

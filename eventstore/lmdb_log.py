@@ -144,6 +144,11 @@ class LmdbLog:
         _ = self.head
         return self._ledger.horizon
 
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The names of the states that are kept as of the horizon."""
+        return self._ledger.bases
+
     def append(self, records: Sequence[Record], *, expected: int, epoch: int, recorded_us: int) -> Head:
         self._check_process()
         with self._writing:

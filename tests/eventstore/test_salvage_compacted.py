@@ -8,15 +8,17 @@ from random import Random
 import pytest
 
 from eventstore.archive import FOLDER_NAME, write_archive
+from eventstore.backup import copy_store
 from eventstore.checking import check_log
-from eventstore.errors import NotAStoreError
+from eventstore.doctor import check_frames
+from eventstore.errors import CorruptStoreError, NotAStoreError
 from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
 from eventstore.log import Log
 from eventstore.records import Frame, Head
 from eventstore.retention import NO_HORIZON, Compaction, Horizon
 from eventstore.salvage import remains_of, salvage
-from tests.eventstore.support import append
+from tests.eventstore.support import append, record
 from tests.eventstore.test_retention import plan, settle
 from tests.eventstore.test_salvage import spoil
 from tests.support.scale import scaled
@@ -160,6 +162,36 @@ def test_what_the_horizon_is_made_of_is_missed_by_name(
     assert "backup" in refused.value.remedy
     assert "archive" in refused.value.remedy
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"state of the queue", "kept from before position 60 is not whole: the state of 'queue'"),
+        (b"only kept", "kept from before position 60 is not whole: the remnant at position 1 "),
+        (b"a note\x37", "the remnant at position 55 fails its checksum"),
+    ],
+    ids=["a state", "a record of what is over", "a record of what goes on"],
+)
+def test_what_is_kept_is_examined_and_a_copy_without_it_is_refused(
+    tmp_path: Path, text: bytes, words: str
+) -> None:
+    store = tmp_path / "store"
+    with LmdbLog.open(store) as log:
+        log.append([record("job:over", "only kept")], expected=0, epoch=1, recorded_us=1)
+        log.append([record("job:gap")] * 2, expected=1, epoch=1, recorded_us=1)
+        for n in range(1, 30):
+            append(log, f"job:{n}", "run:1", f"job:{n + 1}")
+        log.compact(plan(log, HORIZON, "job:over", "job:18", "run:1", **BASES))
+        settle(log)
+    assert [finding.level for finding in check_frames(str(store))] == ["note"]
+    spoil(store, text)
+    (finding,) = check_frames(str(store))
+    assert finding.level == "wrong"
+    assert words in finding.text
+    with LmdbLog.open(store) as log, pytest.raises(CorruptStoreError, match=words):
+        copy_store(log, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
 
 
 def test_where_the_horizon_is_lost_a_beginning_in_pages_that_are_free_is_saved(
