@@ -38,6 +38,7 @@ class Generation:
         self.address = address
         self.is_for_one = workers == 1
         self.guests: list[Guest] = []
+        """Those that are there, or may have said something that was not read yet."""
         self.in_flight: dict[AttemptKey, Future[bytes] | None] = {}
         self.begun: dict[AttemptKey, Guest] = {}
         self.first_gone: Guest | None = None
@@ -51,7 +52,7 @@ class Generation:
         """Return who was at work when the pool broke. Asked by each of them before it leaves."""
         with self._lock:
             if self._accused is None:
-                for guest in self.guests:
+                for guest in tuple(self.guests):
                     guest.join()
                 self._accused = frozenset(self.begun.keys() & self.in_flight.keys())
             return self._accused
@@ -211,6 +212,7 @@ class ExecutorPool:
     def _leave(self, generation: Generation, key: AttemptKey) -> None:
         with self._lock:
             del generation.in_flight[key], self._busy[key], self._hear[key]
+            generation.begun.pop(key, None)
             if generation is not self._current:
                 self._retire(generation)
 
@@ -231,14 +233,16 @@ class ExecutorPool:
             return True
 
     def _gone(self, number: int, guest: Guest) -> None:
-        """Remember who was the first to go, and have the pool look whether it has died, if it has not noticed.
+        """Forget who has gone, but for the first one, and have the pool look whether it has died, if it has not noticed.
 
         One of the standard library watches those workers only that it had when it last woke up; a call wakes it.
         """
-        generation = self._generations.get(number)
-        if generation is None:
-            return
-        generation.first_gone = generation.first_gone or guest
+        with self._lock:
+            generation = self._generations.get(number)
+            if generation is None:
+                return
+            generation.guests.remove(guest)
+            generation.first_gone = generation.first_gone or guest
         if not generation.in_flight or generation.noticed.wait(NOTICED_S):
             return
         with contextlib.suppress(Exception):

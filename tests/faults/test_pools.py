@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from actors.queue.messages import AttemptInterrupted, JobStarted
+from actors.runtime import pool
 from actors.runtime.clock import VirtualClock
+from actors.runtime.pool import Generation
 from logistics import (
     InputError,
     Job,
@@ -223,6 +225,31 @@ def test_a_pool_may_be_one_of_threads() -> None:
         assert queue.result(job_id, PATIENCE_S) == [job_id, 1, False]
         with pytest.raises(JobFailedError, match="SystemExit: 3"):
             run(queue, a_job(do.raises_system_exit))
+
+
+def short_lived(workers: int) -> Executor:
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    )
+
+
+@pytest.mark.parametrize(("factory", "jobs"), [(short_lived, 3), (ThreadPoolExecutor, 20)])
+def test_a_pool_remembers_nobody_who_has_ended(
+    factory: Callable[[int], Executor], jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Generation] = []
+
+    def keep(*args: Any) -> Generation:
+        kept.append(Generation(*args))
+        return kept[-1]
+
+    monkeypatch.setattr(pool, "Generation", keep)
+    for queue in served(factory, workers=1):
+        for number in range(jobs):
+            assert run(queue, a_job(do.add, number, 1)) == number + 1
+        (generation,) = kept
+        until(lambda: len(generation.guests) <= 1)
+        assert generation.begun == {}
 
 
 class Broken(Executor):
