@@ -6,6 +6,7 @@ word that it is to be put on record, and that by zeros once it is. Whom a key be
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import io
 import logging
@@ -18,7 +19,7 @@ from struct import Struct
 from typing import BinaryIO, Final, NamedTuple
 from zlib import crc32
 
-from eventstore.errors import StoreError, StoreFullError
+from eventstore.errors import StoreError, StoreFullError, StoreInUseError
 from eventstore.files import sync_folder
 
 logger = logging.getLogger("logistics.keys")
@@ -46,7 +47,10 @@ class KeyRing:
     """Keys by their ids and by whose they are. Every change is durable when its method returns. Safe for threads."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open a file, made when the first key is; None: kept nowhere. `StoreError` if it cannot be read."""
+        """Open a file, made when the first key is; None: kept nowhere.
+
+        `StoreInUseError` if another process has it open, another `StoreError` if it cannot be read.
+        """
         self._path = path
         self._lock = threading.RLock()
         self._file: BinaryIO | None = None
@@ -81,15 +85,18 @@ class KeyRing:
     def make(self, subject: str) -> str:
         """Return the id of a subject's key, which is made if there is none."""
         with self._lock:
-            if self._file is None:
+            if not self._secret:
                 self._begin()
             owner = self._owner(subject)
             if owner in self._owners:
                 return self._owners[owner]
             key, secret = secrets.token_bytes(_ID_BYTES), secrets.token_bytes(KEY_BYTES)
-            place = self._free.pop() if self._free else self._end
+            place = self._free[-1] if self._free else self._end
             self._write(place, _slot(_LIVE, key, owner, secret, 0))
-            self._end = max(self._end, place + 1)
+            if self._free:
+                self._free.pop()
+            else:
+                self._end += 1
             self._take(place, key, owner, secret)
             return key.hex()
 
@@ -123,12 +130,16 @@ class KeyRing:
         return hmac.digest(self._secret, subject.encode(), "sha256")[:_ID_BYTES]
 
     def _begin(self) -> None:
-        self._secret = secrets.token_bytes(32)
+        """Make the file, unless somebody else did since it was looked for."""
         if self._path is None:
             self._file = io.BytesIO()
-        else:
+        elif self._file is None:
             self._open(self._path, os.O_RDWR | os.O_CREAT)
-        self._write(0, _slot(_HEADER, _MAGIC, _NOBODY, self._secret, 0))
+            self._read()
+        if not self._secret:
+            secret = secrets.token_bytes(32)
+            self._write(0, _slot(_HEADER, _MAGIC, _NOBODY, secret, 0))
+            self._secret = secret
         if self._path is not None:
             sync_folder(self._path.parent)
 
@@ -138,6 +149,12 @@ class KeyRing:
         except OSError as error:
             raise StoreError(f"the keys {path} cannot be opened: {error.strerror}") from error
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            self._file = None
+            raise StoreInUseError(f"the keys {path} are in use by another process") from error
 
     def _read(self) -> None:
         assert self._file is not None
@@ -146,8 +163,7 @@ class KeyRing:
         if header is None or header.state != _HEADER or header.key != _MAGIC:
             if data.strip(b"\0"):
                 raise StoreError(f"{self._path} is no file of keys, or is damaged", remedy="Put a copy back.")
-            self._file = None  # its making was cut short: no key was given out
-            return
+            return  # its making was cut short: no key was given out
         self._secret = header.content[:32]
         self._end = len(data) // _SLOT.size
         for place in range(1, self._end):
@@ -184,7 +200,8 @@ class KeyRing:
         assert self._file is not None
         try:
             self._file.seek(place * _SLOT.size)
-            self._file.write(slot)
+            if self._file.write(slot) < len(slot):
+                raise StoreFullError(f"the keys {self._path} cannot be written: there is no room")
             if self._path is not None:
                 os.fsync(self._file.fileno())
         except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actors.runtime.errors import ErasedError, InputError
+from actors.runtime.errors import BusyError, ErasedError, InputError
 from actors.runtime.events import SubjectErased
 from actors.runtime.later import Later
 from actors.runtime.seals import MAGIC, erased_mark, key_in, secret_in, with_texts, wrapped, wrapped_text
@@ -46,6 +46,7 @@ class Vault:
         self._ciphers: dict[str, Any] = {}
         self._closing: set[str] = set()
         self._lock = threading.RLock()
+        self._erasing = threading.Lock()
 
     @property
     def keys(self) -> KeyRing:
@@ -175,6 +176,17 @@ class Vault:
             except StoreError:
                 return False  # not known for now; it is asked again
         return key in self._erased
+
+    @contextmanager
+    def alone(self, limit_s: float | None) -> Iterator[None]:
+        """Erase while nobody else does. `BusyError` if somebody else does for longer than this."""
+        if not self._erasing.acquire(timeout=-1 if limit_s is None else min(limit_s, threading.TIMEOUT_MAX)):
+            msg = "another erasure goes on; nothing was erased, try again in a moment"
+            raise BusyError(msg)
+        try:
+            yield
+        finally:
+            self._erasing.release()
 
     @contextmanager
     def closing(self, key: str) -> Iterator[None]:

@@ -42,6 +42,13 @@ def erase(
     if by:
         check_name("by", by)
     limit_s = timeout_s("timeout", timeout)
+    with engine.store.runtime.vault.alone(limit_s):
+        return _erase(engine, subject, by=by, cancel=cancel, limit_s=limit_s)
+
+
+def _erase(
+    engine: OrchestrationEngine, subject: str, *, by: str, cancel: bool, limit_s: float | None
+) -> Erasure | None:
     runtime = engine.store.runtime
     vault = runtime.vault
     vault.settle(runtime)

@@ -21,6 +21,7 @@ from actors.runtime.functions import FunctionRegistry
 from actors.runtime.later import Later
 from actors.snapshotting import ChildPhotographer
 from eventstore.archive import FOLDER_NAME
+from eventstore.errors import StoreInUseError
 from eventstore.joined_log import JoinedLog
 from eventstore.keyring import FILE_NAME as KEYS_NAME
 from eventstore.keyring import KeyRing
@@ -86,7 +87,7 @@ class Store:
             log = LmdbLog.open(path)
             guard = guarded(Path(path), package_version())
         try:
-            keys = KeyRing(None if path == MEMORY else Path(options["keys"] or Path(path) / KEYS_NAME))
+            keys = KeyRing(keys_path(path, options["keys"]))
             with guard:
                 self.runtime = open_runtime(
                     log,
@@ -243,6 +244,7 @@ class Stores:
         with self._lock:
             store = self._open.get(where)
             if store is None:
+                self._check_keys(keys_path(where, options["keys"]))
                 given = {key: value for key, value in options.items() if value is not None}
                 store = Store(where, {**_DEFAULTS, **given}, clock)
                 self._hook_exit()
@@ -254,6 +256,12 @@ class Stores:
                 _check_agreement(store, options, clock)
             store.handles += 1
             return store
+
+    def _check_keys(self, path: Path | None) -> None:
+        """Have no two stores write one file of keys: each would write over what it does not know of."""
+        for store in self._open.values():
+            if path is not None and path == keys_path(store.path, store.options["keys"]):
+                raise StoreInUseError(f"the keys {path} are in use by the store {store.path}")
 
     @staticmethod
     def _outlast(store: Store) -> None:
@@ -283,12 +291,12 @@ class Stores:
             store.runtime.close(0.0)
             raise
         finally:
+            store.runtime.vault.keys.close()
             with self._lock:
                 if self._open.get(store.path) is store:
                     del self._open[store.path]
                 if store in self._private:
                     self._private.remove(store)
-            store.runtime.vault.keys.close()
             store.closed.set()
 
     def of_runtime(self, runtime: Runtime | None) -> Store | None:
@@ -357,6 +365,11 @@ def resolve(path: str | os.PathLike[str] | None) -> str:
         msg = f"path: expected the path of a folder, got {path!r}"
         raise InputError(msg)
     return text if text == MEMORY else str(Path(text).expanduser().resolve())
+
+
+def keys_path(store: str, keys: str | None) -> Path | None:
+    """Return where the keys of a store's subjects are; None: nowhere, as the store itself."""
+    return None if store == MEMORY else Path(keys or Path(store) / KEYS_NAME)
 
 
 def package_version() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from logistics import (
     RecurringSchedule,
     ScheduleManager,
     Sealed,
+    StoreInUseError,
     SubjectInUseError,
     WorkflowManager,
     group,
@@ -309,6 +311,26 @@ def test_the_file_of_keys_is_private(path: Path) -> None:
         assert not (path / "keys").exists()
         Queue(engine=engine).enqueue(Job("greet", functions.greet, ("x",), subject=WHO))
     assert (path / "keys").stat().st_mode & 0o777 == 0o600
+
+
+def test_of_several_that_erase_somebody_at_once_one_does_and_the_others_find_nothing(path: Path) -> None:
+    with OrchestrationEngine(path) as engine, ThreadPoolExecutor(4) as callers:
+        work(engine)
+        done = list(callers.map(lambda _: engine.erase(WHO), range(4)))
+        (erasure,) = [each for each in done if each is not None]
+        assert len(engine.history(f"subject:{erasure.key}")) == 1
+
+
+def test_two_stores_do_not_write_one_file_of_keys(path: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "shared"
+    with OrchestrationEngine(path, keys=keys) as engine:
+        with pytest.raises(StoreInUseError, match="the keys .* are in use by the store"):
+            OrchestrationEngine(tmp_path / "other", keys=keys)
+        ids = work(engine)
+    with OrchestrationEngine(tmp_path / "other", keys=keys) as engine:
+        work(engine)
+    with OrchestrationEngine(path, keys=keys) as engine:
+        assert Queue(engine=engine).result(ids["greet"]) == f"hello {CANARY}"
 
 
 @given(
