@@ -233,9 +233,10 @@ class ExecutorPool:
             return True
 
     def _gone(self, number: int, guest: Guest) -> None:
-        """Forget who has gone, but for the first one, and have the pool look whether it has died, if it has not noticed.
+        """Forget who has gone, and have the pool look whether it has died, if it has not noticed.
 
-        One of the standard library watches those workers only that it had when it last woke up; a call wakes it.
+        The first one is remembered. A pool of the standard library watches those workers only that it had when it last
+        woke up; a call wakes it.
         """
         with self._lock:
             generation = self._generations.get(number)

@@ -242,11 +242,11 @@ class Queue:
 
     def fail(self, job: Job, error: object = "") -> None:
         """Record that a job taken by hand failed; it is retried like any other. `LeaseLostError` likewise."""
-        text = printable(
-            f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
-        )
+        is_raised = isinstance(error, BaseException)
+        text = printable(f"{type(error).__name__}: {error}" if is_raised else str(error))
         if isinstance(job, Job) and job.sealed_with:
-            text = self._vault.seal_error(text, job.sealed_with)
+            seal = self._vault.seal_error if is_raised else self._vault.seal_text
+            text = seal(text, job.sealed_with)
         self._settle(job, "error", error=text)
 
     @property

@@ -226,8 +226,13 @@ def test_a_job_taken_by_hand_is_sealed_too(path: Path) -> None:
         assert done.args == (CANARY,)
         queue.complete(done, f"by hand: {CANARY}")
         queue.fail(failing, f"not for {CANARY}")
+        ids += queue.enqueue_many([Job("y", functions.greet, (CANARY,), subject=WHO)])
+        failing = queue.dequeue()
+        assert failing is not None
+        queue.fail(failing, "Canary: will not answer")
         assert queue.result(ids[0]) == f"by hand: {CANARY}"
     assert not is_in(path)
+    assert not is_in(path, "Canary:"), "a name before a colon is that of an exception only if there is one"
 
 
 def test_a_signal_to_a_run_of_a_subject_is_sealed(path: Path) -> None:
@@ -324,7 +329,7 @@ def test_of_several_that_erase_somebody_at_once_one_does_and_the_others_find_not
 def test_two_stores_do_not_write_one_file_of_keys(path: Path, tmp_path: Path) -> None:
     keys = tmp_path / "shared"
     with OrchestrationEngine(path, keys=keys) as engine:
-        with pytest.raises(StoreInUseError, match="the keys .* are in use by the store"):
+        with pytest.raises(StoreInUseError, match=r"the keys .* are in use by the store"):
             OrchestrationEngine(tmp_path / "other", keys=keys)
         ids = work(engine)
     with OrchestrationEngine(tmp_path / "other", keys=keys) as engine:
