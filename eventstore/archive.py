@@ -24,7 +24,7 @@ from eventstore.errors import ArchiveError, StoreFullError
 from eventstore.files import remove_file, sync_folder
 from eventstore.framing import decode_frame, encode_frame
 from eventstore.log import Log
-from eventstore.records import DECODE_ERRORS, Frame, Head
+from eventstore.records import DECODE_ERRORS, EMPTY, Frame, Head
 from eventstore.segments import digest_of, filter_holds, filter_of
 
 FOLDER_NAME: Final = "archive"
@@ -92,6 +92,23 @@ def copy_archive(store: Path, other: Path) -> None:
     """Copy the archive of a store, if it has one, into the folder of another. `OSError`."""
     if (store / FOLDER_NAME).is_dir():
         shutil.copytree(store / FOLDER_NAME, other / FOLDER_NAME, ignore=shutil.ignore_patterns("*.new"))
+
+
+def whole_archive(folder: Path) -> list[ArchiveFile]:
+    """Return the files from the very first position on, as far as they lead, all of them read and proven.
+
+    `ArchiveError` if one of them is damaged, or does not follow on the one before.
+    """
+    files: list[ArchiveFile] = []
+    head = EMPTY
+    while found := sorted(folder.glob(f"{head.position + 1:0{_DIGITS}d}-*{SUFFIX}")):
+        file = ArchiveFile(found[-1])
+        if file.table.before != head:
+            raise ArchiveError(f"{file.path} does not follow on what is before it: the chain is broken there")
+        file.check()
+        files.append(file)
+        head = file.table.head
+    return files
 
 
 def write_archive(log: Log, folder: Path, *, upto: Head) -> str:

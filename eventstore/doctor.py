@@ -139,7 +139,7 @@ def check_frames(path: str) -> list[Finding]:
                 text = f"whole up to position {check.head.position}, then: {check.problem}"
                 return [Finding(WRONG, text, _SALVAGE)]
             if problem := check_past(log):
-                return [Finding(WRONG, problem, "Restore a backup.")]
+                return [Finding(WRONG, problem, _SALVAGE)]
 
             def head_at(position: int) -> Head:
                 (frame,) = log.frames(after=position - 1, upto=position)

@@ -2,18 +2,19 @@
 
 Only a beginning is a history: an event without the one before it may mean anything. So a new store ends where the
 first frame is missing; what is whole behind the gap is named, and can be looked at, but is not in it. The beginning
-of a log that was compacted is its horizon, with the states as of it and all that was kept. Nothing of the damaged
-store is changed.
+of a log that was compacted is its horizon, with the states as of it and all that was kept, or else its archive.
+Nothing of the damaged store is changed.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from eventstore.archive import copy_archive
+from eventstore.archive import FOLDER_NAME, ArchiveFile, copy_archive, whole_archive
 from eventstore.backup import build_aside
 from eventstore.children import ChildDiedError, in_child
-from eventstore.errors import NotAStoreError
+from eventstore.errors import ArchiveError, NotAStoreError
 from eventstore.forgotten import horizon_of, put_past, why_not_whole
 from eventstore.high_water import HighWaterMark
 from eventstore.lmdb_log import LmdbLog
@@ -24,7 +25,7 @@ from eventstore.retention import NO_HORIZON, Horizon
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from eventstore.records import Frame
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Range = tuple[int, int]
 """A first and a last position."""
 _MORE_THAN_ALL: Final = 1 << 64
-_BACKUP: Final = "Restore a backup, and put the folder `archive` beside it: what was compacted is in there."
+_BACKUP: Final = "Restore a backup; or put back the files of the folder `archive`, and try again."
 
 
 class Remains(NamedTuple):
@@ -49,6 +50,8 @@ class Remains(NamedTuple):
     """What the chain begins with: the head up to which the log was compacted."""
     problem: str = ""
     """Why a horizon, or what is before it, cannot be read; empty if it can, or there is none."""
+    archived: Sequence[ArchiveFile] = ()
+    """Files that have all from the first frame to the horizon: then nothing else is needed of what is before it."""
 
     @property
     def end(self) -> int:
@@ -85,7 +88,8 @@ class Remains(NamedTuple):
 def remains_of(folder: Path) -> Remains:
     """Return what is left of a store, compacted or not; the engine is asked in child processes only.
 
-    Where a horizon cannot be read, `problem` says so, and what is left from the very first frame on is looked for.
+    Where a horizon cannot be read, `problem` says so, and what is left from the very first frame on is looked for,
+    in the archive first of all.
     `NotAStoreError` if there is no data file, `OSError`.
     """
     data = str(folder / DATA_NAME)
@@ -97,7 +101,18 @@ def remains_of(folder: Path) -> Remains:
         problem = f"whether it was compacted cannot be read: {problem}"
     elif horizon.head.position and (why := _why_not_whole(data)):
         problem = f"it was compacted up to {horizon.head.position}, and what it kept cannot be read: {why}"
-    return look_for_remains(folder, horizon=EMPTY if problem else horizon.head)._replace(problem=problem)
+    return _archived(folder, problem) if problem else look_for_remains(folder, horizon=horizon.head)
+
+
+def _archived(folder: Path, problem: str) -> Remains:
+    """Return what is left of a store if its beginning is taken from the archive, where it is whole."""
+    files: list[ArchiveFile] = []
+    try:
+        files = whole_archive(folder / FOLDER_NAME)
+    except ArchiveError as error:
+        problem = f"{problem}; {error}"
+    head = files[-1].table.head if files else EMPTY
+    return look_for_remains(folder, horizon=head)._replace(problem=problem, archived=files)
 
 
 def _why_not_whole(data: str) -> str:
@@ -131,15 +146,16 @@ def salvage(remains: Remains, target: str | os.PathLike[str], *, upto: int = _MO
     if not places and not horizon:
         why = remains.problem or "it does not hold the beginning of a log"
         raise NotAStoreError(f"nothing can be saved of {remains.path}: {why}", remedy=_BACKUP)
-    if upto < horizon:
+    if upto < horizon and not remains.archived:
         text = f"{remains.path} was compacted up to {horizon}: no position before that can be gone back to"
         raise NotAStoreError(text, remedy=f"Name a position from {horizon} on.")
 
     def fill(folder: Path) -> None:
-        if horizon:
+        if horizon and not remains.archived:
             _put_past(remains.path, folder)
+        archived = (frame for file in remains.archived for frame in file.frames() if frame.first <= upto)
         with LmdbLog.open(folder) as log:
-            for frame in remains.frames(places):
+            for frame in chain(archived, remains.frames(places)):
                 expected, when = log.head.position, frame.recorded_us
                 log.append(frame.records, expected=expected, epoch=frame.epoch, recorded_us=when)
 

@@ -70,7 +70,7 @@ def _told(remains: Remains) -> dict[str, Any]:
         "unsaved": remains.unsaved,
     }
     if remains.horizon.position:
-        told["compacted_upto"] = remains.horizon.position
+        told["archived_upto" if remains.archived else "compacted_upto"] = remains.horizon.position
     return {**told, "problem": remains.problem} if remains.problem else told
 
 
