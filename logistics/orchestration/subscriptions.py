@@ -94,13 +94,17 @@ class Subscriptions:
                 self._subscriptions = [each for each in self._subscriptions if not each.cancelled]
                 waiting = list(self._subscriptions)
             try:
-                self._tell(self._runtime.log, waiting, self._runtime.journal.watermark)
-            except CompactedError:
-                self._catch_up(waiting)
+                self._tell_all(waiting)
             except StoreError:
                 logger.warning("the log could not be read for subscribers; trying again", exc_info=True)
                 self._changed.wait(RETRY_S)
                 self._changed.set()
+
+    def _tell_all(self, subscriptions: list[Subscription]) -> None:
+        try:
+            self._tell(self._runtime.log, subscriptions, self._runtime.journal.watermark)
+        except CompactedError:
+            self._catch_up(subscriptions)
 
     def _catch_up(self, subscriptions: list[Subscription]) -> None:
         """Tell those who stand behind the horizon what the archive has; who cannot be told all is told nothing more."""

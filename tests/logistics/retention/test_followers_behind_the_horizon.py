@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from eventstore.errors import StoreAccessError, StoreError
+from eventstore.log import Log
 from logistics import (
     CompactedError,
     Job,
@@ -19,6 +21,7 @@ from logistics import (
     RecordedEvent,
     Table,
 )
+from logistics.orchestration.stores import Store
 from tests.logistics.retention import functions
 
 
@@ -82,3 +85,31 @@ def test_without_an_archive_they_stop_and_the_others_go_on(
     table = engine.project(Positions())
     with pytest.raises(CompactedError):
         table.wait_until(None, 60)
+
+
+def test_an_archive_that_cannot_be_read_just_now_is_read_again(
+    engine: OrchestrationEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.compact(0)
+    end = engine.get_metrics()["events_total"]
+    troubles: list[StoreError] = [StoreAccessError("too many open files"), StoreError("the log is reopened")]
+    whole_log = vars(Store)["whole_log"].fget
+
+    def with_troubles(store: Store) -> Log:
+        if troubles:
+            raise troubles.pop()
+        log: Log = whole_log(store)
+        return log
+
+    monkeypatch.setattr(Store, "whole_log", property(with_troubles))
+    all_told = threading.Event()
+    told: list[int] = []
+
+    def hear(_event: object, position: int) -> None:
+        told.append(position)
+        if position == end:
+            all_told.set()
+
+    engine.subscribe("*", hear, after=0)
+    assert all_told.wait(30)
+    assert told == list(range(1, end + 1))
