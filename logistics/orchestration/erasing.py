@@ -72,7 +72,7 @@ def _erase(
 def _open_work(engine: OrchestrationEngine, key: str) -> Iterator[str]:
     """Yield what is not over of all that is sealed with a key; the steps of a run count as the run."""
     for view in engine.query("scheduler", GetSchedules()):
-        if key_in(view.target.payload) == key:
+        if key_in(view.target.payload) == key and (view.waiting or not view.completed):
             yield f"schedule:{view.name}"
     for run_id in engine.query("supervisor", GetRuns()):
         created = first(engine, f"run:{run_id}")

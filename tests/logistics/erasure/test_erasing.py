@@ -34,6 +34,7 @@ from logistics import (
 )
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
+from logistics.testing import VirtualClock, pass_time
 from tests.logistics.erasure import functions
 from tests.logistics.erasure.functions import CANARY
 from tests.support.scale import scaled
@@ -207,6 +208,25 @@ def test_a_schedule_of_a_subject_is_sealed_and_is_open_work() -> None:
             engine.erase(WHO)
         assert engine.erase(WHO, cancel=True) is not None
         assert schedules.get("daily") is None
+
+
+def test_a_schedule_that_has_nothing_more_to_fire_is_no_open_work() -> None:
+    clock = VirtualClock()
+    with OrchestrationEngine(":memory:", clock=clock) as engine:
+        schedules = ScheduleManager(engine=engine)
+        job = Job("greet", functions.greet, (CANARY,), subject=WHO)
+        schedules.schedule_once("once", clock.now + timedelta(hours=1), job, queue="mine")
+        with pytest.raises(SubjectInUseError, match="schedule:once"):
+            engine.erase(WHO)
+        schedules.start()
+        pass_time(engine, timedelta(hours=2))
+        JobScheduler(engine=engine).process(Queue("mine", engine=engine))
+        erasure = engine.erase(WHO)
+        assert erasure is not None
+        assert erasure.cancelled == ()
+        task = schedules.get("once")
+        assert task is not None
+        assert (task.completed, task.runs) == (True, 1)
 
 
 def test_a_job_with_an_id_of_its_own_is_the_same_job_when_it_is_enqueued_again() -> None:
