@@ -101,13 +101,15 @@ class KeyRing:
             return key.hex()
 
     def destroy(self, key: str, *, at_us: int, by: str) -> None:
-        """Overwrite a key; from now on it is among the `destroyed`, until it is known to be on record."""
+        """Overwrite a key; from now on it is among the `destroyed`, until it is known to be on record.
+
+        Of `by`, up to `KEY_BYTES` bytes have room.
+        """
         with self._lock:
-            who = by.encode()[:KEY_BYTES].decode(errors="ignore")
-            slot = _slot(_DESTROYED, bytes.fromhex(key), _NOBODY, who.encode(), at_us)
+            slot = _slot(_DESTROYED, bytes.fromhex(key), _NOBODY, by.encode(), at_us)
             self._write(self._places[key], slot)
             self._drop(key)
-            self.destroyed[key] = Destroyed(key, at_us, who)
+            self.destroyed[key] = Destroyed(key, at_us, by)
 
     def forget(self, key: str) -> None:
         """Overwrite all that is left of a key with zeros."""

@@ -507,10 +507,11 @@ class OrchestrationEngine:
         """Destroy the key of a subject: what jobs and runs got and said of theirs can be read by nobody any more.
 
         `Erased` takes its place wherever it is read; the log itself stays as it is, and so does its chain. That it was
-        done, and by whom, is on record; whose key it was is not. None: nothing is kept of this subject.
+        done, and by whom (up to 64 bytes), is on record; whose key it was is not. None: nothing is kept of them.
         `SubjectInUseError` names work of theirs that is not over; with `cancel` it is cancelled first, and its
         schedules removed, and the end of runs is waited for, each up to `timeout` seconds (`TimeoutError`).
-        Copies of the file of keys made before have to be destroyed, too.
+        `BusyError` if another erasure takes as long as that. Copies of the file of keys made before have to be
+        destroyed, too.
         """
         return erasing.erase(self, subject, by=by, cancel=cancel, timeout=timeout)
 

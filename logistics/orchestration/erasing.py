@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.queue.messages import CancelJob, JobEnqueued, ListJobs, ListQueues
-from actors.runtime.errors import SubjectInUseError
+from actors.runtime.errors import InputError, SubjectInUseError
 from actors.runtime.seals import key_in
 from actors.schedule.messages import GetSchedules, RemoveSchedule
 from actors.workflow.messages import CancelRun, GetRuns, RunCreated
+from eventstore.keyring import KEY_BYTES
 from logistics.inputs import as_datetime, check_name, timeout_s
 from logistics.orchestration.reading import first
 from logistics.orchestration.run import WorkflowRun
@@ -40,10 +41,17 @@ def erase(
     """Do what `OrchestrationEngine.erase` says."""
     check_name("subject", subject)
     if by:
-        check_name("by", by)
+        _check_by(by)
     limit_s = timeout_s("timeout", timeout)
     with engine.store.runtime.vault.alone(limit_s):
         return _erase(engine, subject, by=by, cancel=cancel, limit_s=limit_s)
+
+
+def _check_by(by: str) -> None:
+    size = len(check_name("by", by).encode())
+    if size > KEY_BYTES:
+        msg = f"by: expected at most {KEY_BYTES} bytes, which take the place of the key at first, got {size}"
+        raise InputError(msg)
 
 
 def _erase(

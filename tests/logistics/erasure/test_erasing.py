@@ -338,6 +338,18 @@ def test_the_file_of_keys_is_private(path: Path) -> None:
     assert (path / "keys").stat().st_mode & 0o777 == 0o600
 
 
+def test_who_erases_is_on_record_in_full_or_refused(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine)
+        with pytest.raises(InputError, match=r"by: expected at most 64 bytes, .* got 66"):
+            engine.erase(WHO, by="Ä" * 33)
+        erasure = engine.erase(WHO, by="Ä" * 32)
+        assert erasure is not None
+        ((_, event),) = engine.history(f"subject:{erasure.key}")
+        assert isinstance(event, SubjectErased)
+        assert event.by == "Ä" * 32
+
+
 def test_of_several_that_erase_somebody_at_once_one_does_and_the_others_find_nothing(path: Path) -> None:
     with OrchestrationEngine(path) as engine, ThreadPoolExecutor(4) as callers:
         work(engine)
