@@ -23,6 +23,7 @@ from msgspec import inspect as msgspec_inspect
 
 from actors.runtime.marks import Sealed, decode_extension
 from eventstore.errors import LogisticsError
+from eventstore.records import DECODE_ERRORS
 
 DEFAULT_LIMIT: Final = 1024 * 1024
 """Bytes that the arguments of one call, or one result, may take (F62)."""
@@ -335,10 +336,21 @@ def decode_call(
     try:
         args, kwargs = _decode_call(data)
     except Exception as error:
-        if data[:1] in _EXTENSIONS and isinstance(mark := _decode(data), Sealed):
+        if (mark := _sealed(data)) is not None:
             return (mark,), {}
         raise _unreadable("arguments", error) from error
     return (args, kwargs) if func is None else convert_call(args, kwargs, func)
+
+
+def _sealed(data: bytes) -> Sealed | None:
+    """Return the mark that stands where arguments were, if bytes are one."""
+    if data[:1] not in _EXTENSIONS:
+        return None
+    try:
+        mark = _decode(data)
+    except DECODE_ERRORS:
+        return None
+    return mark if isinstance(mark, Sealed) else None
 
 
 def convert_call(

@@ -345,7 +345,7 @@ def test_a_queue_s_name_is_checked(engine: OrchestrationEngine, name: Any) -> No
         ({"max_retries": math.inf}, "^max_retries: .* got inf"),
         ({"retry_delay": -1}, "^retry_delay: expected 0 to 3162240000 seconds, got -1"),
         ({"retry_delay": math.nan}, "^retry_delay: expected seconds or a timedelta, got nan"),
-        ({"retry_delay": None}, "^retry_delay: expected seconds or a timedelta, got None"),
+        ({"retry_delay": "1 s"}, "^retry_delay: expected seconds or a timedelta, got '1 s'"),
         ({"retry_delay": timedelta(-1)}, "^retry_delay: expected 0 to 3162240000 seconds"),
         ({"job_id": ""}, "^job_id: expected 1 to 200 of the characters"),
         ({"job_id": "../up"}, "^job_id: .* got '../up'"),

@@ -8,8 +8,18 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from actors.queue.messages import Conflict, JobLife, JobSpec, JobStatus, QueueSettings, Rate, Scope, Terms
-from actors.queue.outcome import DEFAULT
+from actors.queue.messages import (
+    Conflict,
+    JobLife,
+    JobSpec,
+    JobStatus,
+    QueueSettings,
+    Rate,
+    RetryPolicy,
+    Scope,
+    Terms,
+)
+from actors.queue.outcome import DEFAULT, retry_delay_us
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE
 from tests.actors.simulation.queue_model import Model, ModelJob, Refused
 
@@ -295,17 +305,22 @@ class Floor(Model):
 
     def fail(self, job: Worked, advice: str = "error") -> None:
         job.charged += 1
-        policy = job.retry
-        if policy == DEFAULT:
-            policy = self.plan(job.queue).retry or policy
+        policy = self.policy(job)
         if job.charged > policy.max_retries or advice == GIVE_UP:
             self.end(job, JobStatus.FAILED)
             return
-        delay_us = AFTER_US if advice == RETRY else policy.base_us
+        delay_us = AFTER_US
+        if advice != RETRY:
+            delay_us = retry_delay_us(policy, job.charged, job.job_id, job.terms.backoff)
         self.retried[job.queue] += 1
         self.wait_again(job)
         job.due_us = self.now_us + delay_us
         self.stand(job, JobStatus.RETRYING if delay_us else JobStatus.PENDING)
+
+    def policy(self, job: ModelJob) -> RetryPolicy:
+        own = self.plan(job.queue).retry
+        says_nothing = job.retry == DEFAULT and isinstance(job, Worked) and job.terms.backoff is None
+        return own if own is not None and says_nothing else job.retry
 
     def wait_again(self, job: Worked) -> None:
         """Leave the workers, and have the deadline of one who waits."""

@@ -165,9 +165,13 @@ class Model:
             job.due_us = self.now_us + job.retry.base_us
             self.stand(job, JobStatus.RETRYING if job.retry.base_us else JobStatus.PENDING)
 
+    def policy(self, job: ModelJob) -> RetryPolicy:
+        """Return how often, and when, a job is tried again."""
+        return job.retry
+
     def interrupt(self, job: ModelJob) -> None:
         job.charged += 1
-        if job.charged >= max(job.retry.max_retries + 1, MIN_STARTS):
+        if job.charged >= max(self.policy(job).max_retries + 1, MIN_STARTS):
             self.end(job, JobStatus.FAILED)
         else:
             self.stand(job)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from actors.queue.messages import (
     FINAL,
@@ -34,6 +35,7 @@ from actors.queue.messages import (
     Terms,
     Unfinished,
 )
+from actors.queue.outcome import DEFAULT
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptKey
 from actors.runtime.messages import Letter, TakeSnapshot
 from actors.simulation.world import CAPACITY, World
@@ -187,6 +189,9 @@ class FloorMachine(RuleBasedStateMachine):
         due_us = self.model.now_us + later * SECOND if later else 0
         job_id = f"j{self.made}"
         payload = b"\x92\x90\x80"
+        given = self.terms[terms]
+        if retry == DEFAULT:
+            given = replace(given, backoff=None)  # it says nothing: its queue may
         return JobSpec(
             job_id,
             queue,
@@ -196,7 +201,7 @@ class FloorMachine(RuleBasedStateMachine):
             priority,
             retry,
             due_us,
-            terms=self.terms[terms],
+            terms=given,
             life=self.lives[life],
         )
 

@@ -290,6 +290,7 @@ def test_a_backfill_never_fires_what_was_compacted_away(path: Path) -> None:
         assert fired
         JobScheduler(engine=engine).process(Queue("mine", engine=engine))
         assert schedules.backfill("hourly", *past) == []
+        work(engine)  # so that what has fired is not the last that happened, which may be kept
         assert engine.compact(0)
         with pytest.raises(ForgottenIdError):
             schedules.backfill("hourly", *past)
