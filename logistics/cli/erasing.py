@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from logistics.audit.store_reader import StoreReader
+from logistics.cli.opening import open_existing
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.output import show_facts
-from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.stores import resolve
 
 
@@ -34,8 +33,7 @@ def erase(
 ) -> None:
     """Erase what was said of somebody, in a store that nobody has open: their key is destroyed, for good."""
     where = resolve(store)
-    StoreReader(where).close()  # it must be there
-    with OrchestrationEngine(where, keys=keys) as engine:
+    with open_existing(where, keys=keys) as engine:
         erasure = engine.erase(subject, by=by, cancel=cancel)
     facts: dict[str, Any] = {"store": where, "key": None, "at": None, "cancelled": []}
     if erasure is not None:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.store_reader import StoreReader
+from logistics.cli.opening import open_existing
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.schedules import Apply, apply_to, moment_of, refuse_mistakes
 from logistics.orchestration.engine import OrchestrationEngine
@@ -147,8 +148,7 @@ def _list(made_up: list[BackfilledRun], what: str) -> None:
 
 @contextmanager
 def _manager(store: Path | None) -> Iterator[ScheduleManager]:
-    StoreReader(store).close()  # it must be there
-    with OrchestrationEngine(store) as engine:
+    with open_existing(store) as engine:
         yield ScheduleManager(engine=engine)
 
 

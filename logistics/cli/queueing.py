@@ -11,10 +11,10 @@ import typer
 from actors.queue.messages import DrainQueue, ListQueues
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.store_reader import StoreReader
+from logistics.cli.opening import open_existing
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.output import say, say_json, show
 from logistics.errors import JobNotFoundError
-from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.queue import Queue
 from logistics.task.record import queue_of
 
@@ -149,16 +149,9 @@ def _statuses(given: list[str] | None) -> tuple[str, ...] | None:
 
 
 @contextmanager
-def _opened(store: Path | None) -> Iterator[OrchestrationEngine]:
-    StoreReader(store).close()  # it must be there
-    with OrchestrationEngine(store) as engine:
-        yield engine
-
-
-@contextmanager
 def _queue(name: str, store: Path | None) -> Iterator[Queue]:
     """Open the store, and give the queue of this name. `UnknownIdError` if it never had a job: a slip, most likely."""
-    with _opened(store) as engine:
+    with open_existing(store) as engine:
         known = engine.ask("queue", ListQueues())
         if name not in known:
             msg = f"no queue {name!r} on record; there is {', '.join(sorted(known)) or 'none'}"
@@ -169,7 +162,7 @@ def _queue(name: str, store: Path | None) -> Iterator[Queue]:
 @contextmanager
 def _queue_of(job_id: str, store: Path | None) -> Iterator[Queue]:
     """Open the store, and give the queue that a job stands in. `JobNotFoundError`."""
-    with _opened(store) as engine:
+    with open_existing(store) as engine:
         history = [event for _, event in engine.history(f"job:{job_id}")]
         if not history:
             msg = f"no job {job_id!r} on record"
