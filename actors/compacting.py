@@ -20,7 +20,6 @@ from eventstore.errors import LogisticsError, StoreError
 from eventstore.files import remove_file, write_file
 from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
-from eventstore.records import Record
 from eventstore.retention import Compaction
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def compact_store(log: LmdbLog, policy: Policy, *, now_us: int) -> Iterator[Comp
     while (plan := prepare(log, policy, now_us=now_us, upto=log.head.position, folder=folder)) is not None:
         head = log.head
         event = compacted(plan, now_us)
-        record = Record(event.entity, event.schema_version, "", "", codec.encode(event))
+        record = codec.record(event, entity=event.entity)
         recorded_us = max(now_us, head.recorded_us)
         log.append([record], expected=head.position, epoch=head.epoch, recorded_us=recorded_us)
         log.compact(plan)

@@ -191,8 +191,7 @@ class Runtime:
 
     def record(self, event: Event) -> None:
         """Write an event of the engine's own, in a frame of its own."""
-        record = Record(event.entity, event.schema_version, "", "", self.codec.encode(event))
-        self.journal.append([record])
+        self.journal.append([self.codec.record(event, entity=event.entity)])
         self.watch.published([event], self.journal.watermark)
 
     def build(self) -> dict[str, ActorRef[EventSourcedActor]]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from actors.assembly import event_codec
 from actors.snapshotting import take_snapshot
 from eventstore.lmdb_log import LmdbLog
-from eventstore.records import Record
 from logistics import OrchestrationEngine
 from tests.benchmarks.own_log import events_of_job
 
@@ -53,11 +52,8 @@ def build(folder: Path, jobs: int) -> None:
     with LmdbLog.open(folder) as log:
         for first in range(0, jobs, JOBS_PER_COMMIT):
             few = range(first, min(first + JOBS_PER_COMMIT, jobs))
-            events = [event for number in few for event in events_of_job(number)]
-            records = [
-                Record(each.entity, each.schema_version, "command:1", "", codec.encode(each))
-                for each in events
-            ]
+            events = [(event, "") for number in few for event in events_of_job(number)]
+            records = codec.records(events, cause="command:1")
             log.append(records, expected=log.head.position, epoch=1, recorded_us=1 + first)
 
 

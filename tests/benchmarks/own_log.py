@@ -24,7 +24,7 @@ def append_and_fold(count: int, folder: Path) -> Mapping[str, float]:
     codec = event_codec()
 
     def record(event: Event) -> Record:
-        return Record(event.entity, event.schema_version, "command:1", "", codec.encode(event))
+        return codec.record(event, entity=event.entity, cause="command:1")
 
     with LmdbLog.open(folder / "many") as log, LmdbLog.open(folder / "few") as lone:
         begin = time.perf_counter()
