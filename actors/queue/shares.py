@@ -28,10 +28,10 @@ def end(state: QueueState, message: EndShare, context: Context, decision: Decisi
     kinds = {lane.kind for lane in state.hall.shares.get(name, ()) if lane.size}
     gone: set[str] = set()
     for job in state.jobs.values() if kinds else ():
-        if job.kind in kinds and not job.owner and (message.running or job.has_not_begun):
-            if job.job_id not in gone:
-                gone.add(job.job_id)
-                cancel_one(state, job, context, decision, OVER, gone=gone)
+        is_over = job.kind in kinds and not job.owner and (message.running or job.has_not_begun)
+        if is_over and job.job_id not in gone:
+            gone.add(job.job_id)
+            cancel_one(state, job, context, decision, OVER, gone=gone)
 
 
 def forget(state: QueueState, context: Context) -> Decision:
