@@ -8,7 +8,7 @@ from actors.clock.actor import ClockActor
 from actors.clock.messages import CLOCK_EVENTS
 from actors.clock.zones import tzdata_version
 from actors.queue.actor import QueueActor
-from actors.queue.messages import QUEUE_EVENTS
+from actors.queue.events import QUEUE_EVENTS
 from actors.queue.trampoline import THREAD, Plan, Trampoline, no_plan
 from actors.runtime.clock import SystemClock
 from actors.runtime.engine import Runtime

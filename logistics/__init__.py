@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.batch import BatchedJob
-from actors.queue.messages import JobStatus
+from actors.queue.specs import JobStatus
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.marks import Erased, Sealed
 from actors.runtime.signals import Progress

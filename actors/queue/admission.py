@@ -9,10 +9,11 @@ import msgspec
 
 from actors.queue import allocation
 from actors.queue.cancelling import cancel_one
+from actors.queue.events import JobEnqueued
 from actors.queue.life import check_life
-from actors.queue.messages import Conflict, JobEnqueued, JobStatus
 from actors.queue.outcome import retired_of, tell_owner
 from actors.queue.queues import refuse_if_draining
+from actors.queue.specs import Conflict, JobStatus
 from actors.queue.state import Retired, waits_for
 from actors.queue.unique import duplicate, existing, unique_of
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
@@ -21,7 +22,8 @@ from eventstore.errors import LogisticsError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.queue.messages import EnqueueJobs, JobSpec
+    from actors.queue.messages import EnqueueJobs
+    from actors.queue.specs import JobSpec
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context, Decision
 

@@ -17,14 +17,22 @@ from actors.queue import (
     shares,
     starting,
 )
-from actors.queue.life import meet_deadlines, meet_silence
-from actors.queue.messages import (
+from actors.queue.events import (
     QUEUE_EVENTS,
-    AddResource,
-    Allocate,
     AttemptInterrupted,
     AttemptPrinted,
     AttemptRefused,
+    JobCompleted,
+    JobFailed,
+    JobReady,
+    JobRetrying,
+    JobSnoozed,
+    JobUnresolved,
+)
+from actors.queue.life import meet_deadlines, meet_silence
+from actors.queue.messages import (
+    AddResource,
+    Allocate,
     CancelJob,
     CancelOwned,
     ClearQueue,
@@ -40,13 +48,6 @@ from actors.queue.messages import (
     GetQueueSettings,
     GetResources,
     GetStats,
-    JobCompleted,
-    JobFailed,
-    JobReady,
-    JobRetrying,
-    JobSnoozed,
-    JobStatus,
-    JobUnresolved,
     LeaseJob,
     ListJobs,
     ListQueues,
@@ -67,6 +68,7 @@ from actors.queue.outcome import (
     interrupt,
     snooze,
 )
+from actors.queue.specs import JobStatus
 from actors.queue.state import PROCESS_ENDED, QueueState, waits_for
 from actors.queue.why import explain_job
 from actors.runtime.effects import (

@@ -9,7 +9,7 @@ from actors.queue.heads import Heads
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Lane
-    from actors.queue.messages import Rate
+    from actors.queue.specs import Rate
 
 ONLY_BY_AN_END = 2**63
 """The instant at which a gate opens that only the end of an attempt can open."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import JobLeased
+from actors.queue.events import JobLeased
 from actors.queue.outcome import complete, fail, interrupt
 from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import InputError

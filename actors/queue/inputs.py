@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.messages import JobCompleted, JobEnqueued
+from actors.queue.events import JobCompleted, JobEnqueued
 from actors.runtime.errors import InputError
 from actors.runtime.values import check_depth, decode_value, encode_result
 from actors.workflow.messages import (
@@ -22,7 +22,7 @@ from actors.workflow.past import leaves, run_of
 from eventstore.errors import CorruptStoreError, LogisticsError
 
 if TYPE_CHECKING:
-    from actors.queue.messages import Input, JobSpec
+    from actors.queue.specs import Input, JobSpec
     from actors.runtime.engine import Runtime
     from actors.runtime.messages import Event
     from actors.workflow.messages import Plan

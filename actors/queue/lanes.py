@@ -10,8 +10,15 @@ import msgspec
 
 from actors.queue.gates import Gate
 from actors.queue.heads import Heads
-from actors.queue.messages import Backoff, JobLife, JobStatus, QueueSettings, RetryPolicy, Scope
 from actors.queue.resources import Amounts, in_units
+from actors.queue.specs import (
+    Backoff,
+    JobLife,
+    JobStatus,
+    QueueSettings,
+    RetryPolicy,
+    Scope,
+)
 from actors.queue.tallies import Tallies
 from actors.runtime.effects import AttemptKey
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import AttemptTimedOut, JobExpired, JobStatus
+from actors.queue.events import AttemptTimedOut, JobExpired
 from actors.queue.outcome import cancel_dependents, fail, tell_end
+from actors.queue.specs import JobStatus
 from actors.queue.state import NOT_STARTED
 from actors.runtime.effects import CancelAttempt
 from actors.runtime.errors import InputError
@@ -13,7 +14,7 @@ from actors.runtime.messages import Decision
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Job
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context
 

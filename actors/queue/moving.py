@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import JobMoved, JobStatus
+from actors.queue.events import JobMoved
 from actors.queue.queues import refuse_if_draining
+from actors.queue.specs import JobStatus
 from actors.queue.unique import duplicate
 from actors.runtime.errors import DuplicateJobError, InputError
 

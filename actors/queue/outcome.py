@@ -6,14 +6,13 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     AttemptPrinted,
     AttemptRefused,
     JobCancelled,
     JobCompleted,
     JobDiscarded,
-    JobEnded,
     JobEnqueued,
     JobExpired,
     JobFailed,
@@ -22,10 +21,10 @@ from actors.queue.messages import (
     JobRetried,
     JobRetrying,
     JobSnoozed,
-    JobStatus,
     JobUnblocked,
-    RetryPolicy,
 )
+from actors.queue.messages import JobEnded
+from actors.queue.specs import JobStatus, RetryPolicy
 from actors.queue.state import NOT_STARTED, QueueState, Retired
 from actors.runtime.effects import AS_USUAL, GIVE_UP, RETRY, Verdict
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.queue.lanes import Job
-    from actors.queue.messages import Backoff
+    from actors.queue.specs import Backoff
     from actors.runtime.messages import Context, Decision, Event, Known
 
 DEFAULT = RetryPolicy()

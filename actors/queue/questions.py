@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from actors.queue.messages import (
     FunctionMetrics,
-    JobStatus,
     JobView,
     QueueMetrics,
     QueueStats,
 )
+from actors.queue.specs import JobStatus
 from actors.queue.tallies import Spread, Tallies
 
 if TYPE_CHECKING:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.hall import PLAIN
-from actors.queue.messages import (
+from actors.queue.events import (
     JobCancelled,
-    JobStatus,
     QueueConfigured,
     QueueDraining,
     QueuePaused,
     QueueResumed,
 )
+from actors.queue.hall import PLAIN
 from actors.queue.outcome import cancel_dependents, tell_end
+from actors.queue.specs import JobStatus
 from actors.runtime.errors import QueueDrainingError
 
 if TYPE_CHECKING:

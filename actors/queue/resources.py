@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from actors.queue.messages import (
+    from actors.queue.events import (
         ResourceAdded,
         ResourceEnding,
         ResourceGranted,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.queue.cancelling import cancel_one
-from actors.queue.messages import ResourceEnding, ResourceRemoved, ShareEnded
+from actors.queue.events import ResourceEnding, ResourceRemoved
+from actors.queue.messages import ShareEnded
 from actors.runtime.messages import Decision
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import BatchStarted, JobReady, JobStarted
+from actors.queue.events import BatchStarted, JobReady, JobStarted
 from actors.runtime.effects import AttemptKey, StartAttempt
 from actors.runtime.messages import Decision
 

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from actors.queue.hall import Hall
-from actors.queue.heads import Heads
-from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job, Kind, Line
-from actors.queue.messages import (
-    NO_LIFE,
+from actors.queue.events import (
     AttemptInterrupted,
     AttemptPrinted,
     AttemptRefused,
@@ -31,7 +27,6 @@ from actors.queue.messages import (
     JobRetrying,
     JobSnoozed,
     JobStarted,
-    JobStatus,
     JobUnblocked,
     JobUnresolved,
     QueueConfigured,
@@ -44,10 +39,17 @@ from actors.queue.messages import (
     ResourceReleased,
     ResourceRemoved,
     ResourceRequested,
+)
+from actors.queue.hall import Hall
+from actors.queue.heads import Heads
+from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job, Kind, Line
+from actors.queue.resources import Resources
+from actors.queue.specs import (
+    NO_LIFE,
+    JobStatus,
     Scope,
     Terms,
 )
-from actors.queue.resources import Resources
 from actors.queue.unique import UniqueKeys
 from actors.runtime.effects import AttemptKey
 from actors.runtime.state import FoldedState
@@ -55,7 +57,7 @@ from actors.runtime.state import FoldedState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from actors.queue.messages import JobLife, JobSpec
+    from actors.queue.specs import JobLife, JobSpec
 
 
 NOT_STARTED = "not started in time"

@@ -12,7 +12,14 @@ import msgspec
 from actors.queue.batch import BatchedJob, settle_by
 from actors.queue.ending import failed, succeeded
 from actors.queue.inputs import Inputs
-from actors.queue.messages import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, FunctionsKnown
+from actors.queue.messages import FunctionsKnown
+from actors.queue.specs import (
+    NO_LIFE,
+    NOTE_CACHED,
+    NOTE_SKIP,
+    NOTE_STORED,
+    NOTE_VALUE,
+)
 from actors.queue.worker import Call, decode_end, decode_news, encode, perform, serve
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, firing_of, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
@@ -32,7 +39,12 @@ from eventstore.errors import CorruptStoreError, LogisticsError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from actors.queue.messages import Input, JobLife, JobSpec, StepWork
+    from actors.queue.specs import (
+        Input,
+        JobLife,
+        JobSpec,
+        StepWork,
+    )
     from actors.runtime.effects import AttemptKey
     from actors.runtime.engine import Runtime
     from actors.runtime.functions import FunctionRegistry

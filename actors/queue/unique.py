@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.heads import Heads
-from actors.queue.messages import Conflict, Scope
+from actors.queue.specs import Conflict, Scope
 from actors.runtime.errors import DuplicateJobError
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Job
-    from actors.queue.messages import JobSpec, Unique
+    from actors.queue.specs import JobSpec, Unique
 
 
 class UniqueKeys:

@@ -9,8 +9,9 @@ from actors.queue.allocation import holders_of
 from actors.queue.gates import ONLY_BY_AN_END
 from actors.queue.hall import serves
 from actors.queue.lanes import WAITING
-from actors.queue.messages import JobStatus, Obstacle
+from actors.queue.messages import Obstacle
 from actors.queue.resources import UNITS
+from actors.queue.specs import JobStatus
 from actors.queue.state import waits_for
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actors.clock.zones import tzdata_version
-from actors.queue.messages import EnqueueJobs, JobEnded, JobEnqueued, JobStatus
+from actors.queue.events import JobEnqueued
+from actors.queue.messages import EnqueueJobs, JobEnded
+from actors.queue.specs import JobStatus
 from actors.runtime.errors import ConflictingIdError, InternalError
 from actors.runtime.messages import Context, Decision, Message
 from actors.schedule.backfill import backfill_schedule, jobs_of_backfill

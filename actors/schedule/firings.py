@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.clock.zones import tzdata_version
-from actors.queue.messages import FIRINGS, CancelOwned, EnqueueJobs, JobSpec, StepWork
+from actors.queue.messages import CancelOwned, EnqueueJobs
+from actors.queue.specs import FIRINGS, JobSpec, StepWork
 from actors.runtime.messages import Decision
 from actors.schedule.catch_up import ON_TIME_US, due_us, expected_us
 from actors.schedule.messages import ScheduleDeferred, ScheduleFired, ScheduleSkipped

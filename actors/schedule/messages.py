@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, TypeAlias
 
-from actors.queue.messages import Data, JobLife, RetryPolicy, Terms
+from actors.queue.specs import (
+    Data,
+    JobLife,
+    RetryPolicy,
+    Terms,
+)
 from actors.runtime.messages import Event, Message
 from actors.schedule.spec import ScheduleSpec
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.queue.messages import NOTE_VALUE, JobStatus
+from actors.queue.specs import NOTE_VALUE, JobStatus
 from actors.schedule.firings import owner_of
 from actors.schedule.messages import ScheduleClosed
 from actors.workflow.messages import CancelOwnedRun, RunEnded, StartRun

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.messages import (
-    FINAL,
+from actors.queue.events import (
     AttemptInterrupted,
     AttemptPrinted,
     AttemptRefused,
@@ -27,10 +26,10 @@ from actors.queue.messages import (
     JobRetrying,
     JobSnoozed,
     JobStarted,
-    JobStatus,
     JobUnresolved,
 )
 from actors.queue.outcome import MIN_STARTS
+from actors.queue.specs import FINAL, JobStatus
 from actors.simulation.accounts import Accounts
 from actors.simulation.company import Company
 from actors.simulation.firings import Firings

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import BatchStarted, Terms
+from actors.queue.events import BatchStarted
+from actors.queue.specs import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
     from actors.simulation.checks import JobHistory
 
 NOTHING = Terms()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import FINAL, JobStatus
+from actors.queue.specs import FINAL, JobStatus
 from actors.schedule.messages import (
     ScheduleBackfilled,
     ScheduleClosed,

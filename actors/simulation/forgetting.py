@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from actors.forgetting import forget
-from actors.queue.messages import FINAL, RetryJob
+from actors.queue.messages import RetryJob
+from actors.queue.specs import FINAL
 from actors.retention import FOLDED, Survey, plan_compaction, texts
 from actors.runtime.errors import BusyError
 from actors.runtime.fold import replay

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from actors.queue.messages import JobStatus
+    from actors.queue.specs import JobStatus
     from actors.queue.state import QueueState
 
 OF_LIVE_JOBS: Final = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     AttemptRefused,
     AttemptTimedOut,
@@ -26,15 +26,14 @@ from actors.queue.messages import (
     ResourceGranted,
     ResourceReleased,
     ResourceRemoved,
-    Scope,
-    Terms,
 )
+from actors.queue.specs import Scope, Terms
 from actors.queue.unique import unique_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.queue.messages import JobSpec, QueueSettings, Rate
+    from actors.queue.specs import JobSpec, QueueSettings, Rate
 
 ENDS = (JobCompleted, JobRetrying, JobSnoozed, JobFailed, AttemptInterrupted, JobUnresolved, AttemptRefused)
 FINAL = (JobCompleted, JobFailed, JobCancelled, JobExpired)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     JobEnqueued,
     JobLeased,
@@ -17,12 +17,11 @@ from actors.queue.messages import (
     QueueConfigured,
     QueuePaused,
     QueueResumed,
-    QueueSettings,
-    Terms,
 )
+from actors.queue.specs import QueueSettings, Terms
 
 if TYPE_CHECKING:
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
     from actors.simulation.checks import JobHistory
 
 COMES = (JobEnqueued, JobReady, JobRetried, JobRetrying, AttemptInterrupted, JobMoved)

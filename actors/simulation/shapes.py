@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.queue.messages import NOTE_SKIP, NOTE_VALUE, Input, RetryPolicy
+from actors.queue.specs import (
+    NOTE_SKIP,
+    NOTE_VALUE,
+    Input,
+    RetryPolicy,
+)
 from actors.workflow.messages import Plan, PlanStep, StartRun, StepOptions, WaitPlan
 
 if TYPE_CHECKING:
     from random import Random
 
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
 
 CALL = b"\x92\x90\x80"
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (

@@ -10,7 +10,8 @@ from pykka import ActorRegistry
 
 from actors.assembly import ACTORS, event_codec
 from actors.clock.actor import ClockActor
-from actors.queue.messages import FINAL, SHARE, ResumeQueue
+from actors.queue.messages import ResumeQueue
+from actors.queue.specs import FINAL, SHARE
 from actors.runtime.clock import VirtualClock
 from actors.runtime.fold import fold
 from actors.runtime.journal import Failure
@@ -29,7 +30,7 @@ from eventstore.memory_log import MemoryLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
     from actors.queue.state import QueueState
     from actors.runtime.actor import EventSourcedActor
     from actors.runtime.effects import AttemptKey

@@ -9,7 +9,7 @@ from actors.runtime.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.queue.messages import Input
+    from actors.queue.specs import Input
     from actors.workflow.messages import Plan, PlanStep
 
 INDEX_LENGTH = 9

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.queue.messages import SHARE, STEPS, JobSpec, RetryPolicy, StepWork, Terms
+from actors.queue.specs import (
+    SHARE,
+    STEPS,
+    JobSpec,
+    RetryPolicy,
+    StepWork,
+    Terms,
+)
 from actors.runtime.seals import key_in
 from actors.workflow.messages import StepStatus
 from actors.workflow.run import UNDO
@@ -14,7 +21,7 @@ from actors.workflow.run import UNDO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.queue.messages import Input
+    from actors.queue.specs import Input
     from actors.workflow.messages import PlanStep, StepOptions
     from actors.workflow.run import Run
 

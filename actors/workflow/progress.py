@@ -5,13 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import (
+from actors.queue.messages import CancelOwned, EnqueueJobs
+from actors.queue.specs import (
     NOTE_CACHED,
     NOTE_SKIP,
     NOTE_STORED,
     NOTE_VALUE,
-    CancelOwned,
-    EnqueueJobs,
     JobStatus,
 )
 from actors.workflow.jobs import Ahead, item_job, step_job, undo_job
@@ -43,7 +42,8 @@ from actors.workflow.run import UNDO, Run
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from actors.queue.messages import JobEnded, JobSpec
+    from actors.queue.messages import JobEnded
+    from actors.queue.specs import JobSpec
     from actors.runtime.messages import Context, Decision, Event
     from actors.workflow.messages import StepOptions
     from actors.workflow.run import Fan

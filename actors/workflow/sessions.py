@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import SHARE, AddResource, EndShare, ReleaseAll
+from actors.queue.messages import AddResource, EndShare, ReleaseAll
+from actors.queue.specs import SHARE
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Decision
 from actors.workflow.control import advanced, cancel_all

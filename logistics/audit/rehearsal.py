@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from actors.queue.messages import NOTE_VALUE, JobEnqueued
+from actors.queue.events import JobEnqueued
+from actors.queue.specs import NOTE_VALUE
 from actors.runtime.effects import AttemptFinished, CancelAttempt, StartAttempt
 from actors.runtime.messages import Context, Known
 from actors.workflow.messages import StartRun
@@ -20,7 +21,7 @@ from logistics.inputs import as_datetime
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
     from actors.runtime.effects import AttemptKey
     from actors.runtime.messages import Decision, Event, Message
     from actors.runtime.rules import Rules

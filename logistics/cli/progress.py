@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from actors.queue.messages import JobRetrying
+from actors.queue.events import JobRetrying
 from actors.workflow.messages import (
     ItemEnded,
     StepCancelled,

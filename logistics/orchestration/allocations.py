@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import Allocate, Release, ResourceGranted
+from actors.queue.events import ResourceGranted
+from actors.queue.messages import Allocate, Release
 from actors.runtime.errors import EngineClosedError, InputError
 from eventstore.errors import StoreError
 from logistics.inputs import check_name, check_positive

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.messages import Backoff
+from actors.queue.specs import Backoff
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
 from actors.workflow.condition import parse

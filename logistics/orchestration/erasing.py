@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from actors.queue.messages import CancelJob, JobEnqueued, ListJobs, ListQueues
+from actors.queue.events import JobEnqueued
+from actors.queue.messages import CancelJob, ListJobs, ListQueues
 from actors.runtime.errors import InputError, SubjectInUseError
 from actors.runtime.seals import key_in
 from actors.schedule.messages import GetSchedules, RemoveSchedule

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.clock.zones import to_datetime
-from actors.queue.messages import WORKFLOW
+from actors.queue.specs import WORKFLOW
 from actors.runtime.attempt import Firing, firing_of
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.values import decode_call
@@ -23,7 +23,7 @@ from logistics.orchestration.plan import Prepared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
     from actors.runtime.engine import Runtime
     from actors.runtime.functions import FunctionRegistry
     from logistics.orchestration.plan import Find

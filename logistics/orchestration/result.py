@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from actors.queue.inputs import Inputs
-from actors.queue.messages import (
+from actors.queue.events import (
     JobCancelled,
     JobCompleted,
     JobEnqueued,
@@ -20,6 +19,7 @@ from actors.queue.messages import (
     JobStarted,
     JobUnresolved,
 )
+from actors.queue.inputs import Inputs
 from actors.runtime.errors import InternalError, UnknownIdError
 from actors.runtime.values import decode_value
 from actors.workflow.messages import (

@@ -9,7 +9,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.inputs import Inputs
-from actors.queue.messages import GetJob, JobStatus
+from actors.queue.messages import GetJob
+from actors.queue.specs import JobStatus
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import InputError
 from actors.runtime.later import Later

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from actors.queue.messages import EnqueueJobs, JobStatus, ListJobs
+from actors.queue.messages import EnqueueJobs, ListJobs
+from actors.queue.specs import JobStatus
 from actors.runtime.errors import InputError
 from logistics.inputs import check_id, timeout_s
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     JobCancelled,
     JobCompleted,

@@ -6,7 +6,9 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import WORKFLOW, JobEnqueued, ListJobs, ListQueues
+from actors.queue.events import JobEnqueued
+from actors.queue.messages import ListJobs, ListQueues
+from actors.queue.specs import WORKFLOW
 from actors.runtime.binding import CONTEXT_PARAMETER
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import PayloadError, decode_call
@@ -22,7 +24,7 @@ from logistics.orchestration.running import known_workflow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.queue.messages import Input
+    from actors.queue.specs import Input
     from actors.schedule.messages import ScheduleView
     from actors.workflow.messages import PlanStep
     from logistics.orchestration.engine import OrchestrationEngine

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.clock.zones import to_datetime
-from actors.queue.messages import GetJob, JobFailed, JobStatus, JobUnresolved
+from actors.queue.events import JobFailed, JobUnresolved
+from actors.queue.messages import GetJob
+from actors.queue.specs import JobStatus
 from actors.schedule.messages import (
     ScheduleBackfilled,
     ScheduleClosed,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from actors.queue.messages import WORKFLOW
+from actors.queue.specs import WORKFLOW
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
 from actors.schedule.messages import JobTemplate

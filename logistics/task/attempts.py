@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     AttemptTimedOut,
     JobCancelled,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
     from actors.runtime.messages import Event
 
 BY_HAND = "hand"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from actors.queue.messages import Input, Terms
+from actors.queue.specs import Input, Terms
 from actors.runtime.errors import InputError
 from actors.runtime.seals import key_in
 from logistics.ids import new_id
@@ -15,7 +15,7 @@ from logistics.task.job import Chain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from actors.queue.messages import JobSpec
+    from actors.queue.specs import JobSpec
     from logistics.task.job import Job
 
 MakeSpec: TypeAlias = "Callable[[Job, tuple[str, ...], str], JobSpec]"

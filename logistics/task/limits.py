@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.queue import messages
+from actors.queue import specs
 from actors.runtime.errors import InputError
 from logistics.inputs import check_int, check_name, check_positive, duration_us
 from logistics.task.options import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, retry_policy
 
 if TYPE_CHECKING:
-    from actors.queue.messages import QueueSettings
+    from actors.queue.specs import QueueSettings
     from logistics.inputs import Duration
 
-ENGINES_OWN = messages.RetryPolicy()
+ENGINES_OWN = specs.RetryPolicy()
 MAX_CONCURRENCY = 2**31
 MAX_WINDOW = 10_000
 """Starts that a sliding window remembers."""
@@ -37,7 +37,7 @@ class Rate(msgspec.Struct, frozen=True):
     burst: int = 0
 
 
-def rate(what: str, value: object) -> messages.Rate | None:
+def rate(what: str, value: object) -> specs.Rate | None:
     """Return a rate as the queue takes it."""
     if value is None:
         return None
@@ -50,7 +50,7 @@ def rate(what: str, value: object) -> messages.Rate | None:
     if per_us > LONGEST_RATE_US:
         msg = f"{what}.per: expected at most a year, got {value.per!r}"
         raise InputError(msg)
-    return messages.Rate(count, per_us, burst)
+    return specs.Rate(count, per_us, burst)
 
 
 def limit(what: str, value: object) -> int:
@@ -95,7 +95,7 @@ def ageing(value: Duration | None) -> int:
     return 0 if value is None else duration_us("ageing", value, least_us=1)
 
 
-def retry(max_retries: int | None, retry_delay: Duration | None) -> messages.RetryPolicy | None:
+def retry(max_retries: int | None, retry_delay: Duration | None) -> specs.RetryPolicy | None:
     """Return what holds for jobs that say nothing; None for the engine's own default."""
     if max_retries is None and retry_delay is None:
         return None
@@ -157,5 +157,5 @@ def limits_of(settings: QueueSettings) -> Limits:
     )
 
 
-def _rate_of(value: messages.Rate | None) -> Rate | None:
+def _rate_of(value: specs.Rate | None) -> Rate | None:
     return None if value is None else Rate(value.count, value.per_us / 1e6, value.burst)

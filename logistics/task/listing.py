@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from actors.queue.messages import JobEnqueued, JobStatus, ListJobs
+from actors.queue.events import JobEnqueued
+from actors.queue.messages import ListJobs
+from actors.queue.specs import JobStatus
 from actors.runtime.errors import InputError
 from logistics.inputs import as_datetime, check_name, instant_us
 from logistics.orchestration.reading import entities, history

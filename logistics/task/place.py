@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from actors.queue.messages import SHARE
+from actors.queue.specs import SHARE
 from logistics.task.job import NO_TERMS
 
 if TYPE_CHECKING:
-    from actors.queue.messages import Terms
+    from actors.queue.specs import Terms
 
 
 class Place(NamedTuple):

@@ -6,9 +6,18 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from actors.queue.messages import (
-    FINAL,
+from actors.queue.events import (
     AttemptPrinted,
+    JobCancelled,
+    JobCompleted,
+    JobDiscarded,
+    JobEnqueued,
+    JobExpired,
+    JobFailed,
+    JobLeased,
+    JobStarted,
+)
+from actors.queue.messages import (
     CancelJob,
     ClearQueue,
     ConfigureQueue,
@@ -19,25 +28,20 @@ from actors.queue.messages import (
     GetMetrics,
     GetQueueSettings,
     GetStats,
-    JobCancelled,
-    JobCompleted,
-    JobDiscarded,
-    JobEnqueued,
-    JobExpired,
-    JobFailed,
-    JobLeased,
-    JobSpec,
-    JobStarted,
-    JobStatus,
     LeaseJob,
     MoveJobs,
     PauseQueue,
     PeekQueue,
-    QueueSettings,
     ResumeQueue,
     RetryJob,
     RetryJobs,
     SettleLease,
+)
+from actors.queue.specs import (
+    FINAL,
+    JobSpec,
+    JobStatus,
+    QueueSettings,
 )
 from actors.queue.tallies import MINUTE_US
 from actors.queue.trampoline import sealing_key

@@ -5,8 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import (
-    SHARE,
+from actors.queue.events import (
     AttemptInterrupted,
     JobCancelled,
     JobCompleted,
@@ -21,9 +20,9 @@ from actors.queue.messages import (
     JobRetrying,
     JobSnoozed,
     JobStarted,
-    JobStatus,
     JobUnresolved,
 )
+from actors.queue.specs import SHARE, JobStatus
 from actors.runtime.values import decode_call, decode_value
 from logistics.inputs import as_datetime
 from logistics.task.job import NO_TERMS, Job
@@ -33,7 +32,7 @@ from logistics.task.place import place_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from actors.queue.messages import Backoff, JobLife, RetryPolicy
+    from actors.queue.specs import Backoff, JobLife, RetryPolicy
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.messages import Event
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     JobCancelled,
     JobCompleted,

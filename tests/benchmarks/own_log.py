@@ -8,7 +8,8 @@ from pathlib import Path
 
 from actors.assembly import event_codec
 from actors.queue.actor import QueueActor
-from actors.queue.messages import JobCompleted, JobEnqueued, JobSpec, JobStarted
+from actors.queue.events import JobCompleted, JobEnqueued, JobStarted
+from actors.queue.specs import JobSpec
 from actors.runtime.fold import fold
 from actors.runtime.messages import Event
 from actors.runtime.values import encode_call, encode_result

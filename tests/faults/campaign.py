@@ -13,7 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from actors.queue.messages import EnqueueJobs, RetryPolicy
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import RetryPolicy
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.errors import EngineClosedError
 from actors.runtime.values import encode_call

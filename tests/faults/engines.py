@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import JobSpec
+from actors.queue.specs import JobSpec
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.errors import BusyError
 from actors.runtime.messages import Message

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from actors.queue.decider import QueueRules
-from actors.queue.messages import EnqueueJobs, RetryPolicy
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import RetryPolicy
 from actors.queue.trampoline import Trampoline
 from actors.runtime import engine as engine_module
 from actors.runtime.actor import EventSourcedActor

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.queue.messages import EnqueueJobs, JobSpec
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.values import encode_call
 from eventstore.errors import StoreError

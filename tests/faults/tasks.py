@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-from actors.queue.messages import Input, JobSpec, RetryPolicy
+from actors.queue.specs import Input, JobSpec, RetryPolicy
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.values import encode_call
 

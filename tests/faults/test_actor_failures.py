@@ -11,7 +11,13 @@ import pykka
 import pytest
 
 from actors.queue.decider import QueueRules
-from actors.queue.messages import EnqueueJobs, GetJob, GetStats, JobCompleted, JobEnqueued, PauseQueue
+from actors.queue.events import JobCompleted, JobEnqueued
+from actors.queue.messages import (
+    EnqueueJobs,
+    GetJob,
+    GetStats,
+    PauseQueue,
+)
 from actors.queue.state import QueueState
 from actors.runtime.engine import MAX_REBUILDS
 from actors.runtime.errors import EngineClosedError, InternalError

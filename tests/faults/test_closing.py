@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     AttemptRefused,
-    EnqueueJobs,
-    GetStats,
     JobCompleted,
     JobEnqueued,
     JobStarted,
 )
+from actors.queue.messages import EnqueueJobs, GetStats
 from actors.runtime import engine as engine_module
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.engine import Runtime

@@ -15,17 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from actors.queue.messages import (
-    FINAL,
-    EnqueueJobs,
-    GetStats,
-    JobCompleted,
-    JobEnqueued,
-    JobSpec,
-    JobStarted,
-    RetryPolicy,
-    Unfinished,
-)
+from actors.queue.events import JobCompleted, JobEnqueued, JobStarted
+from actors.queue.messages import EnqueueJobs, GetStats, Unfinished
+from actors.queue.specs import FINAL, JobSpec, RetryPolicy
 from actors.runtime.errors import EngineClosedError
 from actors.runtime.events import EngineOpened
 from actors.runtime.messages import Event

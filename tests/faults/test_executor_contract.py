@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import AttemptRefused, AttemptTimedOut, JobStarted
+from actors.queue.events import AttemptRefused, AttemptTimedOut, JobStarted
 from actors.runtime.clock import VirtualClock
 from logistics import (
     Job,

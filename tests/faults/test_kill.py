@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from actors.queue.messages import FINAL
+from actors.queue.specs import FINAL
 from tests.faults.campaign import failures, job_ids, run_ids
 from tests.faults.children import Child, Nursery
 from tests.faults.evidence import Evidence, read_lines

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import AttemptInterrupted, JobStarted
+from actors.queue.events import AttemptInterrupted, JobStarted
 from actors.runtime import pool
 from actors.runtime.clock import VirtualClock
 from actors.runtime.pool import Generation

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from actors.queue.messages import AttemptInterrupted, JobCompleted
+from actors.queue.events import AttemptInterrupted, JobCompleted
 from actors.runtime.events import EngineClosed
 from eventstore.errors import StoreInUseError
 from logistics.orchestration.engine import OrchestrationEngine

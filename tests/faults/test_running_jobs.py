@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import EnqueueJobs, JobFailed, JobLife, JobSpec, JobStarted, RetryPolicy
+from actors.queue.events import JobFailed, JobStarted
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobLife, JobSpec, RetryPolicy
 from actors.runtime.clock import VirtualClock
 from actors.runtime.output import KEPT_BYTES
 from actors.runtime.values import encode_call

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.queue.messages import JobCompleted
+from actors.queue.events import JobCompleted
 from actors.schedule.messages import ScheduleClosed, ScheduleFired
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager

@@ -26,11 +26,10 @@ from actors.queue.messages import (
     GetJob,
     GetStats,
     JobEnded,
-    JobSpec,
     LeaseJob,
-    RetryPolicy,
     SettleLease,
 )
+from actors.queue.specs import JobSpec, RetryPolicy
 from actors.runtime.clock import VirtualClock
 from actors.runtime.effects import AttemptKey
 from actors.runtime.messages import Message, Nudge

@@ -9,7 +9,9 @@ import msgspec
 from actors.assembly import event_codec
 from actors.queue.admission import digest_of
 from actors.queue.decider import QueueRules
-from actors.queue.messages import EnqueueJobs, JobEnqueued, JobSpec, JobStarted, RetryPolicy
+from actors.queue.events import JobEnqueued, JobStarted
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec, RetryPolicy
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.messages import Context, Decision, Effect, Event, Known, Message
 from eventstore.errors import LogisticsError

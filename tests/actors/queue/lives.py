@@ -7,35 +7,37 @@ from typing import TYPE_CHECKING
 import msgspec
 from hypothesis import strategies as st
 
+from actors.queue.events import JobMoved
 from actors.queue.messages import (
-    FINAL,
     AddResource,
     Allocate,
-    Backoff,
     CancelJob,
     ClearQueue,
     ConfigureQueue,
-    Conflict,
     DiscardJob,
     DrainQueue,
     EnqueueJobs,
     FunctionsKnown,
-    JobLife,
-    JobMoved,
-    JobSpec,
-    JobStatus,
     LeaseJob,
     MoveJobs,
     PauseQueue,
-    QueueSettings,
-    Rate,
     Release,
     ResumeQueue,
     RetryJob,
     RetryJobs,
+    SettleLease,
+)
+from actors.queue.specs import (
+    FINAL,
+    Backoff,
+    Conflict,
+    JobLife,
+    JobSpec,
+    JobStatus,
+    QueueSettings,
+    Rate,
     RetryPolicy,
     Scope,
-    SettleLease,
     Terms,
     Unique,
 )

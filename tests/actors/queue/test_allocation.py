@@ -10,16 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.queue.events import (
+    ResourceAdded,
+    ResourceGranted,
+    ResourceReleased,
+    ResourceRequested,
+)
 from actors.queue.messages import (
     AddResource,
     Allocate,
     GetResources,
     Release,
     ReleaseAll,
-    ResourceAdded,
-    ResourceGranted,
-    ResourceReleased,
-    ResourceRequested,
     ResourceView,
 )
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from actors.queue.admission import digest_of
-from actors.queue.messages import (
+from actors.queue.events import (
     BatchStarted,
-    CancelJob,
-    ConfigureQueue,
     JobCompleted,
-    JobLife,
     JobRetrying,
     JobStarted,
+)
+from actors.queue.messages import CancelJob, ConfigureQueue
+from actors.queue.specs import (
+    JobLife,
     QueueSettings,
     Rate,
     RetryPolicy,

@@ -9,11 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.queue.admission import digest_of
-from actors.queue.messages import (
-    FIRINGS,
-    STEPS,
+from actors.queue.events import (
     AttemptInterrupted,
     AttemptRefused,
+    JobCancelled,
+    JobCompleted,
+    JobEnqueued,
+    JobFailed,
+    JobLeased,
+    JobReady,
+    JobRetried,
+    JobRetrying,
+    JobStarted,
+    JobUnblocked,
+    JobUnresolved,
+    QueuePaused,
+    QueueResumed,
+)
+from actors.queue.messages import (
     CancelJob,
     CancelOwned,
     ClearQueue,
@@ -21,33 +34,24 @@ from actors.queue.messages import (
     FunctionsKnown,
     GetJob,
     GetStats,
-    JobCancelled,
-    JobCompleted,
     JobEnded,
-    JobEnqueued,
-    JobFailed,
-    JobLeased,
-    JobReady,
-    JobRetried,
-    JobRetrying,
-    JobSpec,
-    JobStarted,
-    JobStatus,
-    JobUnblocked,
-    JobUnresolved,
     JobView,
     LeaseJob,
     ListJobs,
     ListQueues,
     PauseQueue,
     PeekQueue,
-    QueuePaused,
-    QueueResumed,
     ResumeQueue,
     RetryJob,
-    RetryPolicy,
     SettleLease,
     Unfinished,
+)
+from actors.queue.specs import (
+    FIRINGS,
+    STEPS,
+    JobSpec,
+    JobStatus,
+    RetryPolicy,
 )
 from actors.queue.starting import PREFETCH, PREFETCH_US
 from actors.queue.state import FRESH_BYTES, FRESH_JOBS, PROCESS_ENDED

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from actors.queue.messages import (
-    CancelJob,
+from actors.queue.events import JobCancelled, JobReady, JobUnblocked
+from actors.queue.messages import CancelJob, EnqueueJobs, RetryJob
+from actors.queue.specs import (
     Conflict,
-    EnqueueJobs,
-    JobCancelled,
-    JobReady,
     JobSpec,
-    JobUnblocked,
-    RetryJob,
     Terms,
     Unique,
 )

@@ -10,8 +10,9 @@ import pytest
 
 from actors.assembly import event_codec
 from actors.queue.admission import digest_of
+from actors.queue.events import JobEnqueued
 from actors.queue.inputs import AHEAD, SMALL, Inputs
-from actors.queue.messages import JobEnqueued, JobSpec
+from actors.queue.specs import JobSpec
 from actors.runtime.vault import Vault
 from eventstore.errors import CorruptStoreError, ReopenNeededError
 from eventstore.keyring import KeyRing

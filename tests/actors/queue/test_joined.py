@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.queue.messages import MOST_JOINED, EnqueueJobs, JobSpec
+from actors.queue.messages import MOST_JOINED, EnqueueJobs
+from actors.queue.specs import JobSpec
 from actors.runtime.messages import Message, Nudge
 
 

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptPrinted,
     AttemptRefused,
     AttemptTimedOut,
-    CancelJob,
-    EnqueueJobs,
     JobCancelled,
-    JobEnded,
     JobExpired,
     JobFailed,
-    JobLife,
     JobRetried,
     JobRetrying,
     JobSnoozed,
-    JobSpec,
     JobStarted,
-    JobStatus,
+)
+from actors.queue.messages import (
+    CancelJob,
+    EnqueueJobs,
+    JobEnded,
     LeaseJob,
     RetryJob,
-    RetryPolicy,
     SettleLease,
+)
+from actors.queue.specs import (
+    JobLife,
+    JobSpec,
+    JobStatus,
+    RetryPolicy,
 )
 from actors.runtime.effects import AttemptFinished, AttemptKey, CancelAttempt, StartAttempt
 from actors.runtime.errors import ConflictingIdError

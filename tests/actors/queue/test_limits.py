@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.queue.events import JobLeased, JobStarted, QueueConfigured
 from actors.queue.gates import Gate
 from actors.queue.hall import Hall
 from actors.queue.messages import (
@@ -19,16 +20,15 @@ from actors.queue.messages import (
     EnqueueJobs,
     GetQueueSettings,
     GetResources,
-    JobLeased,
-    JobSpec,
-    JobStarted,
     LeaseJob,
     PauseQueue,
-    QueueConfigured,
-    QueueSettings,
-    Rate,
     Release,
     RetryJob,
+)
+from actors.queue.specs import (
+    JobSpec,
+    QueueSettings,
+    Rate,
     Terms,
 )
 from actors.runtime.errors import InputError, UnknownIdError

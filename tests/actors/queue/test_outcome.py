@@ -9,23 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.queue.messages import (
-    Backoff,
-    ConfigureQueue,
+from actors.queue.events import (
     JobCompleted,
     JobEnqueued,
     JobFailed,
     JobRetried,
     JobRetrying,
     JobStarted,
-    JobStatus,
     QueueConfigured,
+)
+from actors.queue.messages import ConfigureQueue, RetryJob
+from actors.queue.outcome import retired_of, retry_delay_us
+from actors.queue.specs import (
+    Backoff,
+    JobStatus,
     QueueSettings,
     Rate,
-    RetryJob,
     RetryPolicy,
 )
-from actors.queue.outcome import retired_of, retry_delay_us
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.messages import Known
 from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, Bench, spec, through_image

@@ -6,7 +6,8 @@ import msgspec
 
 from actors.queue.admission import digest_of
 from actors.queue.decider import QueueRules
-from actors.queue.messages import EnqueueJobs, JobEnded, JobSpec
+from actors.queue.messages import EnqueueJobs, JobEnded
+from actors.queue.specs import JobSpec
 from actors.queue.state import QueueState
 from actors.runtime.messages import Context
 

@@ -7,8 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.queue.events import JobStarted
 from actors.queue.hall import FEW
-from actors.queue.messages import CancelJob, JobStarted, JobStatus
+from actors.queue.messages import CancelJob
+from actors.queue.specs import JobStatus
 from actors.queue.state import QueueState
 from actors.simulation.checks import History
 from tests.actors.queue.bench import RULES, SECOND, START, Bench, folded, spec, through_image

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from actors.queue.events import JobCancelled, JobEnqueued
 from actors.queue.messages import (
     CancelJob,
-    Conflict,
     EnqueueJobs,
-    JobCancelled,
     JobEnded,
-    JobEnqueued,
-    JobSpec,
     RetryJob,
+)
+from actors.queue.specs import (
+    Conflict,
+    JobSpec,
     Scope,
     Terms,
     Unique,

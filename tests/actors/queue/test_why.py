@@ -6,17 +6,19 @@ from random import Random
 
 import pytest
 
+from actors.queue.events import JobStarted
 from actors.queue.messages import (
-    FIRINGS,
     AddResource,
     Allocate,
     ConfigureQueue,
     ExplainJob,
-    JobStarted,
-    JobStatus,
     LeaseJob,
     Obstacle,
     PauseQueue,
+)
+from actors.queue.specs import (
+    FIRINGS,
+    JobStatus,
     QueueSettings,
     Rate,
     Terms,

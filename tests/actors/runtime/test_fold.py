@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from actors.assembly import ACTORS, event_codec
-from actors.queue.messages import JobCompleted, JobEnqueued, JobSpec, JobStarted
+from actors.queue.events import JobCompleted, JobEnqueued, JobStarted
+from actors.queue.specs import JobSpec
 from actors.runtime import fold as folding
 from actors.runtime.fold import fold, snapshot_of
 from actors.runtime.messages import Event

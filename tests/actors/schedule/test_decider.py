@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from actors.clock.zones import tzdata_version
-from actors.queue.messages import FIRINGS, JobEnded, JobSpec, RetryPolicy
+from actors.queue.messages import JobEnded
+from actors.queue.specs import FIRINGS, JobSpec, RetryPolicy
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError, UnknownIdError
 from actors.runtime.messages import Decision, Message, Nudge
 from actors.schedule.catch_up import ON_TIME_US

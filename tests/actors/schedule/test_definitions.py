@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import JobEnqueued
+from actors.queue.events import JobEnqueued
 from actors.runtime.errors import ForgottenIdError, InputError, UnknownIdError
 from actors.runtime.messages import Known
 from actors.schedule.errors import ScheduleError

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.queue.messages import NOTE_VALUE
+from actors.queue.specs import NOTE_VALUE
 from actors.schedule.messages import (
     BackfillSchedule,
     JobTemplate,

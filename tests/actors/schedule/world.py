@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.messages import CancelOwned, EnqueueJobs, JobEnded, JobEnqueued, JobSpec
+from actors.queue.events import JobEnqueued
+from actors.queue.messages import CancelOwned, EnqueueJobs, JobEnded
+from actors.queue.specs import JobSpec
 from actors.runtime.messages import Context, Decision, Event, Known, Message, Resume
 from actors.schedule.decider import SchedulerRules
 from actors.schedule.messages import (

@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from actors.queue.messages import (
+from actors.queue.outcome import DEFAULT, retry_delay_us
+from actors.queue.specs import (
     Conflict,
     JobLife,
     JobSpec,
@@ -19,7 +20,6 @@ from actors.queue.messages import (
     Scope,
     Terms,
 )
-from actors.queue.outcome import DEFAULT, retry_delay_us
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE
 from tests.actors.simulation.queue_model import Model, ModelJob, Refused
 

@@ -10,16 +10,11 @@ from msgspec.structs import replace
 from actors.assembly import ACTORS
 from actors.queue.actor import QueueActor
 from actors.queue.decider import QueueRules
+from actors.queue.events import AttemptInterrupted, JobStarted
 from actors.queue.hall import Hall
 from actors.queue.lanes import Job, Kind, Line
-from actors.queue.messages import (
-    AttemptInterrupted,
-    EndShare,
-    EnqueueJobs,
-    JobEnded,
-    JobStarted,
-    QueueSettings,
-)
+from actors.queue.messages import EndShare, EnqueueJobs, JobEnded
+from actors.queue.specs import QueueSettings
 from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.journal import Item, Journal

@@ -8,17 +8,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from actors.queue.decider import QueueRules
-from actors.queue.hall import Hall
-from actors.queue.lanes import Job, Kind, Lane, Line
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     BatchStarted,
-    EnqueueJobs,
     JobMoved,
     JobRetried,
     JobRetrying,
-    MoveJobs,
 )
+from actors.queue.hall import Hall
+from actors.queue.lanes import Job, Kind, Lane, Line
+from actors.queue.messages import EnqueueJobs, MoveJobs
 from actors.queue.state import QueueState
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.errors import ConflictingIdError

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from actors.queue.messages import (
+from actors.queue.outcome import MIN_STARTS
+from actors.queue.specs import (
     Conflict,
     JobSpec,
     JobStatus,
@@ -17,7 +18,6 @@ from actors.queue.messages import (
     Terms,
     Unique,
 )
-from actors.queue.outcome import MIN_STARTS
 
 LIVE = (
     JobStatus.PENDING,

@@ -13,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from actors.queue.messages import (
-    FINAL,
     AddResource,
     CancelJob,
     ClearQueue,
@@ -23,19 +22,22 @@ from actors.queue.messages import (
     GetJob,
     GetResources,
     GetStats,
-    JobLife,
-    JobSpec,
-    JobStatus,
     PauseQueue,
-    QueueSettings,
-    Rate,
     ResumeQueue,
     RetryJob,
-    RetryPolicy,
-    Terms,
     Unfinished,
 )
 from actors.queue.outcome import DEFAULT
+from actors.queue.specs import (
+    FINAL,
+    JobLife,
+    JobSpec,
+    JobStatus,
+    QueueSettings,
+    Rate,
+    RetryPolicy,
+    Terms,
+)
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptKey
 from actors.runtime.messages import Letter, TakeSnapshot
 from actors.simulation.world import CAPACITY, World

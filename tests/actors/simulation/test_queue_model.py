@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.queue.messages import (
-    FINAL,
     CancelJob,
     ClearQueue,
     ConfigureQueue,
@@ -19,21 +18,24 @@ from actors.queue.messages import (
     EnqueueJobs,
     GetJob,
     GetStats,
-    JobSpec,
-    JobStatus,
     LeaseJob,
     ListJobs,
     MoveJobs,
     PauseQueue,
     PeekQueue,
-    QueueSettings,
     ResumeQueue,
     RetryJob,
     RetryJobs,
-    RetryPolicy,
     SettleLease,
-    Terms,
     Unfinished,
+)
+from actors.queue.specs import (
+    FINAL,
+    JobSpec,
+    JobStatus,
+    QueueSettings,
+    RetryPolicy,
+    Terms,
 )
 from actors.runtime.errors import DuplicateJobError, InputError, QueueDrainingError
 from actors.runtime.messages import Letter, TakeSnapshot

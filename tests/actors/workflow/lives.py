@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import strategies as st
 
 from actors.assembly import event_codec
-from actors.queue.messages import NOTE_SKIP, CancelOwned, EnqueueJobs, JobEnded
+from actors.queue.messages import CancelOwned, EnqueueJobs, JobEnded
+from actors.queue.specs import NOTE_SKIP
 from actors.runtime.messages import Context, Decision, Event, Message
 from actors.workflow.decider import SupervisorRules
 from actors.workflow.messages import Plan, PlanStep, RunEvent, StartRun, StepOptions

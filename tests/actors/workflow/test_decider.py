@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.assembly import event_codec
-from actors.queue.messages import CancelOwned, EnqueueJobs, Input, JobEnded, JobStatus
+from actors.queue.messages import CancelOwned, EnqueueJobs, JobEnded
+from actors.queue.specs import Input, JobStatus
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Event, Known, Message
 from actors.workflow.decider import SupervisorRules

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from actors.queue.messages import Input
+from actors.queue.specs import Input
 from actors.runtime.engine import Runtime
 from actors.workflow.messages import ItemsScheduled, Plan, PlanStep, StepOptions
 from actors.workflow.progress import WINDOW

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from actors.assembly import event_codec
-from actors.queue.messages import EnqueueJobs, JobSpec
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec
 from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.schedule.firing import next_fires

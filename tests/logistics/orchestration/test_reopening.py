@@ -14,7 +14,9 @@ import pytest
 
 from actors import snapshotting
 from actors.assembly import ACTORS, event_codec
-from actors.queue.messages import EnqueueJobs, JobSpec, JobStarted
+from actors.queue.events import JobStarted
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec
 from actors.runtime.fold import first_states, fold
 from actors.snapshotting import ChildPhotographer, take_snapshot
 from eventstore.errors import ReplayError, SafeModeError, StoreInUseError

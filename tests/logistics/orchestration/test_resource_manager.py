@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import Release, ResourceGranted
+from actors.queue.events import ResourceGranted
+from actors.queue.messages import Release
 from logistics.errors import EngineClosedError, InputError, UnknownIdError, WouldDeadlockError
 from logistics.orchestration.allocations import take
 from logistics.orchestration.engine import OrchestrationEngine

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from actors.queue.messages import SHARE, GetResources, JobStatus
+from actors.queue.messages import GetResources
+from actors.queue.specs import SHARE, JobStatus
 from actors.runtime.clock import VirtualClock
 from actors.workflow.messages import SessionReleased
 from logistics.errors import (

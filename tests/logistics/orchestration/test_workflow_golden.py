@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.queue.messages import JobStatus
+from actors.queue.specs import JobStatus
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit.exchange import import_lines
 from logistics.orchestration.engine import OrchestrationEngine

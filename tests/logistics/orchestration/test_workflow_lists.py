@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.queue.messages import JobEnqueued
+from actors.queue.events import JobEnqueued
 from actors.runtime.binding import BindingError
 from actors.workflow.messages import RunStatus
 from logistics.orchestration.engine import OrchestrationEngine

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import Input
+from actors.queue.specs import Input
 from actors.runtime.binding import BindingError
 from actors.runtime.functions import FunctionRegistry
 from logistics.errors import GraphError

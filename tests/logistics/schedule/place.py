@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from actors.queue.messages import JobCompleted
+from actors.queue.events import JobCompleted
 from actors.runtime.clock import VirtualClock
 from actors.runtime.messages import Event
 from actors.schedule.messages import ScheduleFired, ScheduleTriggered

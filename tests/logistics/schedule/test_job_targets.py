@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import JobCompleted, JobEnqueued, JobLife
+from actors.queue.events import JobCompleted, JobEnqueued
+from actors.queue.specs import JobLife
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.values import decode_value
 from actors.schedule.messages import ScheduleClosed, ScheduleFired

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from actors.queue.messages import GetJob, JobStatus
+from actors.queue.messages import GetJob
+from actors.queue.specs import JobStatus
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.messages import Event
 from actors.schedule.messages import ScheduleFired, ScheduleSkipped

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.queue.messages import EnqueueJobs, JobSpec, Terms
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec, Terms
 from actors.runtime.values import encode_call
 from logistics import InputError, JobFailedError, group
 from logistics.task.job import Job

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import RetryPolicy
 from actors.queue.outcome import retry_delay_us
+from actors.queue.specs import RetryPolicy
 from actors.runtime.clock import VirtualClock
 from logistics import DuplicateJobError, InputError, Rate, ResourceManager, group
 from logistics.orchestration.engine import OrchestrationEngine

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import AttemptRefused, AttemptTimedOut
+from actors.queue.events import AttemptRefused, AttemptTimedOut
 from actors.runtime.clock import VirtualClock
 from logistics import (
     AttemptContext,

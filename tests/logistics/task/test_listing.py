@@ -6,17 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from actors.queue.messages import (
+from actors.queue.events import (
     AttemptInterrupted,
     AttemptTimedOut,
     JobCancelled,
     JobEnqueued,
-    JobLife,
     JobReady,
     JobRetrying,
-    JobSpec,
     JobStarted,
 )
+from actors.queue.specs import JobLife, JobSpec
 from actors.runtime.clock import VirtualClock
 from logistics import InputError, JobNotFoundError
 from logistics.task.attempts import attempts_of

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from actors.queue.messages import EnqueueJobs, JobSpec
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec
 from actors.runtime.clock import VirtualClock
 from actors.runtime.values import encode_call
 from logistics import (

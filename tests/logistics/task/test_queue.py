@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from actors.queue.messages import JobCompleted, JobFailed, JobStatus
+from actors.queue.events import JobCompleted, JobFailed
+from actors.queue.specs import JobStatus
 from actors.runtime.clock import VirtualClock
 from logistics.errors import (
     ConflictingIdError,
