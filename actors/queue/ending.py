@@ -49,6 +49,11 @@ def failed(
     )
 
 
+def returned(start: StartAttempt) -> AttemptFinished:
+    """Return the end of an attempt that is given back as if it had never begun."""
+    return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
+
+
 def _text(error: BaseException) -> str:
     try:
         return str(error)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from actors.queue.batch import BatchedJob, settle_by
-from actors.queue.ending import failed, succeeded
+from actors.queue.ending import failed, returned, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import FunctionsKnown
+from actors.queue.sending import Sender
 from actors.queue.specs import (
     NO_LIFE,
     NOTE_CACHED,
@@ -20,16 +21,12 @@ from actors.queue.specs import (
     NOTE_STORED,
     NOTE_VALUE,
 )
-from actors.queue.worker import Call, decode_end, decode_news, encode, perform, serve
-from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, firing_of, printable
+from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import GIVE_UP, AttemptFinished, StartAttempt, Verdict
 from actors.runtime.errors import ErasedError, PoolClosedError
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.loop import EventLoop
-from actors.runtime.output import Printed
-from actors.runtime.pool import ExecutorPool, PoolFactory
-from actors.runtime.processes import ProcessPool, WorkerDiedError
 from actors.runtime.seals import key_in
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
 from actors.runtime.verdict import judge
@@ -48,13 +45,12 @@ if TYPE_CHECKING:
     from actors.runtime.effects import AttemptKey
     from actors.runtime.engine import Runtime
     from actors.runtime.functions import FunctionRegistry
+    from actors.runtime.pool import PoolFactory
 
 THREAD, PROCESS = "thread", "process"
 """Where functions may run."""
 POOL = "pool"
 """In a pool of the user's own, made by a factory."""
-MAX_SENT = 1 << 30
-"""Bytes of arguments that go to a process: they were checked when they were put on record."""
 NO_RESULT = encode_result(None)
 MAX_CALL = 1 << 30
 """Bytes of a call that is looked at for its fingerprint: it is made all the same."""
@@ -92,10 +88,14 @@ class Trampoline:
         self._executor = executor if isinstance(executor, str) else POOL
         self._plan = plan
         self._loop = EventLoop()
-        self._processes = ProcessPool(serve, functions.modules, max_payload, most=max_tasks_per_child)
-        self._pool: ExecutorPool | None = None
-        if not isinstance(executor, str):
-            self._pool = ExecutorPool(executor, perform, functions.modules, max_payload, workers=workers)
+        self._sender = Sender(
+            runtime,
+            functions.modules,
+            max_payload,
+            factory=None if isinstance(executor, str) else executor,
+            workers=workers,
+            max_tasks_per_child=max_tasks_per_child,
+        )
 
     def __call__(self, start: StartAttempt) -> AttemptFinished:
         """Run the attempt."""
@@ -137,7 +137,7 @@ class Trampoline:
         running = RUNNING.set(spec.job_id)
         try:
             if self._place_of(spec) != THREAD:
-                end = self._send(start, spec, args, kwargs)
+                end = self._sender.send(start, spec, args, kwargs, pooled=self._place_of(spec) == POOL)
             else:
                 end = self._call(start, spec, function, args, kwargs, started_us=started_us)
         finally:
@@ -167,16 +167,12 @@ class Trampoline:
     def stop(self, key: AttemptKey) -> None:
         """Stop an attempt that nobody waits for any more, if it is on the event loop or in a process."""
         self._loop.stop(key)
-        self._processes.stop(key)
-        if self._pool is not None:
-            self._pool.stop(key)
+        self._sender.stop(key)
 
     def close(self) -> None:
         """End the event loop and all processes."""
         self._loop.close()
-        self._processes.close()
-        if self._pool is not None:
-            self._pool.close()
+        self._sender.close()
 
     def found_meanwhile(self, end: AttemptFinished) -> FunctionsKnown | None:
         """Say so if a function was registered while word that it cannot be found was on its way.
@@ -217,7 +213,7 @@ class Trampoline:
                 value = self._loop.run(start.key, value)
             result = encode_result(value, limit=self._max_payload)
         except PoolClosedError:
-            return _returned(start)
+            return returned(start)
         except BaseException as error:  # noqa: BLE001 -- user code: SystemExit and the like end the attempt only
             run_us = (time.perf_counter_ns() - begun_ns) // 1000
             return failed(start, error, started_us, run_us, self._judge(error, spec.life or NO_LIFE))
@@ -295,59 +291,6 @@ class Trampoline:
 
     def _place_of(self, spec: JobSpec) -> str:
         return (spec.life is not None and spec.life.executor) or self._executor
-
-    def _send(self, start: StartAttempt, spec: JobSpec, args: Any, kwargs: Any) -> AttemptFinished:
-        """Have a process call the function; only its name and bytes go there, only bytes come back."""
-        printed = Printed()
-        end = self._send_call(start, spec, args, kwargs, printed)
-        output = printed.text()
-        return msgspec.structs.replace(end, output=output) if output else end
-
-    def _send_call(
-        self, start: StartAttempt, spec: JobSpec, args: Any, kwargs: Any, printed: Printed
-    ) -> AttemptFinished:
-        life = spec.life or NO_LIFE
-        started_us = self._runtime.clock.now_us()
-
-        def hear(said: bytes) -> None:
-            now_us = self._runtime.clock.now_us()  # the process has another clock than an engine under test
-            progress = decode_news(said).progress
-            if progress is None:
-                self._runtime.signals.beat(start.key, now_us)
-            else:
-                self._runtime.signals.report(start.key, msgspec.structs.replace(progress, at_us=now_us))
-
-        try:
-            context = next((name for name, value in kwargs.items() if isinstance(value, AttemptContext)), "")
-            kwargs.pop(context, None)
-            payload = encode_call(args, kwargs, limit=MAX_SENT)
-            call = Call(
-                start.key,
-                spec.name,
-                spec.owner,
-                spec.function,
-                payload,
-                context,
-                life.retry_on,
-                life.give_up_on,
-                firing_of(self._runtime, spec.job_id, spec.owner) if context else None,
-            )
-            is_cancelled = self._runtime.executor.is_cancelled
-            request = encode(call)
-            if self._pool is not None and self._place_of(spec) == POOL:
-                answer = self._pool.run(start.key, request, is_cancelled=is_cancelled, hear=hear)
-            else:
-                answer = self._processes.run(
-                    start.key, request, printed, is_cancelled=is_cancelled, hear=hear
-                )
-            return decode_end(answer)
-        except PoolClosedError:
-            return _returned(start)
-        except WorkerDiedError as error:
-            end = failed(start, error, started_us, 0)
-            return msgspec.structs.replace(end, error=f"WorkerDied: {error}", traceback="")
-        except BaseException as error:  # noqa: BLE001 -- nothing may get out of here
-            return failed(start, error, started_us, 0)
 
     def _judge(self, error: BaseException, life: JobLife) -> Verdict:
         return judge(error, life.retry_on, life.give_up_on, self._functions.resolve)
@@ -446,14 +389,10 @@ def _not_begun(start: StartAttempt, error: BaseException, started_us: int) -> At
             correlation=start.correlation,
         )
     if isinstance(error, StoreError) and not isinstance(error, CorruptStoreError):
-        return _returned(start)  # the log is being reopened: the attempt never began, and is not charged
+        return returned(start)  # the log is being reopened: the attempt never began, and is not charged
     if isinstance(error, ErasedError):
         return failed(start, error, started_us, 0, Verdict(GIVE_UP))
     return failed(start, error, started_us, 0)
-
-
-def _returned(start: StartAttempt) -> AttemptFinished:
-    return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
 
 
 def _filled(
