@@ -76,16 +76,7 @@ from actors.queue.messages import (
     SettleLease,
     Unfinished,
 )
-from actors.queue.specs import (
-    Input,
-    JobLife,
-    JobSpec,
-    QueueSettings,
-    Rate,
-    RetryPolicy,
-    StepWork,
-    Terms,
-)
+from actors.queue.specs import Input, JobLife, JobSpec, QueueSettings, Rate, RetryPolicy, StepWork, Terms
 from actors.runtime.effects import (
     AttemptKey,
 )

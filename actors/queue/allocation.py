@@ -5,12 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from actors.queue.events import (
-    ResourceAdded,
-    ResourceGranted,
-    ResourceReleased,
-    ResourceRequested,
-)
+from actors.queue.events import ResourceAdded, ResourceGranted, ResourceReleased, ResourceRequested
 from actors.queue.messages import ResourceView
 from actors.queue.specs import SHARE
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
@@ -19,13 +14,7 @@ from actors.runtime.messages import Decision
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from actors.queue.messages import (
-        AddResource,
-        Allocate,
-        GetResources,
-        Release,
-        ReleaseAll,
-    )
+    from actors.queue.messages import AddResource, Allocate, GetResources, Release, ReleaseAll
     from actors.queue.resources import Amounts, Holding, Resources
     from actors.queue.specs import Terms
     from actors.queue.state import QueueState

@@ -9,12 +9,7 @@ import msgspec
 from actors.queue.gates import ONLY_BY_AN_END, Gate
 from actors.queue.heads import Heads
 from actors.queue.lanes import Kind, Lane, Line
-from actors.queue.specs import (
-    FIRINGS,
-    SHARE,
-    STEPS,
-    QueueSettings,
-)
+from actors.queue.specs import FIRINGS, SHARE, STEPS, QueueSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,14 +11,7 @@ import msgspec
 from actors.queue.gates import Gate
 from actors.queue.heads import Heads
 from actors.queue.resources import Amounts, in_units
-from actors.queue.specs import (
-    Backoff,
-    JobLife,
-    JobStatus,
-    QueueSettings,
-    RetryPolicy,
-    Scope,
-)
+from actors.queue.specs import Backoff, JobLife, JobStatus, QueueSettings, RetryPolicy, Scope
 from actors.queue.tallies import Tallies
 from actors.runtime.effects import AttemptKey
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import (
-    FunctionMetrics,
-    JobView,
-    QueueMetrics,
-    QueueStats,
-)
+from actors.queue.messages import FunctionMetrics, JobView, QueueMetrics, QueueStats
 from actors.queue.specs import JobStatus
 from actors.queue.tallies import Spread, Tallies
 

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.events import (
-    JobCancelled,
-    QueueConfigured,
-    QueueDraining,
-    QueuePaused,
-    QueueResumed,
-)
+from actors.queue.events import JobCancelled, QueueConfigured, QueueDraining, QueuePaused, QueueResumed
 from actors.queue.hall import PLAIN
 from actors.queue.outcome import cancel_dependents, tell_end
 from actors.queue.specs import JobStatus

@@ -9,12 +9,7 @@ import msgspec
 
 from actors.queue.allocation import check_needs
 from actors.queue.cancelling import cancel_one
-from actors.queue.events import (
-    JobDiscarded,
-    JobEnqueued,
-    JobReady,
-    JobRetried,
-)
+from actors.queue.events import JobDiscarded, JobEnqueued, JobReady, JobRetried
 from actors.queue.outcome import retired_of
 from actors.queue.queues import refuse_if_draining
 from actors.queue.specs import JobStatus
@@ -22,12 +17,7 @@ from actors.queue.unique import duplicate, unique_of
 from actors.runtime.errors import DuplicateJobError, InputError, QueueDrainingError, UnknownIdError
 
 if TYPE_CHECKING:
-    from actors.queue.messages import (
-        DiscardJob,
-        FunctionsKnown,
-        RetryJob,
-        RetryJobs,
-    )
+    from actors.queue.messages import DiscardJob, FunctionsKnown, RetryJob, RetryJobs
     from actors.queue.specs import JobSpec
     from actors.queue.state import QueueState, Retired
     from actors.runtime.messages import Context, Decision

@@ -44,12 +44,7 @@ from actors.queue.hall import Hall
 from actors.queue.heads import Heads
 from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job, Kind, Line
 from actors.queue.resources import Resources
-from actors.queue.specs import (
-    NO_LIFE,
-    JobStatus,
-    Scope,
-    Terms,
-)
+from actors.queue.specs import NO_LIFE, JobStatus, Scope, Terms
 from actors.queue.unique import UniqueKeys
 from actors.runtime.effects import AttemptKey
 from actors.runtime.state import FoldedState

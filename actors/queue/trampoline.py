@@ -14,13 +14,7 @@ from actors.queue.ending import failed, returned, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import FunctionsKnown
 from actors.queue.sending import Sender
-from actors.queue.specs import (
-    NO_LIFE,
-    NOTE_CACHED,
-    NOTE_SKIP,
-    NOTE_STORED,
-    NOTE_VALUE,
-)
+from actors.queue.specs import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import GIVE_UP, AttemptFinished, StartAttempt, Verdict
@@ -36,12 +30,7 @@ from eventstore.errors import CorruptStoreError, LogisticsError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from actors.queue.specs import (
-        Input,
-        JobLife,
-        JobSpec,
-        StepWork,
-    )
+    from actors.queue.specs import Input, JobLife, JobSpec, StepWork
     from actors.runtime.effects import AttemptKey
     from actors.runtime.engine import Runtime
     from actors.runtime.functions import FunctionRegistry

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, TypeAlias
 
-from actors.queue.specs import (
-    Data,
-    JobLife,
-    RetryPolicy,
-    Terms,
-)
+from actors.queue.specs import Data, JobLife, RetryPolicy, Terms
 from actors.runtime.messages import Event, Message
 from actors.schedule.spec import ScheduleSpec
 

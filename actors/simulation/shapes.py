@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.queue.specs import (
-    NOTE_SKIP,
-    NOTE_VALUE,
-    Input,
-    RetryPolicy,
-)
+from actors.queue.specs import NOTE_SKIP, NOTE_VALUE, Input, RetryPolicy
 from actors.workflow.messages import Plan, PlanStep, StartRun, StepOptions, WaitPlan
 
 if TYPE_CHECKING:

@@ -6,13 +6,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actors.queue.messages import (
-    CancelOwned,
-    EnqueueJobs,
-    FunctionsKnown,
-    JobEnded,
-    ShareEnded,
-)
+from actors.queue.messages import CancelOwned, EnqueueJobs, FunctionsKnown, JobEnded, ShareEnded
 from actors.queue.specs import NOTE_VALUE, WORKFLOW
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError
 from actors.runtime.messages import Context, Decision, Message

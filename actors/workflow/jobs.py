@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.queue.specs import (
-    SHARE,
-    STEPS,
-    JobSpec,
-    RetryPolicy,
-    StepWork,
-    Terms,
-)
+from actors.queue.specs import SHARE, STEPS, JobSpec, RetryPolicy, StepWork, Terms
 from actors.runtime.seals import key_in
 from actors.workflow.messages import StepStatus
 from actors.workflow.run import UNDO

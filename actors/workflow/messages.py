@@ -7,14 +7,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from actors.queue.specs import (
-    Backoff,
-    Data,
-    Input,
-    JobLife,
-    RetryPolicy,
-    Span,
-)
+from actors.queue.specs import Backoff, Data, Input, JobLife, RetryPolicy, Span
 from actors.runtime.messages import Event, Message
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]

@@ -6,13 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import CancelOwned, EnqueueJobs
-from actors.queue.specs import (
-    NOTE_CACHED,
-    NOTE_SKIP,
-    NOTE_STORED,
-    NOTE_VALUE,
-    JobStatus,
-)
+from actors.queue.specs import NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, JobStatus
 from actors.workflow.jobs import Ahead, item_job, step_job, undo_job
 from actors.workflow.messages import (
     CallCached,

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.assembly import ACTORS
-from actors.queue.messages import (
-    GetJob,
-    GetResources,
-    GetStats,
-    ListJobs,
-    ListQueues,
-)
+from actors.queue.messages import GetJob, GetResources, GetStats, ListJobs, ListQueues
 from actors.runtime.errors import InputError
 from actors.runtime.fold import first_states, replay
 from actors.runtime.messages import Context, Known

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.events import (
-    JobRetrying,
-    JobSnoozed,
-    JobStarted,
-    JobUnresolved,
-    QueuePaused,
-)
+from actors.queue.events import JobRetrying, JobSnoozed, JobStarted, JobUnresolved, QueuePaused
 from actors.queue.messages import ExplainJob, GetJob, GetResources
 from actors.queue.specs import FIRINGS
 from actors.runtime.errors import InputError

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from actors.queue.specs import (
-    NO_LIFE,
-    Input,
-    JobLife,
-    RetryPolicy,
-)
+from actors.queue.specs import NO_LIFE, Input, JobLife, RetryPolicy
 from actors.runtime.binding import (
     PARAMS,
     Binding,

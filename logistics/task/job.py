@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from actors.queue.specs import (
-    NO_LIFE,
-    JobLife,
-    JobStatus,
-    RetryPolicy,
-    Terms,
-)
+from actors.queue.specs import NO_LIFE, JobLife, JobStatus, RetryPolicy, Terms
 from actors.runtime.errors import InputError
 from actors.runtime.verdict import name_of
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name

@@ -7,13 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from actors.queue.specs import (
-    Backoff,
-    Conflict,
-    RetryPolicy,
-    Scope,
-    Unique,
-)
+from actors.queue.specs import Backoff, Conflict, RetryPolicy, Scope, Unique
 from actors.runtime.errors import InputError
 from logistics.inputs import check_int, check_name, duration_us
 

@@ -37,12 +37,7 @@ from actors.queue.messages import (
     RetryJobs,
     SettleLease,
 )
-from actors.queue.specs import (
-    FINAL,
-    JobSpec,
-    JobStatus,
-    QueueSettings,
-)
+from actors.queue.specs import FINAL, JobSpec, JobStatus, QueueSettings
 from actors.queue.tallies import MINUTE_US
 from actors.queue.trampoline import sealing_key
 from actors.runtime.attempt import printable, refuse_own_job

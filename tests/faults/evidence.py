@@ -7,12 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.assembly import ACTORS, event_codec
-from actors.queue.events import (
-    JobCompleted,
-    JobEnqueued,
-    JobFailed,
-    JobStarted,
-)
+from actors.queue.events import JobCompleted, JobEnqueued, JobFailed, JobStarted
 from actors.runtime.fold import fold
 from actors.simulation.checks import History
 from eventstore.lmdb_log import LmdbLog

@@ -12,12 +12,7 @@ import pytest
 
 from actors.queue.decider import QueueRules
 from actors.queue.events import JobCompleted, JobEnqueued
-from actors.queue.messages import (
-    EnqueueJobs,
-    GetJob,
-    GetStats,
-    PauseQueue,
-)
+from actors.queue.messages import EnqueueJobs, GetJob, GetStats, PauseQueue
 from actors.queue.state import QueueState
 from actors.runtime.engine import MAX_REBUILDS
 from actors.runtime.errors import EngineClosedError, InternalError

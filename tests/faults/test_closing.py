@@ -10,13 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors.queue.events import (
-    AttemptInterrupted,
-    AttemptRefused,
-    JobCompleted,
-    JobEnqueued,
-    JobStarted,
-)
+from actors.queue.events import AttemptInterrupted, AttemptRefused, JobCompleted, JobEnqueued, JobStarted
 from actors.queue.messages import EnqueueJobs, GetStats
 from actors.runtime import engine as engine_module
 from actors.runtime.effects import AttemptFinished

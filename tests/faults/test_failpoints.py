@@ -8,12 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from actors.queue.events import (
-    AttemptInterrupted,
-    JobCompleted,
-    JobEnqueued,
-    JobStarted,
-)
+from actors.queue.events import AttemptInterrupted, JobCompleted, JobEnqueued, JobStarted
 from actors.queue.specs import FINAL
 from actors.runtime.events import EngineClosed, EngineOpened
 from actors.workflow.messages import RunCompleted, RunCreated

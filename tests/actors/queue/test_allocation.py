@@ -10,20 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.queue.events import (
-    ResourceAdded,
-    ResourceGranted,
-    ResourceReleased,
-    ResourceRequested,
-)
-from actors.queue.messages import (
-    AddResource,
-    Allocate,
-    GetResources,
-    Release,
-    ReleaseAll,
-    ResourceView,
-)
+from actors.queue.events import ResourceAdded, ResourceGranted, ResourceReleased, ResourceRequested
+from actors.queue.messages import AddResource, Allocate, GetResources, Release, ReleaseAll, ResourceView
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Message
 from tests.actors.queue.bench import START, Bench, spec

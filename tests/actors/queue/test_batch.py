@@ -5,20 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from actors.queue.admission import digest_of
-from actors.queue.events import (
-    BatchStarted,
-    JobCompleted,
-    JobRetrying,
-    JobStarted,
-)
+from actors.queue.events import BatchStarted, JobCompleted, JobRetrying, JobStarted
 from actors.queue.messages import CancelJob, ConfigureQueue
-from actors.queue.specs import (
-    JobLife,
-    QueueSettings,
-    Rate,
-    RetryPolicy,
-    Terms,
-)
+from actors.queue.specs import JobLife, QueueSettings, Rate, RetryPolicy, Terms
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from tests.actors.queue.bench import SECOND, START, Bench, Said, from_the_log, spec, start_of
 

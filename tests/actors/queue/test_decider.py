@@ -46,13 +46,7 @@ from actors.queue.messages import (
     SettleLease,
     Unfinished,
 )
-from actors.queue.specs import (
-    FIRINGS,
-    STEPS,
-    JobSpec,
-    JobStatus,
-    RetryPolicy,
-)
+from actors.queue.specs import FIRINGS, STEPS, JobSpec, JobStatus, RetryPolicy
 from actors.queue.starting import PREFETCH, PREFETCH_US
 from actors.queue.state import FRESH_BYTES, FRESH_JOBS, PROCESS_ENDED
 from actors.runtime.effects import (

@@ -6,12 +6,7 @@ import pytest
 
 from actors.queue.events import JobCancelled, JobReady, JobUnblocked
 from actors.queue.messages import CancelJob, EnqueueJobs, RetryJob
-from actors.queue.specs import (
-    Conflict,
-    JobSpec,
-    Terms,
-    Unique,
-)
+from actors.queue.specs import Conflict, JobSpec, Terms, Unique
 from actors.runtime.errors import InputError
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, START, Bench, spec
 

@@ -16,20 +16,8 @@ from actors.queue.events import (
     JobSnoozed,
     JobStarted,
 )
-from actors.queue.messages import (
-    CancelJob,
-    EnqueueJobs,
-    JobEnded,
-    LeaseJob,
-    RetryJob,
-    SettleLease,
-)
-from actors.queue.specs import (
-    JobLife,
-    JobSpec,
-    JobStatus,
-    RetryPolicy,
-)
+from actors.queue.messages import CancelJob, EnqueueJobs, JobEnded, LeaseJob, RetryJob, SettleLease
+from actors.queue.specs import JobLife, JobSpec, JobStatus, RetryPolicy
 from actors.runtime.effects import AttemptFinished, AttemptKey, CancelAttempt, StartAttempt
 from actors.runtime.errors import ConflictingIdError
 from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, START, Bench, spec

@@ -25,12 +25,7 @@ from actors.queue.messages import (
     Release,
     RetryJob,
 )
-from actors.queue.specs import (
-    JobSpec,
-    QueueSettings,
-    Rate,
-    Terms,
-)
+from actors.queue.specs import JobSpec, QueueSettings, Rate, Terms
 from actors.runtime.errors import InputError, UnknownIdError
 from tests.actors.queue.bench import RULES, SECOND, START, Bench, spec
 

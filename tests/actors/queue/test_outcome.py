@@ -20,13 +20,7 @@ from actors.queue.events import (
 )
 from actors.queue.messages import ConfigureQueue, RetryJob
 from actors.queue.outcome import retired_of, retry_delay_us
-from actors.queue.specs import (
-    Backoff,
-    JobStatus,
-    QueueSettings,
-    Rate,
-    RetryPolicy,
-)
+from actors.queue.specs import Backoff, JobStatus, QueueSettings, Rate, RetryPolicy
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.messages import Known
 from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, Bench, spec, through_image

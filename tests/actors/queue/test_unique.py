@@ -7,19 +7,8 @@ from typing import Any
 import pytest
 
 from actors.queue.events import JobCancelled, JobEnqueued
-from actors.queue.messages import (
-    CancelJob,
-    EnqueueJobs,
-    JobEnded,
-    RetryJob,
-)
-from actors.queue.specs import (
-    Conflict,
-    JobSpec,
-    Scope,
-    Terms,
-    Unique,
-)
+from actors.queue.messages import CancelJob, EnqueueJobs, JobEnded, RetryJob
+from actors.queue.specs import Conflict, JobSpec, Scope, Terms, Unique
 from actors.runtime.errors import DuplicateJobError, InputError
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, Bench, spec
 

@@ -16,13 +16,7 @@ from actors.queue.messages import (
     Obstacle,
     PauseQueue,
 )
-from actors.queue.specs import (
-    FIRINGS,
-    JobStatus,
-    QueueSettings,
-    Rate,
-    Terms,
-)
+from actors.queue.specs import FIRINGS, JobStatus, QueueSettings, Rate, Terms
 from actors.queue.why import obstacles
 from tests.actors.queue.bench import RULES, SECOND, Bench, Said, spec
 from tests.actors.queue.lives import ACTIONS, Life

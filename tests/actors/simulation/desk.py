@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import strategies as st
 
-from actors.queue.specs import (
-    Backoff,
-    Conflict,
-    Scope,
-    Terms,
-    Unique,
-)
+from actors.queue.specs import Backoff, Conflict, Scope, Terms, Unique
 from actors.runtime.journal import DEFINITE_TRIES
 from actors.simulation.world import World
 from eventstore.errors import StoreError

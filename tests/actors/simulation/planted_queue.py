@@ -8,13 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from actors.queue.decider import QueueRules
-from actors.queue.events import (
-    AttemptInterrupted,
-    BatchStarted,
-    JobMoved,
-    JobRetried,
-    JobRetrying,
-)
+from actors.queue.events import AttemptInterrupted, BatchStarted, JobMoved, JobRetried, JobRetrying
 from actors.queue.hall import Hall
 from actors.queue.lanes import Job, Kind, Lane, Line
 from actors.queue.messages import EnqueueJobs, MoveJobs

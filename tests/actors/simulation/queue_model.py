@@ -8,16 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from actors.queue.outcome import MIN_STARTS
-from actors.queue.specs import (
-    Conflict,
-    JobSpec,
-    JobStatus,
-    QueueSettings,
-    RetryPolicy,
-    Scope,
-    Terms,
-    Unique,
-)
+from actors.queue.specs import Conflict, JobSpec, JobStatus, QueueSettings, RetryPolicy, Scope, Terms, Unique
 
 LIVE = (
     JobStatus.PENDING,

@@ -28,16 +28,7 @@ from actors.queue.messages import (
     Unfinished,
 )
 from actors.queue.outcome import DEFAULT
-from actors.queue.specs import (
-    FINAL,
-    JobLife,
-    JobSpec,
-    JobStatus,
-    QueueSettings,
-    Rate,
-    RetryPolicy,
-    Terms,
-)
+from actors.queue.specs import FINAL, JobLife, JobSpec, JobStatus, QueueSettings, Rate, RetryPolicy, Terms
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptKey
 from actors.runtime.messages import Letter, TakeSnapshot
 from actors.simulation.world import CAPACITY, World

@@ -13,13 +13,7 @@ from actors.queue.decider import QueueRules
 from actors.queue.events import JobEnqueued
 from actors.queue.hall import Hall
 from actors.queue.lanes import Job, Kind, Lane, Line
-from actors.queue.specs import (
-    JobLife,
-    QueueSettings,
-    Rate,
-    RetryPolicy,
-    Terms,
-)
+from actors.queue.specs import JobLife, QueueSettings, Rate, RetryPolicy, Terms
 from actors.queue.state import QueueState
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished
 from actors.runtime.messages import Context, Decision, Message

@@ -29,14 +29,7 @@ from actors.queue.messages import (
     SettleLease,
     Unfinished,
 )
-from actors.queue.specs import (
-    FINAL,
-    JobSpec,
-    JobStatus,
-    QueueSettings,
-    RetryPolicy,
-    Terms,
-)
+from actors.queue.specs import FINAL, JobSpec, JobStatus, QueueSettings, RetryPolicy, Terms
 from actors.runtime.errors import DuplicateJobError, InputError, QueueDrainingError
 from actors.runtime.messages import Letter, TakeSnapshot
 from tests.actors.simulation.desk import FIXED, SECOND, SOME, UNIQUE, Desk

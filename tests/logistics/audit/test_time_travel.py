@@ -15,12 +15,7 @@ from typing import Any
 import pytest
 
 from actors.assembly import ACTORS, event_codec
-from actors.queue.messages import (
-    EnqueueJobs,
-    GetStats,
-    PauseQueue,
-    Unfinished,
-)
+from actors.queue.messages import EnqueueJobs, GetStats, PauseQueue, Unfinished
 from actors.queue.specs import JobSpec
 from actors.runtime.errors import InputError
 from actors.runtime.fold import snapshot_of
