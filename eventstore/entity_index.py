@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from heapq import merge
-from itertools import chain, count, groupby
+from itertools import chain, count, groupby, islice
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -22,11 +22,14 @@ from eventstore.segments import (
     Entries,
     Entry,
     Header,
+    Row,
+    SegmentWriter,
     decode_block,
     decode_header,
     digest_of,
     encode_segment,
     kind_of,
+    merged_blocks,
     number_of,
     row_key,
 )
@@ -34,13 +37,18 @@ from eventstore.segments import (
 SEGMENT_RECORDS: Final = 8192
 """Records in the tail from which on it is written."""
 _CACHED_BLOCKS: Final = 128
-MERGED: Final = 8
-"""Segments that become one: each that is looked at costs every look-up a third of a microsecond."""
+MERGED: Final = 16
+"""Segments that become one: each that is looked at costs every look-up a third of a microsecond, and the fewer
+become one, the more often an entry is copied."""
 _LARGEST_BLOCKS: Final = 16_384
 """Blocks of a segment that is not merged any more."""
+PIECE_ROWS: Final = 64
+"""Rows of a merge that are put in one transaction: commits of others wait for it, and the engine keeps as much
+memory as the largest transaction took."""
 
 ReadRow = Callable[[bytes], bytes | None]
 """Reads a row of the index in a transaction of its own."""
+ReadBlock = Callable[[bytes], Entries]
 Tail = dict[str, list[int]]
 
 
@@ -70,11 +78,33 @@ class Change(NamedTuple):
 
     segments: tuple[Segment, ...]
     """The new ones."""
-    rows: list[tuple[bytes, bytes]]
+    rows: list[Row]
     replaced: tuple[int, ...] = ()
-    """The numbers of those that they replace."""
+    """The numbers of those that they replace; and of one that is not complete: its rows are of no use yet."""
     tail: Tail | None = None
     """What becomes of the tail; None: it stays."""
+    rest: _Merger | None = None
+    """What makes the next piece of the same merge."""
+
+
+class _Merger:
+    """Makes one segment of several neighbours, a piece at a time."""
+
+    def __init__(self, number: int, neighbours: tuple[Segment, ...], read: ReadBlock) -> None:
+        self._neighbours = neighbours
+        most = sum(segment.weight for segment in neighbours) * BLOCK_ENTITIES
+        self._writer = SegmentWriter(number, most=most)
+        sources = [_blocks(segment, read) for segment in neighbours]
+        self._rows = self._writer.blocks(chain.from_iterable(merged_blocks(sources)))
+
+    def piece(self, rows: int) -> Change:
+        """Return some more rows; or, if there are none left, the header, with which the new one is in use."""
+        number = self._writer.number
+        if some := list(islice(self._rows, rows)):
+            return Change((), some, (number,), rest=self)
+        first, last = self._neighbours[0].header.first, self._neighbours[-1].header.last
+        header, row = self._writer.header(first=first, last=last)
+        return Change((Segment(number, header),), [row], tuple(each.number for each in self._neighbours))
 
 
 class MissingRowError(CorruptStoreError):
@@ -103,11 +133,17 @@ class EntityIndex:
         self.end = segments[-1].header.last if segments else 0
         """The position up to which it knows the log."""
         self._blocks: dict[bytes, dict[str, list[int]]] = {}
+        self._merger: _Merger | None = None
 
     @property
     def version(self) -> object:
         """Another one whenever segments were replaced or added."""
         return self._view.segments
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether a merge is under way: its rows are not to be taken out."""
+        return self._merger is not None
 
     # -- adding: one thread at a time ----------------------------------------------------------------
 
@@ -138,23 +174,26 @@ class EntityIndex:
         kept = [segment for segment in segments if segment.number not in change.replaced]
         kept = sorted((*kept, *change.segments), key=lambda segment: segment.header.first)
         self._view = _View(tuple(kept), tail if change.tail is None else change.tail)
+        if change.replaced:
+            self._merger = change.rest
 
-    def merged(self) -> Change | None:
-        """Return one segment for several neighbours, if there are so many that it is worth it.
+    def merge(self) -> Change | None:
+        """Return the next piece of one segment for several neighbours, if so many are there that it is worth it.
 
-        None of them weighs more than all the others together: so each entry is copied a few times at most.
+        Where a piece is not taken, as when the process ends, rows are left that are of no use: they are taken out,
+        and the merge is begun anew.
         """
+        merger, self._merger = self._merger or self._new_merger(), None
+        return None if merger is None else merger.piece(PIECE_ROWS)
+
+    def _new_merger(self) -> _Merger | None:
+        """Begin with neighbours none of which weighs more than the others together: each entry is copied rarely."""
         segments = self._view.segments
         for begin in range(len(segments) - MERGED + 1):
             some = segments[begin : begin + MERGED]
             weights = [segment.weight for segment in some]
             if 2 * max(weights) <= sum(weights) <= _LARGEST_BLOCKS:
-                first, last = some[0].header.first, some[-1].header.last
-                most = sum(weights) * BLOCK_ENTITIES
-                segment, rows = self._made(
-                    _together(map(self._entries, some)), most=most, first=first, last=last
-                )
-                return Change((segment,), rows, tuple(each.number for each in some))
+                return _Merger(next(self._numbers), some, self._read_block)
         return None
 
     def forgetting(self, kept: Entries, horizon: int) -> Change:
@@ -179,14 +218,13 @@ class EntityIndex:
 
     def _made(
         self, entries: Iterable[Entry], *, most: int, first: int, last: int
-    ) -> tuple[Segment, list[tuple[bytes, bytes]]]:
+    ) -> tuple[Segment, list[Row]]:
         number = next(self._numbers)
         header, rows = encode_segment(number, entries, most=most, first=first, last=last)
         return Segment(number, header), rows
 
     def _entries(self, segment: Segment) -> Iterator[Entry]:
-        for block in range(1, segment.weight + 1):
-            yield from self._read_block(row_key(segment.number, block))
+        return chain.from_iterable(_blocks(segment, self._read_block))
 
     # -- looking up ------------------------------------------------------------------------------------
 
@@ -271,10 +309,9 @@ class EntityIndex:
         return decode_block(key, value)
 
 
-def _together(neighbours: Iterable[Iterator[Entry]]) -> Iterator[Entry]:
-    """Yield the entries of neighbours as those of one."""
-    for entity, same in groupby(merge(*neighbours, key=itemgetter(0)), key=itemgetter(0)):
-        yield entity, [each for _, positions in same for each in positions]
+def _blocks(segment: Segment, read: ReadBlock) -> Iterator[Entries]:
+    """Yield the blocks of a segment."""
+    return (read(row_key(segment.number, block)) for block in range(1, segment.weight + 1))
 
 
 def _behind(entries: Iterable[Entry], horizon: int) -> Entries:
@@ -311,7 +348,7 @@ def read_row(transaction: Any, table: Any, *, key: bytes) -> bytes | None:
     return None if value is None else bytes(value)
 
 
-def put_rows(transaction: Any, table: Any, rows: list[tuple[bytes, bytes]]) -> None:
+def put_rows(transaction: Any, table: Any, rows: list[Row]) -> None:
     """Write new segments, in one call: each call gives the global lock away."""
     _, added = transaction.cursor(db=table).putmulti(rows, overwrite=False)
     if added != len(rows):

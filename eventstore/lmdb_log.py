@@ -244,7 +244,7 @@ class LmdbLog:
 
     def compact(self, plan: Compaction) -> None:
         self._check_process()
-        with self._writing:
+        with self._tidying, self._writing:
             self._check_writable()
             check_plan(plan, self._head, self._ledger.horizon)
             position = plan.horizon.head.position
@@ -260,11 +260,11 @@ class LmdbLog:
         self._check_process()
         self._check_writable()
         with self._tidying:
-            return self._shed() or self._merge()
+            return (not self._index().is_merging and self._shed()) or self._merge()
 
     def reopen(self) -> Head:
         self._check_process()
-        with self._writing:
+        with self._tidying, self._writing:
             if self._refusal is not StoreClosedError:
                 self._refusal = ReopenNeededError
                 with self._gate.alone():
@@ -436,8 +436,10 @@ class LmdbLog:
 
     def _replace(self, change: Change, ledger: Ledger, bases: Mapping[str, bytes]) -> None:
         """Put other segments into the place of some, and the ledger that says so."""
-        retired = (*self._ledger.retired, *change.replaced)
-        ledger = msgspec.structs.replace(ledger, retired=retired)
+        retired = dict.fromkeys((*self._ledger.retired, *change.replaced))
+        for segment in change.segments:
+            retired.pop(segment.number, None)
+        ledger = msgspec.structs.replace(ledger, retired=tuple(retired))
         about = self._databases.about
 
         def write(transaction: Any) -> None:
@@ -452,8 +454,8 @@ class LmdbLog:
         self._entities.take(change)
 
     def _merge(self) -> bool:
-        """Make one of several segments of the index, if there are many; whether that was so."""
-        change = self._index().merged()
+        """Go on making one of several segments of the index, if there are many; whether that was so."""
+        change = self._index().merge()
         if change is not None:
             with self._writing:
                 self._check_writable()

@@ -49,7 +49,7 @@ class Ledger(msgspec.Struct, frozen=True, array_like=True):
     shed: int = 0
     """The horizon up to which the frames were taken out: less than the other one while that is under way."""
     retired: tuple[int, ...] = ()
-    """Segments of the index that others have replaced, and that are still to be removed."""
+    """Segments of the index that others have replaced, or that are not complete: still to be removed."""
 
 
 class Remnant(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -7,8 +7,9 @@ contents, so that damage is noticed by whoever reads it, and a damaged row canno
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, islice
+from operator import itemgetter
 from struct import Struct
 from typing import Any, Final
 from zlib import crc32
@@ -31,6 +32,8 @@ Entry = tuple[str, list[int]]
 """An entity with the positions of its records, sorted."""
 Entries = list[Entry]
 """Entities, sorted."""
+Row = tuple[bytes, bytes]
+"""A key and its value."""
 Digest = tuple[int, int]
 """The two places, before they are brought into the range of a filter, where an entity leaves its mark."""
 
@@ -83,27 +86,83 @@ def kind_of(entity: str) -> str:
     return entity.partition(":")[0]
 
 
+class SegmentWriter:
+    """Makes the rows of a segment one block at a time, so that those of a large one are never all in memory."""
+
+    def __init__(self, number: int, *, most: int) -> None:
+        """Begin a segment of `most` entities at most."""
+        self.number = number
+        self._bits = _no_marks(most)
+        self._kinds: set[str] = set()
+        self._fences: list[str] = []
+
+    def blocks(self, entries: Iterable[Entry]) -> Iterator[Row]:
+        """Yield the rows of all entries, in the order of their keys."""
+        rest = iter(entries)
+        while block := list(islice(rest, BLOCK_ENTITIES)):
+            entities = [entity for entity, _ in block]
+            _mark(self._bits, entities)
+            self._kinds.update(_kinds_of(entities))
+            self._fences.append(entities[0])
+            yield _row(row_key(self.number, len(self._fences)), block)
+
+    def header(self, *, first: int, last: int) -> tuple[Header, Row]:
+        """Return the header, once all blocks were made, and its row."""
+        header = Header(first, last, tuple(sorted(self._kinds)), tuple(self._fences), bytes(self._bits))
+        return header, _row(row_key(self.number, 0), header)
+
+
+def _kinds_of(entities: list[str]) -> Collection[str]:
+    """Return the kinds of sorted entities: whatever stands between two with a common beginning shares it."""
+    kind = kind_of(entities[0])
+    same = f"{kind}:"
+    if entities[0].startswith(same) and entities[-1].startswith(same):
+        return (kind,)
+    return set(map(kind_of, entities))
+
+
 def encode_segment(
     number: int, entries: Iterable[Entry], *, most: int, first: int, last: int
-) -> tuple[Header, list[tuple[bytes, bytes]]]:
-    """Return a segment's header and its rows, key and value, in the order of their keys.
+) -> tuple[Header, list[Row]]:
+    """Return a segment's header and its rows, in the order of their keys; of `most` entries at most."""
+    writer = SegmentWriter(number, most=most)
+    blocks = list(writer.blocks(entries))
+    header, row = writer.header(first=first, last=last)
+    return header, [row, *blocks]
 
-    The entries, `most` of them at most, are taken one block at a time: those of a large segment are never all
-    in memory.
+
+def merged_blocks(sources: Iterable[Iterator[Entries]]) -> Iterator[Entries]:
+    """Yield the entries of several segments, neighbours in their order, as those of one: a stretch at a time.
+
+    A stretch is all up to the first entity with which a block at hand ends: what is before it is at hand, too.
+    Where the segments do not overlap, that is a whole block.
     """
-    bits = _no_marks(most)
-    kinds: set[str] = set()
-    fences: list[str] = []
-    rows: list[tuple[bytes, bytes]] = []
-    rest = iter(entries)
-    while block := list(islice(rest, BLOCK_ENTITIES)):
-        entities = [entity for entity, _ in block]
-        _mark(bits, entities)
-        kinds.update(map(kind_of, entities))
-        fences.append(entities[0])
-        rows.append(_row(row_key(number, len(fences)), block))
-    header = Header(first, last, tuple(sorted(kinds)), tuple(fences), bytes(bits))
-    return header, [_row(row_key(number, 0), header), *rows]
+    at_hand = [(block, rest) for rest in sources for block in islice(rest, 1)]
+    while at_hand:
+        end = min(block[-1][0] for block, _ in at_hand)
+        stretches: list[Entries] = []
+        left = []
+        for block, rest in at_hand:
+            here = bisect_right(block, end, key=itemgetter(0)) if block[0][0] <= end else 0
+            if here:
+                stretches.append(block[:here])
+            if more := block[here:] or next(rest, []):
+                left.append((more, rest))
+        at_hand = left
+        yield stretches[0] if len(stretches) == 1 else _joined(chain.from_iterable(stretches))
+
+
+def _joined(entries: Iterable[Entry]) -> Entries:
+    """Sort entries, and make one of those of the same entity, in the order in which they come."""
+    joined: Entries = []
+    before = None
+    for entry in sorted(entries, key=itemgetter(0)):
+        if entry[0] == before:
+            joined[-1] = (before, joined[-1][1] + entry[1])
+        else:
+            joined.append(entry)
+            before = entry[0]
+    return joined
 
 
 def row_key(number: int, block: int) -> bytes:
@@ -130,7 +189,7 @@ def decode_block(key: bytes, value: memoryview | bytes) -> Entries:
     return entries
 
 
-def _row(key: bytes, content: Header | Entries) -> tuple[bytes, bytes]:
+def _row(key: bytes, content: Header | Entries) -> Row:
     body = _ENCODER.encode(content)
     return key, _CHECKSUM.pack(crc32(body, crc32(key))) + body
 

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from eventstore import entity_index
 from eventstore.errors import CompactedError, ConflictError, FencedError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.log import Log
@@ -159,7 +160,9 @@ class SegmentsMachine(LogMachine):
 @pytest.mark.parametrize(
     ("machine", "examples"), [(MemoryMachine, 60), (DiskMachine, 20), (SegmentsMachine, 20)]
 )
-def test_a_log_does_what_a_list_does(machine: Any, examples: int) -> None:
+def test_a_log_does_what_a_list_does(machine: Any, examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entity_index, "MERGED", 3)
+    monkeypatch.setattr(entity_index, "PIECE_ROWS", 1)
     run_state_machine_as_test(
         machine,
         settings=settings(max_examples=scaled("machines", examples), stateful_step_count=30, deadline=None),
