@@ -52,14 +52,16 @@ def examine(folder: Path, *, more: Iterable[Callable[[str], list[Finding]]] = ()
         text = f"{folder} is not a store: it has no file {MARKER_NAME}"
         raise NotAStoreError(text, remedy="Name the folder of a store.")
     for check in (check_folder, check_pages, check_frames, check_snapshots, *more):
-        yield check.__name__.removeprefix("check_"), _asked(check, folder)
+        yield asked(check, str(folder))
 
 
-def _asked(check: Callable[[str], list[Finding]], folder: Path) -> list[Finding]:
+def asked(check: Callable[..., list[Finding]], *arguments: str) -> tuple[str, list[Finding]]:
+    """Return the name of a check and what it finds in a child process; one that dies of it is a finding."""
+    name = check.__name__.removeprefix("check_")
     try:
-        return in_child(check, str(folder), answer=list[Finding])
+        return name, in_child(check, *arguments, answer=list[Finding])
     except ChildDiedError as error:
-        return [Finding(WRONG, f"this check came to no end: {error}", _SALVAGE)]
+        return name, [Finding(WRONG, f"this check came to no end: {error}", _SALVAGE)]
 
 
 def check_folder(path: str) -> list[Finding]:

@@ -66,7 +66,19 @@ class KeyRing:
         """Keys that cannot be read any more, for another reason than that somebody has destroyed them."""
         if path is not None and path.exists():
             self._open(path, os.O_RDWR)
-            self._read()
+            self._read(path)
+
+    @classmethod
+    def copy_of(cls, path: Path) -> KeyRing:
+        """Return what a file holds that another process may have open: no change of it is kept.
+
+        `StoreError` if it cannot be read.
+        """
+        ring = cls(None)
+        with _opened(path, os.O_RDONLY) as file:
+            ring._file = io.BytesIO(file.read())
+        ring._read(path)
+        return ring
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -137,7 +149,7 @@ class KeyRing:
             self._file = io.BytesIO()
         elif self._file is None:
             self._open(self._path, os.O_RDWR | os.O_CREAT)
-            self._read()
+            self._read(self._path)
         if not self._secret:
             secret = secrets.token_bytes(32)
             self._write(0, _slot(_HEADER, _MAGIC, _NOBODY, secret, 0))
@@ -146,25 +158,21 @@ class KeyRing:
             sync_folder(self._path.parent)
 
     def _open(self, path: Path, how: int) -> None:
+        self._file = _opened(path, how)
         try:
-            descriptor = os.open(path, how | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise StoreError(f"the keys {path} cannot be opened: {error.strerror}") from error
-        self._file = os.fdopen(descriptor, "r+b", buffering=0)
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.close()
             self._file = None
             raise StoreInUseError(f"the keys {path} are in use by another process") from error
 
-    def _read(self) -> None:
+    def _read(self, path: Path) -> None:
         assert self._file is not None
         data = self._file.read()
         header = _read_slot(data[: _SLOT.size])
         if header is None or header.state != _HEADER or header.key != _MAGIC:
             if data.strip(b"\0"):
-                raise StoreError(f"{self._path} is no file of keys, or is damaged", remedy="Put a copy back.")
+                raise StoreError(f"{path} is no file of keys, or is damaged", remedy="Put a copy back.")
             return  # its making was cut short: no key was given out
         self._secret = header.content[:32]
         self._end = len(data) // _SLOT.size
@@ -178,9 +186,7 @@ class KeyRing:
             else:
                 self.damaged += 1
         if self.damaged:
-            logger.error(
-                "%d keys of %s are damaged: what they sealed cannot be read", self.damaged, self._path
-            )
+            logger.error("%d keys of %s are damaged: what they sealed cannot be read", self.damaged, path)
 
     def _take_slot(self, place: int, slot: _Slot) -> None:
         if slot.state == _LIVE:
@@ -208,6 +214,14 @@ class KeyRing:
                 os.fsync(self._file.fileno())
         except OSError as error:
             raise StoreFullError(f"the keys {self._path} cannot be written: {error.strerror}") from error
+
+
+def _opened(path: Path, how: int) -> BinaryIO:
+    try:
+        descriptor = os.open(path, how | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreError(f"the keys {path} cannot be opened: {error.strerror}") from error
+    return os.fdopen(descriptor, "r+b" if how & os.O_RDWR else "rb", buffering=0)
 
 
 class _Slot(NamedTuple):

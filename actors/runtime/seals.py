@@ -20,6 +20,7 @@ SEALED, ERASED = 83, 84
 _PREFIX_LENGTH: Final = MappingProxyType({0xC7: 3, 0xC8: 4, 0xC9: 6})
 """By the first byte of an extension of any length: where its data begins."""
 ID_BYTES: Final = 16
+_VALUE: Final = re.compile(rb"(?:\xc7.|\xc8..|\xc9.{4})S" + MAGIC + rb"(.{16})", re.DOTALL)
 _TEXT: Final = re.compile(r"⟦sealed1:([A-Za-z0-9+/=]+)⟧")
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -31,6 +32,11 @@ def key_in(data: bytes) -> str:
         return ""
     begin += len(MAGIC)
     return data[begin : begin + ID_BYTES].hex()
+
+
+def keys_in(data: bytes) -> set[str]:
+    """Return the ids of the keys of all sealed values that stand anywhere in these bytes."""
+    return {key.hex() for key in _VALUE.findall(data)} if MAGIC in data else set()
 
 
 def wrapped(key: str, secret: bytes) -> bytes:

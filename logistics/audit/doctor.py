@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.assembly import event_codec
-from eventstore.doctor import NOTE, WARNING, WRONG, Finding, examine
+from actors.runtime.seals import keys_in
+from actors.runtime.vault import SUBJECT
+from eventstore.doctor import NOTE, WARNING, WRONG, Finding, asked, examine
 from eventstore.errors import ReplayError, StoreError, UnknownEventError
+from eventstore.keyring import FILE_NAME as KEYS_NAME
+from eventstore.keyring import KeyRing
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import read_marker
 from eventstore.salvage import Remains, remains_of, salvage
@@ -21,13 +26,18 @@ if TYPE_CHECKING:
 
 BEYOND: Final = "behind_the_gap.jsonl"
 """A file in a store that was saved: events that are whole, and behind the first gap."""
+_COPY_OF_KEYS: Final = "Put a copy of the file back, or name it, if it is elsewhere: `--keys FILE`."
 PART: Final = "behind a gap"
 """What an export of them says that it is a part of."""
 
 
-def diagnose(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield the name of each check of a store, in use or not, and what it has found. `NotAStoreError`."""
+def diagnose(folder: Path, *, keys: Path | None = None) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield the name of each check of a store, in use or not, and what it has found. `NotAStoreError`.
+
+    `keys` is the file of keys, if it is not in the folder.
+    """
     yield from examine(folder, more=(check_events,))
+    yield asked(check_keys, str(folder), str(keys or folder / KEYS_NAME))
 
 
 def check_events(path: str) -> list[Finding]:
@@ -55,6 +65,46 @@ def check_events(path: str) -> list[Finding]:
         Finding(WARNING, f"{count} events are not understood: {what}", UnknownEventError.remedy)
         for what, count in unknown.items()
     ]
+
+
+def check_keys(path: str, keys: str) -> list[Finding]:
+    """Look at the file of keys, and whether it has each key that something on record is sealed with."""
+    file, found = Path(keys), []
+    ring = KeyRing(None)
+    if file.exists():
+        try:
+            ring = KeyRing.copy_of(file)
+        except StoreError as error:
+            return [Finding(WRONG, str(error), error.remedy)]
+        if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            found.append(Finding(WARNING, "others can get at the keys", "Give the file of keys mode 0600."))
+    if ring.damaged:
+        text = f"{ring.damaged} keys are damaged: what they sealed cannot be read"
+        found.append(Finding(WRONG, text, _COPY_OF_KEYS))
+    try:
+        with LmdbLog.open(path, read_only=True) as log:
+            used, erased = _keys_on_record(log)
+    except StoreError:
+        return found  # told by the check of the frames
+    if missing := used - erased - ring.destroyed.keys() - set(ring):
+        text = f"what is sealed with {len(missing)} keys cannot be read: they are not in {file}"
+        found.append(Finding(WARNING, text, _COPY_OF_KEYS))
+    if back := erased.intersection(ring):
+        text = f"{len(back)} keys of subjects that were erased are there again: the file is an older copy"
+        found.append(Finding(WARNING, text, "Open the store with it: they are destroyed again."))
+    if unsaid := ring.destroyed.keys() - erased:
+        text = f"{len(unsaid)} keys are destroyed, which is not on record yet"
+        found.append(Finding(NOTE, text, "Open the store with them."))
+    return found
+
+
+def _keys_on_record(log: LmdbLog) -> tuple[set[str], set[str]]:
+    """Return with which keys something is sealed, and whose subjects were erased."""
+    used: set[str] = set()
+    for frame in log.frames(after=log.horizon.head.position):
+        for record in frame.records:
+            used |= keys_in(record.payload)
+    return used, {entity.removeprefix(SUBJECT) for entity in log.entities(SUBJECT)}
 
 
 def prognosis(folder: Path) -> dict[str, Any]:

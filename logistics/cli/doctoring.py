@@ -33,6 +33,9 @@ def doctor(
     upto: Annotated[
         int | None, typer.Option("--upto", min=1, help="With --salvage: no further than this position.")
     ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file of keys, if not in the store.")
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -43,12 +46,12 @@ def doctor(
     folder = Path(resolve(store))
     if salvage is not None:
         return _saved(rescue(folder, salvage, upto=upto), as_json=json)
-    return _examined(folder, as_json=json)
+    return _examined(folder, keys, as_json=json)
 
 
-def _examined(folder: Path, *, as_json: bool) -> int:
+def _examined(folder: Path, keys: Path | None, *, as_json: bool) -> int:
     wrong, rows = False, []
-    for name, found in diagnose(folder):
+    for name, found in diagnose(folder, keys=keys):
         wrong = wrong or any(each.level == WRONG for each in found)
         rows += _rows(name, found)
     remains = prognosis(folder) if wrong else {}

@@ -73,6 +73,7 @@ def test_a_sound_store_is_code_0(store: Path, said: Said, capsys: pytest.Capture
         "frames",
         "snapshots",
         "events",
+        "keys",
     ]
     assert main(["doctor", "--store", str(store)]) == 0
     assert "the store is sound" in capsys.readouterr().out
