@@ -180,3 +180,25 @@ def test_something_else_is_no_store(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(NotAStoreError):
             list(examine(path))
+
+
+def test_f46_a_copy_by_other_means_of_a_store_in_use_is_seen_through(tmp_path: Path) -> None:
+    """Page after page of a file that changes meanwhile: whatever of it is not whole is found."""
+    sound = []
+    for pieces in (3, 8):
+        live, copy = tmp_path / f"live-{pieces}", tmp_path / f"copy-{pieces}"
+        with LmdbLog.open(live) as log:
+            for n in range(40):
+                append(log, *[f"job:{n}:{m}" for m in range(50)])
+            shutil.copytree(live, copy, ignore=shutil.ignore_patterns("*.lock", "owner.json"))
+            with (live / "data.mdb").open("rb") as source, (copy / "data.mdb").open("wb") as target:
+                size = os.fstat(source.fileno()).st_size // PAGE // pieces * PAGE
+                while piece := source.read(size):
+                    target.write(piece)
+                    append(log, *[f"run:{m}" for m in range(50)])
+            wrong = found(copy, WRONG)
+            sound.append(not wrong)
+            if not wrong:
+                with LmdbLog.open(copy, read_only=True) as copied:
+                    assert list(copied.frames()) == list(log.frames(upto=copied.head.position))
+    assert not all(sound), "no copy was torn"

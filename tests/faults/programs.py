@@ -5,6 +5,7 @@ Each says `job ID` for what was acknowledged, and what else its test waits for.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -24,6 +25,7 @@ from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.faults import tasks
 from tests.faults.children import say
+from tests.support.denied import deny
 
 FOR_EVER = threading.Event()
 
@@ -219,6 +221,19 @@ def runs_out_of_disk(store: str, lines: str) -> None:
         say(f"result {Queue('load', engine=engine).result(f'large-{number}', 10)}")
 
 
+def loses_its_disk(store: str, lines: str) -> None:
+    """Be told that no commit comes to an end any more, and close all the same."""
+    with OrchestrationEngine(store) as engine:
+        enqueue(engine, tasks.job("before", lines))
+        deny("fdatasync", errno.EIO, all_threads=True)
+        for number in range(3):
+            try:
+                enqueue(engine, tasks.job(f"lost-{number}", lines))
+            except StoreError as problem:
+                say(f"error {problem}")
+        say(f"healthy {engine.health_check()['healthy']}")
+
+
 def _large(job_id: str, lines: str) -> JobSpec:
     payload = encode_call((lines,), {"pause_ms": 0, "failures": 0, "ballast": "x" * 30_000})
     return JobSpec(job_id, "load", "large", f"{__spec__.name}:carry", payload, inputs=tasks.CONTEXT)
@@ -243,6 +258,7 @@ PROGRAMS: dict[str, Callable[[str, str], None]] = {
     for program in (
         falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays, sleeps, waits,
         processes, processes_for_ever, is_interrupted_often, forks, leaves_an_orphan, runs_out_of_disk,
+        loses_its_disk,
     )
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from actors.queue.events import AttemptInterrupted, JobCompleted
 from actors.runtime.events import EngineClosed
 from eventstore.errors import StoreInUseError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.faults.children import Child, Interpreters, Nursery
 from tests.faults.evidence import Evidence
@@ -198,3 +199,19 @@ def test_a_full_disk_is_told_clearly_and_the_engine_goes_on_when_there_is_room(s
     assert "Input/output error" in refusal or "File too large" in refusal, "the reason is told, too"
     assert said[-1] == "result 1"
     check(store, said)
+
+
+def test_f25_an_engine_whose_disk_syncs_nothing_any_more_takes_nothing_on_and_closes(store: Path) -> None:
+    """What was acknowledged before is there, and goes on, as soon as the disk is back."""
+    with run("loses_its_disk", store) as child:
+        said = child.rest()
+        assert child.end() == 0, child.errors
+    errors = [line for line in said if line.startswith("error")]
+    assert ["Input/output error" in line for line in errors] == [True] * 3
+    assert "repeat with the same id" in errors[0]
+    assert "healthy False" in said
+    evidence = check(store, said)
+    assert "before" in evidence.history.jobs
+    with OrchestrationEngine(store) as engine:
+        JobScheduler(engine=engine).process(Queue("load", engine=engine))
+        assert Queue("load", engine=engine).result("before", 10) == 1
