@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 LISTS = 4
 """Lists kept in memory, item by item, while steps are mapped over them."""
-NEAR, AHEAD, SMALL = 4, 512, 1_024
+NEAR, AHEAD, SMALL = 4, 2_048, 1_024
 """Jobs so near in the log follow each other; so many records are read ahead; so many bytes of arguments are kept."""
 MAX_LIST = 1 << 30
 """Bytes of a list of run parameters that is taken apart: it was checked when the run began."""
@@ -48,19 +49,27 @@ class Inputs:
         """Jobs that were enqueued right behind one that was asked for, while they are asked for in this order."""
         self._newest = 0
         """The position of the job that was looked up last."""
+        self._reading = Lock()
         self._items = lru_cache(maxsize=LISTS)(self._read_items)
 
     def spec(self, job_id: str) -> JobSpec:
-        """Return a job as it was enqueued."""
+        """Return a job as it was enqueued.
+
+        One thread at a time looks up what was not read ahead: the others, whose jobs are next, then have them.
+        """
         spec = self._ahead.pop(job_id, None)
         if spec is None:
-            position, event = self._find(f"job:{job_id}")
-            assert isinstance(event, JobEnqueued)
-            spec = event.spec
-            if self._newest < position <= self._newest + NEAR:
-                position = self._read_ahead(position)
-            self._newest = position
+            with self._reading:
+                spec = self._ahead.pop(job_id, None) or self._look_up(job_id)
         return spec
+
+    def _look_up(self, job_id: str) -> JobSpec:
+        position, event = self._find(f"job:{job_id}")
+        assert isinstance(event, JobEnqueued)
+        if self._newest < position <= self._newest + NEAR:
+            position = self._read_ahead(position)
+        self._newest = position
+        return event.spec
 
     def _read_ahead(self, position: int) -> int:
         """Read the small jobs behind a position: to look each of them up would cost several times as much."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from threading import Event, Thread, current_thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,6 +59,36 @@ def test_jobs_that_start_in_the_order_of_the_log_are_read_in_long_stretches() ->
     log, inputs = enqueued(*many())
     assert [inputs.spec(each.job_id) for each in many()] == many()
     assert log.looked_up <= 2 + 2 * JOBS // AHEAD
+
+
+def test_a_worker_that_comes_while_another_reads_ahead_waits_for_what_it_reads() -> None:
+    """Else four workers that need four neighbours read the same stretch four times."""
+    log, inputs = enqueued(*many())
+    first, second = many()[:2]
+    waits = Event()
+    found: list[JobSpec] = []
+    other = Thread(target=lambda: found.append(inputs.spec(second.job_id)))
+    lock, frames = inputs._reading, log.frames
+
+    class Seen:
+        def __enter__(self) -> None:
+            if current_thread() is other:
+                waits.set()
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    def reading(**what: Any) -> Any:
+        other.start()
+        assert waits.wait(60)
+        return frames(**what)
+
+    inputs._reading, log.frames = Seen(), reading  # type: ignore[assignment, method-assign]
+    assert inputs.spec(first.job_id) == first
+    other.join()
+    assert found == [second]
+    assert log.looked_up == 1
 
 
 def test_jobs_that_start_in_another_order_are_the_same_jobs() -> None:
