@@ -1,0 +1,138 @@
+"""What an engine says of what it is opened with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.runtime.clock import VirtualClock
+from logistics.errors import (
+    InputError,
+    LogisticsError,
+    StoreError,
+    StoreInUseError,
+    TimezoneError,
+)
+from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.stores import STORES
+from logistics.task.job import Job
+from logistics.task.job_scheduler import JobScheduler
+from logistics.task.queue import Queue
+from tests.logistics.ground_rules.support import refused, run_child
+from tests.logistics.task.functions import add
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"workers": 0}, "workers: expected a whole number from 1 to 10000, got 0"),
+        ({"workers": True}, "workers: expected a whole number from 1 to 10000, got True"),
+        ({"workers": 2.5}, r"workers: expected a whole number from 1 to 10000, got 2\.5"),
+        ({"workers": "4"}, "workers: expected a whole number from 1 to 10000, got '4'"),
+        ({"max_payload": 0}, "max_payload: expected a whole number from 1 to 1073741824, got 0"),
+        ({"max_payload": -1}, "max_payload: expected a whole number from 1"),
+        ({"timezone": "Europe/Zürich"}, "Europe/Zürich"),
+        ({"timezone": "Nowhere/At_All"}, "there is no timezone 'Nowhere/At_All' in release"),
+        ({"modules": "myapp"}, "modules= is a tuple of patterns, got the text 'myapp'"),
+        ({"path": ""}, "path: expected the path of a folder, got ''"),
+        ({"path": "a\x00b"}, r"path: expected the path of a folder, got 'a\\x00b'"),
+        ({"path": b"bytes"}, "path: expected the path of a folder, got b'bytes'"),
+        ({"path": 7}, "path: expected the path of a folder, got 7"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_an_engine_says_what_is_wrong_with_its_arguments(options: dict[str, Any], text: str) -> None:
+    with refused(text, ValueError) as caught:
+        OrchestrationEngine(**{"path": ":memory:"} | options)
+    assert isinstance(caught.value, LogisticsError)
+
+
+def test_an_unknown_zone_is_an_error_of_its_own() -> None:
+    with refused("Europe/Zurich", TimezoneError):
+        OrchestrationEngine(":memory:", timezone="Europe/Zuerich")
+
+
+def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious", encoding="utf-8")
+    with pytest.raises(StoreError):
+        OrchestrationEngine(tmp_path / "file")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "precious"
+
+
+def test_handles_on_one_store_agree_or_leave_it_out(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "store", workers=2, timezone="Europe/Zurich") as first:
+        text = f"the store {first.path} is open in this process with other settings than workers=3, "
+        text += "timezone='UTC'; leave them out"
+        with pytest.raises(InputError) as caught:
+            OrchestrationEngine(tmp_path / "store", workers=3, timezone="UTC")
+        for part in ("workers=3", "timezone='UTC'", "open in this process with other settings"):
+            assert part in str(caught.value)
+        with refused("other settings than clock="):
+            OrchestrationEngine(tmp_path / "store", clock=VirtualClock())
+        with OrchestrationEngine(tmp_path / "store") as second:
+            assert second.timezone == "Europe/Zurich"
+            assert second.get_metrics()["workers"] == 2
+        with OrchestrationEngine(tmp_path / "there" / ".." / "store", workers=2) as third:
+            assert third.store is first.store
+
+
+def test_the_default_store_is_found_at_the_time_of_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOGISTICS_HOME", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    here = engine_or_default(None)
+    assert here.path == str((tmp_path / "here" / ".logistics").resolve())
+    assert engine_or_default(None) is here
+    monkeypatch.setenv("LOGISTICS_HOME", str(tmp_path / "home"))
+    home = engine_or_default(None)
+    assert home.path == str((tmp_path / "home").resolve())
+    assert Queue().engine is home
+    for engine in (here, home):
+        engine.close()
+    again = Queue().engine
+    assert not again.closed
+    again.close()
+    for path in (here.path, home.path):
+        del STORES.defaults[path]
+
+
+def test_nothing_is_opened_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGISTICS_HOME", str(tmp_path / "home"))
+    scheduler = JobScheduler()
+    scheduler.stop()
+    Job("sum", add)
+    assert not (tmp_path / "home").exists()
+
+
+def test_what_is_no_engine_is_refused() -> None:
+    for make in (lambda it: Queue(engine=it), lambda it: JobScheduler(engine=it).engine):
+        with refused("engine: expected an OrchestrationEngine, got ':memory:'"):
+            make(":memory:")
+
+
+OPEN = """
+import sys
+from logistics import OrchestrationEngine, StoreInUseError
+try:
+    OrchestrationEngine(sys.argv[1])
+except StoreInUseError as error:
+    print(error)
+    print("; ".join(error.__notes__))
+    sys.exit(7)
+"""
+
+
+def test_a_second_process_is_told_who_owns_the_store(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        child = run_child(OPEN, tmp_path / "store")
+        assert child.returncode == 7, child.stderr
+        first, second = child.stdout.splitlines()
+        assert first.startswith(f"{engine.path} is open in process {os.getpid()}, since ")
+        assert second == StoreInUseError.remedy
+        assert "sending to a store from several processes is a later capability" in second
+    assert run_child(OPEN, tmp_path / "store").returncode == 0
