@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from actors.runtime.errors import InputError
 
@@ -50,6 +51,26 @@ def check_text(what: str, text: object) -> str:
         msg = f"{what}: expected a text of at most {TEXT_LENGTH} characters, got {_short(text)}"
         raise InputError(msg)
     return text
+
+
+def check_arguments(args: object) -> tuple[Any, ...]:
+    """Return positional arguments as a tuple."""
+    if type(args) is tuple:
+        return args
+    if isinstance(args, str | bytes | bytearray) or not isinstance(args, Sequence):
+        msg = f"args: expected a list or tuple of arguments, got {_short(args)}; write args=[{_short(args)}]"
+        raise InputError(msg)
+    return tuple(args)
+
+
+def check_named(what: str, named: object) -> dict[str, Any]:
+    """Return arguments or parameters by name, as a dict; None means that there are none."""
+    if named is None:
+        return {}
+    if not isinstance(named, Mapping) or not all(isinstance(name, str) for name in named):
+        msg = f"{what}: expected a mapping of names to arguments, got {_short(named)}; write {what}={{'name': value}}"
+        raise InputError(msg)
+    return dict(named)
 
 
 def check_id(what: str, value: object) -> str:

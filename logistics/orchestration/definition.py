@@ -11,7 +11,7 @@ from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
 from actors.workflow.condition import parse
 from eventstore.errors import CorruptStoreError
-from logistics.inputs import check_name
+from logistics.inputs import check_arguments, check_name, check_named
 from logistics.task.options import DEFAULT_RETRY_DELAY
 
 if TYPE_CHECKING:
@@ -137,13 +137,10 @@ def define_step(
 
     `InputError`, `PayloadError`. `register` names functions that the options have.
     """
-    if isinstance(args, str | bytes) or not hasattr(args, "__iter__"):
-        msg = f"args: expected a list or tuple of arguments, got {args!r}"
-        raise InputError(msg)
     return StepDefinition(
         name=check_name("name", name),
         function=function,
-        payload=encode_call(tuple(args), {} if kwargs is None else kwargs, limit=max_payload),
+        payload=encode_call(check_arguments(args), check_named("kwargs", kwargs), limit=max_payload),
         depends_on=depends_on,
         when=when and parse(when).text,
         workflow=workflow and check_name("workflow", workflow),

@@ -260,11 +260,11 @@ class OrchestrationEngine:
         handler runs on a thread of its own and is called as `subscribe` says. `InputError` for a name that is in
         use.
         """
-        check_pattern(pattern)
+        store = self.store
+        check_pattern(pattern, store.runtime.codec)
         check_after(after)
         check_int("attempts", attempts, least=1, most=1_000)
         call = handler_of(handler, source=self._source if cloud_events else "")
-        store = self.store
         following = DurableSubscription(store.runtime, store.notebook, name, pattern, call, attempts=attempts)
         self._follow(following)
         following.begin(after)
@@ -276,8 +276,9 @@ class OrchestrationEngine:
         It goes on where it was; one that is new, or has another version, begins with the first event after
         `after`. `InputError` for a name that is in use.
         """
-        check_after(after)
         store = self.store
+        check_pattern(projection.events, store.runtime.codec, what="events")
+        check_after(after)
         running = RunningProjection(store.runtime, store.notebook, projection)
         self._follow(running)
         running.begin(after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.engine import Runtime
     from actors.runtime.messages import Event
+    from eventstore.codec import EventCodec
     from eventstore.log import Log
     from logistics.audit.past import RecordedEvent
 
@@ -71,7 +73,7 @@ class Subscriptions:
         return self._add(pattern, lambda each: handler(each.tag, plain(each.event, each.position)), None)
 
     def _add(self, pattern: str, call: Callable[[RecordedEvent], object], after: int | None) -> Subscription:
-        check_pattern(pattern)
+        check_pattern(pattern, self._runtime.codec)
         check_after(after)
         watermark = self._runtime.journal.watermark
         subscription = Subscription(pattern, call, watermark if after is None else after)
@@ -166,10 +168,16 @@ def check_handler(handler: object) -> None:
         raise InputError(msg)
 
 
-def check_pattern(pattern: object) -> None:
-    """Refuse what is no pattern of tags."""
+def check_pattern(pattern: object, codec: EventCodec, *, what: str = "pattern") -> None:
+    """Refuse what is no pattern of tags, or one that no event's tag matches: a slip of the pen, heard of never."""
     if not isinstance(pattern, str) or not pattern:
-        msg = f"pattern: expected a tag or a pattern like 'job.*', got {pattern!r}"
+        msg = f"{what}: expected a tag or a pattern like 'job.*', got {pattern!r}"
+        raise InputError(msg)
+    tags = [str(each.__struct_config__.tag) for each in codec.types]
+    if not any(fnmatchcase(tag, pattern) for tag in tags):
+        near = " or ".join(map(repr, get_close_matches(pattern, tags)))
+        hint = f"did you mean {near}?" if near else "`logistics schema` describes them all"
+        msg = f"{what}: no event has a tag like {pattern!r}; {hint}"
         raise InputError(msg)
 
 

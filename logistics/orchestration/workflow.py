@@ -14,7 +14,7 @@ from actors.runtime.binding import is_templated
 from actors.runtime.errors import InputError
 from actors.workflow.messages import DefineWorkflow
 from logistics.ids import new_id
-from logistics.inputs import check_name, duration_us
+from logistics.inputs import check_name, check_named, duration_us
 from logistics.orchestration.canonical import as_data
 from logistics.orchestration.definition import Definition, check_dependencies, check_text, define_step
 from logistics.orchestration.plan import Prepared
@@ -197,14 +197,15 @@ class Workflow:
         Cancelling, pausing and resuming pass on to it.
 
         """
+        given = check_named("params", params)
         return self._add(
             name,
             None,
             StepOptions(required=required, on_failure=on_failure),
             depends_on,
             when,
-            kwargs=params,
-            templated=is_templated(params or {}),
+            kwargs=given,
+            templated=is_templated(given),
             workflow=workflow,
         )
 

@@ -11,7 +11,7 @@ from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
 from actors.schedule.messages import JobTemplate
 from actors.workflow.messages import DefineWorkflow
-from logistics.inputs import check_name
+from logistics.inputs import check_name, check_named
 from logistics.orchestration.decorators import MARK
 from logistics.orchestration.launching import check_run
 from logistics.orchestration.running import known_workflow
@@ -99,7 +99,7 @@ def run_template(
     if store_of(workflow) is not engine.store:
         msg = f"workflow {workflow.name!r} belongs to another store than the schedule"
         raise InputError(msg)
-    params = dict(sorted((kwargs or {}).items()))
+    params = dict(sorted(check_named("kwargs", kwargs).items()))
     payload = encode_call((zone,), params, limit=engine.max_payload)
     now_us = engine.store.runtime.clock.now_us()
     check_run(workflow.prepared(), params, zone, now_us, lambda other: known_workflow(engine, other))

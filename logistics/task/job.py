@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from actors.queue.specs import NO_LIFE, JobLife, JobStatus, RetryPolicy, Terms
 from actors.runtime.errors import InputError
 from actors.runtime.verdict import name_of
-from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name
+from logistics.inputs import MAX_PRIORITY, check_arguments, check_id, check_int, check_name, check_named
 from logistics.task import limits
 from logistics.task.life import Conditions, conditions, job_life
 from logistics.task.options import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, job_retries, unique
@@ -32,24 +32,6 @@ def check_job(job: object) -> None:
     if not isinstance(job, Job):
         msg = f"job: expected a Job, got {job!r}"
         raise InputError(msg)
-
-
-def _arguments(args: object) -> tuple[Any, ...]:
-    if type(args) is tuple:
-        return args
-    if isinstance(args, str | bytes | bytearray) or not isinstance(args, Sequence):
-        msg = f"args: expected a list or tuple of arguments, got {args!r}"
-        raise InputError(msg)
-    return tuple(args)
-
-
-def _named_arguments(kwargs: object) -> dict[str, Any]:
-    if kwargs is None:
-        return {}
-    if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
-        msg = f"kwargs: expected a mapping of names to arguments, got {kwargs!r}"
-        raise InputError(msg)
-    return dict(kwargs)
 
 
 class Job:
@@ -138,8 +120,8 @@ class Job:
             msg = f"func: expected a function, got {func!r}"
             raise InputError(msg)
         self.func = func
-        self.args = _arguments(args)
-        self.kwargs = _named_arguments(kwargs)
+        self.args = check_arguments(args)
+        self.kwargs = check_named("kwargs", kwargs)
         self.priority = check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY)
         self.max_retries = DEFAULT_RETRIES if max_retries is None else max_retries
         self.retry_delay = DEFAULT_RETRY_DELAY if retry_delay is None else retry_delay

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from logistics.orchestration.subscriptions import check_pattern
-
 if TYPE_CHECKING:
     from logistics.audit.past import RecordedEvent
     from logistics.orchestration.engine import OrchestrationEngine
@@ -30,7 +28,6 @@ def log_events(
 
     The record has `position tag entity cause correlation` as attributes (`extra`), for formatters and filters.
     """
-    check_pattern(pattern)
     target = logger or EVENTS
 
     def log(event: RecordedEvent) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import threading
 from typing import Any
 
 import pytest
 
+from logistics import Projection, log_events
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
@@ -21,6 +23,32 @@ from tests.logistics.task.functions import PATIENCE_S, add
 def test_a_pattern_is_text(engine: OrchestrationEngine, pattern: Any) -> None:
     with refused("^pattern: expected a tag or a pattern like 'job.*', got "):
         engine.subscribe(pattern, print)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("job.complete", "did you mean 'job.completed'"),
+        ("jobs.*", "`logistics schema` describes them all"),
+        ("JOB.*", "`logistics schema` describes them all"),
+    ],
+)
+def test_a_pattern_that_no_event_matches_is_a_slip(
+    engine: OrchestrationEngine, pattern: str, hint: str
+) -> None:
+    class Slip(Projection):
+        name = "slip"
+        events = pattern
+
+    for what, listen in (
+        ("pattern", lambda: engine.subscribe(pattern, print)),
+        ("pattern", lambda: engine.register_event_handler(pattern, print)),
+        ("pattern", lambda: engine.follow("slip", pattern, print)),
+        ("pattern", lambda: log_events(engine, pattern)),
+        ("events", lambda: engine.project(Slip())),
+    ):
+        with refused(f"^{what}: no event has a tag like '{re.escape(pattern)}'; {hint}"):
+            listen()
 
 
 @pytest.mark.parametrize("after", [-1, True, 1.0, "1"])

@@ -44,13 +44,13 @@ def test_a_queue_s_name_is_checked(engine: OrchestrationEngine, name: Any) -> No
         ({"func": None}, "^func: expected a function, got None"),
         (
             {"args": "text"},
-            "^args: expected a list or tuple of arguments, got 'text'",
+            "^args: expected a list or tuple of arguments, got 'text'; write args=\\['text'\\]$",
         ),
         ({"args": b"bytes"}, "^args: expected a list or tuple of arguments, got b'bytes'"),
         ({"args": 7}, "^args: expected a list or tuple of arguments, got 7"),
         (
             {"kwargs": [1]},
-            r"^kwargs: expected a mapping of names to arguments, got \[1\]",
+            r"^kwargs: expected .* names to arguments, got \[1\]; write kwargs={'name': value}$",
         ),
         ({"kwargs": {1: 2}}, r"^kwargs: expected a mapping of names to arguments, got \{1: 2\}"),
         ({"kwargs": "a"}, "^kwargs: expected a mapping of names to arguments, got 'a'"),

@@ -17,6 +17,7 @@ from logistics.orchestration.definition import Definition, decode_definition, en
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.cron_scheduler import CronScheduler
 from tests.logistics.orchestration import steps
 from tests.logistics.orchestration.steps import Order, Signals
 
@@ -93,8 +94,29 @@ def test_arguments_must_be_plain_data_and_are_refused_at_that_line(manager: Work
     workflow = manager.create("w")
     with pytest.raises(PayloadError, match=r"args\[1\]\['x'\]: object cannot be stored"):
         workflow.add_step("a", steps.anything, args=[1, {"x": object()}])
-    with pytest.raises(PayloadError, match="kwargs is a dict, got list"):
-        workflow.add_step("a", steps.anything, kwargs=[1])  # type: ignore[arg-type]  # that is the point
+    assert workflow.steps == ()
+
+
+def test_arguments_that_have_another_form_are_refused_by_the_name_that_their_author_gave(
+    manager: WorkflowManager, engine: OrchestrationEngine
+) -> None:
+    workflow = manager.create("w")
+    wrong: Any = [1]
+    for what, define in (
+        ("kwargs", lambda: workflow.add_step("a", steps.anything, kwargs=wrong)),
+        ("params", lambda: workflow.add_workflow("a", "other", params=wrong)),
+        ("kwargs", lambda: CronScheduler(engine=engine).schedule("s", "0 0 * * *", workflow, kwargs=wrong)),
+        ("kwargs", lambda: CronScheduler(engine=engine).schedule("s", "0 0 * * *", steps.one, kwargs=wrong)),
+    ):
+        text = (
+            rf"^{what}: expected a mapping of names to arguments, got \[1\]; write {what}={{'name': value}}$"
+        )
+        with pytest.raises(InputError, match=text):
+            define()
+    for args in ({"a": 1}, {1, 2}):
+        unordered: Any = args
+        with pytest.raises(InputError, match=r"^args: expected a list or tuple of arguments, got "):
+            workflow.add_step("a", steps.anything, args=unordered)
     assert workflow.steps == ()
 
 
