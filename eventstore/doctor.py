@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +15,8 @@ from eventstore.errors import NotAStoreError, StoreError, StoreFormatError
 from eventstore.file_system import remote_file_system
 from eventstore.high_water import HIGH_WATER_NAME, HighWaterMark
 from eventstore.lmdb_log import LmdbLog
-from eventstore.opening import DATA_NAME, MARKER_NAME, read_marker
-from eventstore.owner import boot_id, read_owner
+from eventstore.opening import DATA_NAME, MARKER_NAME, TO_READ, read_marker
+from eventstore.owner import living_owner, read_owner
 from eventstore.safe_mode import read_failures
 from eventstore.snapshots import FOLDER_NAME, SnapshotFolder
 
@@ -48,9 +47,11 @@ def examine(folder: Path, *, more: Iterable[Callable[[str], list[Finding]]] = ()
 
     A check is a function of a module that takes the path of the folder. `NotAStoreError`.
     """
+    if not folder.exists():
+        raise NotAStoreError(f"there is no store at {folder}", remedy=TO_READ)
     if not folder.is_dir() or not any((folder / name).exists() for name in (MARKER_NAME, DATA_NAME)):
         text = f"{folder} is not a store: it has no file {MARKER_NAME}"
-        raise NotAStoreError(text, remedy="Name the folder of a store.")
+        raise NotAStoreError(text, remedy=TO_READ)
     for check in (check_folder, check_pages, check_frames, check_snapshots, *more):
         yield asked(check, str(folder))
 
@@ -95,19 +96,9 @@ def _owner(folder: Path) -> list[Finding]:
     if owner is None:
         return []
     who = f"process {owner.pid}, since {owner.since}" if owner.pid else "a process that left no name"
-    if owner.boot_id == boot_id() and _is_alive(owner.pid):
+    if living_owner(folder) is not None:
         return [Finding(NOTE, f"in use by {who}")]
     return [Finding(NOTE, f"not closed by {who}: it was killed, or the machine went down")]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return pid > 0
 
 
 def check_pages(path: str) -> list[Finding]:

@@ -67,7 +67,8 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_PATH: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 )
-_TO_READ: Final = "Name the folder of a store."
+TO_READ: Final = "Name the folder of a store, here or in $LOGISTICS_HOME."
+"""What to do about a path that no store is at."""
 _LOG: Final = logging.getLogger("logistics.store")
 
 
@@ -113,7 +114,7 @@ class Folder:
         except (OSError, ValueError, RuntimeError) as error:
             if isinstance(error, StoreError):
                 raise
-            raise _path_error(path, error, remedy=_TO_READ if read_only else "") from error
+            raise _path_error(path, error, remedy=TO_READ if read_only else "") from error
 
     def connect(self, *, map_size: int) -> Databases:
         """Check the data and start the engine on it, at first or again.
@@ -257,7 +258,7 @@ def _checked(path: Path, *, read_only: bool) -> Path:
     names = set(os.listdir(folder))  # noqa: PTH208 - its errors are the ones translated below
     if MARKER_NAME not in names and (read_only or not names <= _UNMARKED):
         text = f"{folder} is not a store: it has no file {MARKER_NAME}"
-        raise NotAStoreError(text, remedy=_TO_READ if read_only else "")
+        raise NotAStoreError(text, remedy=TO_READ if read_only else "")
     if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         _LOG.warning("%s can be written to by others; mode 0700 would be safe", folder)
     if remote := remote_file_system(folder):
@@ -293,4 +294,6 @@ def _path_error(path: str | os.PathLike[str], error: Exception, *, remedy: str =
         return NotAStoreError(text)
     if error.errno in _FULL:
         return StoreFullError(text)
+    if error.errno == errno.ENOENT and remedy:
+        return NotAStoreError(f"there is no store at {os.fspath(path)}", remedy=remedy)
     return NotAStoreError(text, remedy=remedy) if error.errno in _NO_PATH else StoreAccessError(text)

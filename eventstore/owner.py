@@ -111,6 +111,22 @@ def read_owner(folder: Path) -> OwnerInfo | None:
         return OwnerInfo(0, "", "")
 
 
+def living_owner(folder: Path) -> OwnerInfo | None:
+    """Return whose process has a store open, as its note says; None if that process is gone."""
+    owner = read_owner(folder)
+    return owner if owner is not None and owner.boot_id == boot_id() and _is_alive(owner.pid) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return pid > 0
+
+
 def _describe(owner: OwnerInfo | None) -> str:
     if owner is None or not owner.pid:
         return "another process"

@@ -30,6 +30,10 @@ class QueueStats(Data, frozen=True):
     by_status: dict[str, int]
     retried: int
     """Attempts that were followed by another one."""
+    paused: bool = False
+    """Whether it starts nothing; of all queues together nothing is said."""
+    draining: bool = False
+    """Whether it takes no more jobs on."""
 
 
 Quantiles = tuple[int, int, int]

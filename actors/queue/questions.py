@@ -43,7 +43,12 @@ def get_stats(state: QueueState, message: GetStats, _context: Context, decision:
     waiting = by_status[JobStatus.SCHEDULED] + by_status[JobStatus.RETRYING]
     decision.answer(
         QueueStats(
-            sum(line.ready_count for line in lines), waiting, by_status, sum(line.retried for line in lines)
+            sum(line.ready_count for line in lines),
+            waiting,
+            by_status,
+            sum(line.retried for line in lines),
+            paused=bool(message.queue) and any(line.paused for line in lines),
+            draining=message.queue in state.draining,
         )
     )
 

@@ -15,11 +15,13 @@ from logistics.cli import (
     doctoring,
     erasing,
     explaining,
+    places,
     queueing,
     reading,
     rehearsing,
     retaining,
 )
+from logistics.cli.groups import Listing
 from logistics.cli.inspection import show_graph, validate_files
 from logistics.cli.options import JsonOption
 from logistics.cli.ordering import register as register_orders
@@ -27,13 +29,18 @@ from logistics.cli.runner import Request, run_file
 from logistics.cli.schedules import Apply, Preview
 from logistics.cli.schedules import apply as apply_file
 from logistics.cli.schedules import preview as show_preview
+from logistics.cli.timetable import list_schedules
 from logistics.orchestration.stores import package_version
 
 # `click.ClickException`, or what took its place where typer brings its own copy of click.
 UsageProblem: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-schedules = typer.Typer(no_args_is_help=True, help="The schedules of a store.")
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+schedules = typer.Typer(cls=Listing, help="The schedules of a store.")
 app.add_typer(schedules, name="schedules")
 
 
@@ -161,6 +168,7 @@ def apply(
 for commands in (
     reading,
     queueing,
+    places,
     explaining,
     rehearsing,
     auditing,
@@ -172,5 +180,5 @@ for commands in (
     benching,
 ):
     commands.register(app)
-schedules.command(name="list")(reading.list_schedules)
+schedules.command(name="list")(list_schedules)
 register_orders(schedules)

@@ -12,7 +12,7 @@ from actors.runtime.errors import InputError
 from eventstore.data_file import verify as verify_pages
 from eventstore.errors import CorruptStoreError
 from eventstore.opening import DATA_NAME
-from logistics.audit.differences import differences
+from logistics.audit.differences import Difference, differences
 from logistics.audit.exchange import export_header, verify_export
 from logistics.audit.signing import Checkpoint, broken, read_checkpoints, sign
 from logistics.audit.signing import create_key as new_key
@@ -70,7 +70,7 @@ def verify(
     )
     if signed and not facts["problem"]:
         facts |= _held_against(signed, links)
-    show_facts(facts, as_json=json)
+    show_facts(facts if json else facts | {"problem": facts["problem"] or "none"}, as_json=json)
     return WRONG if facts["problem"] else 0
 
 
@@ -210,9 +210,22 @@ def diff(
     """Show what has changed between two moments."""
     with StoreReader(store) as reader:
         found = differences(reader.as_of(moment(before)), reader.as_of(moment(after)))
-        rows = (each._asdict() if json else _short(each._asdict()) for each in found)
+        rows = (each._asdict() if json else _short(each) for each in found)
         show(("part", "key", "before", "after"), rows, as_json=json, empty="no difference")
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: cell(value, longest=60) for name, value in row.items()}
+def _short(found: Difference) -> dict[str, Any]:
+    """Return a difference for a table: of what was there at both moments only what is not the same."""
+    row = found._replace(**_unlike(found.before, found.after))._asdict()
+    return {name: cell(value, longest=90) for name, value in row.items()}
+
+
+def _unlike(before: Any, after: Any) -> dict[str, Any]:
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return {"before": before, "after": after}
+    pairs = {
+        key: _unlike(before.get(key), after.get(key))
+        for key in dict.fromkeys((*before, *after))
+        if before.get(key) != after.get(key)
+    }
+    return {side: {key: pair[side] for key, pair in pairs.items()} for side in ("before", "after")}

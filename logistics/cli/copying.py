@@ -74,7 +74,7 @@ def export(
         Path | None, typer.Option("--output", "-o", help="A new file, else standard output.")
     ] = None,
     store: StoreOption = None,
-    json: JsonOption = False,  # noqa: ARG001 -- it prints nothing else; whoever always says it is not refused
+    json: JsonOption = False,
 ) -> None:
     """Write the log as lines of JSON: whole and provable, or a part of it, such as one run with all it needs."""
     with StoreReader(store) as reader:
@@ -93,6 +93,8 @@ def export(
                 file.flush()
             except BrokenPipeError as error:
                 raise NobodyReads from error
+    if output is not None:
+        show_facts({"file": str(output), "bytes": output.stat().st_size}, as_json=json)
 
 
 def _opened(output: Path | None) -> AbstractContextManager[BinaryIO]:

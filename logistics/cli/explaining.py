@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,17 +10,10 @@ import typer
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, StoreOption, moment
 from logistics.cli.output import say, say_json
+from logistics.cli.reading import find
 
 if TYPE_CHECKING:
     from logistics.audit.words import Why
-
-
-class Kind(StrEnum):
-    """What can be asked about."""
-
-    JOB = "job"
-    RUN = "run"
-    SCHEDULE = "schedule"
 
 
 def register(app: typer.Typer) -> None:
@@ -30,8 +22,12 @@ def register(app: typer.Typer) -> None:
 
 
 def why(
-    kind: Annotated[Kind, typer.Argument(help="What it is.")],
-    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="Of a schedule its name, else its id.")],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="`job`, `run` or `schedule`; or job:ID, or an id, and no NAME.")
+    ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Of a schedule its name, else an id.")
+    ] = None,
     *,
     at: Annotated[
         str | None,
@@ -52,7 +48,8 @@ def why(
     with StoreReader(store) as reader:
         view = reader.as_of(moment(as_of))
         now = datetime.now(UTC) if as_of is None else None
-        found = view.why(f"{kind}:{name}", at=at, now=now)
+        subject = find(reader, what) if name is None else f"{what}:{name}"
+        found = view.why(subject, at=at, now=now)
     if json:
         say_json(plain(found))
     else:

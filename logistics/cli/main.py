@@ -65,7 +65,8 @@ def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     try:
         code: Any = app(args=arguments, prog_name="logistics", standalone_mode=False, obj=interrupts)
     except UsageProblem as problem:
-        _say(problem.format_message())
+        if said := problem.format_message():  # of help that nobody asked for there is nothing to say
+            _say(said)
         return USAGE
     except LogisticsError as problem:
         _say(_with_remedy(problem))

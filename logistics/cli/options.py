@@ -36,6 +36,11 @@ AtOption = Annotated[
 ]
 
 
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option("--status", metavar="STATUS", help="Only jobs that stand so; may be repeated."),
+]
+JobNameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Only jobs of this name.")]
 TagsOption = Annotated[str, typer.Option("--pattern", help="Tags, as in 'job.*'.")]
 AfterOption = Annotated[
     str | None, typer.Option("--after", metavar="MOMENT", help="Begin behind this position, or instant.")
@@ -43,6 +48,11 @@ AfterOption = Annotated[
 UptoOption = Annotated[
     str | None, typer.Option("--upto", metavar="MOMENT", help="End with this position, or instant.")
 ]
+
+
+def statuses_of(given: list[str] | None) -> tuple[str, ...] | None:
+    """Return statuses as the library spells them; None for none."""
+    return tuple(status.upper() for status in given) if given else None
 
 
 def position(reader: StoreReader, text: str | None) -> int | None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json as to_json
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.opening import open_existing
 from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.output import say, say_done, say_json
 from logistics.cli.schedules import Apply, apply_to, moment_of, refuse_mistakes
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.manager import ScheduleManager
@@ -41,19 +38,19 @@ def register(app: typer.Typer) -> None:
 def pause(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Fire nothing of a schedule until it is resumed."""
     with _manager(store) as manager:
-        _say(name, "paused" if manager.pause(name) else "is paused already", as_json=json)
+        say_done(json, "paused" if manager.pause(name) else "is paused already", name=name)
 
 
 def resume(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Fire a schedule again, from now on: time spent paused is not caught up."""
     with _manager(store) as manager:
-        _say(name, "resumed" if manager.resume(name) else "is not paused", as_json=json)
+        say_done(json, "resumed" if manager.resume(name) else "is not paused", name=name)
 
 
 def trigger(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Fire a schedule now, out of turn; it begins when a scheduler of the store is started."""
     with _manager(store) as manager:
-        _say(name, f"triggered: {manager.trigger(name)}", as_json=json)
+        say_done(json, f"triggered: {manager.trigger(name)}", name=name)
 
 
 def remove(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
@@ -61,7 +58,7 @@ def remove(name: NameArgument, *, store: StoreOption = None, json: JsonOption = 
     with _manager(store) as manager:
         manager.preview(name, 0)  # the error that says so if there is none
         manager.cancel(name)
-        _say(name, "removed", as_json=json)
+        say_done(json, "removed", name=name)
 
 
 def backfill(
@@ -88,7 +85,7 @@ def backfill(
         made_up = manager.backfill(name, moment_of(begin, zone, "--from"), until, dry_run=dry_run)
     if json:
         rows = [{"at": each.at.isoformat(), "rule": each.rule, "job_id": each.job_id} for each in made_up]
-        sys.stdout.write(to_json.dumps(rows) + "\n")
+        say_json(rows)
     else:
         _list(made_up, "would be made up" if dry_run else "made up")
 
@@ -110,7 +107,7 @@ def run(
         manager = ScheduleManager(engine=engine)
         waiting = [task.next_run for task in manager.list_tasks() if task.next_run is not None]
         first = f", the next one at {min(waiting):%Y-%m-%d %H:%M:%S %z}" if waiting else ""
-        _say("schedules", f"{len(waiting)} to fire{first}", as_json=json)
+        say_done(json, f"{len(waiting)} to fire{first}", name="schedules")
         JobScheduler(engine=engine).start()
         manager.run_forever()
 
@@ -131,30 +128,20 @@ def preview(
     runs = planned(view, count, time.time_ns() // 1000)
     rows = [{"at": each.at.isoformat(), "due": each.due.isoformat(), "rule": each.rule} for each in runs]
     if json:
-        sys.stdout.write(to_json.dumps(rows) + "\n")
+        say_json(rows)
         return
-    console = Console()
     for each in runs:
         later = f"  due {each.due:%H:%M:%S}" if each.due != each.at else ""
-        console.print(Text(f"{each.at:%a %Y-%m-%d %H:%M:%S %z}{later}  {each.rule}".rstrip()), soft_wrap=True)
+        say(f"{each.at:%a %Y-%m-%d %H:%M:%S %z}{later}  {each.rule}".rstrip())
 
 
 def _list(made_up: list[BackfilledRun], what: str) -> None:
-    console = Console()
     for each in made_up:
-        console.print(Text(f"{each.at.isoformat()}  {each.job_id}"), soft_wrap=True)
-    console.print(Text(f"{len(made_up)} {what}"), soft_wrap=True)
+        say(f"{each.at.isoformat()}  {each.job_id}")
+    say(f"{len(made_up)} {what}")
 
 
 @contextmanager
 def _manager(store: Path | None) -> Iterator[ScheduleManager]:
     with open_existing(store) as engine:
         yield ScheduleManager(engine=engine)
-
-
-def _say(name: str, what: str, *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(to_json.dumps({"name": name, "said": what}) + "\n")
-        sys.stdout.flush()
-        return
-    Console().print(Text(f"{name}: {what}"), soft_wrap=True)

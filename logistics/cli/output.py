@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +16,7 @@ from rich.text import Text
 from logistics.cli.report import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 WIDTH = 240
 """Characters of a line where no terminal says how many it has."""
@@ -71,6 +72,15 @@ def show(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, as_json: boo
         say(empty)
 
 
+def show_first(
+    columns: Sequence[str], rows: Iterator[dict[str, Any]], limit: int, *, as_json: bool, empty: str
+) -> None:
+    """Print so many rows, and tell people that there are more."""
+    show(columns, islice(rows, limit), as_json=as_json, empty=empty)
+    if not as_json and next(rows, None) is not None:
+        say(f"there are more than these {limit}: --limit shows them")
+
+
 def show_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     """Print names and values, one a line, or all of them as one line of JSON."""
     if as_json:
@@ -79,6 +89,15 @@ def show_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
         say(f"{name.ljust(width)}  {cell(value, longest=10 * LONGEST)}")
+
+
+def say_done(as_json: bool, said: str, **facts: object) -> None:  # noqa: FBT001 -- as the commands hand it on
+    """Print what was done to what."""
+    if as_json:
+        say_json(facts | {"said": said})
+    else:
+        say(" ".join(map(str, facts.values())) + f": {said}")
+    flush()
 
 
 def cell(value: Any, *, longest: int = LONGEST) -> str:

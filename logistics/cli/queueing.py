@@ -11,9 +11,11 @@ import typer
 from actors.queue.messages import DrainQueue, ListQueues
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.store_reader import StoreReader
+from logistics.cli.groups import Listing
 from logistics.cli.opening import open_existing
-from logistics.cli.options import JsonOption, StoreOption
-from logistics.cli.output import say, say_json, show
+from logistics.cli.options import JobNameOption, JsonOption, StatusOption, StoreOption, statuses_of
+from logistics.cli.output import say_done, show
+from logistics.cli.standing import NO_QUEUES, QUEUES, queue_rows
 from logistics.errors import JobNotFoundError
 from logistics.task.queue import Queue
 from logistics.task.record import queue_of
@@ -21,21 +23,15 @@ from logistics.task.record import queue_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.queue.messages import QueueStats
 
 QueueArgument = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
 OtherArgument = Annotated[str, typer.Argument(metavar="TO", help="Another queue.")]
-StatusOption = Annotated[
-    list[str] | None,
-    typer.Option("--status", metavar="STATUS", help="Only jobs that stand so; may be repeated."),
-]
-NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Only jobs of this name.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands as a group of their own."""
-    group = typer.Typer(no_args_is_help=True, help="The queues of a store, and the jobs in them.")
+    group = typer.Typer(cls=Listing, help="The queues of a store, and the jobs in them.")
     group.command("list")(list_queues)
     for command in (pause, resume, drain, clear, cancel, retry, discard, move):
         group.command()(command)
@@ -47,86 +43,77 @@ def register(app: typer.Typer) -> None:
 def list_queues(*, store: StoreOption = None, json: JsonOption = False) -> None:
     """List queues, and how many of their jobs stand how; beside an engine that runs, too."""
     with StoreReader(store) as reader:
-        rows = [
-            {"queue": name, "ready": stats.ready, "waiting": stats.waiting} | _counts(stats)
-            for name, stats in reader.as_of().queues().items()
-        ]
-    columns = ("queue", "ready", "waiting", *sorted({key for row in rows for key in row if key.isupper()}))
-    show(columns, rows, as_json=json, empty="no queues")
-
-
-def _counts(stats: QueueStats) -> dict[str, int]:
-    return {str(status): count for status, count in stats.by_status.items() if count}
+        show(QUEUES, queue_rows(reader.as_of()), as_json=json, empty=NO_QUEUES)
 
 
 def pause(name: QueueArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Start nothing more of a queue until it is resumed."""
     with _queue(name, store) as queue:
         queue.pause()
-    _say(json, "paused", queue=name)
+    say_done(json, "paused", queue=name)
 
 
 def resume(name: QueueArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Start jobs of a queue again, and take new ones on, after `pause` and `drain`."""
     with _queue(name, store) as queue:
         queue.resume()
-    _say(json, "resumed", queue=name)
+    say_done(json, "resumed", queue=name)
 
 
 def drain(name: QueueArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Take no more jobs on in a queue until it is resumed; those that are there are done by whoever serves it."""
     with _queue(name, store) as queue:
         queue.engine.ask("queue", DrainQueue(queue=name))
-    _say(json, "takes no more jobs on", queue=name)
+    say_done(json, "takes no more jobs on", queue=name)
 
 
 def clear(name: QueueArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Cancel every job of a queue that has not begun."""
     with _queue(name, store) as queue:
         count = queue.clear()
-    _say(json, f"{count} cancelled", queue=name)
+    say_done(json, f"{count} cancelled", queue=name)
 
 
 def cancel(job: JobArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Cancel a job that has not ended."""
     with _queue_of(job, store) as queue:
         said = "cancelled" if queue.cancel(job) else "has ended already"
-    _say(json, said, job=job)
+    say_done(json, said, job=job)
 
 
 def retry(job: JobArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Take up a job again that has not succeeded, with all its tries."""
     with _queue_of(job, store) as queue:
         queue.retry(job)
-    _say(json, "taken up again", job=job)
+    say_done(json, "taken up again", job=job)
 
 
 def retry_all(
     name: QueueArgument,
     *,
     status: StatusOption = None,
-    named: NameOption = None,
+    named: JobNameOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Take up every failed job of a queue again, or those that stand otherwise without having succeeded."""
     with _queue(name, store) as queue:
-        count = queue.retry_all(status=_statuses(status) or "FAILED", name=named)
-    _say(json, f"{count} taken up again", queue=name)
+        count = queue.retry_all(status=statuses_of(status) or "FAILED", name=named)
+    say_done(json, f"{count} taken up again", queue=name)
 
 
 def discard(job: JobArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Give up a job that failed, expired or waits for its function."""
     with _queue_of(job, store) as queue:
         queue.discard(job)
-    _say(json, "discarded", job=job)
+    say_done(json, "discarded", job=job)
 
 
 def move(job: JobArgument, to: OtherArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Have a job that waits stand in another queue."""
     with _queue_of(job, store) as queue:
         queue.move(job, to)
-    _say(json, f"moved to {to}", job=job)
+    say_done(json, f"moved to {to}", job=job)
 
 
 def move_all(
@@ -134,18 +121,14 @@ def move_all(
     to: OtherArgument,
     *,
     status: StatusOption = None,
-    named: NameOption = None,
+    named: JobNameOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Have every job of a queue that waits stand in another one, in the same order."""
     with _queue(name, store) as queue:
-        count = queue.move_all(to, status=_statuses(status), name=named)
-    _say(json, f"{count} moved to {to}", queue=name)
-
-
-def _statuses(given: list[str] | None) -> tuple[str, ...] | None:
-    return tuple(status.upper() for status in given) if given else None
+        count = queue.move_all(to, status=statuses_of(status), name=named)
+    say_done(json, f"{count} moved to {to}", queue=name)
 
 
 @contextmanager
@@ -168,10 +151,3 @@ def _queue_of(job_id: str, store: Path | None) -> Iterator[Queue]:
             msg = f"no job {job_id!r} on record"
             raise JobNotFoundError(msg)
         yield Queue(queue_of(history), engine=engine)
-
-
-def _say(as_json: bool, said: str, **facts: object) -> None:  # noqa: FBT001 -- as the commands hand it on
-    if as_json:
-        say_json(facts | {"said": said})
-    else:
-        say(" ".join(map(str, facts.values())) + f": {said}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,25 +13,22 @@ import typer
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.past import RecordedEvent, source_of
 from logistics.audit.store_reader import StoreReader
+from logistics.cli.fields import readable
+from logistics.cli.jobs import jobs, show_job
 from logistics.cli.options import (
     AfterOption,
-    AtOption,
     CloudEventsOption,
     JsonOption,
     LimitOption,
-    ProjectOption,
-    SessionOption,
     StoreOption,
     TagsOption,
     UptoOption,
-    moment,
     position,
 )
-from logistics.cli.output import described, flush, say, say_json, show, show_facts
+from logistics.cli.output import flush, say, say_json, show, show_facts, show_first
 from logistics.cli.runs import runs, show_run
-from logistics.inputs import as_datetime
-from logistics.task.place import place_of
-from logistics.task.record import queue_of, status_of
+from logistics.cli.standing import status
+from logistics.cli.timetable import show_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +37,11 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 """How often `tail` looks for news."""
+SHOWN: Mapping[str, Callable[..., bool]] = MappingProxyType(
+    {"job": show_job, "run": show_run, "schedule": show_schedule}
+)
+"""What is shown as more than its newest event, by kind."""
+EVENTS = ("position", "at", "tag", "entity", "cause", "data")
 KINDS = ("job", "run", "schedule", "workflow", "session", "project", "resource", "queue", "allocation")
 
 
@@ -45,104 +49,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (status, jobs, runs, show_one, history, events, tail):
         app.command(name="show" if command is show_one else None)(command)
-
-
-def status(*, store: StoreOption = None, at: AtOption = None, json: JsonOption = False) -> None:
-    """Show how much there is of everything."""
-    with StoreReader(store) as reader:
-        view = reader.as_of(moment(at))
-        facts: dict[str, Any] = {
-            "store": reader.path,
-            "store_id": reader.store_id,
-            **({"part": reader.part} if reader.part else {}),
-            "position": view.position,
-            "at": view.at if view.position else None,
-            "runs": {name.lower(): count for name, count in view.run_totals().items()},
-            "schedules": len(view.schedules()),
-        }
-        queues = [{"queue": name, **_counts(stats)} for name, stats in view.queues().items()]
-        if json:
-            say_json(facts | {"queues": queues})
-            return
-        show_facts(facts, as_json=False)
-        columns = ("queue", "ready", "waiting", "running", "unresolved", "completed", "failed", "cancelled")
-        show(columns, queues, as_json=False, empty="no job was ever enqueued")
-
-
-def _counts(stats: Any) -> dict[str, Any]:
-    counts = {name.lower(): count for name, count in stats.by_status.items()}
-    return {"ready": stats.ready, "waiting": stats.waiting, "retried": stats.retried, **counts}
-
-
-def jobs(
-    *,
-    queue: Annotated[str | None, typer.Option(help="Of this queue only.")] = None,
-    ended: Annotated[bool, typer.Option("--ended", help="Newest first, those that have ended too.")] = False,
-    session: SessionOption = None,
-    project: ProjectOption = None,
-    limit: LimitOption = 100,
-    store: StoreOption = None,
-    at: AtOption = None,
-    json: JsonOption = False,
-) -> None:
-    """List jobs that have not ended, in the order of their enqueueing."""
-    with StoreReader(store) as reader:
-        if ended:
-            rows: Iterable[dict[str, Any]] = _all_jobs(reader, queue)
-        else:
-            rows = (_job_row(reader, view) for view in reader.as_of(moment(at)).jobs(queue))
-        said = {
-            key: value for key, value in (("session", session), ("project", project)) if value is not None
-        }
-        rows = (row for row in rows if said.items() <= row.items())
-        columns = ("job_id", "queue", "name", "status", "attempts", "due")
-        show(columns, islice(rows, limit), as_json=json, empty="no jobs")
-
-
-def _job_row(reader: StoreReader, view: Any) -> dict[str, Any]:
-    due = as_datetime(view.due_us) if view.due_us else None
-    first = reader.first_of(f"job:{view.job_id}")
-    spec = getattr(first.event, "spec", None) if first is not None else None
-    return described(view) | {"name": getattr(spec, "name", ""), "due": due} | _place(spec)
-
-
-def _place(spec: Any) -> dict[str, str | None]:
-    session_id, project = place_of(getattr(spec, "terms", None))
-    return {"session": session_id or None, "project": project or None}
-
-
-def _all_jobs(reader: StoreReader, queue: str | None) -> Iterator[dict[str, Any]]:
-    for entity in reader.entities("job:"):
-        past = [each.event for each in reader.of(entity) if each.event is not None]
-        spec = getattr(past[0], "spec", None) if past else None
-        if spec is not None and queue in (None, where := queue_of(past)):
-            yield {
-                "job_id": spec.job_id,
-                "queue": where,
-                "name": spec.name,
-                "status": str(status_of(past)),
-                "attempts": max((getattr(event, "attempt", 0) for event in past), default=0),
-                "error": next(
-                    (text for event in reversed(past) if (text := getattr(event, "error", ""))), None
-                ),
-            } | _place(spec)
-
-
-def list_schedules(*, store: StoreOption = None, at: AtOption = None, json: JsonOption = False) -> None:
-    """List schedules: when they fire next, and what they have done."""
-    with StoreReader(store) as reader:
-        rows = [_schedule_row(view) for view in reader.as_of(moment(at)).schedules()]
-        columns = ("name", "kind", "fires", "next", "last", "runs", "open", "waiting", "paused", "error")
-        show(columns, rows, as_json=json, empty="no schedules")
-
-
-def _schedule_row(view: Any) -> dict[str, Any]:
-    times = {"next": view.next_us, "last": view.last_us}
-    return (
-        described(view)
-        | {"fires": view.target.function}
-        | {name: None if instant is None else as_datetime(instant) for name, instant in times.items()}
-    )
 
 
 def show_one(
@@ -153,20 +59,20 @@ def show_one(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show one event, a run with its steps, or the newest event of any other thing."""
+    """Show one event, a job, a run or a schedule, or the newest event of any other thing."""
     with StoreReader(store) as reader:
         if what.isdecimal():
             found = next(reader.events(after=int(what) - 1, upto=int(what)), None) if int(what) else None
         else:
             entity = find(reader, what)
-            run_id = entity.removeprefix("run:")
-            if run_id != entity and show_run(reader, run_id, as_json=json):
+            kind, _, name = entity.partition(":")
+            if kind in SHOWN and SHOWN[kind](reader, name, as_json=json):
                 return
             found = reader.last_of(entity)
         if found is None:
             msg = f"nothing is at position {what}; the log ends at {reader.position}"
             raise UnknownIdError(msg)
-        show_facts(row_of(found) | {"data": found.data()}, as_json=json)
+        show_facts(row_of(found) | {"data": found.data() if json else readable(found)}, as_json=json)
 
 
 def find(reader: StoreReader, what: str) -> str:
@@ -200,7 +106,8 @@ def history(
 ) -> None:
     """Show everything that happened to one job, run or schedule."""
     with StoreReader(store) as reader:
-        _show_events(reader.of(find(reader, what)), as_json=json)
+        rows = _event_rows(reader.of(find(reader, what)), as_json=json)
+        show(EVENTS, rows, as_json=json, empty="no events")
 
 
 def events(
@@ -216,17 +123,17 @@ def events(
     """List events in the order of the log."""
     with StoreReader(store) as reader:
         begin, end = position(reader, after) or 0, position(reader, upto)
-        found = islice(reader.events(pattern, after=begin, upto=end), limit)
+        found = reader.events(pattern, after=begin, upto=end)
         if cloud_events:
-            for event in found:
+            for event in islice(found, limit):
                 say_json(event.cloud_event(source_of(reader.store_id)))
         else:
-            _show_events(found, as_json=json)
+            show_first(EVENTS, _event_rows(found, as_json=json), limit, as_json=json, empty="no events")
 
 
-def _show_events(found: Iterable[RecordedEvent], *, as_json: bool) -> None:
-    rows = (row_of(event) | {"data": event.data()} for event in found)
-    show(("position", "at", "tag", "entity", "cause", "data"), rows, as_json=as_json, empty="no events")
+def _event_rows(found: Iterable[RecordedEvent], *, as_json: bool) -> Iterator[dict[str, Any]]:
+    for event in found:
+        yield row_of(event) | {"data": event.data() if as_json else readable(event)}
 
 
 def tail(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from actors.workflow.messages import PlanRecorded, RunCreated
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, LimitOption, ProjectOption, SessionOption, StoreOption
-from logistics.cli.output import say, say_json, show, show_facts
+from logistics.cli.output import say, say_json, show, show_facts, show_first
 from logistics.orchestration.run import run_status, standing
 from logistics.orchestration.timeline import timeline_of
 
@@ -46,7 +45,7 @@ def runs(
             if wanted in (None, row["status"])
         )
         columns = ("run_id", "workflow", "status", "started", "ended", "error")
-        show(columns, islice(rows, limit), as_json=json, empty="no runs")
+        show_first(columns, rows, limit, as_json=json, empty="no runs")
 
 
 def _rows(reader: StoreReader, **wanted: str | None) -> Iterator[dict[str, Any]]:

@@ -93,7 +93,7 @@ class ProjectManager:
         view: ProjectView = self.engine.ask("supervisor", create)
         if view.folder == str(folder):
             _mark(folder, name)  # once on record, so that a folder left half made is known to be ours
-        return _read(view)
+        return read_project(view)
 
     def get_project(self, name: str) -> Project | None:
         """Return a project; None if there is none of this name."""
@@ -102,7 +102,7 @@ class ProjectManager:
     def list_projects(self) -> list[Project]:
         """Return all projects, in the order in which they were made."""
         views: tuple[ProjectView, ...] = self.engine.ask("supervisor", GetProjects())
-        return [_read(view) for view in views]
+        return [read_project(view) for view in views]
 
     def list_runs(self, name: str, limit: int | None = None) -> Iterator[WorkflowRun]:
         """Return an iterator of the runs on record under a project, newest first; see `WorkflowManager.list_runs`.
@@ -185,7 +185,8 @@ def _mark(folder: Path, name: str) -> None:
     new.replace(folder / MARKER)
 
 
-def _read(view: ProjectView) -> Project:
+def read_project(view: ProjectView) -> Project:
+    """Return what the supervisor says of a project as users see it."""
     return Project(
         view.name,
         view.kind,

@@ -143,7 +143,7 @@ def create_session(engine: OrchestrationEngine, user_id: str, described: Mapping
 def get_session(engine: OrchestrationEngine, session_id: str) -> OrchestrationSession | None:
     """Return a session as it is now; None if there is none with this id."""
     view = engine.ask("supervisor", GetSession(check_id("session_id", session_id)))
-    return None if view is None else _read(view)
+    return None if view is None else read_session(view)
 
 
 def close_session(engine: OrchestrationEngine, session_id: str) -> bool:
@@ -153,7 +153,8 @@ def close_session(engine: OrchestrationEngine, session_id: str) -> bool:
     return closed
 
 
-def _read(view: SessionView) -> OrchestrationSession:
+def read_session(view: SessionView) -> OrchestrationSession:
+    """Return what the supervisor says of a session as users see it."""
     created = as_datetime(view.created_us)
     closed = as_datetime(view.closed_us) if view.closed_us else None
     described = msgspec.msgpack.decode(view.data)

@@ -72,7 +72,7 @@ def job_filter(
 ) -> JobFilter:
     """Return a filter, checked. `among`: the statuses that make sense where it is used."""
     return JobFilter(
-        _statuses(status, among),
+        check_statuses(status, among),
         None if name is None else check_name("name", name),
         None if func is None else engine.register(func),
         None if concurrency_key is None else check_name("concurrency_key", concurrency_key),
@@ -83,7 +83,8 @@ def job_filter(
     )
 
 
-def _statuses(status: Statuses, among: Collection[JobStatus]) -> frozenset[JobStatus]:
+def check_statuses(status: Statuses, among: Collection[JobStatus] = tuple(JobStatus)) -> frozenset[JobStatus]:
+    """Return one or several statuses, none for None; `InputError` for what is not `among` them."""
     if status is None:
         return frozenset()
     several = [status] if isinstance(status, str) or not isinstance(status, Iterable) else list(status)

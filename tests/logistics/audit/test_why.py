@@ -181,13 +181,19 @@ def test_the_command_says_it_in_lines_or_as_json(tmp_path: Path, capsys: pytest.
         queue.pause()
         position = engine.as_of().position
     assert main(["why", "job", "it", "--store", str(store)]) == 0
-    assert capsys.readouterr().out.startswith("job:it is PENDING\n- the store was closed at ")
+    said_of_it = capsys.readouterr().out
+    assert said_of_it.startswith("job:it is PENDING\n- the store was closed at ")
+    for what in ("job:it", "it"):
+        assert main(["why", what, "--store", str(store)]) == 0
+        assert capsys.readouterr().out == said_of_it
     arguments = ["why", "job", "it", "--as-of", str(position), "--json", "--store", str(store)]
     assert main(arguments) == 0
     said = json.loads(capsys.readouterr().out)
     assert [reason["code"] for reason in said["reasons"]] == ["paused"]
     assert main(["why", "job", "nobody", "--store", str(store)]) == 2
     assert capsys.readouterr().err == "logistics: no job 'nobody' on record\n"
+    assert main(["why", "queue", "q", "--store", str(store)]) == 2
+    assert "expected job:ID, run:ID or schedule:NAME, got 'queue:q'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seed", range(scaled("reasons_of_worlds", 8)))

@@ -12,6 +12,12 @@ import typer
 
 from logistics.cli.app import app
 from logistics.cli.main import main
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.project_manager import ProjectManager
+from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.task.job import Job
+from logistics.task.queue import Queue
+from tests.logistics.audit import functions
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "cli.md"
 
@@ -58,6 +64,33 @@ def test_a_store_that_is_not_there_is_one_line_and_exit_code_2(
     assert said.err.startswith("logistics: ")
     assert said.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("group", ["queue", "schedules", "session", "project"])
+def test_a_group_without_a_command_lists(
+    group: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(tmp_path / "store")
+    with OrchestrationEngine(store) as engine:
+        Queue("q", engine=engine).enqueue(Job("j", functions.one))
+        CronScheduler(engine=engine).schedule("nightly", "0 0 * * *", functions.one)
+        engine.create_session()
+        ProjectManager(engine=engine).create_project("p")
+    said = []
+    for words in ([group], [group, "list"]):
+        assert main([*words, "--json", "--store", store]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != ""
+    for option in ("--help", "-h"):
+        assert main([group, option]) == 0
+        assert "Usage" in capsys.readouterr().out
+
+
+def test_help_that_nobody_asked_for_comes_without_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    said = capsys.readouterr()
+    assert "Usage" in said.out + said.err
+    assert "logistics: " not in said.err
 
 
 def test_the_exit_codes_of_the_guide_are_those_of_the_code() -> None:

@@ -46,12 +46,27 @@ def statuses(store: Path, queue: str = "work") -> dict[str, str]:
 
 
 def test_a_list_counts_jobs_by_where_they_stand(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    counts = {"COMPLETED": 1, "FAILED": 1, "PENDING": 2}
-    assert say(store, capsys, "list") == {"queue": "work", "ready": 2, "waiting": 0} | counts
+    counts = {"ready": 2, "waiting": 0, "completed": 1, "failed": 1, "pending": 2, "running": 0}
+    found = say(store, capsys, "list")
+    assert found["queue"] == "work"
+    assert found["state"] == ""
+    assert {name: found[name] for name in counts} == counts
     assert main(["queue", "list", "--store", str(store)]) == 0
     shown = capsys.readouterr().out
-    assert "COMPLETED" in shown
+    assert "completed" in shown
     assert "work" in shown
+
+
+def test_a_list_says_which_queues_were_paused_and_drained(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, state in ((("pause", "work"), "paused"), (("drain", "work"), "paused, draining")):
+        say(store, capsys, *words)
+        assert say(store, capsys, "list")["state"] == state
+    assert main(["status", "--json", "--store", str(store)]) == 0
+    assert json.loads(capsys.readouterr().out)["queues"][0]["state"] == "paused, draining"
+    say(store, capsys, "resume", "work")
+    assert say(store, capsys, "list")["state"] == ""
 
 
 def test_a_list_is_shown_beside_an_engine_of_another_process_and_an_order_is_refused(

@@ -37,6 +37,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with OrchestrationEngine(path) as engine:
         queue = Queue("done", engine=engine)
         queue.enqueue(Job("good", functions.one, job_id="good"))
+        Queue("limited", engine=engine).pause()
         queue.enqueue(Job("bad", functions.fail, max_retries=0, job_id="bad"))
         JobScheduler(engine=engine).process(queue)
         Queue("later", engine=engine).enqueue(Job("waiting", functions.one, job_id="waiting"))
@@ -66,6 +67,7 @@ def test_status_counts_everything(said: Said) -> None:
     queues = {row["queue"]: row for row in facts["queues"]}
     assert (queues["done"]["completed"], queues["done"]["failed"], queues["later"]["ready"]) == (1, 1, 1)
     assert facts["runs"]["completed"] == facts["schedules"] == 1
+    assert facts["in_use"] == ""
     (before,) = said("status", "--at", "1")
     assert (before["position"], before["queues"]) == (1, [])
 
@@ -83,6 +85,93 @@ def test_lists(said: Said) -> None:
     (schedule,) = said("schedules", "list")
     assert (schedule["name"], schedule["runs"]) == ("nightly", 0)
     assert schedule["next"].endswith("T00:00:00Z")
+
+
+def test_people_are_told_of_what_a_list_leaves_out(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def lines(*arguments: str) -> list[str]:
+        assert main([*arguments, "--store", str(store)]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert lines("jobs")[-1] == "those that have ended (3) are shown by --ended"
+    assert lines("jobs", "--queue", "later")[-1].strip() == ""
+    more = "there are more than these 1: --limit shows them"
+    for command in (("jobs", "--ended"), ("events",)):
+        assert lines(*command, "-n", "1")[-1] == more
+    assert lines("runs", "-n", "1")[-1] != more
+    assert more not in lines("jobs", "--ended", "-n", "4")
+
+
+def test_jobs_are_listed_by_status_and_name(
+    said: Said, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [row["job_id"] for row in said("jobs", "--status", "failed")] == ["bad"]
+    both = said("jobs", "--status", "FAILED", "--status", "pending")
+    assert [row["job_id"] for row in both] == ["waiting", "bad"]
+    assert [row["job_id"] for row in said("jobs", "--status", "pending")] == ["waiting"]
+    assert [row["job_id"] for row in said("jobs", "--ended", "--name", "good")] == ["good"]
+    assert main(["jobs", "--status", "lost", "--store", str(store)]) == 2
+    assert "status: expected one of PENDING, SCHEDULED" in capsys.readouterr().err
+    assert main(["jobs", "--status", "failed", "--at", "3", "--store", str(store)]) == 2
+    assert "--at: of a moment only" in capsys.readouterr().err
+
+
+def test_a_job_is_shown_with_its_attempts(
+    said: Said, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bad,) = said("show", "bad")
+    assert (bad["queue"], bad["status"], bad["tries"], bad["result"]) == ("done", "FAILED", 1, None)
+    assert bad["function"] == "tests.logistics.audit.functions:fail"
+    assert bad["traceback"].splitlines()[-1] == bad["error"]
+    (attempt,) = bad["attempts"]
+    assert (attempt["number"], attempt["outcome"], attempt["error"]) == (1, "failed", bad["error"])
+    assert said("show", "good")[0]["result"] == 1
+    assert said("show", "job:waiting")[0]["attempts"] == []
+    assert main(["show", "bad", "--store", str(store)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert ["function", bad["function"]] in [line.split() for line in shown]
+    assert shown[-1] == bad["error"]
+
+
+def test_a_schedule_is_shown_with_what_is_to_come(
+    said: Said, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (listed,) = said("schedules", "list")
+    (nightly,) = said("show", "nightly")
+    assert len(nightly.pop("to_come")) == 5
+    assert nightly == listed
+    assert (listed["when"], listed["zone"], listed["state"]) == ("0 0 * * *", "UTC", "")
+    assert main(["show", "schedule:nightly", "--store", str(store)]) == 0
+    assert "0 0 * * *" in capsys.readouterr().out
+
+
+def test_what_events_say_is_named_for_people_and_as_published_for_programs(
+    said: Said, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (enqueued,) = said("events", "--pattern", "job.enqueued", "-n", "1")
+    assert enqueued["data"]["spec"][:2] == ["good", "done"]
+    assert main(["show", str(enqueued["position"]), "--store", str(store)]) == 0
+    data = json.loads(capsys.readouterr().out.splitlines()[-1].removeprefix("data"))
+    assert data["spec"] == {
+        "job_id": "good",
+        "queue": "done",
+        "name": "good",
+        "function": "tests.logistics.audit.functions:one",
+        "payload": [[], {}],
+    }
+
+
+def test_differences_show_people_only_what_is_not_the_same(
+    said: Said, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tags = [row["tag"] for row in said("events")]
+    ended = tags.index("job.completed") + 1
+    moments = (str(ended - 1), str(ended))
+    (whole,) = [row for row in said("diff", *moments) if row["part"] == "queues"]
+    assert "ready" in whole["before"]
+    assert main(["diff", *moments, "--store", str(store)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " queues " in line]
+    assert "COMPLETED" in line
+    assert "ready" not in line
 
 
 def test_a_run_is_shown_with_its_steps_and_their_times(
@@ -140,8 +229,9 @@ def test_events_one_by_one_and_of_one_thing(said: Said) -> None:
     assert [row["position"] for row in events] == list(range(1, len(events) + 1))
     assert [row["tag"] for row in said("history", "good")] == ["job.enqueued", "job.started", "job.completed"]
     assert said("history", "job:good") == said("history", "good")
-    (shown,) = said("show", "good")
-    assert shown == said("history", "good")[-1] == said("show", str(shown["position"]))[0]
+    last = said("history", "good")[-1]
+    assert said("show", str(last["position"])) == [last]
+    assert said("show", "queue:limited") == [said("history", "queue:limited")[-1]]
     assert {row["tag"] for row in said("events", "--pattern", "run.*")} >= {"run.created", "run.completed"}
     assert said("events", "--after", "3", "--upto", "5", "-n", "1") == events[3:4]
     assert said("tail", "-n", "2") == events[-2:]
@@ -204,6 +294,7 @@ def test_copies_go_out_and_come_back(store: Path, tmp_path: Path, capsys: pytest
         ["import", str(tmp_path / "lines"), "--store", str(tmp_path / "imported")],
     ):
         assert main(arguments) == 0, capsys.readouterr().err
+    assert f"bytes  {(tmp_path / 'lines').stat().st_size}" in capsys.readouterr().out
     heads = set()
     for name in (store, tmp_path / "restored", tmp_path / "imported"):
         with LmdbLog.open(name, read_only=True) as log:
@@ -228,10 +319,13 @@ def test_copies_go_out_and_come_back(store: Path, tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["status", "--store", "nowhere"], "No such file or directory. Name the folder of a store."),
-        (["doctor", "--store", "nowhere"], "no file STORE. Name the folder of a store."),
+        (["status", "--store", "nowhere"], "there is no store at "),
+        (
+            ["doctor", "--store", "nowhere"],
+            "nowhere. Name the folder of a store, here or in $LOGISTICS_HOME.",
+        ),
         (["restore", "nowhere", "--store", "new"], "nowhere is no backup: it has no file STORE. Name a"),
-        (["schedules", "pause", "x", "--store", "nowhere"], "Name the folder of a store."),
+        (["schedules", "pause", "x", "--store", "nowhere"], "Name the folder of a store"),
         (["schedules", "preview", "x"], "no schedule 'x' on record"),
         (["status", "--store", ":memory:"], "in memory"),
         (["show", "nobody"], "nothing on record is called 'nobody'"),
@@ -284,6 +378,8 @@ def test_people_get_tables_without_control_characters(
         assert out.strip()
     assert main(["jobs", "--queue", "empty"]) == 0
     assert capsys.readouterr().out == "no jobs\n"
+    assert main(["verify"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["problem", "none"]
 
 
 @pytest.mark.no_cover
@@ -350,6 +446,7 @@ def test_f94_readers_beside_a_working_process_see_whole_prefixes_also_when_it_is
         tail.wait()
         tail.stdout.close()
         facts = _json("status", store)
+        assert f"process {writer.pid}," in facts["in_use"]
         (queue,) = facts["queues"]
         assert queue["ready"] % 4 == 0  # a frame is seen whole or not at all
         assert queue["ready"] == facts["position"] - 1
