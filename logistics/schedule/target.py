@@ -52,7 +52,8 @@ def check_target(name: str, call: Call, options: Iterable[str]) -> None:
     if wrong:
         msg = f"schedule {name!r}: {', '.join(wrong)}: the steps of a workflow have their own"
         raise InputError(msg)
-    if call.args or not isinstance(call.kwargs or {}, Mapping):
+    check_named("kwargs", call.kwargs)
+    if call.args:
         msg = f"schedule {name!r}: a run takes its parameters by name: expected kwargs, got {call.args!r}"
         raise InputError(msg)
 
@@ -99,7 +100,7 @@ def run_template(
     if store_of(workflow) is not engine.store:
         msg = f"workflow {workflow.name!r} belongs to another store than the schedule"
         raise InputError(msg)
-    params = dict(sorted(check_named("kwargs", kwargs).items()))
+    params = dict(sorted((kwargs or {}).items()))
     payload = encode_call((zone,), params, limit=engine.max_payload)
     now_us = engine.store.runtime.clock.now_us()
     check_run(workflow.prepared(), params, zone, now_us, lambda other: known_workflow(engine, other))
