@@ -1,4 +1,9 @@
-"""Durable orchestration: workflows, a job queue and schedules, in one folder on disk."""
+"""Durable orchestration: workflows, a job queue and schedules, in one folder on disk.
+
+Begin with `OrchestrationEngine`, which opens a store, and with `WorkflowManager`, `Queue` and `JobScheduler`, or
+`ScheduleManager`, which work on one. Functions are stored by name, so they stand at the top of a module. What goes
+wrong is a `LogisticsError`. The command `logistics` looks into a store, in use or not. The guide is in `docs/guide`.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +84,7 @@ from logistics.orchestration.resource_manager import (
 from logistics.orchestration.result import StepResult, WorkflowResult
 from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.session import OrchestrationSession, SessionMode
+from logistics.orchestration.stores import package_version
 from logistics.orchestration.subscriptions import Subscription
 from logistics.orchestration.task_orchestrator import TaskOrchestrator, TaskResult
 from logistics.orchestration.timeline import RunEntry, StepAttempt, StepTimeline
@@ -123,10 +129,16 @@ _LATER = MappingProxyType(
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return package_version()
     if name not in _LATER:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
     return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, "__version__"})
 
 
 logging.getLogger("logistics").addHandler(logging.NullHandler())
