@@ -23,7 +23,8 @@ def register(app: typer.Typer) -> None:
 
 def why(
     what: Annotated[
-        str, typer.Argument(metavar="WHAT", help="`job`, `run` or `schedule`; or job:ID, or an id, and no NAME.")
+        str,
+        typer.Argument(metavar="WHAT", help="`job`, `run` or `schedule`; or job:ID, or an id, and no NAME."),
     ],
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Of a schedule its name, else an id.")

@@ -13,7 +13,7 @@ from actors.runtime.errors import UnknownIdError
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.opening import open_existing
 from logistics.cli.options import JsonOption, StoreOption
-from logistics.cli.output import say, say_done, say_json
+from logistics.cli.output import say, say_done, say_rows
 from logistics.cli.schedules import Apply, apply_to, moment_of, refuse_mistakes
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.manager import ScheduleManager
@@ -85,7 +85,7 @@ def backfill(
         made_up = manager.backfill(name, moment_of(begin, zone, "--from"), until, dry_run=dry_run)
     if json:
         rows = [{"at": each.at.isoformat(), "rule": each.rule, "job_id": each.job_id} for each in made_up]
-        say_json(rows)
+        say_rows(rows)
     else:
         _list(made_up, "would be made up" if dry_run else "made up")
 
@@ -128,7 +128,7 @@ def preview(
     runs = planned(view, count, time.time_ns() // 1000)
     rows = [{"at": each.at.isoformat(), "due": each.due.isoformat(), "rule": each.rule} for each in runs]
     if json:
-        say_json(rows)
+        say_rows(rows)
         return
     for each in runs:
         later = f"  due {each.due:%H:%M:%S}" if each.due != each.at else ""

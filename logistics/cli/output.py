@@ -54,11 +54,16 @@ def say_json(value: Any) -> None:
     write(encoded(value).decode() + "\n")
 
 
+def say_rows(rows: Iterable[Any]) -> None:
+    """Print a line of JSON for each row."""
+    for row in rows:
+        say_json(row)
+
+
 def show(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, as_json: bool, empty: str) -> None:
     """Print rows: as a table of some columns, or whole, each as one line of JSON."""
     if as_json:
-        for row in rows:
-            say_json(row)
+        say_rows(rows)
         return
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +14,7 @@ from rich.text import Text
 from actors.clock.zones import instant_of, to_datetime
 from actors.runtime.errors import InputError
 from actors.schedule.firing import next_fires
+from logistics.cli.output import say_rows
 from logistics.inputs import check_int
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.stores import MEMORY, resolve
@@ -68,7 +67,7 @@ def preview(request: Preview) -> int:
     # The moment itself counts: whoever asks from midnight on wants to see a run at midnight.
     firings = next_fires(expression.spec, instant_of(begin) - 1, count)
     if request.json:
-        sys.stdout.write(json.dumps([_as_data(request.timezone, each) for each in firings]) + "\n")
+        say_rows(_as_data(request.timezone, each) for each in firings)
     else:
         Console(width=max(Console().width, WIDTH)).print(_table(request.timezone, firings))
     return 0
@@ -142,7 +141,7 @@ def apply_to(engine: OrchestrationEngine, request: Apply) -> None:
     manager = ScheduleManager(file.timezone, engine=engine)
     changes = manager.apply(file.name, file.definitions, dry_run=True)
     if request.json:
-        sys.stdout.write(json.dumps({each.name: each.change for each in changes}) + "\n")
+        say_rows({"name": each.name, "change": each.change} for each in changes)
     else:
         _show({each.name: each.change for each in changes}, Console())
     if not request.dry_run:

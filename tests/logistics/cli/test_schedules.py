@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,11 @@ cron = "H H * * *"
 """
 
 
+def lines(capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    """Return what was printed, a value for each line of JSON."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "schedules_work.py").write_text("def work(*args):\n    return list(args)\n")
@@ -91,7 +97,7 @@ def test_a_preview_marks_gaps_and_folds(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_preview_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*PREVIEW, "--gap", "preserve_offset", "--json"]) == 0
-    runs = json.loads(capsys.readouterr().out)
+    runs = lines(capsys)
     assert [run["at"] for run in runs] == [
         "2027-03-27T02:30:00+01:00",
         "2027-03-28T03:30:00+02:00",
@@ -103,7 +109,7 @@ def test_a_preview_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_preview_begins_with_the_moment_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preview", "0 0 * * *", "--from", "2027-01-01", "-n", "1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["at"] == "2027-01-01T00:00:00+00:00"
+    assert lines(capsys)[0]["at"] == "2027-01-01T00:00:00+00:00"
     assert main(["preview", "H 0 * * *", "--seconds"]) == 2
     assert main(["preview", "H 0 0 * * *", "--seconds", "-n", "2", "--json"]) == 0
 
@@ -132,7 +138,7 @@ def test_a_file_is_applied_and_applied_again(folder: Path, capsys: pytest.Captur
     assert main(["schedules", "apply", "office.toml", "--dry-run"]) == 0
     assert capsys.readouterr().out.count("created") == 5
     assert main(["schedules", "apply", "office.toml", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out).values()) == {"created"}
+    assert {each["change"] for each in lines(capsys)} == {"created"}
     assert main(["schedules", "apply", "office.toml"]) == 0
     assert capsys.readouterr().out == "5 unchanged\n"
     changed = FILE.replace("30 2 * * *", "45 2 * * *").replace('name = "once"', 'name = "other"')
@@ -247,7 +253,7 @@ def test_a_schedule_is_previewed_with_gaps_and_jitter(
     applied(folder)
     capsys.readouterr()
     assert main(["schedules", "preview", "backup", "-n", "400", "--json"]) == 0
-    runs = json.loads(capsys.readouterr().out)
+    runs = lines(capsys)
     assert len(runs) == 400
     assert all(run["due"] >= run["at"] for run in runs)
     assert main(["schedules", "preview", "backup", "-n", "2"]) == 0
@@ -264,10 +270,10 @@ def test_a_schedule_is_triggered_and_its_past_made_up(
     capsys.readouterr()
     past = ["schedules", "backfill", "report", "--from", "2025-01-01", "--to", "2025-03-01", "--json"]
     assert main([*past, "--dry-run"]) == 0
-    planned = json.loads(capsys.readouterr().out)
+    planned = lines(capsys)
     assert [run["at"] for run in planned] == ["2025-01-31T16:00:00+01:00", "2025-02-28T16:00:00+01:00"]
     assert main(past) == 0
-    assert json.loads(capsys.readouterr().out) == planned
+    assert lines(capsys) == planned
     assert main(past[:-1]) == 0
     assert capsys.readouterr().out.strip() == "0 made up"
     with OrchestrationEngine() as engine:
@@ -305,5 +311,5 @@ def test_a_mistake_and_a_dry_run_make_no_store(tmp_path: Path, capsys: pytest.Ca
         assert main(["schedules", *command, *store]) == 2
         assert capsys.readouterr().err.startswith("logistics: ")
     assert main(["schedules", "apply", str(right), "--dry-run", "--json", *store]) == 0
-    assert json.loads(capsys.readouterr().out) == {"a": "created"}
+    assert lines(capsys) == [{"name": "a", "change": "created"}]
     assert set(tmp_path.iterdir()) == {wrong, right}
