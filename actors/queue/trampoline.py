@@ -100,7 +100,9 @@ class Trampoline:
         """Run the attempt of a job of a subject: what comes in is opened, what comes out is sealed."""
         vault = self._runtime.vault
         try:
-            opened = msgspec.structs.replace(spec, payload=vault.open(spec.payload))
+            opened = (
+                spec if _gives_run(spec) else msgspec.structs.replace(spec, payload=vault.open(spec.payload))
+            )
             return vault.seal_end(self._run(start, opened, started_us), key)
         except LogisticsError as error:
             return _not_begun(start, error, started_us)
@@ -178,9 +180,7 @@ class Trampoline:
 
     def _can_be_planned(self, spec: JobSpec) -> bool:
         try:
-            return (
-                spec.work is not None and spec.work.gives == "run" and bool(self._plan(self._runtime, spec))
-            )
+            return _gives_run(spec) and bool(self._plan(self._runtime, spec))
         except UnresolvedFunctionError:
             return False
 
@@ -365,6 +365,11 @@ class Trampoline:
 def sealing_key(spec: JobSpec) -> str:
     """Return the id of the key that what a job says is sealed with; empty if it is of no subject."""
     return (spec.work is not None and spec.work.key) or key_in(spec.payload)
+
+
+def _gives_run(spec: JobSpec) -> bool:
+    """Whether a job is the firing of a workflow: whoever plans the run opens what it gets, and seals it again."""
+    return spec.work is not None and spec.work.gives == "run"
 
 
 def _not_begun(start: StartAttempt, error: BaseException, started_us: int) -> AttemptFinished:

@@ -83,13 +83,19 @@ def run(
     project: Annotated[
         str | None, typer.Option(metavar="NAME", help="The project that the run is recorded under.")
     ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose data it is about: what it gets and says can be erased."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
 ) -> int:
     """Run a workflow from a file, to its end.
 
     The same command again, after a kill or a crash, goes on where the first one was.
     """
-    return run_file(Request(file, tuple(param or ()), output, store, json, session, project), context.obj)
+    return run_file(
+        Request(file, tuple(param or ()), output, store, json, session, project, subject), context.obj
+    )
 
 
 @app.command()

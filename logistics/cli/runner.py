@@ -12,6 +12,7 @@ from actors.runtime.errors import InputError
 from eventstore.errors import LogisticsError
 from logistics.cli.progress import progress_of
 from logistics.cli.report import as_json, show
+from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.files import read_files
 from logistics.orchestration.importing import import_functions
@@ -41,6 +42,7 @@ class Request(NamedTuple):
     json: bool
     session: str | None = None
     project: str | None = None
+    subject: str | None = None
 
 
 def run_file(request: Request, interrupts: Interrupts) -> int:
@@ -65,6 +67,7 @@ def run_file(request: Request, interrupts: Interrupts) -> int:
             blocking=True,
             session_id=session_id,
             project=request.project or "",
+            subject="" if request.subject is None else check_name("subject", request.subject),
         )
         if run.adopted:
             errors.print(

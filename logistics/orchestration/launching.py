@@ -11,7 +11,9 @@ import msgspec
 from actors.clock.zones import to_datetime
 from actors.queue.specs import WORKFLOW
 from actors.runtime.attempt import Firing, firing_of
+from actors.runtime.errors import ErasedError
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
+from actors.runtime.seals import key_in
 from actors.runtime.values import decode_call
 from actors.workflow.messages import StartRun, WorkflowDefined
 from eventstore.errors import LogisticsError, StoreError
@@ -46,11 +48,12 @@ class Launcher:
         """Return the `StartRun` of a firing, as bytes.
 
         `UnresolvedFunctionError` if there is no such workflow, or a run of it cannot be begun as it is defined
-        now: the firing is parked with the reason, and tried again when the workflow is defined anew.
+        now: the firing is parked with the reason, and tried again when the workflow is defined anew. `ErasedError`
+        if its parameters were of a subject that has been erased.
         """
         try:
             return ENCODE(self._planned(runtime, spec))
-        except StoreError:
+        except (StoreError, ErasedError):
             raise
         except LogisticsError as error:
             raise UnresolvedFunctionError(spec.function, UnresolvedReason.NOT_FOUND, str(error)) from error
@@ -66,16 +69,18 @@ class Launcher:
         if prepared is None:
             msg = f"there is no workflow {name!r} on record: define it, and save, run or schedule it"
             raise WorkflowNotFoundError(msg)
-        (zone,), given = decode_call(spec.payload)
+        vault, key = runtime.vault, key_in(spec.payload)
+        (zone,), given = decode_call(vault.open(spec.payload))
         firing = firing_of(runtime, spec.job_id, spec.owner)
         assert firing is not None
         values = checked_params(prepared.definition, with_times(given, firing, zone))
         planned = prepared.plan(frozenset(values), find)
+        params = encode_params(values, limit=self._max_payload)
         return StartRun(
             run_id=spec.job_id,
             plan=planned.plan,
             plan_id=planned.plan_id,
-            params=encode_params(values, limit=self._max_payload),
+            params=vault.seal(params, key) if key else params,
             blocking=False,
             children=planned.children,
             owner=spec.owner,

@@ -10,6 +10,7 @@ from actors.queue.events import JobEnqueued
 from actors.queue.messages import ListJobs, ListQueues
 from actors.queue.specs import WORKFLOW
 from actors.runtime.binding import CONTEXT_PARAMETER
+from actors.runtime.errors import ErasedError
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import PayloadError, decode_call
 from actors.schedule.messages import GetSchedules
@@ -75,9 +76,9 @@ def _no_run(engine: OrchestrationEngine, view: ScheduleView) -> str:
     prepared = known_workflow(engine, name)
     if prepared is None:
         return f"there is no workflow {name!r} on record: its firings wait until it is defined"
-    _, params = decode_call(view.target.payload)
     now_us = engine.store.runtime.clock.now_us()
     try:
+        _, params = decode_call(engine.store.runtime.vault.open(view.target.payload))
         check_run(prepared, params, view.spec.timezone, now_us, lambda other: known_workflow(engine, other))
     except LogisticsError as error:
         return f"a run begun today would be refused: {error}; its firings wait until it is defined anew"
@@ -139,11 +140,11 @@ def _misfit(engine: OrchestrationEngine, ref: str, payload: bytes, inputs: tuple
     """Return why a call cannot be made today; empty if it can."""
     try:
         function = engine.functions.resolve(ref)
-        args, kwargs = decode_call(payload)
+        args, kwargs = decode_call(engine.store.runtime.vault.open(payload))
         signature = inspect.signature(function)
     except UnresolvedFunctionError as error:
         return f"{error}; it waits until the function is back, under its name"
-    except (PayloadError, TypeError, ValueError) as error:
+    except (PayloadError, ErasedError, TypeError, ValueError) as error:
         return str(error)
     given: dict[str, Any] = dict(kwargs)
     places = list(args)

@@ -64,6 +64,8 @@ class ScheduleOptions(TypedDict, total=False):
     """When it does not run: days (`date`, `YYYY-MM-DD`, `"sat"`, `"weekends"`), a `Calendar`, aware datetimes."""
     jitter: Duration
     """A run starts up to so much later (a day at most), by an amount that is fixed by name and time."""
+    subject: str | None
+    """Whose data it is about: what its jobs or runs get and say is sealed with their key. Needs the extra `sign`."""
 
 
 class ScheduleDefinition:
@@ -153,15 +155,21 @@ def _defined(
     max_runs: int | None = None,
     exclude: Iterable[Excluded] = (),
     jitter: Duration = 0,
+    subject: str | None = None,
 ) -> PutSchedule:
     check_name("name", name)
     spec = _zoned(_without(schedule, exclude), timezone, default_timezone or engine.timezone)
     if isinstance(call.func, Workflow):
-        target = run_template(engine, call.func, call.kwargs, spec.timezone)
+        target = run_template(engine, call.func, call.kwargs, spec.timezone, subject=subject)
     elif isinstance(call.func, Job):
         target = job_template(engine, call.func, queue)
     else:
-        options: Any = {"priority": priority, "max_retries": max_retries, "retry_delay": retry_delay}
+        options: Any = {
+            "priority": priority,
+            "max_retries": max_retries,
+            "retry_delay": retry_delay,
+            "subject": subject,
+        }
         target = job_template(engine, Job(name, call.func, call.args, call.kwargs, **options), queue)
     policies = Policies(
         catch_up=_one_of("catch_up", catch_up, CATCH_UPS),

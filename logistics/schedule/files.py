@@ -93,6 +93,7 @@ class _Table(msgspec.Struct, omit_defaults=True):
     max_runs: int | None = None
     exclude: list[Any] | None = None
     jitter: float | None = None
+    subject: str | None = None
 
 
 SUFFIXES = (".toml", ".json", ".yaml", ".yml")

@@ -62,7 +62,7 @@ def _check_job(name: str, call: Call, options: Iterable[str]) -> None:
     """Refuse what a `Job` says itself, and what no job has that comes again and again."""
     job = call.func
     assert isinstance(job, Job)
-    said = [option for option in OF_JOBS[1:] if option in options]
+    said = [option for option in (*OF_JOBS[1:], "subject") if option in options]
     if said or call.args or call.kwargs:
         msg = f"schedule {name!r}: {', '.join(said) or 'args, kwargs'}: the Job says so itself"
         raise InputError(msg)
@@ -94,7 +94,12 @@ def job_template(engine: OrchestrationEngine, job: Job, queue: str | None) -> Jo
 
 
 def run_template(
-    engine: OrchestrationEngine, workflow: Workflow, kwargs: Mapping[str, Any] | None, zone: str
+    engine: OrchestrationEngine,
+    workflow: Workflow,
+    kwargs: Mapping[str, Any] | None,
+    zone: str,
+    *,
+    subject: str | None,
 ) -> JobTemplate:
     """Return a target whose firings are runs of a workflow; refuses parameters that could not begin one now."""
     if store_of(workflow) is not engine.store:
@@ -104,6 +109,9 @@ def run_template(
     payload = encode_call((zone,), params, limit=engine.max_payload)
     now_us = engine.store.runtime.clock.now_us()
     check_run(workflow.prepared(), params, zone, now_us, lambda other: known_workflow(engine, other))
+    if subject is not None:
+        vault = engine.store.runtime.vault
+        payload = vault.seal(payload, vault.key_for(check_name("subject", subject)))
     return JobTemplate(f"{WORKFLOW}{workflow.name}", payload, workflow=workflow.name)
 
 

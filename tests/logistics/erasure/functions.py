@@ -38,3 +38,7 @@ def all_together(jobs: list[Any]) -> list[str]:
 
 def undo(spread: list[str]) -> str:
     return f"undone {spread}"
+
+
+def write(name: str, text: str) -> str:
+    return f"{text} {name}"
