@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from eventstore.errors import CorruptStoreError
+from eventstore.index_tail import Tail
 from eventstore.records import Frame
 from eventstore.segments import (
     BLOCK_ENTITIES,
@@ -49,7 +50,6 @@ memory as the largest transaction took."""
 ReadRow = Callable[[bytes], bytes | None]
 """Reads a row of the index in a transaction of its own."""
 ReadBlock = Callable[[bytes], Entries]
-Tail = dict[str, list[int]]
 
 
 class Segment(NamedTuple):
@@ -126,12 +126,12 @@ class EntityIndex:
 
         `used` are the numbers of segments that are replaced, and still there.
         """
-        self._view = _View(segments, {})
+        self.end = segments[-1].header.last if segments else 0
+        """The position up to which it knows the log."""
+        self._view = _View(segments, Tail(after=self.end))
         self._read_row = read_row
         self._segment_records = segment_records
         self._numbers = count(max((*used, *(segment.number for segment in segments)), default=-1) + 1)
-        self.end = segments[-1].header.last if segments else 0
-        """The position up to which it knows the log."""
         self._blocks: dict[bytes, dict[str, list[int]]] = {}
         self._merger: _Merger | None = None
 
@@ -149,24 +149,16 @@ class EntityIndex:
 
     def add(self, frame: Frame) -> None:
         """Add the records of the next frame to the tail."""
-        tail = self._view.tail
-        for position, record in enumerate(frame.records, frame.first):
-            positions = tail.get(record.entity)
-            if positions is None:
-                tail[record.entity] = [position]
-            else:
-                positions.append(position)
+        self._view.tail.add([record.entity for record in frame.records])
         self.end = frame.last
 
     def due(self) -> Change | None:
         """Return the tail as a segment, if it is long enough to be written."""
-        segments, tail = self._view
-        covered = segments[-1].header.last if segments else 0
-        if self.end - covered < self._segment_records:
+        tail = self._view.tail
+        if self.end - tail.after < self._segment_records:
             return None
-        entries = [(entity, tail[entity]) for entity in sorted(tail)]
-        segment, rows = self._made(entries, most=len(entries), first=covered + 1, last=self.end)
-        return Change((segment,), rows, tail={})
+        segment, rows = self._made(tail.entries(), most=tail.count(), first=tail.after + 1, last=self.end)
+        return Change((segment,), rows, tail=Tail(after=self.end))
 
     def take(self, change: Change) -> None:
         """Look into the new segments instead of the old ones: they are on disk, and nothing was added since."""
@@ -208,7 +200,7 @@ class EntityIndex:
             new.append(segment)
             rows += more
         numbers = tuple(segment.number for segment in old)
-        return Change(tuple(new), rows, numbers, dict(_behind(list(tail.items()), horizon)))
+        return Change(tuple(new), rows, numbers, tail.behind(horizon))
 
     def positions(self, *, upto: int) -> list[int]:
         """Return all positions in the segments that begin at or before one, up to it, sorted."""
@@ -232,19 +224,21 @@ class EntityIndex:
         """Return all positions of an entity that are not beyond an end."""
         segments, tail = self._view
         positions = [each for found in self._in_segments(segments, entity) for each in found]
-        positions += tail.get(entity, ())
+        positions += tail.of(entity)
         return positions[: bisect_right(positions, end)]
 
     def first(self, entity: str) -> int:
         """Return the first position of an entity; 0 for none."""
         segments, tail = self._view
-        newest = tail.get(entity, (0,))
-        return next(self._in_segments(segments, entity), newest)[0]
+        for positions in chain(self._in_segments(segments, entity), (tail.of(entity),)):
+            if positions:
+                return positions[0]
+        return 0
 
     def last(self, entity: str, *, end: int) -> int:
         """Return the last position of an entity that is not beyond an end; 0 for none."""
         segments, tail = self._view
-        newest = tail.get(entity, ())
+        newest = tail.of(entity)
         older = self._in_segments(segments, entity, newest_first=True)
         for positions in chain((newest,), older):  # looks no further back than it must
             place = bisect_right(positions, end)
@@ -261,7 +255,7 @@ class EntityIndex:
             for segment in segments
             if kind is None or kind in segment.header.kinds
         ]
-        newest = [each for each in list(tail.items()) if each[0].startswith(prefix)]
+        newest = [each for each in tail.items() if each[0].startswith(prefix)]
         newest.sort(reverse=True)
         sources.append(each for each in newest if before is None or each[0] < before)
         together = merge(*sources, key=itemgetter(0), reverse=True)

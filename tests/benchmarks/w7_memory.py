@@ -15,6 +15,7 @@ WORKLOAD = Workload(
     goals=(
         Goal("bytes_per_job", 250.0, at_least=False),
         Goal("reopened_bytes_per_job", 250.0, at_least=False),
+        Goal("stats_us", 1_000.0, at_least=False),
     ),
     full={OURS: 1_000_000},
     quick={OURS: 5_000},
