@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.runtime.seals import key_in, shown
+from logistics.cli.output import cell
 
 if TYPE_CHECKING:
     from logistics.audit.past import RecordedEvent
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 def readable(event: RecordedEvent) -> Any:
     """Return the fields of an event by name, without those that have nothing to say."""
     return event.data() if event.event is None else _named(event.event)
+
+
+def gist(event: RecordedEvent) -> str:
+    """Return in a few words what an event is about: an error or reason, else a name that people gave."""
+    spec = getattr(event.event, "spec", None)
+    said = (getattr(event.event, "error", ""), getattr(event.event, "reason", ""))
+    names = (getattr(spec, "name", ""), getattr(event.event, "workflow", ""))
+    return cell(shown(next(filter(None, (*said, *names)), "")))
 
 
 def _named(value: Any) -> Any:

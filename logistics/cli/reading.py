@@ -13,7 +13,7 @@ import typer
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.past import RecordedEvent, source_of
 from logistics.audit.store_reader import StoreReader
-from logistics.cli.fields import readable
+from logistics.cli.fields import gist, readable
 from logistics.cli.jobs import jobs, show_job
 from logistics.cli.options import (
     AfterOption,
@@ -170,4 +170,5 @@ def _say_event(event: RecordedEvent, *, as_json: bool) -> None:
     if as_json:
         say_json(row | {"data": event.data()})
     else:
-        say(f"{row['position']:>9}  {event.recorded_at:%H:%M:%S.%f}  {row['tag']:<20}  {row['entity']}")
+        when = f"{event.recorded_at:%H:%M:%S.%f}"
+        say(f"{row['position']:>9}  {when}  {row['tag']:<20}  {row['entity']:<32}  {gist(event)}".rstrip())

@@ -237,6 +237,14 @@ def test_events_one_by_one_and_of_one_thing(said: Said) -> None:
     assert said("tail", "-n", "2") == events[-2:]
 
 
+def test_a_tail_says_what_each_event_is_about(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tail", "-n", "1000", "--store", str(store)]) == 0
+    lines = [line.split(maxsplit=4)[2:] for line in capsys.readouterr().out.splitlines()]
+    assert ["job.enqueued", "job:waiting", "waiting"] in lines
+    (failed,) = [line for line in lines if line[0] == "job.failed"]
+    assert failed[1:] == ["job:bad", "ValueError: it does not work"]
+
+
 def test_proofs(said: Said, store: Path, tmp_path: Path) -> None:
     (facts,) = said("verify", "--deep")
     assert facts["problem"] == ""
