@@ -28,6 +28,8 @@ ENDED = b"E"
 """What the answer begins with; anything else is news on the way."""
 TRIES = 3
 """Processes that may die one after the other before one of them has begun."""
+UNGUARDED = 'a script whose functions run in processes needs its `if __name__ == "__main__":`'
+"""What is likely if none of them begins: each imports the script, and does what it does."""
 LAST_WORD_S = 5.0
 """How long a process may take to be gone once its pipe is closed."""
 
@@ -98,7 +100,7 @@ class ProcessPool:
 
         `WorkerDiedError` if the process ended before it had answered; `PoolClosedError` if the pool was closed.
         """
-        how = ""
+        how, begun = "", False
         for _ in range(TRIES):
             worker = self._take(key)
             if is_cancelled(key):  # whoever cancelled it a moment ago found no process to end
@@ -120,7 +122,9 @@ class ProcessPool:
                 printed.read_rest(worker.output.fileno())
                 self._give_back(key, worker)
                 return said[len(ENDED) :]
-        raise WorkerDiedError(f"the process that ran it {how}")
+        if begun:
+            raise WorkerDiedError(f"the process that ran it {how}")
+        raise WorkerDiedError(f"the process that was to run it {how} before it could begin; {UNGUARDED}")
 
     def stop(self, key: AttemptKey) -> None:
         """End the process of an attempt, if there is one."""

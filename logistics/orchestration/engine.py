@@ -31,7 +31,7 @@ from logistics.orchestration import erasing
 from logistics.orchestration import session as sessions
 from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
-from logistics.orchestration.stores import STORES
+from logistics.orchestration.stores import STORES, refuse_worker
 from logistics.orchestration.subscriptions import (
     Subscription,
     Subscriptions,
@@ -122,6 +122,7 @@ class OrchestrationEngine:
         sense or contradicts another handle, any other `StoreError` if the store cannot be opened.
 
         """
+        refuse_worker()
         if workers is not None:
             check_int("workers", workers, least=1, most=MAX_WORKERS)
         if max_payload is not None:

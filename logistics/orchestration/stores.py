@@ -19,6 +19,7 @@ from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
 from actors.runtime.later import Later
+from actors.runtime.processes import UNGUARDED
 from actors.snapshotting import ChildPhotographer
 from eventstore.archive import FOLDER_NAME
 from eventstore.errors import StoreInUseError
@@ -370,6 +371,14 @@ def resolve(path: str | os.PathLike[str] | None) -> str:
 def keys_path(store: str, keys: str | None) -> Path | None:
     """Return where the keys of a store's subjects are; None: nowhere, as the store itself."""
     return None if store == MEMORY else Path(keys or Path(store) / KEYS_NAME)
+
+
+def refuse_worker() -> None:
+    """Refuse to open a store in a process that imports a script only to find a function of it. `InputError`."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and getattr(processes.current_process(), "_inheriting", False):
+        msg = f"a process that is to run a function would open a store of its own: {UNGUARDED}"
+        raise InputError(msg)
 
 
 def package_version() -> str:
