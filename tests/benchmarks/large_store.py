@@ -31,19 +31,28 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--folder", type=Path, help="where the store is made; a temporary folder, if left out"
     )
+    parser.add_argument("--keep", type=Path, help="the store, which is made if it is not there, and kept")
     parser.add_argument("--without", action="store_true", help="open it without a snapshot, too")
     chosen = parser.parse_args(arguments)
+    jobs = chosen.events // EVENTS_PER_JOB
+    if chosen.keep is not None:
+        _measure(chosen.keep, jobs, without=chosen.without)
+        return
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-        store, jobs = Path(folder) / "store", chosen.events // EVENTS_PER_JOB
+        _measure(Path(folder) / "store", jobs, without=chosen.without)
+
+
+def _measure(store: Path, jobs: int, *, without: bool) -> None:
+    if not store.exists():
         _say("build", _took(lambda: build(store, jobs)), "s")
-        if chosen.without:
-            _say("open without a snapshot", _took(lambda: opened(store)), "s")
-        with LmdbLog.open(store, read_only=True) as log:
-            head = log.head.position
-        _say("take a snapshot", _took(lambda: take_snapshot(store, head)), "s")
-        _say("open with a snapshot", _took(lambda: opened(store)), "s")
-        _say("history of one job, median", look_up(store, jobs) * 1e3, "ms")
-        _say("file", (store / "data.mdb").stat().st_size / 2**20, "MiB")
+    if without:
+        _say("open without a snapshot", _took(lambda: opened(store)), "s")
+    with LmdbLog.open(store, read_only=True) as log:
+        head = log.head.position
+    _say("take a snapshot", _took(lambda: take_snapshot(store, head)), "s")
+    _say("open with a snapshot", _took(lambda: opened(store)), "s")
+    _say("history of one job, median", look_up(store, jobs) * 1e3, "ms")
+    _say("file", (store / "data.mdb").stat().st_size / 2**20, "MiB")
 
 
 def build(folder: Path, jobs: int) -> None:
