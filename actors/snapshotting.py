@@ -57,6 +57,9 @@ class ChildPhotographer(Child):
     def __init__(self, folder: Path) -> None:
         super().__init__(__name__)
         self._folder = folder
+        self._upto = 0
+        self.taken = 0
+        """Up to where the newest one goes that came to its end."""
 
     @property
     def busy(self) -> bool:
@@ -68,11 +71,19 @@ class ChildPhotographer(Child):
         self._child = None
         if code:
             logger.warning("a snapshot could not be taken (exit code %d); work goes on without it", code)
+        else:
+            self.taken = self._upto
         return False
 
     def take(self, upto: int) -> None:
         """Start a child. `OSError` if there can be none."""
+        self._upto = upto
         self.start(self._folder, upto)
+
+    def close(self) -> None:
+        """End the child, if it has not come to its end."""
+        if self.busy:
+            super().close()
 
 
 def take_snapshot(folder: Path, upto: int) -> None:

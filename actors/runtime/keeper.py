@@ -47,6 +47,10 @@ class Photographer(Protocol):
     def busy(self) -> bool:
         """Whether one is under way."""
 
+    @property
+    def taken(self) -> int:
+        """Up to where the newest one goes that came to its end; 0 if none did."""
+
     def take(self, upto: int) -> None:
         """Begin to take one, of everything up to a durable position."""
 
@@ -80,14 +84,17 @@ class Keeper:
         self.policy = SnapshotPolicy()
         self.position = 0
         """Where the newest snapshot is, as far as we know: replay begins there."""
-        self._taken_s = time.monotonic()
+        self._asked = 0
+        """Up to where the newest one goes that was begun, whatever became of it."""
+        self._asked_s = time.monotonic()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def is_behind(self) -> bool:
         """Whether so much was recorded since the newest snapshot that a start would take noticeably longer."""
-        return self._watermark() - self.position >= self.policy.least_events
+        taken = 0 if self._photographer is None else self._photographer.taken
+        return self._watermark() - max(self.position, taken) >= self.policy.least_events
 
     def start(self) -> None:
         """Start the thread."""
@@ -118,8 +125,11 @@ class Keeper:
                 pass
             photographer, watermark = self._photographer, self._watermark()
             if photographer is not None and not photographer.busy:
-                if self.policy.is_due(watermark - self.position, now_s - self._taken_s):
+                self.position = max(self.position, photographer.taken)
+                newest = max(self.position, self._asked)
+                if self.policy.is_due(watermark - newest, now_s - self._asked_s):
+                    self._asked_s = now_s  # one that cannot be begun is not tried again at once
                     photographer.take(watermark)
-                    self.position, self._taken_s = watermark, now_s
+                    self._asked = watermark
         except (StoreError, OSError):
             logger.warning("the store cannot be looked after just now; work goes on", exc_info=True)

@@ -70,6 +70,16 @@ def test_a_child_takes_a_snapshot_beside_a_working_engine(tmp_path: Path) -> Non
     assert states(tmp_path / "s", snapshots=True) == states(tmp_path / "s")
 
 
+def test_closing_over_a_snapshot_that_is_under_way_leaves_one_all_the_same(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "s") as engine:
+        fill(engine, 50)
+        keeper = engine.store.runtime.keeper
+        keeper.policy = keeper.policy._replace(events=10, least_events=10, pause_s=0.0)
+        eventually(lambda: keeper._asked > 0)
+        last = engine.store.runtime.journal.watermark
+    assert begun(tmp_path / "s") == {last}
+
+
 def test_f10_a_child_that_is_killed_leaves_the_older_snapshot(tmp_path: Path) -> None:
     store = tmp_path / "s"
     with OrchestrationEngine(store) as engine:
