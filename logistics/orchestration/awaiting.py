@@ -1,4 +1,4 @@
-"""Waiting in asyncio for the end of something, without a thread that waits."""
+"""Waiting for the end of something: in asyncio without a thread that waits, and what is said when it was too long."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from actors.runtime.later import Later
+from eventstore.errors import LogisticsError
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,6 +19,15 @@ else:
 
 LOOK_S = 5.0
 """How often the log is looked at again: it may have been looked at while it was reopened."""
+
+
+def too_long(engine: OrchestrationEngine, entity: str, named: str, limit_s: float) -> TimeoutError:
+    """Return the error of whoever has waited for the end of an entity long enough, with what keeps it."""
+    why = ""
+    with contextlib.suppress(LogisticsError):  # of an engine that ends meanwhile nothing can be asked
+        found = engine.why(entity)
+        why = f"; it is {found.status}: {found.reasons[0].text}"
+    return TimeoutError(f"{named} has not ended within {limit_s:g} s{why}")
 
 
 async def until_ended(engine: OrchestrationEngine, entity: str, has_ended: Callable[[], bool]) -> None:

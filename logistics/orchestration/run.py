@@ -31,7 +31,7 @@ from actors.workflow.messages import (
 from eventstore.errors import CorruptStoreError, ReopenNeededError
 from logistics.errors import RunNotFoundError
 from logistics.inputs import as_datetime, check_name, timeout_s
-from logistics.orchestration.awaiting import until_ended
+from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.forking import fork
 from logistics.orchestration.reading import first, history, last, numbered, patiently
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, status_after
@@ -246,8 +246,8 @@ class WorkflowRun:
             while not self._has_ended():
                 left_s = LOOK_S if deadline is None else min(LOOK_S, deadline - time.monotonic())
                 if left_s <= 0:
-                    msg = f"run {self.run_id} of workflow {self.name!r} has not ended within {limit_s:g} s"
-                    raise TimeoutError(msg)
+                    assert limit_s is not None
+                    raise too_long(engine, entity, f"run {self.run_id} of workflow {self.name!r}", limit_s)
                 if watched.wait(left_s):
                     watched.get()
         finally:

@@ -55,7 +55,7 @@ from logistics.errors import (
 )
 from logistics.ids import new_id
 from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us, instant_us, timeout_s
-from logistics.orchestration.awaiting import until_ended
+from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.reading import first
 from logistics.orchestration.running import check_project
@@ -76,6 +76,7 @@ if TYPE_CHECKING:
 
     from actors.queue.messages import JobView, QueueMetrics, QueueStats
     from actors.runtime.messages import Event
+    from actors.runtime.reply import Reply
     from actors.runtime.vault import Vault
     from logistics.inputs import Duration
     from logistics.task.limits import Limits, Rate
@@ -330,13 +331,21 @@ class Queue:
         try:
             history = self._check_here(job_id)
             if status_of(history) not in FINAL:
-                return _outcome(job_id, self._vault.shown(self._engine.wait(watched, limit)))
+                return _outcome(job_id, self._vault.shown(self._wait(watched, job_id, limit)))
             if self._is_too_old(history):
                 msg = f"the result of job {job_id} was kept for {_kept_us(history) / 1e6:g} s and has expired"
                 raise ResultExpiredError(msg)
             return _outcome(job_id, next(event for event in reversed(history) if event.final))
         finally:
             self._engine.unwatch(entity, watched)
+
+    def _wait(self, watched: Reply, job_id: str, limit: float | None) -> Any:
+        try:
+            return self._engine.wait(watched, limit)
+        except TimeoutError as error:
+            if limit is None or watched.done:
+                raise
+            raise too_long(self._engine, f"job:{job_id}", f"job {job_id}", limit) from error
 
     async def future(self, job_id: str) -> Any:
         """Wait for a job in asyncio; like `result`."""

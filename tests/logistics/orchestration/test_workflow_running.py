@@ -288,7 +288,8 @@ def test_a_run_is_seen_while_it_goes_on(manager: WorkflowManager, signals: Signa
         "hold": StepStatus.RUNNING,
         "last": StepStatus.PENDING,
     }
-    with pytest.raises(TimeoutError, match=r"run .* of workflow 'w' has not ended within 0.01 s"):
+    text = "run .* of workflow 'w' has not ended within 0.01 s; it is RUNNING: step 'hold', job:"
+    with pytest.raises(TimeoutError, match=text):
         run.result(timeout=0.01)
     signals.go_on.set()
     assert run.result(timeout=WAIT_S)["hold"] == "held"

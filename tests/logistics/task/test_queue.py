@@ -597,9 +597,10 @@ def test_unknown_ids_raise_or_are_none(queue: Queue) -> None:
         queue.get_job(7)  # type: ignore[arg-type]
 
 
-def test_waiting_has_an_end(queue: Queue) -> None:
+def test_waiting_has_an_end_and_says_what_it_waited_for(queue: Queue) -> None:
     job_id = queue.enqueue(Job("sum", do.add))
-    with pytest.raises(TimeoutError):
+    text = f"job {job_id} has not ended within 0.001 s; it is PENDING: queue 'work' is not started: no JobScheduler"
+    with pytest.raises(TimeoutError, match=text):
         queue.result(job_id, timeout=0.001)
     with pytest.raises(TimeoutError):
         queue.result(job_id, timeout=0)
