@@ -527,6 +527,16 @@ class Queue:
         """Cancel every job that has not begun; return how many there were."""
         return int(self._engine.ask("queue", ClearQueue(queue=self.name)))
 
+    @property
+    def paused(self) -> bool:
+        """Whether it starts nothing until `resume`."""
+        return self._stats().paused
+
+    @property
+    def draining(self) -> bool:
+        """Whether it takes no more jobs on until `resume`."""
+        return self._stats().draining
+
     def pause(self) -> None:
         """Start nothing more until `resume`; it stays paused over restarts."""
         self._engine.ask("queue", PauseQueue(queue=self.name))

@@ -161,6 +161,7 @@ def test_moved_and_given_up_jobs_are_where_they_were_after_a_restart(open_engine
     process(other)
     other.retry(moved)
     queue.drain(0, refuse_new=True)
+    assert (queue.paused, queue.draining) == (False, True)
     engine.close()
     engine = open_engine()  # type: ignore[operator]
     queue, other = Queue("work", engine=engine), Queue("other", engine=engine)

@@ -491,7 +491,9 @@ def test_a_paused_queue_starts_nothing_until_resumed_also_over_a_restart(open_en
     assert process(queue) == (0, 0, 0)
     assert queue.dequeue() is None
     assert len(queue) == 1
+    assert (queue.paused, queue.draining) == (True, False)
     queue.resume()
+    assert not queue.paused
     assert process(queue) == (1, 0, 0)
     assert queue.result(job_id) == 3
 
