@@ -50,6 +50,8 @@ class Hall:
         """By what the calls of a session share: the lanes of those that need it."""
         self.newest_us = 0
         """The latest instant at which an attempt began: what a rate remembers is forgotten in time."""
+        self.is_past = False
+        """Whether what it is told is long over: nobody asks who is next, so nobody needs a place."""
         self._resources = resources
         self._kinds: dict[tuple[object, ...], Kind] = {}
         self._kinds_limit = FEW
@@ -118,16 +120,18 @@ class Hall:
     def push(self, job: Job) -> None:
         """Put a ready job at the end of its lane."""
         lane = self.lanes[job.kind]
-        line = lane.line
-        lane.ready.append(job)
+        line, ready = lane.line, lane.ready
+        ready.append(job)
         line.ready_count += 1
-        if len(lane.ready) == 1:
-            if not lane.group.busy:
-                line.begin(lane.group)
-            lane.group.busy += 1
+        if len(ready) == 1:
+            group = lane.group
+            if line.turn and not group.busy:
+                line.begin(group)
+            group.busy += 1
             line.active[lane] = None
-            line.put(lane)
-            self._place(line)
+            if not self.is_past:
+                line.put(lane)
+                self._place(line)
 
     def leave(self, job: Job) -> None:
         """Note that a job is ready no more; it leaves its lane as soon as it is first there."""
@@ -141,6 +145,9 @@ class Hall:
         if not ready:
             del line.active[lane]
             lane.group.busy -= 1
+        if self.is_past:
+            return
+        if not ready:
             self._unpark(lane, back=False)
             line.take_out(lane)
             self._place(line)
@@ -291,6 +298,8 @@ class Hall:
     # -- parking --------------------------------------------------------------------------------------------
 
     def _place(self, line: Line) -> None:
+        if self.is_past:
+            return
         lane = line.first()
         if lane is None or line.paused:
             self._startable.remove(line)
@@ -409,6 +418,17 @@ class Hall:
             if kind.queue == line.name:
                 for gate in self.lanes[kind].all_gates:
                     gate.running += 1
+        if not self.is_past:
+            self._place_all(line)
+
+    def end_past(self) -> None:
+        """Give everybody a place, now that somebody will ask."""
+        self.is_past = False
+        for line in self.lines.values():
+            line.clear_places()
+            self._place_all(line)
+
+    def _place_all(self, line: Line) -> None:
         for lane in line.active:
             line.put(lane)
         self._place(line)

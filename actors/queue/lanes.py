@@ -344,6 +344,12 @@ class Line:
         lane.group.lanes.put(lane, lane.rank)
         self.place(lane.group)
 
+    def clear_places(self) -> None:
+        """Take all lanes and groups from their places."""
+        self.heads = Heads()
+        for group in self.groups.values():
+            group.lanes = Heads()
+
     def take_out(self, lane: Lane) -> None:
         """Take a lane from its place."""
         lane.group.lanes.remove(lane)

@@ -75,6 +75,7 @@ _RETRYING = JobStatus.RETRYING
 _UNRESOLVED = JobStatus.UNRESOLVED
 _COMPLETED = JobStatus.COMPLETED
 _CANCELLED = JobStatus.CANCELLED
+_WHILE_PENDING = Scope.PENDING
 
 
 def waits_for(spec: JobSpec) -> dict[str, None]:
@@ -317,6 +318,14 @@ class QueueState(FoldedState[Retired]):
             if kept.get(name) is what:
                 del kept[name]
 
+    def begin_past(self) -> None:
+        super().begin_past()
+        self.hall.is_past = True
+
+    def end_past(self) -> None:
+        super().end_past()
+        self.hall.end_past()
+
     # -- questions --------------------------------------------------------------------------------------
 
     def due(self, now_us: int) -> Iterable[Job]:
@@ -397,8 +406,11 @@ class QueueState(FoldedState[Retired]):
         if spec.due_us > event.at_us:
             job.own.due_us = spec.due_us
             self._park(job, _SCHEDULED, event.at_us)
-        else:
+        elif event.missing:
             self._stand_in_line(job, event.at_us, is_new=True)
+        else:
+            job.order = self._place(job.kind, event.at_us, is_new=True)
+            self.hall.push(job)
 
     def _admit(self, spec: JobSpec, at_us: int) -> Job:
         values: tuple[Any, ...] = (spec.queue, spec.function, spec.priority, spec.retry)
@@ -416,7 +428,8 @@ class QueueState(FoldedState[Retired]):
         job = self.jobs[spec.job_id] = Job(spec.job_id, kind, spec.owner, UNTOUCHED)
         lane = self.lanes[kind]
         lane.size += 1
-        lane.line.count(_PENDING)
+        counts = lane.line.counts
+        counts[_PENDING] = counts.get(_PENDING, 0) + 1
         if terms is not None and terms.unique is not None:
             job.own.unique = terms.unique.key
             job.own.scope = terms.unique.scope
@@ -480,15 +493,12 @@ class QueueState(FoldedState[Retired]):
     def _leave(self, job: Job, status: JobStatus) -> None:
         """Take a job from wherever it stands and give it a status in which it stands nowhere."""
         was = job.status
-        course = job.course
         self._become(job, status)
-        if was is _PENDING and not course.missing:
-            if status is _RUNNING and course.scope is Scope.PENDING:
-                self.unique.release(job)
-            self.hall.leave(job)
-            return
         if was is _RUNNING:
             self._leave_worker(job)
+            return
+        if was is _PENDING and not job.course.missing:
+            self.hall.leave(job)
             return
         line = self.lines[job.queue]
         if was in WAITING:
@@ -519,9 +529,9 @@ class QueueState(FoldedState[Retired]):
 
     def _end(self, job: Job, status: JobStatus, at_us: int, error: str = "", note: bytes = b"") -> None:
         self._leave(job, status)
-        job_id, course = job.job_id, job.course
+        job_id, kind, course = job.job_id, job.kind, job.course
         del self.jobs[job_id]
-        self.lanes[job.kind].size -= 1
+        self.lanes[kind].size -= 1
         if self.fresh:
             self.fresh.pop(job_id, None)
         if self.dependents:
@@ -532,9 +542,7 @@ class QueueState(FoldedState[Retired]):
             self.expiries.pop(job_id, None)
             self._set_deadline(job_id, 0)
         if not self.is_past:
-            self.retire(
-                job_id, Retired(status, course.attempt, course.charged, error, at_us, note, job.kind.queue)
-            )
+            self.retire(job_id, Retired(status, course.attempt, course.charged, error, at_us, note, kind.queue))
 
     def _on_ready(self, event: JobReady) -> None:
         job = self.jobs[event.job_id]
@@ -549,8 +557,9 @@ class QueueState(FoldedState[Retired]):
         self.jobs[event.job_id].own.missing -= 1
 
     def _on_started(self, event: JobStarted) -> None:
-        job = self.jobs[event.job_id]
-        self._leave(job, _RUNNING)
+        job_id = event.job_id
+        job = self.jobs[job_id]
+        self._begin(job, event.at_us)
         course = job.course
         if course is UNTOUCHED:
             course = job.course = Course(event.attempt, 0, not event.behind, epoch=event.epoch)
@@ -558,10 +567,9 @@ class QueueState(FoldedState[Retired]):
             course.attempt = event.attempt
             course.epoch = event.epoch
             course.counted = not event.behind
-        self._begin(job, event.at_us)
-        self.running[event.job_id] = job
+        self.running[job_id] = job
         if self.fresh:
-            self.fresh.pop(event.job_id, None)
+            self.fresh.pop(job_id, None)
         if course.suspect:
             self.suspects += 1
         life = job.kind.life
@@ -591,29 +599,39 @@ class QueueState(FoldedState[Retired]):
         self._set_deadline(job.job_id, at_us + life.timeout_us if life.timeout_us else 0)
 
     def _begin(self, job: Job, at_us: int) -> None:
+        """Take a ready job from its lane, as an attempt begins."""
+        kind = job.kind
+        line = self.lanes[kind].line
+        counts = line.counts
+        counts[_PENDING] -= 1
+        counts[_RUNNING] = counts.get(_RUNNING, 0) + 1
+        job.status = _RUNNING
+        if job.course.scope is _WHILE_PENDING:
+            self.unique.release(job)
+        self.hall.leave(job)
         waited_us = at_us - job.order
-        self.lanes[job.kind].line.tallies.waits.add(max(0, waited_us))
-        self.hall.take(job.kind, at_us)
+        line.tallies.waits.add(waited_us if waited_us > 0 else 0)  # noqa: FURB136 -- on the way of every job
+        self.hall.take(kind, at_us)
 
     def _on_leased(self, event: JobLeased) -> None:
         job = self.jobs[event.job_id]
-        self._leave(job, _RUNNING)
+        self._begin(job, event.at_us)
         job.own.attempt = event.attempt
         job.own.epoch = event.epoch
-        self._begin(job, event.at_us)
         self.leases[job.job_id] = event.until_us
         self.lease_ends.put(job.job_id, (event.until_us,))
         self.lines[job.queue].leased += 1
         self._set_deadline(job.job_id, 0)
 
     def _on_completed(self, event: JobCompleted) -> None:
-        job = self.jobs[event.job_id]
+        job_id, run_us = event.job_id, event.run_us
+        job = self.jobs[job_id]
         job.own.charged += 1
-        if event.job_id in self.running:
-            kind, run_us = job.kind, event.run_us
-            known = self.run_us.get(kind.function, run_us)
-            self.run_us[kind.function] = (known * 7 + run_us) // 8
-            self.lanes[kind].line.tallies.completed(kind.function, run_us, event.at_us)
+        if job_id in self.running:
+            kind = job.kind
+            function = kind.function
+            self.run_us[function] = (self.run_us.get(function, run_us) * 7 + run_us) // 8
+            self.lanes[kind].line.tallies.completed(function, run_us, event.at_us)
         self._end(job, _COMPLETED, event.at_us, "", event.note)
 
     def _on_retrying(self, event: JobRetrying) -> None:

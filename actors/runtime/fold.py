@@ -67,7 +67,7 @@ def replay(
     everyone = _merged(evolvers.values())
     all_begun = max(begun.values(), default=0)
     for state in states.values():
-        state.is_past = True
+        state.begin_past()
     for frame in log.frames(after=min(begun.values(), default=0), upto=upto):
         if frame.first > all_begun:
             _take(frame, codec, everyone)
@@ -75,7 +75,7 @@ def replay(
             for name, handlers in evolvers.items():
                 _take(frame.clipped(after=begun[name], upto=frame.last), codec, handlers)
     for state in states.values():
-        state.is_past = False
+        state.end_past()
 
 
 def whole_enough(log: Log, begun: Mapping[str, int], whole_log: Callable[[], Log]) -> Log:

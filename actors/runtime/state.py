@@ -28,6 +28,14 @@ class FoldedState(Generic[T]):
         """Whether all that it is told is durable already, so that nothing needs to be remembered."""
         self._newly_retired: list[tuple[str, Any]] = []
 
+    def begin_past(self) -> None:
+        """Expect events that are long durable, until `end_past`: nobody asks anything in between."""
+        self.is_past = True
+
+    def end_past(self) -> None:
+        """Be as one is after these events, ready to be asked."""
+        self.is_past = False
+
     def evolve(self, event: Event) -> None:
         """Take in one event of its own, in place."""
         self.handlers[type(event)](event)
