@@ -528,10 +528,18 @@ class QueueState(FoldedState[Retired]):
             self.suspects -= 1
 
     def _end(self, job: Job, status: JobStatus, at_us: int, error: str = "", note: bytes = b"") -> None:
-        self._leave(job, status)
         job_id, kind, course = job.job_id, job.kind, job.course
+        lane = self.lanes[kind]
+        if job.status is _RUNNING:
+            job.status = status
+            counts = lane.line.counts
+            counts[_RUNNING] -= 1
+            counts[status] = counts.get(status, 0) + 1
+            self._leave_worker(job)
+        else:
+            self._leave(job, status)
         del self.jobs[job_id]
-        self.lanes[kind].size -= 1
+        lane.size -= 1
         if self.fresh:
             self.fresh.pop(job_id, None)
         if self.dependents:
