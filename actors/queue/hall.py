@@ -421,11 +421,16 @@ class Hall:
         if not self.is_past:
             self._place_all(line)
 
+    def begin_past(self) -> None:
+        """Give nobody a place until `end_past`."""
+        self.is_past = True
+        for line in self.lines.values():
+            line.clear_places()
+
     def end_past(self) -> None:
         """Give everybody a place, now that somebody will ask."""
         self.is_past = False
         for line in self.lines.values():
-            line.clear_places()
             self._place_all(line)
 
     def _place_all(self, line: Line) -> None:

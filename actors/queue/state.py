@@ -320,7 +320,7 @@ class QueueState(FoldedState[Retired]):
 
     def begin_past(self) -> None:
         super().begin_past()
-        self.hall.is_past = True
+        self.hall.begin_past()
 
     def end_past(self) -> None:
         super().end_past()
@@ -607,16 +607,19 @@ class QueueState(FoldedState[Retired]):
         self._set_deadline(job.job_id, at_us + life.timeout_us if life.timeout_us else 0)
 
     def _begin(self, job: Job, at_us: int) -> None:
-        """Take a ready job from its lane, as an attempt begins."""
-        kind = job.kind
+        """Take a job from where it stands, as an attempt begins."""
+        kind, course = job.kind, job.course
         line = self.lanes[kind].line
-        counts = line.counts
-        counts[_PENDING] -= 1
-        counts[_RUNNING] = counts.get(_RUNNING, 0) + 1
-        job.status = _RUNNING
-        if job.course.scope is _WHILE_PENDING:
-            self.unique.release(job)
-        self.hall.leave(job)
+        if job.status is _PENDING and not course.missing:
+            job.status = _RUNNING
+            counts = line.counts
+            counts[_PENDING] -= 1
+            counts[_RUNNING] = counts.get(_RUNNING, 0) + 1
+            if course.scope is _WHILE_PENDING:
+                self.unique.release(job)
+            self.hall.leave(job)
+        else:
+            self._leave(job, _RUNNING)
         waited_us = at_us - job.order
         line.tallies.waits.add(waited_us if waited_us > 0 else 0)  # noqa: FURB136 -- on the way of every job
         self.hall.take(kind, at_us)

@@ -63,12 +63,13 @@ def as_sent(message: Message) -> Message:
     return decoded
 
 
-def folded(events: Iterable[Event]) -> QueueState:
-    """The state that the log gives."""
-    state = RULES.initial()
+def folded(events: Iterable[Event], state: QueueState | None = None) -> QueueState:
+    """The state that the log gives, from the beginning or after `state`."""
+    state = RULES.initial() if state is None else state
+    state.begin_past()
     for event in events:
         state.evolve(event)
-    state.forget(state.take_retired())
+    state.end_past()
     return state
 
 

@@ -12,6 +12,7 @@ from actors.queue.hall import FEW
 from actors.queue.messages import CancelJob
 from actors.queue.specs import JobStatus
 from actors.queue.state import QueueState
+from actors.runtime.messages import Context, Event
 from actors.simulation.checks import History
 from tests.actors.queue.bench import RULES, SECOND, START, Bench, folded, spec, through_image
 from tests.actors.queue.lives import STEPS, Life
@@ -57,11 +58,27 @@ def test_a_fold_in_pieces_through_snapshots_is_the_fold_at_once(
         life.step(what, a, b)
     log = life.bench.log
     cut = data.draw(st.integers(0, len(log)))
-    state = through_image(folded(log[:cut]))
-    for event in log[cut:]:
-        state.evolve(event)
-    state.forget(state.take_retired())
+    state = folded(log[cut:], through_image(folded(log[:cut])))
     assert state.dump() == folded(log).dump()
+
+
+@settings(max_examples=LIVES)
+@given(STEPS, st.data())
+def test_who_is_next_is_the_same_whether_it_was_told_as_it_happened_or_long_after(
+    steps: list[tuple[str, int, int]], data: st.DataObject
+) -> None:
+    life = Life()
+    for what, a, b in steps:
+        life.step(what, a, b)
+    bench = life.bench
+    cut = data.draw(st.integers(0, len(bench.log)))
+    living = RULES.initial()
+    for event in bench.log:
+        living.evolve(event)
+    context = bench.context()._replace(capacity=100)
+    assert _starts(folded(bench.log[cut:], through_image(folded(bench.log[:cut]))), context) == _starts(
+        living, context
+    )
 
 
 @settings(max_examples=LIVES)
@@ -79,6 +96,16 @@ def test_no_more_attempts_are_given_to_workers_than_there_are_and_a_few_short_on
                 assert bench.capacity
         at_once = sum(job.course.counted for job in bench.state.running.values())
         assert at_once <= 3
+
+
+def _starts(state: QueueState, context: Context) -> list[Event]:
+    """What a queue starts when everybody is served."""
+    started = []
+    for decision in RULES.settle(state, context):
+        for event, _ in decision.events:
+            state.evolve(event)
+            started.append(event)
+    return started
 
 
 def test_what_ended_is_kept_until_it_is_durable_and_then_forgotten() -> None:
