@@ -550,7 +550,9 @@ class QueueState(FoldedState[Retired]):
             self.expiries.pop(job_id, None)
             self._set_deadline(job_id, 0)
         if not self.is_past:
-            self.retire(job_id, Retired(status, course.attempt, course.charged, error, at_us, note, kind.queue))
+            self.retire(
+                job_id, Retired(status, course.attempt, course.charged, error, at_us, note, kind.queue)
+            )
 
     def _on_ready(self, event: JobReady) -> None:
         job = self.jobs[event.job_id]
