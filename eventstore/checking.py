@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
+from zlib import crc32
 
 from eventstore.errors import StoreError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eventstore.records import Frame, Head
 
 INDEXED: Final = 2_000
-"""Entities whose index is compared with what the frames say, spread over the whole log."""
+"""Entities whose index is compared with what the frames say, at least; chosen by their names, from the whole log."""
 
 
 class Check(NamedTuple):
@@ -24,6 +24,7 @@ class Check(NamedTuple):
     frames: int
     records: int
     entities: int
+    """Those that the index knows, up to `head`."""
     head: Head
     """The last head that is proven by the chain."""
     problem: str
@@ -32,9 +33,9 @@ class Check(NamedTuple):
 
 def check_log(log: Log, *, seen: Callable[[Frame], object] = lambda _: None) -> Check:
     """Walk a log from its horizon to its present head; `seen` gets each frame. Damage is reported, not raised."""
-    frames = records = 0
+    frames = records = entities = 0
     head = log.horizon.head
-    positions: dict[str, list[int]] = defaultdict(list)
+    sample = _Sample()
     problem = ""
     try:
         for frame in log.frames(after=head.position):
@@ -42,12 +43,31 @@ def check_log(log: Log, *, seen: Callable[[Frame], object] = lambda _: None) -> 
             if problem := _wrong(frame, head):
                 break
             for position, record in enumerate(frame.records, frame.first):
-                positions[record.entity].append(position)
+                sample.add(record.entity, position)
             frames, records, head = frames + 1, records + len(frame.records), frame.head
-        problem = problem or next(_index_problems(log, positions, head.position), "")
+        problem = problem or next(_index_problems(log, sample.positions, head.position), "")
+        entities = sum(1 for _ in log.entities("", upto=head.position))
     except StoreError as error:
-        problem = str(error)
-    return Check(frames, records, len(positions), head, problem)
+        problem = problem or str(error)
+    return Check(frames, records, entities, head, problem)
+
+
+class _Sample:
+    """Where the records of some entities are: of all while there are few, of ever fewer the more there are."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, list[int]] = {}
+        self._mask = 0
+
+    def add(self, entity: str, position: int) -> None:
+        if self._is_chosen(entity):
+            self.positions.setdefault(entity, []).append(position)
+            while len(self.positions) > 2 * INDEXED:
+                self._mask = 2 * self._mask + 1
+                self.positions = {name: at for name, at in self.positions.items() if self._is_chosen(name)}
+
+    def _is_chosen(self, entity: str) -> bool:
+        return not crc32(entity.encode()) & self._mask
 
 
 def check_past(log: LmdbLog) -> str:
@@ -73,8 +93,7 @@ def _wrong(frame: Frame, before: Head) -> str:
 
 def _index_problems(log: Log, positions: dict[str, list[int]], end: int) -> Iterator[str]:
     horizon = log.horizon.head.position
-    step = max(len(positions) // INDEXED, 1)
-    for entity in list(positions)[::step]:
+    for entity, known in positions.items():
         found = [stored.position for stored in log.history(entity, upto=end) if stored.position > horizon]
-        if found != positions[entity]:
-            yield f"the index of {entity!r} has {len(found)} positions, the log {len(positions[entity])}"
+        if found != known:
+            yield f"the index of {entity!r} has {len(found)} positions, the log {len(known)}"

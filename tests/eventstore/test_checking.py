@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from eventstore import checking
 from eventstore.checking import check_log
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
@@ -67,6 +68,21 @@ def test_f44_what_does_not_follow_is_found(log: Forged, forged: dict[str, Any], 
 def test_an_index_that_forgets_is_found(log: Forged) -> None:
     log.forgets = "run:1"
     assert "index of 'run:1' has 0 positions, the log 5" in check_log(log).problem
+
+
+def test_of_many_entities_only_some_are_compared_and_never_fewer_than_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the walk over a large log would take as much memory as all the names in it."""
+    monkeypatch.setattr(checking, "INDEXED", 8)
+    log = Forged()
+    for number in range(100):
+        append(log, f"job:{number}", f"job:{number}")
+    found = 0
+    for number in range(100):
+        log.forgets = f"job:{number}"
+        found += "has 0 positions, the log 2" in check_log(log).problem
+    assert 8 <= found <= 16
 
 
 def test_damage_is_reported_and_not_raised(tmp_path: Path) -> None:
