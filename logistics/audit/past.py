@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from actors.runtime.seals import MAGIC, shown
-from eventstore.errors import CodecError
+from eventstore.errors import ArchiveError, CodecError, CompactedError
 from logistics.inputs import as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from actors.runtime.messages import Event
     from eventstore.codec import EventCodec
@@ -104,6 +105,18 @@ class Past:
                 self._recorded(frame.stored(position)) for position in range(frame.first, frame.last + 1)
             ]
             yield frame, recorded
+
+    def entities_with(self, tags: Collection[str]) -> frozenset[str] | None:
+        """Return the entities that have an event of some tags; None if the log lacks some of its past.
+
+        It goes through all of the log once, which is far quicker than history by history.
+        """
+        try:
+            frames = self._log.frames(after=0, upto=self._end())
+            records = chain.from_iterable(frame.records for frame in frames)
+            return frozenset(record.entity for record in records if record.tag in tags)
+        except (CompactedError, ArchiveError):
+            return None
 
     def of(self, entity: str) -> list[RecordedEvent]:
         """Return the events of one entity, oldest first; costs what that history costs."""

@@ -28,7 +28,7 @@ from logistics.cli.output import described, say, say_json, show, show_facts, sho
 from logistics.cli.report import encoded
 from logistics.inputs import as_datetime
 from logistics.task.attempts import attempts_of
-from logistics.task.listing import check_statuses
+from logistics.task.listing import check_statuses, narrowed
 from logistics.task.place import place_of
 from logistics.task.record import queue_of, read_job, status_of
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.queue.messages import JobView
+    from actors.queue.specs import JobStatus
     from actors.runtime.messages import Event
     from logistics.audit.store_view import StoreView
     from logistics.task.attempts import JobAttempt
@@ -70,7 +71,7 @@ def jobs(
     said = {key: value for key, value in wanted.items() if value is not None}
     with StoreReader(store) as reader:
         view = None if ended else reader.as_of(moment(at))
-        rows = _all_jobs(reader, queue) if view is None else _live_jobs(reader, view, queue)
+        rows = _all_jobs(reader, queue, statuses) if view is None else _live_jobs(reader, view, queue)
         found = (
             row for row in rows if said.items() <= row.items() and (not statuses or row["status"] in statuses)
         )
@@ -102,8 +103,10 @@ def _place(spec: Any) -> dict[str, str | None]:
     return {"session": session_id or None, "project": project or None}
 
 
-def _all_jobs(reader: StoreReader, queue: str | None) -> Iterator[dict[str, Any]]:
-    for entity in reader.entities("job:"):
+def _all_jobs(
+    reader: StoreReader, queue: str | None, statuses: frozenset[JobStatus]
+) -> Iterator[dict[str, Any]]:
+    for entity in narrowed(reader.entities("job:"), statuses, reader.entities_with):
         past = _history(reader, entity)
         if past and queue in (None, where := queue_of(past)):
             yield {

@@ -9,10 +9,11 @@ from actors.queue.events import JobEnqueued
 from actors.queue.messages import ListJobs
 from actors.queue.specs import JobStatus
 from actors.runtime.errors import InputError
+from logistics.audit.past import Past
 from logistics.inputs import as_datetime, check_name, instant_us
-from logistics.orchestration.reading import entities, history
+from logistics.orchestration.reading import entities, history, patiently
 from logistics.task.job import NO_TERMS
-from logistics.task.record import queue_of, status_of
+from logistics.task.record import STATUS_AFTER, queue_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 Statuses: TypeAlias = "JobStatus | str | Iterable[JobStatus | str] | None"
 """One status, or several."""
+RARE = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED})
+"""Ends that few jobs have."""
+LOOKED_AT = 1_000
+"""Jobs that are looked at one by one before the log is gone through for those with a rare end."""
 MANY = 1_000
 """Jobs of which one command speaks: a turn of the queue must not get too long."""
 
@@ -107,11 +112,34 @@ class JobEntry(NamedTuple):
     """An error, or a reason; empty for none."""
 
 
+def narrowed(
+    jobs: Iterable[str],
+    statuses: Collection[JobStatus],
+    with_tags: Callable[[Collection[str]], Collection[str] | None],
+) -> Iterator[str]:
+    """Yield the jobs that may have ended so, of those given; all of them if that is not known sooner than from each.
+
+    Most jobs succeed. After some were looked at without enough of what is wanted being among them, `with_tags`
+    is asked once which have ever had an event that makes them so; None: it cannot tell.
+    """
+    tags = {tag_of(each) for each, status in STATUS_AFTER.items() if status in statuses}
+    is_rare = bool(statuses) and RARE.issuperset(statuses)
+    likely: Collection[str] | None = None
+    for number, job in enumerate(jobs):
+        if is_rare and number == LOOKED_AT:
+            likely = with_tags(tags)
+        if likely is None or job in likely:
+            yield job
+
+
 def jobs_on_record(
     engine: OrchestrationEngine, queue: str | None, wanted: JobFilter, after: str | None = None
 ) -> Iterator[list[Event]]:
     """Yield the histories of the jobs of a queue (None: of all), newest first, each read only when its turn comes."""
-    for entity in entities(engine, "job:", before=None if after is None else f"job:{after}"):
+    runtime = engine.store.runtime
+    past = Past(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
+    found = entities(engine, "job:", before=None if after is None else f"job:{after}")
+    for entity in narrowed(found, wanted.statuses, lambda tags: patiently(lambda: past.entities_with(tags))):
         events = history(engine, entity)
         if events and queue in (None, queue_of(events)) and wanted.admits(events):
             yield events
@@ -143,12 +171,17 @@ def by_many(
     return done
 
 
+def tag_of(kind: type[Event]) -> str:
+    """Return the permanent tag of a type of events."""
+    return str(kind.__struct_config__.tag)
+
+
 def entry(event: Event) -> JobEntry:
     """Return an event as a line of a job's history."""
     at_us = getattr(event, "at_us", None)
     return JobEntry(
         None if at_us is None else as_datetime(at_us),
-        str(type(event).__struct_config__.tag),
+        tag_of(type(event)),
         getattr(event, "attempt", None),
         getattr(event, "error", "") or getattr(event, "reason", ""),
     )

@@ -23,6 +23,7 @@ from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.manager import ScheduleManager
+from logistics.task import listing
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
@@ -43,6 +44,22 @@ def work(engine: OrchestrationEngine, jobs: int = 30) -> list[str]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "store"
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_a_failed_job_that_is_kept_from_before_the_horizon_is_listed(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, archive: bool
+) -> None:
+    monkeypatch.setattr(listing, "LOOKED_AT", 0)
+    with OrchestrationEngine(path, archive=archive) as engine:
+        queue = Queue(engine=engine)
+        bad = queue.enqueue(Job("bad", functions.double, (), max_retries=0))
+        work(engine, jobs=3)
+        queue.schedule(Job("names it", functions.double, (bad,)), timedelta(hours=1))
+        assert engine.compact(0) > 0
+        assert [job.job_id for job in queue.list_jobs(status="FAILED")] == [bad]
+    assert main(["jobs", "--status", "failed", "--json", "--store", str(path)]) == 0
+    assert [json.loads(line)["job_id"] for line in capsys.readouterr().out.splitlines()] == [bad]
 
 
 def test_what_is_over_is_forgotten_and_what_waits_is_not(path: Path) -> None:

@@ -17,7 +17,11 @@ from actors.queue.events import (
 )
 from actors.queue.specs import JobLife, JobSpec
 from actors.runtime.clock import VirtualClock
+from actors.runtime.messages import Event
 from logistics import InputError, JobNotFoundError
+from logistics.orchestration import reading
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.task import listing
 from logistics.task.attempts import attempts_of
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
@@ -47,6 +51,32 @@ def test_jobs_are_listed_from_the_newest_on_with_a_filter_and_a_place_to_go_on_f
     assert list(queue.list_jobs(status="RUNNING")) == []
     with pytest.raises(InputError, match="status: expected one of PENDING"):
         queue.list_jobs(status="DONE")
+
+
+def test_few_that_failed_among_many_are_found_without_reading_every_history(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+
+    def history(engine: OrchestrationEngine, entity: str) -> list[Event]:
+        looked_at.append(entity.removeprefix("job:"))
+        return reading.history(engine, entity)
+
+    monkeypatch.setattr(listing, "history", history)
+    monkeypatch.setattr(listing, "LOOKED_AT", 5)
+    first = failed(queue, 2)
+    retried, cancelled = failed(queue, 1)[0], queue.enqueue(Job("cancelled", do.add))
+    queue.retry(retried)  # it had an event that makes it one of them, and is none any more
+    queue.cancel(cancelled)
+    many = queue.enqueue_many([Job("good", do.add) for _ in range(20)])
+    assert [job.job_id for job in queue.list_jobs(status="FAILED")] == first[::-1]
+    assert looked_at == [*many[:-6:-1], retried, *first[::-1]]
+    ended = queue.list_jobs(status=["FAILED", "CANCELLED"], after=many[0])
+    assert [job.job_id for job in ended] == [cancelled, *first[::-1]]
+    looked_at.clear()
+    assert [job.job_id for job in queue.list_jobs(1, status="PENDING")] == [many[-1]]
+    assert list(queue.list_jobs(status=["FAILED", "COMPLETED"])) != []
+    assert len(looked_at) == 1 + 24, "what is not rare is not looked for"
 
 
 def test_a_history_tells_what_happened(queue: Queue) -> None:
