@@ -10,11 +10,11 @@ import msgspec
 from actors.queue import allocation
 from actors.queue.cancelling import cancel_one
 from actors.queue.events import JobEnqueued
+from actors.queue.floor import Retired, waits_for
 from actors.queue.life import check_life
 from actors.queue.outcome import retired_of, tell_owner
 from actors.queue.queues import refuse_if_draining
 from actors.queue.specs import Conflict, JobStatus
-from actors.queue.state import Retired, waits_for
 from actors.queue.unique import duplicate, existing, unique_of
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from eventstore.errors import LogisticsError

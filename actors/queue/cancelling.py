@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.queue.events import JobCancelled
+from actors.queue.floor import Retired
 from actors.queue.outcome import cancel_dependents, retired_of, tell_end, tell_owner
 from actors.queue.specs import JobStatus
-from actors.queue.state import Retired
 from actors.runtime.effects import CancelAttempt
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ from actors.queue.events import (
     JobSnoozed,
     JobUnresolved,
 )
+from actors.queue.floor import waits_for
 from actors.queue.life import meet_deadlines, meet_silence
 from actors.queue.messages import (
     AddResource,
@@ -69,7 +70,7 @@ from actors.queue.outcome import (
     snooze,
 )
 from actors.queue.specs import JobStatus
-from actors.queue.state import PROCESS_ENDED, QueueState, waits_for
+from actors.queue.state import PROCESS_ENDED, QueueState
 from actors.queue.why import explain_job
 from actors.runtime.effects import (
     SNOOZE,

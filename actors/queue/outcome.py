@@ -23,9 +23,10 @@ from actors.queue.events import (
     JobSnoozed,
     JobUnblocked,
 )
+from actors.queue.floor import Retired
 from actors.queue.messages import JobEnded
 from actors.queue.specs import JobStatus, RetryPolicy
-from actors.queue.state import NOT_STARTED, QueueState, Retired
+from actors.queue.state import NOT_STARTED, QueueState
 from actors.runtime.effects import AS_USUAL, GIVE_UP, RETRY, Verdict
 
 if TYPE_CHECKING:

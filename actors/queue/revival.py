@@ -17,9 +17,10 @@ from actors.queue.unique import duplicate, unique_of
 from actors.runtime.errors import DuplicateJobError, InputError, QueueDrainingError, UnknownIdError
 
 if TYPE_CHECKING:
+    from actors.queue.floor import Retired
     from actors.queue.messages import DiscardJob, FunctionsKnown, RetryJob, RetryJobs
     from actors.queue.specs import JobSpec
-    from actors.queue.state import QueueState, Retired
+    from actors.queue.state import QueueState
     from actors.runtime.messages import Context, Decision
 
 DISCARDED = "discarded by a caller"

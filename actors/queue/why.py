@@ -6,13 +6,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from actors.queue.allocation import holders_of
+from actors.queue.floor import waits_for
 from actors.queue.gates import ONLY_BY_AN_END
 from actors.queue.hall import serves
 from actors.queue.lanes import WAITING
 from actors.queue.messages import Obstacle
 from actors.queue.resources import UNITS
 from actors.queue.specs import JobStatus
-from actors.queue.state import waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
