@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from eventstore.checking import check_log, check_past
 from eventstore.data_file import verify
 from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
-from eventstore.files import sync_folder
+from eventstore.files import sync_folder, sync_tree
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME
 
@@ -34,7 +34,8 @@ def copy_store(log: LmdbLog, target: str | os.PathLike[str]) -> Head:
 def build_aside(target: str | os.PathLike[str], fill: Callable[[Path], object]) -> Head:
     """Have a new folder filled with a store; return its head once all of it was read back.
 
-    The folder has a name that ends in `.partial` until it is whole and was read from its beginning to its end.
+    The folder has a name that ends in `.partial` until it is whole, was read from its beginning to its end, and is
+    durable.
     """
     whole = Path(target)
     partial = whole.with_name(whole.name + PARTIAL)
@@ -45,6 +46,7 @@ def build_aside(target: str | os.PathLike[str], fill: Callable[[Path], object]) 
         partial.mkdir(mode=0o700, parents=True)
         fill(partial)
         head = checked(partial)
+        sync_tree(partial)
         partial.rename(whole)
         sync_folder(whole.parent)
     except OSError as error:

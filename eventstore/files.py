@@ -29,7 +29,17 @@ def remove_file(path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make all that is in a folder durable, files and folders."""
+    for path in (*folder.rglob("*"), folder):
+        _sync(path, os.O_DIRECTORY if path.is_dir() else 0)
+
+
+def _sync(path: Path, how: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | how)
     try:
         os.fsync(descriptor)
     finally:

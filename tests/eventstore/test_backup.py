@@ -56,6 +56,33 @@ def test_a_copy_is_never_made_over_something(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "store", "there"]
 
 
+def test_all_of_a_copy_is_durable_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that was read back is in memory: a power failure could take it away after all was said to be well."""
+    synced: set[int] = set()
+    fsync, rename = os.fsync, Path.rename
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    def look(path: Path, target: Path) -> Path:
+        if path.name.endswith(PARTIAL):
+            everything = [path, *path.rglob("*")]
+            assert {"data.mdb", "STORE"} <= {each.name for each in everything}
+            assert {each.stat().st_ino for each in everything} <= synced
+            synced.add(0)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(Path, "rename", look)
+    with LmdbLog.open(tmp_path / "store") as log:
+        append(log, *FILL)
+        copy_store(log, tmp_path / "copy")
+    assert 0 in synced
+
+
 def test_f11_a_copy_that_is_killed_is_not_there_and_its_source_untouched(tmp_path: Path) -> None:
     with LmdbLog.open(tmp_path / "store") as log:
         append(log, *FILL)
