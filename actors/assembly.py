@@ -91,7 +91,13 @@ def open_runtime(
                 runtime.report(known, cause)
 
         return ThreadExecutor(
-            workers, run=run, report=report, run_batch=run.run_batch, stop=run.stop, end=run.close
+            workers,
+            run=run,
+            report=report,
+            run_batch=run.run_batch,
+            stop=run.stop,
+            tell=run.tell,
+            end=run.close,
         )
 
     runtime = Runtime(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,18 @@ class BatchedJob:
         return f"BatchedJob({self.name!r}, job_id={self.job_id!r}, args={self.args!r})"
 
 
-def settle_by(answers: object, jobs: Sequence[BatchedJob]) -> None:
+def call_for_all(function: Callable[[list[BatchedJob]], object], jobs: list[BatchedJob]) -> None:
+    """Call a function for a batch: then each job of it is settled. Never raises."""
+    try:
+        _settle_by(function(jobs), jobs)
+    except BaseException as error:  # noqa: BLE001 -- user code, which fails those that it had not told of
+        for job in jobs:
+            if not job.settled:
+                with contextlib.suppress(InputError):  # a thread of its own may tell of it at this moment
+                    job.fail(error)
+
+
+def _settle_by(answers: object, jobs: Sequence[BatchedJob]) -> None:
     """Settle what is left by what the function returned: nothing, or for each job its result, or an exception.
 
     `InputError` for anything else.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from actors.queue.batch import BatchedJob, settle_by
+from actors.queue.batch import BatchedJob, call_for_all
 from actors.queue.ending import failed, returned, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import FunctionsKnown
-from actors.queue.sending import Sender
+from actors.queue.sending import Member, Sender
 from actors.queue.specs import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
@@ -160,6 +160,10 @@ class Trampoline:
         self._loop.stop(key)
         self._sender.stop(key)
 
+    def tell(self, key: AttemptKey) -> None:
+        """Let an attempt of a batch in a process know that nobody waits for it, while others of it go on."""
+        self._sender.tell(key)
+
     def close(self) -> None:
         """End the event loop and all processes."""
         self._loop.close()
@@ -214,33 +218,41 @@ class Trampoline:
 
     def run_batch(self, start: StartAttempt, settle: Callable[[AttemptFinished], None]) -> None:
         """Make the attempts of a batch in one call; `settle` is called once with the end of each. Never raises."""
-        specs: list[JobSpec] = []
-        jobs: list[BatchedJob] = []
+        members: list[Member] = []
+        functions = []
         for key in (start.key, *start.others):
             each = StartAttempt(key=key)
             started_us = self._runtime.clock.now_us()
             try:
                 spec = self._inputs.spec(key.job_id)
                 each = StartAttempt(key=key, correlation=spec.owner)
-                self._functions.resolve(spec.function)
-                jobs.append(self._batched(spec, each, self._sealing(spec, settle), started_us))
-                specs.append(spec)
+                functions.append(self._functions.resolve(spec.function))
+                call = self._batched(spec, each)
+                members.append(Member(each, spec, call, self._sealing(spec, settle), started_us))
             except BaseException as error:  # noqa: BLE001 -- as for a single attempt
                 settle(_not_begun(each, error, started_us))
-        if jobs:
-            self._call_batch(start.key, specs[0], jobs)
+        if not members:
+            return
+        place = self._place_of(members[0].spec)
+        if place == THREAD:
+            self._call_batch(functions[0], members)
+        else:
+            self._sender.send_batch(members, pooled=place == POOL)
 
-    def _call_batch(self, key: AttemptKey, spec: JobSpec, jobs: list[BatchedJob]) -> None:
-        token, running = CURRENT.set(self._runtime), RUNNING.set(spec.job_id)
+    def _batched(self, spec: JobSpec, start: StartAttempt) -> tuple[Any, Any]:
+        args, kwargs = decode_call(self._runtime.vault.open(spec.payload))
+        return (*args, *(value for _, value in self._values(spec, start)[2])), kwargs
+
+    def _call_batch(self, function: Callable[..., Any], members: list[Member]) -> None:
+        key = members[0].start.key
+
+        def call(jobs: list[BatchedJob]) -> object:
+            answers = function(jobs)
+            return self._loop.run(key, answers) if inspect.iscoroutine(answers) else answers
+
+        token, running = CURRENT.set(self._runtime), RUNNING.set(key.job_id)
         try:
-            answers = self._functions.resolve(spec.function)(jobs)
-            if inspect.iscoroutine(answers):
-                answers = self._loop.run(key, answers)
-            settle_by(answers, jobs)
-        except BaseException as error:  # noqa: BLE001 -- user code, which fails those that it had not told of
-            for job in jobs:
-                if not job.settled:
-                    job.fail(error)
+            call_for_all(call, [self._batched_job(*member) for member in members])
         finally:
             RUNNING.reset(running)
             CURRENT.reset(token)
@@ -262,16 +274,18 @@ class Trampoline:
 
         return settle_sealed
 
-    def _batched(
-        self, spec: JobSpec, start: StartAttempt, settle: Callable[[AttemptFinished], None], started_us: int
+    def _batched_job(
+        self,
+        start: StartAttempt,
+        spec: JobSpec,
+        call: tuple[Any, Any],
+        settle: Callable[[AttemptFinished], None],
+        started_us: int,
     ) -> BatchedJob:
-        args, kwargs = decode_call(self._runtime.vault.open(spec.payload))
-        args = (*args, *(value for _, value in self._values(spec, start)[2]))
-        context = AttemptContext(start.key, spec.name, spec.owner, self._runtime)
         return BatchedJob(
             start,
-            context,
-            (args, kwargs),
+            AttemptContext(start.key, spec.name, spec.owner, self._runtime),
+            call,
             settle=settle,
             judge=lambda error: self._judge(error, spec.life or NO_LIFE),
             max_payload=self._max_payload,

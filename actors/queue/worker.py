@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
+from actors.queue.batch import BatchedJob, call_for_all
 from actors.queue.ending import failed, succeeded
 from actors.runtime.attempt import RUNNING, AttemptContext, Firing
 from actors.runtime.clock import SystemClock
@@ -23,7 +24,7 @@ from actors.runtime.desk import Address, Line
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.functions import FunctionRegistry
 from actors.runtime.later import Later
-from actors.runtime.processes import BEGUN, ENDED
+from actors.runtime.processes import BEGUN, ENDED, STOPPED
 from actors.runtime.signals import Progress
 from actors.runtime.values import decode_call, encode_result
 from actors.runtime.verdict import judge
@@ -35,7 +36,7 @@ else:
     asyncio = Later("asyncio")
 
 
-class Call(msgspec.Struct, frozen=True, array_like=True):
+class Call(msgspec.Struct, frozen=True, array_like=True, tag="call"):
     """A function to be called in another process."""
 
     key: AttemptKey
@@ -52,16 +53,26 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
     """Of the schedule that led to it; only looked up for a context."""
 
 
-class News(msgspec.Struct, frozen=True, array_like=True):
-    """What an attempt says while it runs: a sign of life, and perhaps how far it has come."""
+class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
+    """Several attempts that are to be made in one call of their function, which goes by the first of them."""
 
+    calls: tuple[Call, ...]
+
+
+class News(msgspec.Struct, frozen=True, array_like=True):
+    """What is said of an attempt while the call goes on: a sign of life, how far it has come, or what it came to."""
+
+    key: AttemptKey
     progress: Progress | None = None
+    end: AttemptFinished | None = None
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_call_to = msgspec.msgpack.Decoder(Call).decode
+decode_request = msgspec.msgpack.Decoder(Call | Batch).decode
+decode_key = msgspec.msgpack.Decoder(AttemptKey).decode
 decode_news = msgspec.msgpack.Decoder(News).decode
 decode_end = msgspec.msgpack.Decoder(AttemptFinished).decode
+decode_ends = msgspec.msgpack.Decoder(tuple[AttemptFinished, ...]).decode
 
 
 def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None, max_payload: int) -> None:
@@ -76,48 +87,65 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
         cast("Any", sys.stdout).reconfigure(line_buffering=True)  # so that little is lost with a process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(pipe, calls), daemon=True).start()
+    way = _Pipe(pipe)
+    threading.Thread(target=_listen, args=(pipe, calls, way), daemon=True).start()
     functions = FunctionRegistry(modules)
     while True:
-        call = decode_call_to(calls.get())
-        pipe.send_bytes(BEGUN)
-        end = _perform(call, _Pipe(pipe), functions, max_payload)
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # the function may have put anything in their place
-                stream.flush()
-        pipe.send_bytes(ENDED + encode(end))
+        request = calls.get()
+        way.send(BEGUN)
+        answer = _answer(request, way, functions, max_payload)
+        flush()
+        way.send(ENDED + answer)
 
 
-def _listen(pipe: Connection, calls: queue.SimpleQueue[bytes]) -> None:
+def flush() -> None:
+    """Let go what was printed so far."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the function may have put anything in their place
+            stream.flush()
+
+
+def _listen(pipe: Connection, calls: queue.SimpleQueue[bytes], way: _Pipe) -> None:
     """Take calls while the function runs: the end of the pipe is noticed at any time (F75)."""
     try:
         while True:
-            calls.put(pipe.recv_bytes())
+            said = pipe.recv_bytes()
+            if said.startswith(STOPPED):
+                way.stopped.add(decode_key(said[len(STOPPED) :]))
+            else:
+                calls.put(said)
     except (EOFError, OSError):
         os._exit(1)
 
 
 class _Way(Protocol):
-    """How a function's attempt talks to whoever waits for it."""
+    """How what a function is called for talks to whoever waits for it."""
 
-    def say(self, key: AttemptKey, news: bytes) -> None:
-        """Send news of the attempt."""
+    def say(self, call: AttemptKey, news: bytes) -> None:
+        """Send news of a call, which goes by the (first) attempt that it is made for."""
 
     def is_stopped(self, key: AttemptKey) -> bool:
         """Whether nobody waits for it any more."""
 
 
 class _Pipe:
-    """To the worker that has this process for itself: it ends the process instead of telling it to stop."""
+    """To the worker that has this process for itself: it ends that, unless other attempts of the call go on."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
+        self._lock = threading.Lock()
+        self.stopped: set[AttemptKey] = set()
 
-    def say(self, _key: AttemptKey, news: bytes) -> None:
-        self._pipe.send_bytes(news)
+    def send(self, said: bytes) -> None:
+        """Send something whole: the function may have threads of its own."""
+        with self._lock:
+            self._pipe.send_bytes(said)
 
-    def is_stopped(self, _key: AttemptKey) -> bool:
-        return False
+    def say(self, _call: AttemptKey, news: bytes) -> None:
+        self.send(news)
+
+    def is_stopped(self, key: AttemptKey) -> bool:
+        return key in self.stopped
 
 
 line_to = lru_cache(maxsize=None)(Line)
@@ -127,31 +155,43 @@ functions_of = lru_cache(maxsize=None)(FunctionRegistry)
 
 def perform(request: bytes, address: Address, modules: tuple[str, ...] | None, max_payload: int) -> bytes:
     """Answer one call in a worker of somebody else's pool. What the function does is data, whatever it does."""
-    call = decode_call_to(request)
     line = line_to(address)
-    line.say(call.key)
-    return encode(_perform(call, line, functions_of(modules), max_payload))
+    line.say(_key_of(decode_request(request)))
+    return _answer(request, line, functions_of(modules), max_payload)
+
+
+def _key_of(request: Call | Batch) -> AttemptKey:
+    return request.key if isinstance(request, Call) else request.calls[0].key
+
+
+def _answer(data: bytes, way: _Way, functions: FunctionRegistry, max_payload: int) -> bytes:
+    """Do what was asked for: the end of an attempt, or those of several, as bytes."""
+    request = decode_request(data)
+    if isinstance(request, Batch):
+        return encode(_perform_batch(request, way, functions, max_payload))
+    return encode(_perform(request, way, functions, max_payload))
 
 
 class _Signals:
     """Sends on what the function says of itself."""
 
-    def __init__(self, way: _Way) -> None:
+    def __init__(self, way: _Way, call: AttemptKey) -> None:
         self._way = way
+        self._call = call
 
     def beat(self, key: AttemptKey, _now_us: int) -> None:
         """Send a sign of life."""
-        self._way.say(key, encode(News()))
+        self._way.say(self._call, encode(News(key)))
 
     def report(self, key: AttemptKey, progress: Progress) -> None:
         """Send how far it has come."""
-        self._way.say(key, encode(News(progress)))
+        self._way.say(self._call, encode(News(key, progress)))
 
 
-def _context(call: Call, way: _Way) -> AttemptContext:
-    """Return a context that talks to the parent."""
+def _context(call: Call, way: _Way, key: AttemptKey) -> AttemptContext:
+    """Return a context that talks to the parent, in a call that goes by that key."""
     executor = SimpleNamespace(is_cancelled=way.is_stopped)
-    runtime: Any = SimpleNamespace(executor=executor, signals=_Signals(way), clock=SystemClock())
+    runtime: Any = SimpleNamespace(executor=executor, signals=_Signals(way, key), clock=SystemClock())
     return AttemptContext(call.key, call.name, call.owner, runtime, lambda: call.firing)
 
 
@@ -164,7 +204,7 @@ def _perform(call: Call, way: _Way, functions: FunctionRegistry, max_payload: in
         function = functions.resolve(call.function)
         args, kwargs = decode_call(call.payload, function)
         if call.context:
-            kwargs[call.context] = _context(call, way)
+            kwargs[call.context] = _context(call, way, call.key)
         value = function(*args, **kwargs)
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
@@ -176,3 +216,45 @@ def _perform(call: Call, way: _Way, functions: FunctionRegistry, max_payload: in
     finally:
         RUNNING.reset(running)
     return succeeded(start, result, started_us, begun_ns)
+
+
+def _perform_batch(
+    batch: Batch, way: _Way, functions: FunctionRegistry, max_payload: int
+) -> list[AttemptFinished]:
+    """Return the end of each attempt; what the function tells of early is sent at once, too."""
+    first = batch.calls[0]
+    started_us = SystemClock().now_us()
+    ends: list[AttemptFinished] = []
+    has_returned = False
+
+    def settle(end: AttemptFinished) -> None:
+        ends.append(end)
+        if not has_returned:
+            flush()
+            way.say(first.key, encode(News(end.key, end=end)))
+
+    def job_of(call: Call) -> BatchedJob:
+        return BatchedJob(
+            StartAttempt(key=call.key, correlation=call.owner),
+            _context(call, way, first.key),
+            decode_call(call.payload),
+            settle=settle,
+            judge=lambda error: judge(error, call.retry_on, call.give_up_on, functions.resolve),
+            max_payload=max_payload,
+            started_us=started_us,
+        )
+
+    def call(jobs: list[BatchedJob]) -> object:
+        nonlocal has_returned
+        try:
+            answers = functions.resolve(first.function)(jobs)
+            return asyncio.run(answers) if inspect.iscoroutine(answers) else answers
+        finally:
+            has_returned = True
+
+    running = RUNNING.set(first.key.job_id)
+    try:
+        call_for_all(call, [job_of(each) for each in batch.calls])
+    finally:
+        RUNNING.reset(running)
+    return ends

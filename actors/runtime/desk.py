@@ -66,6 +66,8 @@ class Guest:
         self._connection = connection
         self._pid = pid
         self._reader: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._is_welcome = False
 
     def listen(self, hear: Callable[[Guest, Said], None], gone: Callable[[Guest], None]) -> None:
         """Hear what it says from now on; `gone` is called when it has gone."""
@@ -73,8 +75,14 @@ class Guest:
             target=self._listen, args=(hear, gone), name="logistics-guest", daemon=True
         )
         self._reader.start()
-        with contextlib.suppress(OSError):
-            self._connection.send_bytes(WELCOME)
+        self._send()
+
+    def _send(self, *said: bytes) -> None:
+        """Say something, which nobody does before the guest was made welcome."""
+        with self._lock, contextlib.suppress(OSError):
+            for each in said if self._is_welcome else (WELCOME, *said):
+                self._connection.send_bytes(each)
+            self._is_welcome = True
 
     def _listen(self, hear: Callable[[Guest, Said], None], gone: Callable[[Guest], None]) -> None:
         with contextlib.suppress(EOFError, OSError):
@@ -84,14 +92,12 @@ class Guest:
 
     def tell_to_stop(self, key: AttemptKey) -> None:
         """Say that nobody waits for an attempt any more, perhaps one of another process."""
-        with contextlib.suppress(OSError):
-            self._connection.send_bytes(encode(key))
+        self._send(encode(key))
 
     def leave(self, *, kill: bool) -> None:
         """See it off, or end its process. If that is this one, as a pool may be made of threads, only the line ends."""
         if self._pid == os.getpid():
-            with contextlib.suppress(OSError):
-                self._connection.send_bytes(GOODBYE)
+            self._send(GOODBYE)
         elif kill:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)

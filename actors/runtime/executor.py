@@ -78,7 +78,8 @@ class ThreadExecutor:
 
     A function on a thread cannot be stopped. One that nobody waits for any more is told (`is_cancelled`), and
     as long as it goes on another thread takes its place, for up to `MAX_MADE_UP` of them at a time. `stop` ends one
-    that runs where it can be ended, `end` all that still run when the executor has closed.
+    that runs where it can be ended, `tell` lets one of a batch know that nobody waits for it, while others go on, and
+    `end` ends all that still run when the executor has closed.
 
     `run` executes an attempt and never raises; `run_batch` several in one call, and tells how each has ended as soon as
     it knows; `report` delivers what an attempt came to. What every attempt passes
@@ -93,6 +94,7 @@ class ThreadExecutor:
         report: Callable[[AttemptFinished], None],
         run_batch: Callable[[StartAttempt, Callable[[AttemptFinished], None]], None] | None = None,
         stop: Callable[[AttemptKey], None] = lambda _key: None,
+        tell: Callable[[AttemptKey], None] = lambda _key: None,
         end: Callable[[], None] = lambda: None,
     ) -> None:
         self.capacity = capacity
@@ -100,6 +102,7 @@ class ThreadExecutor:
         self._run_batch = run_batch
         self._report = report
         self._stop = stop
+        self._tell = tell
         self._end = end
         self._waiting: queue.SimpleQueue[StartAttempt | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -158,9 +161,11 @@ class ThreadExecutor:
         if self._has_ended(key):
             return False
         batch = self._batches.get(key)
-        if batch is not None and any(self._is_awaited(each) for each in (batch.key, *batch.others)):
+        keys = (key,) if batch is None else (batch.key, *batch.others)
+        if any(self._is_awaited(each) for each in keys):
+            self._tell(key)
             return False  # its worker is not lost for that
-        call = key if batch is None else batch.key
+        call = keys[0]
         with self._lock:
             if call not in self._running or call in self._made_up:
                 return False
@@ -169,7 +174,8 @@ class ThreadExecutor:
                 self._made_up.add(call)
                 self.capacity += 1
                 self._hire()
-        self._stop(call)
+        for each in keys:  # whichever of them the call goes by
+            self._stop(each)
         return not self._has_ended(key) and made_up
 
     def _is_awaited(self, key: AttemptKey) -> bool:

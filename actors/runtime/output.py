@@ -40,6 +40,13 @@ class Printed:
             if not self.read(descriptor):
                 return
 
+    def take(self) -> str:
+        """Return it as text, and begin anew."""
+        text = self.text()
+        self._kept.clear()
+        self._left_out = 0
+        return text
+
     def _cut(self) -> None:
         more = max(0, len(self._kept) - KEPT_BYTES)
         del self._kept[:more]

@@ -97,14 +97,18 @@ class ExecutorPool:
         self._current: Generation | None = None
         self._generations: dict[int, Generation] = {}
         self._busy: dict[AttemptKey, Generation] = {}
+        """By the first attempt of a call."""
         self._hear: dict[AttemptKey, Callable[[bytes], None]] = {}
+        self._members: set[AttemptKey] = set()
+        self._told: set[AttemptKey] = set()
+        """Those of them that nobody waits for any more. Whoever begins is told again: it may have come late."""
         self._suspects: set[str] = set()
         """Jobs that may have broken a pool."""
         self._closed = False
 
     def run(
         self,
-        key: AttemptKey,
+        keys: tuple[AttemptKey, ...],
         request: bytes,
         *,
         is_cancelled: Callable[[AttemptKey], bool],
@@ -112,30 +116,32 @@ class ExecutorPool:
     ) -> bytes:
         """Have the pool answer a request; `hear` is called with the news that come meanwhile.
 
+        `keys` are the attempts that this is about; the first one is what the call goes by.
         `WorkerDiedError` if its worker ended before it had answered, `GivenBackError` if it may have been another's,
         `PoolClosedError` if the engine closes.
         """
         error: Exception | None = None
         for _ in range(TRIES):
-            generation = self._enter(key, hear)
+            generation = self._enter(keys, hear)
             try:
-                answer = self._submit(generation, key, request, is_cancelled).result()
+                answer = self._submit(generation, keys, request, is_cancelled).result()
             except Exception as caught:  # noqa: BLE001 -- whatever a pool raises is the pool's fault
                 error = caught
-                if self._has_begun(generation, key, caught) or is_cancelled(key):
+                if self._has_begun(generation, keys, caught) or all(map(is_cancelled, keys)):
                     break
             else:
-                self._suspects.discard(key.job_id)
+                self._suspects.difference_update(each.job_id for each in keys)
                 return answer
             finally:
-                self._leave(generation, key)
-        self._suspects.discard(key.job_id)
+                self._leave(generation, keys)
+        self._suspects.difference_update(each.job_id for each in keys)
         said, _, _ = str(error).partition("\n")
         raise WorkerDiedError(f"the pool that ran it broke ({type(error).__name__}: {said})")
 
     def stop(self, key: AttemptKey) -> None:
         """Give up an attempt, if it is here: it is told, and killed as soon as that harms nobody else."""
         with self._lock:
+            self.tell(key)
             generation = self._busy.get(key)
             if generation is None:
                 return
@@ -143,9 +149,17 @@ class ExecutorPool:
             if future is not None and future.cancel():
                 return
             generation.given_up.add(key)
-            for guest in generation.guests:
-                guest.tell_to_stop(key)
             self._retire(generation)
+
+    def tell(self, key: AttemptKey) -> None:
+        """Let whoever makes an attempt know that nobody waits for it any more."""
+        with self._lock:
+            if key not in self._members:
+                return
+            self._told.add(key)
+            for generation in self._generations.values():
+                for guest in generation.guests:
+                    guest.tell_to_stop(key)
 
     def close(self) -> None:
         """End all pools."""
@@ -158,17 +172,19 @@ class ExecutorPool:
             if self._desk is not None:
                 self._desk.close()
 
-    def _enter(self, key: AttemptKey, hear: Callable[[bytes], None]) -> Generation:
+    def _enter(self, keys: tuple[AttemptKey, ...], hear: Callable[[bytes], None]) -> Generation:
+        key = keys[0]
         with self._lock:
             if self._closed:
                 raise PoolClosedError
-            if key.job_id in self._suspects:
+            if not self._suspects.isdisjoint(each.job_id for each in keys):
                 generation = self._make(1)
             else:
                 generation = self._current = self._current or self._make(self._workers)
             generation.in_flight[key] = None
             self._busy[key] = generation
             self._hear[key] = hear
+            self._members.update(keys)
             return generation
 
     def _make(self, workers: int) -> Generation:
@@ -181,19 +197,21 @@ class ExecutorPool:
     def _submit(
         self,
         generation: Generation,
-        key: AttemptKey,
+        keys: tuple[AttemptKey, ...],
         request: bytes,
         is_cancelled: Callable[[AttemptKey], bool],
     ) -> Future[bytes]:
         future = generation.pool.submit(self._perform, request, generation.address, *self._args)
         with self._lock:
-            generation.in_flight[key] = future
-        if is_cancelled(key):  # whoever cancelled it a moment ago did not find it here
-            self.stop(key)
+            generation.in_flight[keys[0]] = future
+        stopped = list(filter(is_cancelled, keys))  # whoever cancelled it a moment ago did not find it here
+        for key in stopped:
+            (self.stop if len(stopped) == len(keys) else self.tell)(key)
         return future
 
-    def _has_begun(self, generation: Generation, key: AttemptKey, error: Exception) -> bool:
+    def _has_begun(self, generation: Generation, keys: tuple[AttemptKey, ...], error: Exception) -> bool:
         """Whether the function had been called before the pool failed; `GivenBackError` if others' had, too."""
+        key = keys[0]
         generation.noticed.set()
         with self._lock:
             if generation is self._current:
@@ -205,12 +223,15 @@ class ExecutorPool:
         if key not in generation.accused():
             return False
         if key not in generation.given_up and not generation.has_broken_it(key):
-            self._suspects.add(key.job_id)
+            self._suspects.update(each.job_id for each in keys)
             raise GivenBackError from error
         return True
 
-    def _leave(self, generation: Generation, key: AttemptKey) -> None:
+    def _leave(self, generation: Generation, keys: tuple[AttemptKey, ...]) -> None:
+        key = keys[0]
         with self._lock:
+            self._members.difference_update(keys)
+            self._told.difference_update(keys)
             del generation.in_flight[key], self._busy[key], self._hear[key]
             generation.begun.pop(key, None)
             if generation is not self._current:
@@ -259,3 +280,5 @@ class ExecutorPool:
             generation = self._busy.get(said.key)
             if generation is not None:
                 generation.begun[said.key] = guest
+            for key in self._told:
+                guest.tell_to_stop(key)

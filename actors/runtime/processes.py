@@ -10,11 +10,13 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from actors.runtime.errors import PoolClosedError
 from eventstore.errors import LogisticsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -26,12 +28,17 @@ BEGUN = b"B"
 """What a process says before it calls the function: from then on its end is that of the attempt."""
 ENDED = b"E"
 """What the answer begins with; anything else is news on the way."""
+STOPPED = b"S"
+"""What begins, to a process, the key of an attempt that nobody waits for any more, while others of its call go on."""
 TRIES = 3
 """Processes that may die one after the other before one of them has begun."""
 UNGUARDED = 'a script whose functions run in processes needs its `if __name__ == "__main__":`'
 """What is likely if none of them begins: each imports the script, and does what it does."""
 LAST_WORD_S = 5.0
 """How long a process may take to be gone once its pipe is closed."""
+
+
+encode_key = msgspec.msgpack.Encoder().encode
 
 
 class WorkerDiedError(LogisticsError):
@@ -47,6 +54,8 @@ class Worker:
         self.output = output
         self.served = 0
         """Attempts that it has run."""
+        self.is_called = False
+        """Whether it has got all of its call, and may be told more."""
         os.set_blocking(output.fileno(), False)
         self._poll = select.poll()
         self._poll.register(pipe.fileno(), select.POLLIN)
@@ -87,7 +96,7 @@ class ProcessPool:
 
     def run(
         self,
-        key: AttemptKey,
+        keys: tuple[AttemptKey, ...],
         request: bytes,
         printed: Printed,
         *,
@@ -96,31 +105,34 @@ class ProcessPool:
     ) -> bytes:
         """Have a process answer a request; `hear` is called with the news that it sends meanwhile.
 
-        What it prints goes to `printed`, however it ends.
+        What it prints goes to `printed`, however it ends. `keys` are the attempts that this is about.
 
         `WorkerDiedError` if the process ended before it had answered; `PoolClosedError` if the pool was closed.
         """
         how, begun = "", False
         for _ in range(TRIES):
-            worker = self._take(key)
-            if is_cancelled(key):  # whoever cancelled it a moment ago found no process to end
+            worker = self._take(keys)
+            if all(map(is_cancelled, keys)):  # whoever cancelled it a moment ago found no process to end
                 worker.process.kill()
             begun = False
             try:
                 worker.pipe.send_bytes(request)
+                if len(keys) > 1:
+                    self._let_be_told(worker, filter(is_cancelled, keys))
                 while not (said := worker.hear(printed)).startswith(ENDED):
                     begun = begun or said == BEGUN
                     if said != BEGUN:
+                        printed.read_rest(worker.output.fileno())
                         hear(said)
             except (EOFError, OSError):
                 printed.read_rest(worker.output.fileno())
-                self._bury(key, worker)
+                self._bury(keys, worker)
                 how = _end_of(worker.process)
-                if begun or is_cancelled(key):
+                if begun or all(map(is_cancelled, keys)):
                     break
             else:
                 printed.read_rest(worker.output.fileno())
-                self._give_back(key, worker)
+                self._give_back(keys, worker)
                 return said[len(ENDED) :]
         if begun:
             raise WorkerDiedError(f"the process that ran it {how}")
@@ -133,6 +145,20 @@ class ProcessPool:
             if worker is not None:
                 worker.process.kill()
 
+    def tell(self, key: AttemptKey) -> None:
+        """Let a process know that nobody waits for one attempt of its call any more."""
+        with self._lock:
+            worker = self._busy.get(key)
+            if worker is not None and worker.is_called:
+                _tell(worker, key)
+
+    def _let_be_told(self, worker: Worker, stopped: Iterable[AttemptKey]) -> None:
+        """Tell a process that has got its call what was to be told before; from now on whoever wants to may."""
+        with self._lock:
+            worker.is_called = True
+            for key in stopped:
+                _tell(worker, key)
+
     def close(self) -> None:
         """End all processes."""
         with self._lock:
@@ -142,12 +168,12 @@ class ProcessPool:
         for worker in workers:
             worker.process.kill()
 
-    def _take(self, key: AttemptKey) -> Worker:
+    def _take(self, keys: tuple[AttemptKey, ...]) -> Worker:
         with self._lock:
             if self._closed:
                 raise PoolClosedError
             worker = self._idle.pop() if self._idle else self._make()
-            self._busy[key] = worker
+            self._busy.update(dict.fromkeys(keys, worker))
         return worker
 
     def _make(self) -> Worker:
@@ -162,22 +188,32 @@ class ProcessPool:
             printing.close()
         return Worker(process, ours, output)
 
-    def _give_back(self, key: AttemptKey, worker: Worker) -> None:
-        worker.served += 1
-        with self._lock:
+    def _leave(self, keys: tuple[AttemptKey, ...], worker: Worker) -> None:
+        for key in keys:
             del self._busy[key]
-            if not self._closed and worker.served != self._most:
+        worker.is_called = False
+
+    def _give_back(self, keys: tuple[AttemptKey, ...], worker: Worker) -> None:
+        worker.served += len(keys)
+        with self._lock:
+            self._leave(keys, worker)
+            if not self._closed and (self._most is None or worker.served < self._most):
                 self._idle.append(worker)
                 return
         _end(worker)
 
-    def _bury(self, key: AttemptKey, worker: Worker) -> None:
+    def _bury(self, keys: tuple[AttemptKey, ...], worker: Worker) -> None:
         with self._lock:
-            del self._busy[key]
+            self._leave(keys, worker)
             closed = self._closed
         _end(worker)
         if closed:
             raise PoolClosedError
+
+
+def _tell(worker: Worker, key: AttemptKey) -> None:
+    with contextlib.suppress(OSError):  # it has ended
+        worker.pipe.send_bytes(STOPPED + encode_key(key))
 
 
 def _end(worker: Worker) -> None:

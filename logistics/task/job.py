@@ -106,7 +106,7 @@ class Job:
             executor: `thread` or `process`: where it runs, if not where the engine says.
             result_ttl: seconds for which its result may be asked for once it has completed.
             batch: up to so many jobs that differ in their arguments only are done in one call, whose function gets a
-                list of `BatchedJob`; each has its own outcome. On a thread.
+                list of `BatchedJob`; each has its own outcome.
             subject: whose data it is about: what it gets and says is sealed with a key of theirs, so that
                 `OrchestrationEngine.erase` can erase it. Needs the extra `sign`.
             on_failure: one that starts when it has failed for good; each is cancelled if it is not wanted any more.
@@ -145,8 +145,8 @@ class Job:
         self.give_up_on = conditions("give_up_on", give_up_on)
         self._life = job_life(timeout, expires, heartbeat, executor, result_ttl)
         self.batch = None if batch is None else check_int("batch", batch, least=1, most=MAX_BATCH)
-        if batch is not None and (executor == "process" or heartbeat is not None):
-            msg = "batch: jobs that are done in one call run on a thread, and have no heartbeat each"
+        if batch is not None and heartbeat is not None:
+            msg = "batch: jobs that are done in one call have no heartbeat each"
             raise InputError(msg)
         self.subject = None if subject is None else check_name("subject", subject)
         self.sealed_with = ""

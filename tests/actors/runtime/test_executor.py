@@ -226,3 +226,39 @@ def test_an_attempt_that_never_got_here_is_given_back_when_nobody_waits_for_it(r
     rig.executor.cancel(key("lost"))
     assert rig.reports == [key("lost")]
     assert not rig.begun
+
+
+def test_one_of_a_batch_that_is_cancelled_is_told_and_the_call_is_stopped_when_nobody_waits_for_it() -> None:
+    """The call goes by the first of those that are left: it must be found by whichever key."""
+    begun, go_on = threading.Semaphore(0), threading.Event()
+    stopped: list[AttemptKey] = []
+    told: list[AttemptKey] = []
+    calls: list[StartAttempt] = []
+
+    def run(start: StartAttempt) -> AttemptFinished:
+        begun.release()
+        assert go_on.wait(10)
+        return AttemptFinished(key=start.key, outcome="ok")
+
+    def run_batch(start: StartAttempt, settle: Callable[[AttemptFinished], None]) -> None:
+        calls.append(start)
+        for each in (start.key, *start.others):
+            settle(run(StartAttempt(key=each)))
+
+    executor = ThreadExecutor(
+        1, run=run, run_batch=run_batch, report=lambda _end: None, stop=stopped.append, tell=told.append
+    )
+    executor.start(StartAttempt(key=key("blocks")))
+    assert begun.acquire(timeout=10)
+    executor.start(StartAttempt(key=key("a"), batched=True, others=(key("b"), key("c"))))
+    executor.cancel(key("a"))
+    go_on.set()
+    go_on = threading.Event()
+    assert begun.acquire(timeout=10)
+    assert [(each.key, each.others) for each in calls] == [(key("b"), (key("c"),))]
+    executor.cancel(key("b"))
+    assert (key("b") in told, stopped) == (True, [])
+    executor.cancel(key("c"))
+    assert {key("b"), key("c")} <= set(stopped)
+    go_on.set()
+    assert executor.close(10)

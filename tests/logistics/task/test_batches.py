@@ -117,7 +117,6 @@ def test_jobs_of_a_batch_whose_function_is_gone_wait_for_it(queue: Queue) -> Non
         ({"batch": 0}, "batch: expected"),
         ({"batch": 1001}, "batch: expected"),
         ({"batch": "many"}, "batch: expected"),
-        ({"batch": 5, "executor": "process"}, "run on a thread"),
         ({"batch": 5, "heartbeat": 1}, "have no heartbeat each"),
     ],
 )
