@@ -265,8 +265,8 @@ class ExecutorPool:
                 return
             generation.guests.remove(guest)
             generation.first_gone = generation.first_gone or guest
-        if not generation.in_flight or generation.noticed.wait(NOTICED_S):
-            return
+        if not generation.in_flight or generation.noticed.wait(NOTICED_S) or not generation.in_flight:
+            return  # a call that a pool never answers, as nobody is in it any more, would outlive the program
         with contextlib.suppress(Exception):
             generation.pool.submit(int)
 
