@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,9 +16,10 @@ from actors.queue.tallies import Tallies
 from actors.runtime.effects import AttemptKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from actors.queue.resources import Units
+    from actors.queue.specs import Rate
 
 # Looking a member up in its class is slow, and this is done for every job.
 _PENDING = JobStatus.PENDING
@@ -307,15 +308,16 @@ class Line:
         for sort, name, image in memories:
             self.gate_of(sort, name).restore(image)
 
-    def retry_us(self, due_us: int) -> int:
-        """Return when a retry that is due then may be: in the first span from there that has room, evenly."""
-        rate = self.settings.retry_rate
-        if rate is None:
-            return due_us
+    def retry_us(self, rate: Rate, due_us: int, others: Iterable[int]) -> int:
+        """Return when a retry that is due then may be: in the first span from there that has room, evenly.
+
+        `others` fall due at those times, beside what is on record.
+        """
+        decided = Counter(other // rate.per_us for other in others)
         span = due_us // rate.per_us
-        while self.retries.get(span, 0) >= rate.count:
+        while (there := self.retries.get(span, 0) + decided[span]) >= rate.count:
             span += 1
-        return max(due_us, span * rate.per_us + self.retries.get(span, 0) * rate.per_us // rate.count)
+        return max(due_us, span * rate.per_us + there * rate.per_us // rate.count)
 
     def retrying(self, due_us: int, at_us: int) -> None:
         """Note that a retry falls due."""

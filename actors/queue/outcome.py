@@ -108,7 +108,9 @@ def fail(
         delay_us = retry_delay_us(policy, charged, job.job_id, job.kind.backoff)
         if verdict.advice == RETRY:
             delay_us = verdict.after_us
-        due_us = line.retry_us(context.now_us + delay_us)
+        due_us = context.now_us + delay_us
+        if (rate := line.settings.retry_rate) is not None:
+            due_us = line.retry_us(rate, due_us, _retries_of(state, decision, job.queue))
         decision.emit(
             JobRetrying(job.job_id, job.course.attempt, error, traceback, context.now_us, due_us), job.owner
         )
@@ -116,6 +118,15 @@ def fail(
     decision.emit(JobFailed(job.job_id, job.course.attempt, error, traceback, context.now_us), job.owner)
     tell_end(job, JobStatus.FAILED, error, context, decision, charged=charged)
     let_go_after_failure(state, job.job_id, context, decision, gone=gone)
+
+
+def _retries_of(state: QueueState, decision: Decision, queue: str) -> list[int]:
+    """Return when the retries of a queue fall due that this decision has decided on so far."""
+    return [
+        event.due_us
+        for event, _ in decision.events
+        if isinstance(event, JobRetrying) and state.jobs[event.job_id].queue == queue
+    ]
 
 
 def _policy(state: QueueState, job: Job) -> RetryPolicy:

@@ -15,9 +15,10 @@ from actors.queue.events import (
     JobRetrying,
     JobSnoozed,
     JobStarted,
+    QueueConfigured,
 )
 from actors.queue.messages import CancelJob, EnqueueJobs, JobEnded, LeaseJob, RetryJob, SettleLease
-from actors.queue.specs import JobLife, JobSpec, JobStatus, RetryPolicy
+from actors.queue.specs import JobLife, JobSpec, JobStatus, QueueSettings, Rate, RetryPolicy
 from actors.runtime.effects import AttemptFinished, AttemptKey, CancelAttempt, StartAttempt
 from actors.runtime.errors import ConflictingIdError
 from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, START, Bench, spec
@@ -51,6 +52,21 @@ def test_the_last_attempt_that_takes_too_long_ends_the_job_and_its_owner_is_told
     assert isinstance(ended, JobEnded)
     assert ended.status == JobStatus.FAILED
     assert ended.attempts == 1
+    bench.check()
+
+
+def test_attempts_that_take_too_long_together_stay_within_the_rate_of_retries() -> None:
+    """F72, F78: they fail in one decision, none of which is known when the first one is decided."""
+    bench = Bench(capacity=6)
+    bench.given(QueueConfigured("q", QueueSettings(retry_rate=Rate(2, SECOND)), bench.now_us))
+    silent = JobLife(heartbeat_us=2 * SECOND)
+    bench.enqueue(
+        *(spec(f"j{n}", life=QUICK if n < 3 else silent, retry=RetryPolicy(1, 0)) for n in range(6))
+    )
+    said = bench.pass_time(2 * SECOND)
+    due_us = [event.due_us for event in said.of(JobRetrying)]
+    half = SECOND // 2
+    assert sorted(due_us) == [bench.now_us + n * half for n in range(6)]
     bench.check()
 
 
