@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from actors.queue.outcome import DEFAULT, retry_delay_us
+from actors.queue.outcome import DEFAULT
 from actors.queue.specs import (
+    Backoff,
     Conflict,
     JobLife,
     JobSpec,
@@ -76,6 +78,12 @@ class Floor(Model):
     turns: dict[tuple[str, str], int] = field(default_factory=dict)
     starts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     """When jobs of a queue began, and of a key of it."""
+    dues: dict[str, list[int]] = field(default_factory=dict)
+    """When retries of a queue fall due that has a rate of them."""
+    held: dict[str, float] = field(default_factory=dict)
+    """How much of the resource is held by hand, by the name of the allocation."""
+    line: dict[str, float] = field(default_factory=dict)
+    """The same of those who wait for it by hand."""
     numbers: int = 0
 
     def number(self) -> int:
@@ -99,7 +107,8 @@ class Floor(Model):
 
     @property
     def used(self) -> float:
-        return sum(amount for spec in self.holders for _, amount in (spec.terms or NOTHING).resources)
+        at_work = sum(amount for spec in self.holders for _, amount in (spec.terms or NOTHING).resources)
+        return at_work + sum(self.held.values())
 
     def plan(self, queue: str) -> QueueSettings:
         return self.settings.get(queue, QueueSettings())
@@ -195,6 +204,7 @@ class Floor(Model):
 
     def start_all(self) -> None:
         self.meet_deadlines()
+        self.let_in()
         while len(self.running) < self.workers and (job := self.next()) is not None:
             self.start(job)
 
@@ -224,7 +234,8 @@ class Floor(Model):
         return (level, self.turns.get((job.queue, job.terms.group), 0), job.place)
 
     def fits(self, job: Worked) -> bool:
-        return all(amount + self.used <= self.capacity for _, amount in job.terms.resources)
+        """Whether there is enough of the resource, and nobody waits for it by hand."""
+        return all(amount + self.used <= self.capacity and not self.line for _, amount in job.terms.resources)
 
     def is_held_back(self, job: Worked) -> bool:
         plan = self.plan(job.queue)
@@ -309,13 +320,38 @@ class Floor(Model):
         if job.charged > policy.max_retries or advice == GIVE_UP:
             self.end(job, JobStatus.FAILED)
             return
-        delay_us = AFTER_US
-        if advice != RETRY:
-            delay_us = retry_delay_us(policy, job.charged, job.job_id, job.terms.backoff)
+        delay_us = AFTER_US if advice == RETRY else self.delay_us(job, policy)
         self.retried[job.queue] += 1
         self.wait_again(job)
-        job.due_us = self.now_us + delay_us
-        self.stand(job, JobStatus.RETRYING if delay_us else JobStatus.PENDING)
+        job.due_us = self.with_room_us(job.queue, self.now_us + delay_us)
+        self.stand(job, JobStatus.RETRYING if job.due_us > self.now_us else JobStatus.PENDING)
+
+    @staticmethod
+    def delay_us(job: Worked, policy: RetryPolicy) -> int:
+        """Return the delay before the next try; what is drawn is the same each time for one failure of one job."""
+        backoff = job.terms.backoff or Backoff("exponential", jitter=True)
+        factor = {"fixed": 1, "linear": job.charged, "exponential": 1 << (job.charged - 1), "list": 0}
+        delay_us = policy.base_us * factor[backoff.shape]
+        if backoff.shape == "list":
+            delay_us = (*backoff.delays, *[backoff.delays[-1]] * job.charged)[job.charged - 1]
+        elif backoff.shape != "fixed":
+            delay_us = min(delay_us, policy.cap_us)
+        if not backoff.jitter or not delay_us:
+            return delay_us
+        drawn = blake2b(f"{job.job_id}/{job.charged}".encode(), digest_size=8)
+        return max(1, int(Fraction(int(drawn.hexdigest(), 16), 2**64) * delay_us))
+
+    def with_room_us(self, queue: str, due_us: int) -> int:
+        """Return when a retry may be: in the first span with room for it, the others there being spread evenly."""
+        rate = self.plan(queue).retry_rate
+        if rate is None:
+            return due_us
+        dues = self.dues.setdefault(queue, [])
+        span = due_us // rate.per_us
+        while (there := sum(other // rate.per_us == span for other in dues)) >= rate.count:
+            span += 1
+        dues.append(max(due_us, span * rate.per_us + there * rate.per_us // rate.count))
+        return dues[-1]
 
     def policy(self, job: ModelJob) -> RetryPolicy:
         own = self.plan(job.queue).retry
@@ -354,6 +390,24 @@ class Floor(Model):
         self.take_key(job)
         self.stand(job)
 
+    def move(self, jobs: list[ModelJob], queue: str, *, strict: bool) -> tuple[str, ...]:
+        moved = super().move(jobs, queue, strict=strict)
+        for job_id in moved:
+            job = self.jobs[job_id]
+            assert isinstance(job, Worked)
+            job.spec = replace(job.spec, queue=queue)
+            if job.status is JobStatus.UNRESOLVED:
+                job.place = self.number()
+        return moved
+
+    def discard(self, job: ModelJob) -> None:
+        if job.status is JobStatus.UNRESOLVED:
+            self.end(job, JobStatus.CANCELLED)
+        elif job.status in (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED):
+            job.status = JobStatus.CANCELLED
+        else:
+            raise Refused
+
     def clear(self, queue: str) -> int:
         gone = self.of(queue, *NOT_BEGUN)
         for job in gone:
@@ -368,13 +422,40 @@ class Floor(Model):
             same = before.key_rate == settings.key_rate if name[1] else before.rate == settings.rate
             if not same:
                 del self.starts[name]
+        if before.retry_rate != settings.retry_rate:
+            self.dues.pop(queue, None)
         self.settings[queue] = settings
+
+    # -- the resource, by hand ----------------------------------------------------------------------------
+
+    def allocate(self, name: str, amount: float, *, wait: bool) -> bool:
+        if name in self.held or name in self.line:
+            return name in self.held
+        if amount > self.capacity:
+            raise Refused
+        granted = not self.line and self.used + amount <= self.capacity
+        if granted or wait:
+            (self.held if granted else self.line)[name] = amount
+        return granted
+
+    def release(self, name: str) -> bool:
+        there = self.held.pop(name, None) or self.line.pop(name, None)
+        self.let_in()
+        return there is not None
+
+    def let_in(self) -> None:
+        """Grant in the order of the line; nobody overtakes."""
+        for name, amount in list(self.line.items()):
+            if self.used + amount > self.capacity:
+                return
+            self.held[name] = self.line.pop(name)
 
     def resize(self, capacity: float) -> None:
         live = [job.spec for job in self.all if job.live]
         wanted = [
             amount for spec in (*live, *self.holders) for _, amount in (spec.terms or NOTHING).resources
         ]
+        wanted += self.line.values()
         if capacity == self.capacity:
             return
         if capacity < self.used or capacity < max(wanted, default=0):
@@ -412,6 +493,8 @@ class Floor(Model):
             self.set_deadline(job, job.expires_us)
             self.interrupt(job)
         self.zombies.clear()
+        self.held.clear()
+        self.line.clear()
         self.look_once_more()
 
     def look_once_more(self) -> None:

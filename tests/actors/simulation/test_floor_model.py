@@ -14,21 +14,35 @@ from msgspec.structs import replace
 
 from actors.queue.messages import (
     AddResource,
+    Allocate,
     CancelJob,
     ClearQueue,
     ConfigureQueue,
+    DiscardJob,
     EnqueueJobs,
     FunctionsKnown,
     GetJob,
     GetResources,
     GetStats,
+    MoveJobs,
     PauseQueue,
+    Release,
     ResumeQueue,
     RetryJob,
     Unfinished,
 )
 from actors.queue.outcome import DEFAULT
-from actors.queue.specs import FINAL, JobLife, JobSpec, JobStatus, QueueSettings, Rate, RetryPolicy, Terms
+from actors.queue.specs import (
+    FINAL,
+    Backoff,
+    JobLife,
+    JobSpec,
+    JobStatus,
+    QueueSettings,
+    Rate,
+    RetryPolicy,
+    Terms,
+)
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptKey
 from actors.runtime.messages import Letter, TakeSnapshot
 from actors.simulation.world import CAPACITY, World
@@ -48,6 +62,9 @@ TERMS = st.sampled_from(
         Terms(group="h", backoff=FIXED),
         Terms(resources=(("gpu", 1.0),), backoff=FIXED),
         Terms(key="k", group="g", resources=(("gpu", 2.0),), backoff=FIXED),
+        Terms(key="k", backoff=Backoff("linear")),
+        Terms(backoff=Backoff("exponential", jitter=True)),
+        Terms(backoff=Backoff("list", delays=(SECOND, 0, 5 * SECOND))),
         *UNIQUE,
     )
 )
@@ -61,7 +78,7 @@ LIVES = st.sampled_from(
     )
 )
 RETRIES = st.sampled_from(
-    (RetryPolicy(0), RetryPolicy(1, 0), RetryPolicy(2, 2 * SECOND, 2 * SECOND), RetryPolicy())
+    (RetryPolicy(0), RetryPolicy(1, 0), RetryPolicy(4, 2 * SECOND, 5 * SECOND), RetryPolicy())
 )
 SETTINGS = st.sampled_from(
     (
@@ -74,6 +91,8 @@ SETTINGS = st.sampled_from(
         QueueSettings(key_rate=Rate(1, 2 * SECOND), weights=(("g", 2),)),
         QueueSettings(rate=Rate(1, 2 * SECOND, 2), key_concurrency=2),
         QueueSettings(ageing_us=3 * SECOND, weights=(("h", 3),)),
+        QueueSettings(retry_rate=Rate(1, 2 * SECOND)),
+        QueueSettings(retry_rate=Rate(3, 5 * SECOND), retry=RetryPolicy(5, SECOND, 2 * SECOND)),
     )
 )
 OF_FOCUS = st.integers(0, 1)
@@ -143,6 +162,7 @@ class FloorMachine(RuleBasedStateMachine):
         self.desk.ask(AddResource("gpu", "card", 2.0))
         self.configure_queue("a", focus.plan)
         self.made = 0
+        self.amounts: dict[int, float] = {}
 
     # -- commands ------------------------------------------------------------------------------------------
 
@@ -227,6 +247,33 @@ class FloorMachine(RuleBasedStateMachine):
     def retry(self, which: int) -> None:
         job_id = self.some(which).job_id
         self.same(RetryJob(job_id), lambda: self.model.retry_job(self.model.jobs[job_id]))  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=SOME)
+    def discard(self, which: int) -> None:
+        job_id = self.some(which).job_id
+        self.same(DiscardJob(job_id), lambda: self.model.discard(self.model.jobs[job_id]))
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=st.lists(SOME, min_size=1, max_size=3), queue=QUEUES, strict=st.booleans())
+    def move(self, which: list[int], queue: str, strict: bool) -> None:
+        job_ids = tuple(dict.fromkeys(self.some(each).job_id for each in which))
+        self.same(
+            MoveJobs(job_ids, queue, strict),
+            lambda: self.model.move([self.model.jobs[each] for each in job_ids], queue, strict=strict),
+        )
+
+    @rule(which=st.integers(1, 4), amount=st.sampled_from((1.0, 2.0)), wait=st.booleans())
+    def allocate(self, which: int, amount: float, wait: bool) -> None:
+        """Take some of the resource by hand; the amount of an allocation is always the same."""
+        amount = self.amounts.setdefault(which, amount)
+        message = Allocate(f"by hand {which}", "somebody", (("gpu", amount),), wait)
+        self.same(message, lambda: self.model.allocate(f"by hand {which}", amount, wait=wait))
+
+    @rule(which=st.integers(1, 4))
+    def release(self, which: int) -> None:
+        self.same(Release(f"by hand {which}"), lambda: self.model.release(f"by hand {which}"))
+        self.amounts.pop(which, None)
 
     @rule(queue=QUEUES)
     def clear(self, queue: str) -> None:
@@ -327,6 +374,8 @@ class FloorMachine(RuleBasedStateMachine):
         }
         (gpu,) = self.desk.ask(GetResources())
         assert (gpu.capacity, gpu.used) == (self.model.capacity, self.model.used)
+        assert [name for name, _, _ in gpu.line] == list(self.model.line)
+        assert {name for name, _, _ in gpu.holders if not name.startswith("job:")} == set(self.model.held)
 
     @invariant()
     def every_job_stands_where_the_model_says(self) -> None:
@@ -336,6 +385,8 @@ class FloorMachine(RuleBasedStateMachine):
                 assert view is not None, job
                 assert view.status == job.status, job
                 assert view.attempts == job.charged + (job.status is JobStatus.RUNNING)
+                if job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING):
+                    assert view.due_us == job.due_us, job
             else:
                 assert view is None
                 assert self.desk.durable().jobs[job.job_id].status == job.status

@@ -10,13 +10,25 @@ import pytest
 from msgspec.structs import replace
 
 from actors.queue.decider import QueueRules
-from actors.queue.events import JobEnqueued
+from actors.queue.events import JobEnqueued, JobMoved, JobRetrying, ResourceGranted, ResourceReleased
 from actors.queue.hall import Hall
 from actors.queue.lanes import Job, Kind, Lane, Line
-from actors.queue.specs import JobLife, QueueSettings, Rate, RetryPolicy, Terms
+from actors.queue.messages import Allocate, DiscardJob, EnqueueJobs
+from actors.queue.resources import units
+from actors.queue.specs import (
+    Backoff,
+    Conflict,
+    JobLife,
+    QueueSettings,
+    Rate,
+    RetryPolicy,
+    Scope,
+    Terms,
+    Unique,
+)
 from actors.queue.state import QueueState
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished
-from actors.runtime.messages import Context, Decision, Message
+from actors.runtime.messages import Context, Decision, Event, Message
 from actors.simulation.checks import Violation
 from actors.simulation.world import World
 from tests.actors.simulation.desk import FIXED, SECOND
@@ -103,12 +115,149 @@ class NobodyWaitedFor(QueueState):
         super()._enqueued(replace(event, missing=0))
 
 
+class MovedToTheFront(QueueState):
+    """Who is moved stands before all others there."""
+
+    def _on_moved(self, event: JobMoved) -> None:
+        super()._on_moved(event)
+        job = self.jobs[event.job_id]
+        lane = self.lanes[job.kind]
+        if job.is_ready and not lane.parked and lane.ready[-1] is job:
+            job.order = 0
+            lane.ready.rotate(1)
+            lane.line.put(lane)
+            self.hall._place(lane.line)
+
+
+class KeyLeftBehind(QueueState):
+    """Who is moved keeps its unique key where it was, and has none where it is."""
+
+    def _on_moved(self, event: JobMoved) -> None:
+        before = self.jobs[event.job_id]
+        self.unique.release(before)
+        super()._on_moved(event)
+
+
+class MovedToNobodysLimit(QueueState):
+    """Who is moved and cut off is moved back."""
+
+    def _on_moved(self, event: JobMoved) -> None:
+        if not self.jobs[event.job_id].course.charged:
+            super()._on_moved(event)
+
+
+class FirstOneWins(QueueRules):
+    """Who comes later under a debounced key is dropped, instead of taking the place of who came before."""
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        if isinstance(message, EnqueueJobs):
+            jobs = tuple(replace(spec, terms=self._kept(spec.terms)) for spec in message.jobs)
+            message = replace(message, jobs=jobs)
+        return super().decide(state, message, context)
+
+    @staticmethod
+    def _kept(terms: Terms | None) -> Terms | None:
+        if terms is None or terms.unique is None:
+            return terms
+        return replace(terms, unique=replace(terms.unique, conflict=Conflict.RETURN))
+
+
+class DiscardsNothing(QueueRules):
+    """Whoever discards a job is told that it is done."""
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        decision = super().decide(state, message, context)
+        return Decision() if isinstance(message, DiscardJob) else decision
+
+
+class RetriesForgotten(Hall):
+    """A snapshot does not say how many retries fall due when."""
+
+    def dump(self, since_us: int) -> Any:
+        return [(*plain, []) for *plain, _ in super().dump(since_us)]
+
+
+class Altered(QueueRules):
+    """Something else is recorded than was decided; None: nothing is."""
+
+    def __init__(self, alter: Callable[[Event], Event | None]) -> None:
+        self._alter = alter
+
+    def _altered(self, decision: Decision) -> Decision:
+        altered = [(self._alter(event), correlation) for event, correlation in decision.events]
+        decision.events = [(event, correlation) for event, correlation in altered if event is not None]
+        return decision
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        return self._altered(super().decide(state, message, context))
+
+    def settle(self, state: QueueState, context: Context, /) -> Iterator[Decision]:
+        for decision in super().settle(state, context):
+            yield self._altered(decision)
+
+    def pending(self, state: QueueState, context: Context, /) -> Decision:
+        return self._altered(super().pending(state, context))
+
+
+def delayed(delay_us: Callable[[int], int]) -> type[World]:
+    """Worlds in which a retry that is not at once has a delay that depends on its attempt alone."""
+
+    def alter(event: Event) -> Event | None:
+        if isinstance(event, JobRetrying) and event.due_us > event.at_us:
+            return replace(event, due_us=event.at_us + delay_us(event.attempt))
+        return event
+
+    return with_queue_rules(Altered(alter))
+
+
+def the_dead_hold_on(event: Event) -> Event | None:
+    return None if isinstance(event, ResourceReleased) and event.reason == "holder ended" else event
+
+
+class OvertakesTheLine(Hall):
+    """Jobs go before who waits for a resource by hand."""
+
+    def _may_hold(self, lane: Lane) -> bool:
+        resources = self._resources
+        return self.standing_before(lane) is None and all(
+            amount <= units(resources.capacity[name][1] - resources.used(name)) for name, amount in lane.needs
+        )
+
+
+class OvertakenByHand(QueueRules):
+    """Who asks for less of a resource goes before who waits for more of it."""
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        decision = super().decide(state, message, context)
+        waits = isinstance(message, Allocate) and message.allocation_id not in state.resources.waiting
+        if isinstance(message, Allocate) and waits and decision.reply is False:
+            if state.resources.fits(message.amounts):
+                name, who, amounts = message.allocation_id, message.requester, message.amounts
+                decision = Decision()
+                decision.emit(ResourceGranted(name, who, amounts, context.epoch, context.now_us))
+                decision.answer(True)
+        return decision
+
+
+class NobodyLetIn(QueueRules):
+    """What jobs give back is given to nobody who waits for it by hand."""
+
+    def settle(self, state: QueueState, context: Context, /) -> Iterator[Decision]:
+        for decision in super().settle(state, context):
+            decision.events = [each for each in decision.events if not isinstance(each[0], ResourceGranted)]
+            yield decision
+
+
 KEY = Terms(key="k", backoff=FIXED)
 G, H = Terms(group="g", backoff=FIXED), Terms(group="h", backoff=FIXED)
 ONE, TWO = (Terms(resources=(("gpu", amount),), backoff=FIXED) for amount in (1.0, 2.0))
 AGEING = QueueSettings(concurrency=1, ageing_us=SECOND)
 EXPIRES = JobLife(expires_in_us=2 * SECOND)
 TIMEOUT = JobLife(timeout_us=SECOND)
+ONE_AT_A_TIME = QueueSettings(concurrency=1)
+BUDGET = QueueSettings(retry_rate=Rate(1, 9 * SECOND))
+DEBOUNCED = Terms(unique=Unique("u", Scope.PENDING, Conflict.REPLACE), backoff=FIXED)
+JITTER = Terms(backoff=Backoff("fixed", jitter=True))
 
 PLANTED: dict[str, tuple[type[World], Focus]] = {
     "no limit of a queue": (without(concurrency=0), Focus(QueueSettings(concurrency=1))),
@@ -133,6 +282,23 @@ PLANTED: dict[str, tuple[type[World], Focus]] = {
     "expiry forgotten": (with_queue_state(ExpiryForgotten), Focus(life=EXPIRES)),
     "deadline kept": (with_queue_state(DeadlineKept), Focus(life=TIMEOUT)),
     "nobody waited for": (with_queue_state(NobodyWaitedFor), Focus()),
+    "moved to the front": (with_queue_state(MovedToTheFront), Focus(ONE_AT_A_TIME)),
+    "a key left behind": (with_queue_state(KeyLeftBehind), Focus(ONE_AT_A_TIME, DEBOUNCED)),
+    "what has failed is not moved": (with_queue_state(MovedToNobodysLimit), Focus(ONE_AT_A_TIME)),
+    "discards nothing": (with_queue_rules(DiscardsNothing()), Focus()),
+    "no retry budget": (without(retry_rate=None), Focus(BUDGET, life=TIMEOUT)),
+    "retries forgotten": (with_hall(RetriesForgotten), Focus(BUDGET)),
+    "no jitter": (delayed(lambda _: 2 * SECOND), Focus(terms=JITTER, other=JITTER)),
+    "no cap": (
+        delayed(lambda attempt: 2**attempt * SECOND),
+        Focus(terms=Terms(backoff=Backoff("exponential"))),
+    ),
+    "linear is fixed": (delayed(lambda _: 2 * SECOND), Focus(terms=Terms(backoff=Backoff("linear")))),
+    "the last one is not the one": (with_queue_rules(FirstOneWins()), Focus(ONE_AT_A_TIME, DEBOUNCED)),
+    "the dead hold on": (with_queue_rules(Altered(the_dead_hold_on)), Focus(terms=ONE)),
+    "jobs overtake the line": (with_hall(OvertakesTheLine), Focus(terms=ONE, other=TWO)),
+    "overtaken by hand": (with_queue_rules(OvertakenByHand()), Focus(terms=ONE)),
+    "nobody let in": (with_queue_rules(NobodyLetIn()), Focus(terms=TWO)),
 }
 """Each bug, and the world in which it shows soonest."""
 
@@ -147,12 +313,18 @@ def live(machine: FloorMachine, random: Random) -> None:
         (4, lambda: machine.enqueue(some_jobs(random), some, not some % 3, False, False)),
         (1, lambda: machine.cancel(some)),
         (1, lambda: machine.retry(some)),
+        (1, lambda: machine.discard(some)),
+        (1, lambda: machine.move([some, some + 1], random.choice("ab"), half)),
         (2, lambda: machine.pass_time(random.randint(1, 4))),
         (1, lambda: machine.crash(half)),
     ]
     if machine.model.running:
         outcome = random.choice(OUTCOME_NAMES)
-        acts += [(5, lambda: machine.finish(some, outcome, half, False)), (2, lambda: machine.beat(some))]
+        beats = 4 if any(life is not None and life.heartbeat_us for life in machine.lives) else 1
+        acts += [(5, lambda: machine.finish(some, outcome, half, False)), (beats, lambda: machine.beat(some))]
+    if any(terms.resources for terms in machine.terms):
+        which, amount = some % 4, random.choice((1.0, 2.0))
+        acts += [(3, lambda: machine.allocate(which, amount, wait=True)), (2, lambda: machine.release(which))]
     if machine.model.zombies:
         acts.append((1, lambda: machine.finish_late(some, "ok", half)))
     possible = [act for act in acts if machine.model.jobs or act in acts[:1]]
@@ -165,7 +337,9 @@ def some_jobs(random: Random) -> list[Any]:
             random.choice("aaab"),
             random.choice(("m:f", "m:g")),
             random.randint(-1, 1),
-            random.choice((RetryPolicy(0), RetryPolicy(1, 0), RetryPolicy(2, SECOND, SECOND), RetryPolicy())),
+            random.choice(
+                (RetryPolicy(0), RetryPolicy(1, 0), RetryPolicy(3, 2 * SECOND, 3 * SECOND), RetryPolicy())
+            ),
             random.choice((0, 0, 0, 3)),
             random.choice((1, 1, 2)),
             1,
@@ -189,7 +363,7 @@ def differs(machine: FloorMachine, seed: int) -> bool:
         for _ in range(50):
             live(machine, random)
             compare(machine)
-    except (AssertionError, Violation, StopIteration):
+    except (AssertionError, Violation, StopIteration, pytest.fail.Exception):
         return True
     return False
 
@@ -205,4 +379,4 @@ def test_a_broken_rule_makes_the_queue_differ_from_its_model(bug: str) -> None:
 @pytest.mark.parametrize("bug", PLANTED)
 def test_the_rule_as_it_is_does_not(bug: str) -> None:
     right = type("FocusedMachine", (FloorMachine,), {"focus": PLANTED[bug][1]})
-    assert not any(differs(right(), seed) for seed in range(scaled("FOCUSED_FLOORS", 2)))
+    assert not any(differs(right(), seed) for seed in range(scaled("FOCUSED_FLOORS", 1)))
