@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors.runtime.desk import Desk, Guest, Said
@@ -257,7 +257,7 @@ class ExecutorPool:
         """Forget who has gone, and have the pool look whether it has died, if it has not noticed.
 
         The first one is remembered. A pool of the standard library watches those workers only that it had when it last
-        woke up; a call wakes it.
+        woke up; a call wakes it. And it may take a call at the moment at which it breaks, and never answer that.
         """
         with self._lock:
             generation = self._generations.get(number)
@@ -265,10 +265,17 @@ class ExecutorPool:
                 return
             generation.guests.remove(guest)
             generation.first_gone = generation.first_gone or guest
-        if not generation.in_flight or generation.noticed.wait(NOTICED_S) or not generation.in_flight:
+        if generation.noticed.wait(NOTICED_S) or not generation.in_flight:
             return  # a call that a pool never answers, as nobody is in it any more, would outlive the program
-        with contextlib.suppress(Exception):
+        try:
             generation.pool.submit(int)
+        except Exception as error:  # noqa: BLE001 -- whatever a pool raises is the pool's fault
+            for future in tuple(generation.in_flight.values()):
+                with contextlib.suppress(
+                    InvalidStateError
+                ):  # all but the one that it overlooked know it already
+                    if future is not None:
+                        future.set_exception(error)
 
     def _heard(self, guest: Guest, said: Said) -> None:
         if said.news:

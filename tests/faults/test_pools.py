@@ -127,6 +127,31 @@ def test_f68_an_idle_worker_of_a_pool_that_is_killed_costs_nobody_anything(queue
     )
 
 
+class Overlooks(ProcessPoolExecutor):
+    """A pool that takes its second call at the moment at which it breaks, and never answers it (seen with 3.11)."""
+
+    def __init__(self) -> None:
+        super().__init__(1, mp_context=multiprocessing.get_context("spawn"))
+        self.calls = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.calls += 1
+        if self.calls == 2:
+            for pid in self._processes:
+                os.kill(pid, signal.SIGKILL)
+            return Future()
+        if self.calls > 2:
+            raise BrokenExecutor("a worker has died")
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_f68_a_call_that_a_pool_took_while_it_broke_is_made_in_another_one() -> None:
+    pools: list[Executor] = [Overlooks()]
+    for queue in served(lambda workers: pools.pop() if pools else spawned(workers), workers=1):
+        assert run(queue, a_job(do.add, 1, 2)) == 3
+        assert run(queue, a_job(do.add, 3, 4)) == 7
+
+
 @needs_pidfd
 def test_f73_who_is_given_up_is_told_and_killed_when_the_others_have_left_the_pool(
     queue: Queue, tmp_path: Path
