@@ -30,7 +30,9 @@ MAX_BATCH = 1_000
 def check_job(job: object) -> None:
     """Refuse what is no `Job`."""
     if not isinstance(job, Job):
-        msg = f"job: expected a Job, got {job!r}"
+        name = getattr(job, "__name__", "")
+        hint = f"; have it in one: Job({name!r}, {name}, args=[…])" if callable(job) and name else ""
+        msg = f"job: expected a Job, got {job!r}{hint}"
         raise InputError(msg)
 
 

@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.queue.messages import GetStats, QueueStats
-from actors.runtime.errors import InputError
 from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.stores import started
@@ -43,16 +42,15 @@ class JobScheduler:
         """The engine whose workers do the work."""
         return engine_or_default(self._given)
 
-    def process(self, queue: Queue) -> ProcessSummary:
+    def process(self, queue: Queue | str) -> ProcessSummary:
         """Have a queue served until no pending, running or retrying job of it is left; return what happened.
 
-        Waits for retries and takes jobs that are enqueued meanwhile; does not wait for jobs scheduled for later,
-        taken by hand, unresolved or paused. A job's failure is counted, never raised. `WouldDeadlockError` inside
-        a job if no worker would be left.
+        It may be named, as for `start`. Waits for retries and takes jobs that are enqueued meanwhile; does not wait
+        for jobs scheduled for later, taken by hand, unresolved or paused. A job's failure is counted, never raised.
+        `WouldDeadlockError` inside a job if no worker would be left.
         """
         if not isinstance(queue, Queue):
-            msg = f"queue: expected a Queue, got {queue!r}"
-            raise InputError(msg)
+            queue = Queue(queue, engine=self.engine)
         engine = queue.engine
         store = engine.store
         before: QueueStats = engine.query("queue", GetStats(queue=queue.name))

@@ -68,9 +68,14 @@ def test_two_may_process_one_queue(queue: Queue) -> None:
     assert [queue.result(job_id) for job_id in ids] == list(range(50))
 
 
+def test_a_queue_may_be_named(queue: Queue, scheduler: JobScheduler) -> None:
+    queue.enqueue(Job("add", do.add))
+    assert scheduler.process("work") == ProcessSummary(completed=1, failed=0, retried=0)
+
+
 def test_only_a_queue_can_be_processed(scheduler: JobScheduler) -> None:
-    with pytest.raises(InputError, match="queue: expected a Queue, got 'work'"):
-        scheduler.process("work")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="queue: expected a name, got 3"):
+        scheduler.process(3)  # type: ignore[arg-type]
 
 
 def test_a_started_scheduler_serves_the_queues_it_was_given(
