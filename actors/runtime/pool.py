@@ -23,7 +23,9 @@ PoolFactory: TypeAlias = "Callable[[int], Executor]"
 
 
 NOTICED_S = 1.0
-"""How long after the end of a worker its pool is asked whether it has noticed."""
+"""How long after the end of a worker that was at work its pool is asked whether it has noticed."""
+STARTED_S = 10.0
+"""How much longer if that was not: workers that have had enough end, and others take their time to begin."""
 
 
 class GivenBackError(PoolClosedError):
@@ -265,8 +267,12 @@ class ExecutorPool:
                 return
             generation.guests.remove(guest)
             generation.first_gone = generation.first_gone or guest
-        if generation.noticed.wait(NOTICED_S) or not generation.in_flight:
-            return  # a call that a pool never answers, as nobody is in it any more, would outlive the program
+        if generation.noticed.wait(NOTICED_S):
+            return
+        with self._lock:
+            is_lost = guest in generation.begun.values()
+        if not is_lost and (generation.noticed.wait(STARTED_S) or not self._have_some_not_begun(generation)):
+            return  # it has just ended. What is asked for nothing might never be answered, and outlive the program
         try:
             generation.pool.submit(int)
         except Exception as error:  # noqa: BLE001 -- whatever a pool raises is the pool's fault
@@ -276,6 +282,10 @@ class ExecutorPool:
                 ):  # all but the one that it overlooked know it already
                     if future is not None:
                         future.set_exception(error)
+
+    def _have_some_not_begun(self, generation: Generation) -> bool:
+        with self._lock:
+            return not generation.in_flight.keys() <= generation.begun.keys()
 
     def _heard(self, guest: Guest, said: Said) -> None:
         if said.news:

@@ -145,7 +145,10 @@ class Overlooks(ProcessPoolExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
-def test_f68_a_call_that_a_pool_took_while_it_broke_is_made_in_another_one() -> None:
+def test_f68_a_call_that_a_pool_took_while_it_broke_is_made_in_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "STARTED_S", 0)
     pools: list[Executor] = [Overlooks()]
     for queue in served(lambda workers: pools.pop() if pools else spawned(workers), workers=1):
         assert run(queue, a_job(do.add, 1, 2)) == 3
