@@ -10,9 +10,9 @@ from actors.assembly import event_codec
 from actors.queue.admission import digest_of
 from actors.queue.decider import QueueRules
 from actors.queue.events import JobEnqueued, JobStarted
-from actors.queue.messages import EnqueueJobs
+from actors.queue.messages import EnqueueJobs, LeaseJob
 from actors.queue.specs import JobSpec, RetryPolicy
-from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
+from actors.runtime.effects import Acknowledge, AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.messages import Context, Decision, Effect, Event, Known, Message
 from eventstore.errors import LogisticsError
 
@@ -251,3 +251,22 @@ def start_of(
     job_id: str, attempt: int = 1, epoch: int = 1, owner: str = "", spec: JobSpec | None = None
 ) -> StartAttempt:
     return StartAttempt(key=AttemptKey(job_id, attempt, epoch), correlation=owner, spec=spec)
+
+
+def knows(bench: Bench, run_us: int, function: str = "app:work") -> None:
+    """Have the queue see one run of a function."""
+    bench.enqueue(spec("first", function=function))
+    bench.finish("first", run_us=run_us)
+
+
+def stale(bench: Bench, job_id: str, attempt: int, epoch: int = 1) -> list[Any]:
+    key = AttemptKey(job_id, attempt, epoch)
+    said = bench.when(AttemptFinished(key=key, outcome="ok", result=b"late"))
+    assert said.effects[0] == Acknowledge(key=key)
+    return said.events
+
+
+def lease_and_lose(bench: Bench) -> Said:
+    bench.when(LeaseJob("q", SECOND))
+    bench.when(LeaseJob("q", SECOND))
+    return bench.pass_time(SECOND)
