@@ -12,7 +12,8 @@ from logistics.inputs import check_id, timeout_s
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.running import check_project, check_session
 from logistics.task.place import Place
-from logistics.task.queue import Queue, job_spec
+from logistics.task.queue import Queue
+from logistics.task.specs import job_spec
 from logistics.task.waiting import wait_until_idle
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from logistics.orchestration.launching import check_run
 from logistics.orchestration.running import known_workflow
 from logistics.orchestration.workflow import Workflow, announce, store_of
 from logistics.task.job import Job
-from logistics.task.queue import arguments_of
+from logistics.task.specs import arguments_of
 
 if TYPE_CHECKING:
     from logistics.orchestration.engine import OrchestrationEngine

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from actors.queue.events import (
     AttemptPrinted,
-    JobCancelled,
     JobCompleted,
-    JobDiscarded,
     JobEnqueued,
-    JobExpired,
-    JobFailed,
     JobLeased,
     JobStarted,
 )
@@ -44,17 +40,13 @@ from actors.runtime.attempt import printable, refuse_own_job
 from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import InputError
 from actors.runtime.later import Later
-from actors.runtime.values import decode_value, encode_call, encode_result
+from actors.runtime.values import encode_result
 from logistics.errors import (
-    JobCancelledError,
-    JobExpiredError,
-    JobFailedError,
     JobNotFoundError,
     LeaseLostError,
     ResultExpiredError,
 )
-from logistics.ids import new_id
-from logistics.inputs import MAX_PRIORITY, check_id, check_int, check_name, duration_us, instant_us, timeout_s
+from logistics.inputs import check_id, check_int, check_name, duration_us, instant_us, timeout_s
 from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.reading import first
@@ -63,10 +55,12 @@ from logistics.orchestration.stores import MEMORY
 from logistics.task import limits
 from logistics.task.attempts import JobAttempt, attempts_of
 from logistics.task.chain import callbacks, chain_specs
-from logistics.task.job import Chain, Job, check_job
+from logistics.task.job import Chain, Job
 from logistics.task.listing import JobEntry, by_many, entry, job_filter, jobs_on_record, waiting_jobs
-from logistics.task.place import NOWHERE, Place
-from logistics.task.record import Stored, job_id_of, queue_of, read_job, status_of
+from logistics.task.place import Place
+from logistics.task.record import job_id_of, queue_of, read_job, status_of
+from logistics.task.results import kept_us, outcome_of
+from logistics.task.specs import job_spec
 from logistics.task.waiting import wait_until_idle
 
 if TYPE_CHECKING:
@@ -292,10 +286,10 @@ class Queue:
     def _is_too_old(self, history: list[Event]) -> bool:
         """Whether a job's result was to be kept only until some time ago."""
         end = next((event for event in reversed(history) if event.final), None)
-        kept_us = _kept_us(history)
-        if not kept_us or not isinstance(end, JobCompleted):
+        span_us = kept_us(history)
+        if not span_us or not isinstance(end, JobCompleted):
             return False
-        return self._engine.store.runtime.clock.now_us() >= end.at_us + kept_us
+        return self._engine.store.runtime.clock.now_us() >= end.at_us + span_us
 
     def get_status(self, job_id: str) -> JobStatus:
         """Return where a job stands. `JobNotFoundError` if there is none with this id."""
@@ -331,11 +325,11 @@ class Queue:
         try:
             history = self._check_here(job_id)
             if status_of(history) not in FINAL:
-                return _outcome(job_id, self._vault.shown(self._wait(watched, job_id, limit)))
+                return outcome_of(job_id, self._vault.shown(self._wait(watched, job_id, limit)))
             if self._is_too_old(history):
-                msg = f"the result of job {job_id} was kept for {_kept_us(history) / 1e6:g} s and has expired"
+                msg = f"the result of job {job_id} was kept for {kept_us(history) / 1e6:g} s and has expired"
                 raise ResultExpiredError(msg)
-            return _outcome(job_id, next(event for event in reversed(history) if event.final))
+            return outcome_of(job_id, next(event for event in reversed(history) if event.final))
         finally:
             self._engine.unwatch(entity, watched)
 
@@ -645,54 +639,6 @@ class Queue:
         return stats
 
 
-def job_spec(
-    engine: OrchestrationEngine,
-    job: Job,
-    *,
-    queue: str,
-    priority: int | None = None,
-    due_us: int = 0,
-    after: tuple[str, ...] = (),
-    place: Place = NOWHERE,
-    key: str = "",
-) -> JobSpec:
-    """Return a job as the queue takes it: its function by name, its arguments as bytes.
-
-    `key` is what it is sealed with if it names no subject.
-    """
-    check_job(job)
-    if priority is None:
-        priority = job.priority
-    else:
-        check_int("priority", priority, least=-MAX_PRIORITY, most=MAX_PRIORITY)
-    if job.debounce_us:
-        due_us = max(due_us, engine.store.runtime.clock.now_us() + job.debounce_us)
-    return JobSpec(
-        job.job_id or new_id(),
-        queue,
-        job.name,
-        engine.register(job.func.found() if isinstance(job.func, Stored) else job.func),
-        arguments_of(engine, job, key),
-        priority,
-        job.retry_policy,
-        due_us,
-        "",
-        (),
-        after,
-        terms=job.terms if place is NOWHERE else place.terms(job.terms),
-        life=job.life(engine.register),
-    )
-
-
-def arguments_of(engine: OrchestrationEngine, job: Job, key: str = "") -> bytes:
-    """Return the arguments of a job as bytes, sealed if it is of a subject; with `key` if it names none."""
-    data = encode_call(job.args, job.kwargs, limit=engine.max_payload)
-    if job.subject is None and not (key := job.sealed_with or key):
-        return data
-    vault = engine.store.runtime.vault
-    return vault.seal(data, key if job.subject is None else vault.key_for(job.subject))
-
-
 def _seconds(quantiles: tuple[int, int, int]) -> dict[str, float]:
     return dict(zip(("p50", "p90", "p99"), (each / 1e6 for each in quantiles), strict=True))
 
@@ -701,26 +647,3 @@ def _check_text(job_id: object) -> None:
     if not isinstance(job_id, str):
         msg = f"job_id: expected text, got {job_id!r}"
         raise InputError(msg)
-
-
-def _kept_us(history: list[Event]) -> int:
-    """Return for how long the result of a job may be asked for, in microseconds; 0: for ever."""
-    first = history[0]
-    assert isinstance(first, JobEnqueued)
-    return 0 if first.spec.life is None else first.spec.life.result_ttl_us
-
-
-def _outcome(job_id: str, event: Event) -> Any:
-    if isinstance(event, JobCompleted):
-        return decode_value(event.result)
-    if isinstance(event, JobFailed):
-        raise JobFailedError(job_id, event.error, event.traceback)
-    if isinstance(event, JobExpired):
-        raise _expired(job_id)
-    assert isinstance(event, JobCancelled | JobDiscarded)
-    msg = f"job {job_id} was cancelled: {event.reason}"
-    raise JobCancelledError(msg)
-
-
-def _expired(job_id: str) -> JobExpiredError:
-    return JobExpiredError(f"job {job_id} was not started in time")
