@@ -101,7 +101,7 @@ def run(
 @app.command()
 def validate(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Workflows: .toml, .json or .yaml files.")
+        list[Path], typer.Argument(metavar="FILE", help="Workflows: .toml, .json or .yaml files.")
     ],
     *,
     json: JsonOption = False,

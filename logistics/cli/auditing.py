@@ -202,7 +202,7 @@ def replay(
 
 def diff(
     before: MomentArgument,
-    after: Annotated[str | None, typer.Argument(metavar="[MOMENT]", help="Now, unless said.")] = None,
+    after: Annotated[str | None, typer.Argument(metavar="MOMENT", help="Now, unless said.")] = None,
     *,
     store: StoreOption = None,
     json: JsonOption = False,

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def schema(
     tag: Annotated[
-        str | None, typer.Argument(metavar="[TAG]", help="Of one command or event, such as 'job.enqueued'.")
+        str | None, typer.Argument(metavar="TAG", help="Of one command or event, such as 'job.enqueued'.")
     ] = None,
     *,
     json: JsonOption = False,

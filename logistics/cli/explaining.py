@@ -27,7 +27,7 @@ def why(
         typer.Argument(metavar="WHAT", help="`job`, `run` or `schedule`; or job:ID, or an id, and no NAME."),
     ],
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Of a schedule its name, else an id.")
+        str | None, typer.Argument(metavar="NAME", help="Of a schedule its name, else an id.")
     ] = None,
     *,
     at: Annotated[

@@ -93,7 +93,7 @@ def backfill(
 def run(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE…]", help="Schedules to be applied first: .toml, .json or .yaml files."),
+        typer.Argument(metavar="FILE", help="Schedules to be applied first: .toml, .json or .yaml files."),
     ] = None,
     *,
     store: StoreOption = None,

@@ -53,7 +53,10 @@ def register(app: typer.Typer) -> None:
 
 def show_one(
     what: Annotated[
-        str, typer.Argument(metavar="WHAT", help="A position, or a thing: job:ID, run:ID, or an id.")
+        str,
+        typer.Argument(
+            metavar="WHAT", help="A position, or a thing: job:ID, run:ID, schedule:NAME, or an id alone."
+        ),
     ],
     *,
     store: StoreOption = None,
