@@ -9,29 +9,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eventstore.checking import check_log, check_past
+from eventstore.children import ChildDiedError, in_child
 from eventstore.data_file import verify
-from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
+from eventstore.errors import CorruptStoreError, NotAStoreError, StoreError, StoreFullError
 from eventstore.files import sync_folder, sync_tree
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME
+from eventstore.records import EMPTY, Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eventstore.records import Head
-
 PARTIAL: Final = ".partial"
 
 
-def copy_store(log: LmdbLog, target: str | os.PathLike[str]) -> Head:
+def copy_store(log: LmdbLog, target: str | os.PathLike[str], *, at_work: bool = False) -> Head:
     """Copy a store to a folder that does not exist yet; return the head of the copy.
 
-    `NotAStoreError` if there is something already, `StoreFullError`, `CorruptStoreError`.
+    In a process that is `at_work`, which would wait for it, another one reads the copy back. `NotAStoreError` if
+    there is something already, `StoreFullError`, `CorruptStoreError`.
     """
-    return build_aside(target, log.copy_to)
+    return build_aside(target, log.copy_to, at_work=at_work)
 
 
-def build_aside(target: str | os.PathLike[str], fill: Callable[[Path], object]) -> Head:
+def build_aside(
+    target: str | os.PathLike[str], fill: Callable[[Path], object], *, at_work: bool = False
+) -> Head:
     """Have a new folder filled with a store; return its head once all of it was read back.
 
     The folder has a name that ends in `.partial` until it is whole, was read from its beginning to its end, and is
@@ -45,7 +48,7 @@ def build_aside(target: str | os.PathLike[str], fill: Callable[[Path], object]) 
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700, parents=True)
         fill(partial)
-        head = checked(partial)
+        head = checked_elsewhere(partial) if at_work else checked(partial)
         sync_tree(partial)
         partial.rename(whole)
         sync_folder(whole.parent)
@@ -68,3 +71,22 @@ def checked(folder: Path) -> Head:
     if problem:
         raise CorruptStoreError(f"{folder}: {problem}")
     return check.head
+
+
+def checked_elsewhere(folder: Path) -> Head:
+    """Do what `checked` does in a child process."""
+    try:
+        head, problem = in_child(read_back, str(folder), answer=tuple[Head, str])
+    except ChildDiedError as error:
+        raise CorruptStoreError(f"{folder} cannot be read back: {error}") from error
+    if problem:
+        raise CorruptStoreError(problem)
+    return head
+
+
+def read_back(path: str) -> tuple[Head, str]:
+    """Return the head of a store, or what is wrong with it."""
+    try:
+        return checked(Path(path)), ""
+    except StoreError as error:
+        return EMPTY, str(error)

@@ -418,14 +418,14 @@ class OrchestrationEngine:
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Copy the store, while work goes on, to a folder that does not exist yet; return the copy's position.
 
-        The copy is a store. It was read from beginning to end before it got its name. `StoreError` if that
-        fails, `NotAStoreError` if there is something at `path`, or this store is in memory.
+        The copy is a store. It was read from beginning to end, by another process, before it got its name.
+        `StoreError` if that fails, `NotAStoreError` if there is something at `path`, or this store is in memory.
         """
         log = self.store.runtime.log
         if not isinstance(log, LmdbLog):
             msg = "a store in memory cannot be copied"
             raise NotAStoreError(msg)
-        return copy_store(log, path).position
+        return copy_store(log, path, at_work=True).position
 
     # -- what the other façade classes use ----------------------------------------------------------------
 

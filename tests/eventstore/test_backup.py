@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from eventstore import backup
 from eventstore.backup import PARTIAL, checked, copy_store
 from eventstore.checking import check_log
 from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
 from eventstore.lmdb_log import LmdbLog
+from eventstore.records import Head
 from tests.eventstore.support import ROOT, append
 
 FILL = [f"job:{number}" for number in range(50)]
@@ -28,7 +30,7 @@ def test_a_copy_made_while_others_write_is_a_store_as_of_one_moment(tmp_path: Pa
             for _ in range(60):
                 append(log, *FILL)
 
-        heads = [copy_store(log, tmp_path / "copy0")]
+        heads = [copy_store(log, tmp_path / "copy0", at_work=True)]
         for number in (1, 2):
             writer = threading.Thread(target=write)
             writer.start()
@@ -101,7 +103,24 @@ def test_f11_a_copy_that_is_killed_is_not_there_and_its_source_untouched(tmp_pat
         assert check_log(log).problem == ""
 
 
-def test_f46_a_copy_with_a_wrong_bit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_at_work_has_its_copy_read_back_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reads a large log keeps the interpreter's lock from whoever sends commands."""
+
+    def here(_folder: Path) -> Head:
+        raise AssertionError("read back here")
+
+    monkeypatch.setattr(backup, "checked", here)
+    with LmdbLog.open(tmp_path / "store") as log:
+        head = append(log, *FILL)
+        assert copy_store(log, tmp_path / "copy", at_work=True) == head
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_f46_a_copy_with_a_wrong_bit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool
+) -> None:
     def copy_badly(self: LmdbLog, folder: Path) -> None:
         real(self, folder)
         data = folder / "data.mdb"
@@ -113,8 +132,8 @@ def test_f46_a_copy_with_a_wrong_bit_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(LmdbLog, "copy_to", copy_badly)
     with LmdbLog.open(tmp_path / "store") as log:
         append(log, *FILL)
-        with pytest.raises(CorruptStoreError):
-            copy_store(log, tmp_path / "copy")
+        with pytest.raises(CorruptStoreError, match="checksum"):
+            copy_store(log, tmp_path / "copy", at_work=at_work)
     assert not (tmp_path / "copy").exists()
 
 
