@@ -373,7 +373,7 @@ class Queue:
 
         One that belongs to a run or a schedule, or whose unique key another one has, is left as it is. A thousand at
         a time are taken up in one commit, all or none; after each of these `progress(done, total)` is called.
-        `wanted`: which of them, as in `list_jobs`.
+        Cut short in the middle, it goes on when it is said again. `wanted`: which of them, as in `list_jobs`.
         """
         chosen = job_filter(self._engine, status=status, among=PARKED, **wanted)
         return by_many(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -24,6 +25,7 @@ from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.logistics.task import functions as do
+from tests.logistics.task.conftest import Open
 
 
 def process(queue: Queue) -> None:
@@ -89,6 +91,32 @@ def test_many_are_taken_up_again_a_thousand_at_a_time_and_one_is_told_how_far_it
     assert queue.engine.store.runtime.journal.watermark == before + 7, "nothing else was recorded"
     assert queue.retry_all(status=["CANCELLED", "EXPIRED"], name="job 1") == 1
     assert queue.get_stats()["pending"] == 8
+
+
+class CutShortError(Exception):
+    """The end of the process, in the middle of it."""
+
+
+def cut_short(_done: int, _total: int) -> None:
+    raise CutShortError
+
+
+def test_what_was_cut_short_goes_on_when_it_is_said_again(
+    open_engine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thousand is on record as soon as it was taken up, or moved, and is not meant by the same words any more."""
+    monkeypatch.setattr(listing, "MANY", 4)
+    with open_engine() as engine:
+        ids = failed(Queue("work", engine=engine), 10)
+    for say in (Queue.retry_all, partial(Queue.move_all, to="other")):
+        with open_engine() as engine, pytest.raises(CutShortError):
+            say(Queue("work", engine=engine), progress=cut_short)
+        with open_engine() as engine:
+            assert say(Queue("work", engine=engine)) == 6
+    with open_engine() as engine:
+        other = Queue("other", engine=engine)
+        assert [job.job_id for job in other.list_jobs()] == ids[::-1]
+        assert (other.get_stats()["pending"], Queue("work", engine=engine).get_stats()["failed"]) == (10, 0)
 
 
 def test_those_with_one_unique_key_are_not_all_taken_up_again(queue: Queue) -> None:
