@@ -15,6 +15,7 @@ from actors.runtime.errors import PoolClosedError
 from actors.runtime.output import Printed
 from actors.runtime.pool import ExecutorPool, PoolFactory
 from actors.runtime.processes import ProcessPool, WorkerDiedError
+from actors.runtime.seals import key_in
 from actors.runtime.values import encode_call
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 MAX_SENT = 1 << 30
 """Bytes of arguments that go to a process: they were checked when they were put on record."""
+
+
+NOT_KEPT = "(what this call printed was not kept, as it was made for jobs of several subjects)"
 
 
 class Member(NamedTuple):
@@ -84,15 +88,19 @@ class Sender:
     def send_batch(self, members: list[Member], *, pooled: bool) -> None:
         """Have a process make several attempts in one call; each is settled as soon as its end is known.
 
-        What is printed until then is the output of the one whose end it is, as far as it can be told apart.
+        What is printed until then is the output of the one whose end it is, as far as it can be told apart: so nothing
+        is kept of a call for jobs of several subjects, one of whom may be erased.
         """
         printed = Printed()
+        is_mixed = len({sealing_key(member.spec) for member in members}) > 1
         left = {member.start.key: member for member in members}
 
         def settle(end: AttemptFinished) -> None:
             member = left.pop(end.key, None)
             if member is not None:
                 output = printed.take()
+                if output and is_mixed:
+                    output = NOT_KEPT
                 member.settle(msgspec.structs.replace(end, output=output) if output else end)
 
         def hear(said: bytes) -> None:
@@ -167,6 +175,11 @@ class Sender:
         self._processes.close()
         if self._pool is not None:
             self._pool.close()
+
+
+def sealing_key(spec: JobSpec) -> str:
+    """Return the id of the key that what a job says is sealed with; empty if it is of no subject."""
+    return (spec.work is not None and spec.work.key) or key_in(spec.payload)
 
 
 def _unanswered(start: StartAttempt, error: BaseException, started_us: int) -> AttemptFinished:

@@ -13,7 +13,7 @@ from actors.queue.batch import BatchedJob, call_for_all
 from actors.queue.ending import failed, returned, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import FunctionsKnown
-from actors.queue.sending import Member, Sender
+from actors.queue.sending import Member, Sender, sealing_key
 from actors.queue.specs import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
@@ -21,7 +21,6 @@ from actors.runtime.effects import GIVE_UP, AttemptFinished, StartAttempt, Verdi
 from actors.runtime.errors import ErasedError, PoolClosedError
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.loop import EventLoop
-from actors.runtime.seals import key_in
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
 from actors.runtime.verdict import judge
 from actors.workflow.condition import parse
@@ -374,11 +373,6 @@ class Trampoline:
             elif given.kind != "ref":
                 values.append((given, self._inputs.of(given, spec)))
         return steps, params, values
-
-
-def sealing_key(spec: JobSpec) -> str:
-    """Return the id of the key that what a job says is sealed with; empty if it is of no subject."""
-    return (spec.work is not None and spec.work.key) or key_in(spec.payload)
 
 
 def _gives_run(spec: JobSpec) -> bool:

@@ -33,9 +33,9 @@ from actors.queue.messages import (
     RetryJobs,
     SettleLease,
 )
+from actors.queue.sending import sealing_key
 from actors.queue.specs import FINAL, JobSpec, JobStatus, QueueSettings
 from actors.queue.tallies import MINUTE_US
-from actors.queue.trampoline import sealing_key
 from actors.runtime.attempt import printable, refuse_own_job
 from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import InputError

@@ -203,6 +203,21 @@ def test_what_a_batch_prints_is_kept_once_with_its_jobs(clock: VirtualClock) -> 
         assert "".join(printed) == "for a\nfor b\nfor c\nfor d\n"
 
 
+def test_what_a_batch_prints_for_jobs_of_several_subjects_is_not_kept(
+    clock: VirtualClock, tmp_path: Path
+) -> None:
+    """Else what was printed of one of them would outlive the erasure of that one with a job of another's."""
+    with OrchestrationEngine(tmp_path / "store", workers=1, executor="process", clock=clock) as engine:
+        queue = Queue("work", engine=engine)
+        for subjects, kept in ((("anna", None, "ben", "ben"), False), (("anna",) * 4, True)):
+            ids = queue.enqueue_many(
+                Job("prints", do.prints, ["secret"], batch=10, subject=subject) for subject in subjects
+            )
+            JobScheduler(engine=engine).process(queue)
+            printed = "".join(queue.get_output(job_id) for job_id in ids)
+            assert ("secret" in printed, "was not kept" in printed) == (kept, not kept)
+
+
 def test_a_process_is_replaced_after_so_many_jobs_in_batches_too(clock: VirtualClock) -> None:
     for queue in served("process", clock, workers=1, max_tasks_per_child=4):
         pids = [results(queue, enqueue(queue, do.doubles, *values))[0][1] for values in ("ab", "abc", "ab")]

@@ -56,7 +56,7 @@ def test_the_last_attempt_that_takes_too_long_ends_the_job_and_its_owner_is_told
 
 
 def test_attempts_that_take_too_long_together_stay_within_the_rate_of_retries() -> None:
-    """F72, F78: they fail in one decision, none of which is known when the first one is decided."""
+    """F78: they fail in one decision, none of which is known when the first one is decided."""
     bench = Bench(capacity=6)
     bench.given(QueueConfigured("q", QueueSettings(retry_rate=Rate(2, SECOND)), bench.now_us))
     silent = JobLife(heartbeat_us=2 * SECOND)
