@@ -12,7 +12,7 @@ from eventstore.checking import check_log, check_past
 from eventstore.children import ChildDiedError, in_child
 from eventstore.data_file import verify
 from eventstore.errors import CorruptStoreError, NotAStoreError, StoreError, StoreFullError
-from eventstore.files import sync_folder, sync_tree
+from eventstore.files import make_folders, sync_folder, sync_tree
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME
 from eventstore.records import EMPTY, Head
@@ -46,7 +46,8 @@ def build_aside(
         raise NotAStoreError(f"{whole} is there already", remedy="Name a folder that does not exist yet.")
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(mode=0o700, parents=True)
+        make_folders(partial.parent)
+        partial.mkdir(mode=0o700)
         fill(partial)
         head = checked_elsewhere(partial) if at_work else checked(partial)
         sync_tree(partial)

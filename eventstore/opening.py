@@ -37,7 +37,7 @@ from eventstore.errors import (
     UnsupportedPlatformError,
 )
 from eventstore.file_system import remote_file_system
-from eventstore.files import sync_folder, write_file
+from eventstore.files import make_folders, sync_folder, write_file
 from eventstore.lmdb_errors import is_open_already, open_error
 from eventstore.owner import INFO_NAME, LOCK_NAME, Owner
 
@@ -284,6 +284,14 @@ def mark_as_part(folder: Path, part: str) -> None:
     marker = read_marker(folder)
     if marker:
         write_file(folder / MARKER_NAME, msgspec.json.encode(replace(marker, part=part)))
+
+
+def make_parents(path: Path) -> None:
+    """Make the folders that the folder of a store is to be in, durably. What opening it raises."""
+    try:
+        make_folders(path.parent)
+    except OSError as error:
+        raise _path_error(path, error) from error
 
 
 def _path_error(path: str | os.PathLike[str], error: Exception, *, remedy: str = "") -> StoreError:

@@ -30,6 +30,7 @@ from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
 from eventstore.notebook import FOLDER_NAME as NOTEBOOK_NAME
 from eventstore.notebook import LmdbNotebook, MemoryNotebook
+from eventstore.opening import make_parents
 from eventstore.safe_mode import guarded
 from logistics.orchestration.launching import Launcher
 
@@ -84,7 +85,7 @@ class Store:
         if path == MEMORY:
             log = MemoryLog()
         else:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            make_parents(Path(path))
             log = LmdbLog.open(path)
             guard = guarded(Path(path), package_version())
         try:

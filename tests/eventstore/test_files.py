@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eventstore import files
-from eventstore.files import remove_file, write_file
+from eventstore.files import make_folders, remove_file, write_file
 
 
 def test_a_file_is_replaced_and_private(tmp_path: Path) -> None:
@@ -48,3 +48,18 @@ def test_what_is_gone_can_be_removed(tmp_path: Path) -> None:
     remove_file(tmp_path / "note")
     remove_file(tmp_path / "note")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_are_made_are_durable_in_those_that_they_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    make_folders(tmp_path / "one" / "two" / "three")
+    assert (tmp_path / "one" / "two" / "three").is_dir()
+    assert synced == [tmp_path, tmp_path / "one", tmp_path / "one" / "two"]
+    make_folders(tmp_path / "one" / "two")
+    assert len(synced) == 3
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        make_folders(tmp_path / "file" / "under")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.runtime.clock import VirtualClock
+from eventstore.errors import NotAStoreError
 from logistics.errors import (
     InputError,
     LogisticsError,
@@ -136,3 +137,14 @@ def test_a_second_process_is_told_who_owns_the_store(tmp_path: Path) -> None:
         assert second == StoreInUseError.remedy
         assert "sending to a store from several processes is a later capability" in second
     assert run_child(OPEN, tmp_path / "store").returncode == 0
+
+
+@pytest.mark.parametrize("path", ["file/store", "file/deeper/store", f"{'x' * 300}/store"])
+def test_f39_where_no_folder_can_be_made_there_is_no_store_and_that_is_said_in_one_line(
+    tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "file").write_text("of somebody else")
+    with pytest.raises(NotAStoreError) as caught:
+        OrchestrationEngine(tmp_path / path)
+    assert "\n" not in str(caught.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
