@@ -95,6 +95,7 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
         way.send(BEGUN)
         answer = _answer(request, way, functions, max_payload)
         flush()
+        way.stopped.clear()  # before the next call can be made, of which others may be stopped
         way.send(ENDED + answer)
 
 
