@@ -17,7 +17,7 @@ from actors.runtime.executor import ThreadExecutor
 from actors.schedule.actor import SchedulerActor
 from actors.schedule.messages import SCHEDULE_EVENTS
 from actors.workflow.actor import SupervisorActor
-from actors.workflow.messages import WORKFLOW_EVENTS
+from actors.workflow.events import WORKFLOW_EVENTS
 from eventstore.codec import EventCodec
 
 if TYPE_CHECKING:

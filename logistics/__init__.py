@@ -20,7 +20,7 @@ from actors.runtime.signals import Progress
 from actors.runtime.verdict import Retry, Snooze
 from actors.schedule.messages import ScheduleChange
 from actors.workflow.condition import ConditionError
-from actors.workflow.messages import RunStatus, SessionStatus, StepStatus
+from actors.workflow.specs import RunStatus, SessionStatus, StepStatus
 from logistics.audit.differences import Difference
 from logistics.audit.past import RecordedEvent
 from logistics.audit.rehearsal import Rehearsal, RehearsedEvent

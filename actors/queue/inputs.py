@@ -11,22 +11,16 @@ import msgspec
 from actors.queue.events import JobCompleted, JobEnqueued
 from actors.runtime.errors import InputError
 from actors.runtime.values import check_depth, decode_value, encode_result
-from actors.workflow.messages import (
-    CallCached,
-    PlanRecorded,
-    RunCompleted,
-    RunCreated,
-    SignalReceived,
-    StepStatus,
-)
+from actors.workflow.events import CallCached, PlanRecorded, RunCompleted, RunCreated, SignalReceived
 from actors.workflow.past import leaves, run_of
+from actors.workflow.specs import StepStatus
 from eventstore.errors import CorruptStoreError, LogisticsError
 
 if TYPE_CHECKING:
     from actors.queue.specs import Input, JobSpec
     from actors.runtime.engine import Runtime
     from actors.runtime.messages import Event
-    from actors.workflow.messages import Plan
+    from actors.workflow.specs import Plan
 
 LISTS = 4
 """Lists kept in memory, item by item, while steps are mapped over them."""

@@ -62,12 +62,12 @@ from actors.workflow.messages import (
     CancelRun,
     CloseSession,
     CreateSession,
-    Kept,
     PauseRun,
     ResumeRun,
     SignalRun,
     StartRun,
 )
+from actors.workflow.specs import Kept
 from eventstore.errors import StoreError
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from actors.simulation.company import Company
 from actors.simulation.firings import Firings
 from actors.simulation.limits import Limits
 from actors.simulation.order import Order
-from actors.workflow.messages import (
+from actors.workflow.events import (
     ItemEnded,
     ItemsScheduled,
     PlanRecorded,
@@ -53,18 +53,18 @@ from actors.workflow.messages import (
     StepCancelled,
     StepCompleted,
     StepFailed,
-    StepOptions,
     StepScheduled,
     StepSkipped,
     StepWaiting,
     UndoScheduled,
 )
+from actors.workflow.specs import StepOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.runtime.messages import Event
-    from actors.workflow.messages import Plan
+    from actors.workflow.specs import Plan
 
 RUN_ENDS = (RunCompleted, RunFailed, RunCancelled)
 TOLD = (RunForked, RunPaused, RunResumed, RunHeld, RunBegun, SessionCreated, SignalReceived)

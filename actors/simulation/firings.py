@@ -13,7 +13,7 @@ from actors.schedule.messages import (
     SchedulePut,
     ScheduleTriggered,
 )
-from actors.workflow.messages import RunCreated
+from actors.workflow.events import RunCreated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.queue.specs import NOTE_SKIP, NOTE_VALUE, Input, RetryPolicy
-from actors.workflow.messages import Plan, PlanStep, StartRun, StepOptions, WaitPlan
+from actors.workflow.messages import StartRun
+from actors.workflow.specs import Plan, PlanStep, StepOptions, WaitPlan
 
 if TYPE_CHECKING:
     from random import Random

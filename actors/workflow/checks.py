@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.queue.specs import Input
-    from actors.workflow.messages import Plan, PlanStep
+    from actors.workflow.specs import Plan, PlanStep
 
 INDEX_LENGTH = 9
 """Digits of a step's index."""

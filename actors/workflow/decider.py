@@ -13,13 +13,22 @@ from actors.runtime.messages import Context, Decision, Message
 from actors.workflow import control, sessions
 from actors.workflow.checks import check_plan, is_index
 from actors.workflow.control import advanced, cancel_all
+from actors.workflow.events import (
+    WORKFLOW_EVENTS,
+    CancelSettled,
+    PlanRecorded,
+    RunAdopted,
+    RunCreated,
+    RunForked,
+    RunHeld,
+    WorkflowDefined,
+    WorkflowDeleted,
+)
 from actors.workflow.jobs import owed_jobs
 from actors.workflow.messages import (
-    WORKFLOW_EVENTS,
     AdoptRun,
     CancelOwnedRun,
     CancelRun,
-    CancelSettled,
     CloseSession,
     CreateProject,
     CreateSession,
@@ -33,24 +42,17 @@ from actors.workflow.messages import (
     GetTotals,
     GetWorkflows,
     PauseRun,
-    PlanRecorded,
     ResumeRun,
-    RunAdopted,
-    RunCreated,
-    RunForked,
-    RunHeld,
-    RunStatus,
     RunView,
     SignalRun,
     StartRun,
     UpdateProject,
-    WorkflowDefined,
-    WorkflowDeleted,
 )
 from actors.workflow.owned import tell_owner
 from actors.workflow.progress import BATCH, Advance, ending_of
 from actors.workflow.run import UNDO, Graph
 from actors.workflow.sessions import check_place
+from actors.workflow.specs import RunStatus
 from actors.workflow.state import SupervisorState
 from actors.workflow.why import explain_run
 from eventstore.errors import LogisticsError

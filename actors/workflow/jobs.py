@@ -8,15 +8,15 @@ import msgspec
 
 from actors.queue.specs import SHARE, STEPS, JobSpec, RetryPolicy, StepWork, Terms
 from actors.runtime.seals import key_in
-from actors.workflow.messages import StepStatus
 from actors.workflow.run import UNDO
+from actors.workflow.specs import StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.queue.specs import Input
-    from actors.workflow.messages import PlanStep, StepOptions
     from actors.workflow.run import Run
+    from actors.workflow.specs import PlanStep, StepOptions
 
 LOST = (StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED)
 """Steps that have ended so have no output."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.workflow.messages import RunEnded, RunStatus
+from actors.workflow.messages import RunEnded
+from actors.workflow.specs import RunStatus
 
 if TYPE_CHECKING:
     from actors.runtime.messages import Decision

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.workflow.messages import PlanRecorded, RunCreated
+from actors.workflow.events import PlanRecorded, RunCreated
 from actors.workflow.state import SupervisorState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.runtime.messages import Event
-    from actors.workflow.messages import Plan
     from actors.workflow.run import Run
+    from actors.workflow.specs import Plan
 
 
 def run_of(plan: Plan, events: Iterable[Event]) -> Run:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.queue.messages import CancelOwned, EnqueueJobs
 from actors.queue.specs import NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, JobStatus
-from actors.workflow.jobs import Ahead, item_job, step_job, undo_job
-from actors.workflow.messages import (
+from actors.workflow.events import (
     CallCached,
     ItemEnded,
     ItemsScheduled,
@@ -18,20 +17,20 @@ from actors.workflow.messages import (
     RunCreated,
     RunEnding,
     RunFailed,
-    RunStatus,
     StepCancelled,
     StepCompleted,
     StepFailed,
     StepScheduled,
     StepSkipped,
     StepSpread,
-    StepStatus,
     StepWaiting,
     UndoEnded,
     UndoScheduled,
 )
+from actors.workflow.jobs import Ahead, item_job, step_job, undo_job
 from actors.workflow.owned import tell_owner
 from actors.workflow.run import UNDO, Run
+from actors.workflow.specs import RunStatus, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,8 +38,8 @@ if TYPE_CHECKING:
     from actors.queue.messages import JobEnded
     from actors.queue.specs import JobSpec
     from actors.runtime.messages import Context, Decision, Event
-    from actors.workflow.messages import StepOptions
     from actors.workflow.run import Fan
+    from actors.workflow.specs import StepOptions
     from actors.workflow.state import SupervisorState
 
 CANCELLED = "it was cancelled"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.workflow.messages import Kept, Plan, RunStatus, StepStatus
+from actors.workflow.specs import Kept, Plan, RunStatus, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.workflow.messages import SessionStatus, SessionView
+from actors.workflow.messages import SessionView
+from actors.workflow.specs import SessionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from actors.workflow.messages import SessionClosed, SessionCreated, SessionReleased
+    from actors.workflow.events import SessionClosed, SessionCreated, SessionReleased
 
 
 GIVEN_UP, GONE = 1, 2

@@ -9,15 +9,15 @@ from actors.queue.specs import SHARE
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Decision
 from actors.workflow.control import advanced, cancel_all
-from actors.workflow.jobs import task_share
-from actors.workflow.messages import (
+from actors.workflow.events import (
     ProjectCreated,
     ProjectUpdated,
-    ProjectView,
     SessionClosed,
     SessionCreated,
     SessionReleased,
 )
+from actors.workflow.jobs import task_share
+from actors.workflow.messages import ProjectView
 from actors.workflow.session_state import GIVEN_UP
 
 if TYPE_CHECKING:

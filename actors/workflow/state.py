@@ -8,16 +8,14 @@ from typing import Any, TypeAlias
 import msgspec
 
 from actors.runtime.state import FoldedState
-from actors.workflow.messages import (
+from actors.workflow.events import (
     CallCached,
     CancelSettled,
     ItemEnded,
     ItemsScheduled,
-    Plan,
     PlanRecorded,
     ProjectCreated,
     ProjectUpdated,
-    ProjectView,
     RunAdopted,
     RunBegun,
     RunCancelled,
@@ -29,7 +27,6 @@ from actors.workflow.messages import (
     RunHeld,
     RunPaused,
     RunResumed,
-    RunStatus,
     SessionClosed,
     SessionCreated,
     SessionReleased,
@@ -40,15 +37,16 @@ from actors.workflow.messages import (
     StepScheduled,
     StepSkipped,
     StepSpread,
-    StepStatus,
     StepWaiting,
     UndoEnded,
     UndoScheduled,
     WorkflowDefined,
     WorkflowDeleted,
 )
+from actors.workflow.messages import ProjectView
 from actors.workflow.run import NO_EXTRAS, UNDO, Extras, Fan, Graph, Run, digest
 from actors.workflow.session_state import Sessions
+from actors.workflow.specs import Plan, RunStatus, StepStatus
 
 Adoption: TypeAlias = tuple[str, bytes, str, str]
 """Workflow, parameters, session and project of a run that a call may adopt."""

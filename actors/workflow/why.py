@@ -6,8 +6,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import Obstacle
-from actors.workflow.messages import StepStatus
 from actors.workflow.run import UNDO
+from actors.workflow.specs import StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.runtime.errors import UnknownIdError
-from actors.workflow.messages import RunCreated, RunForked, StepCompleted, StepWaiting
+from actors.workflow.events import RunCreated, RunForked, StepCompleted, StepWaiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

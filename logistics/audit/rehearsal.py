@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from actors.runtime.effects import AttemptKey
     from actors.runtime.messages import Decision, Event, Message
     from actors.runtime.rules import Rules
-    from actors.workflow.messages import Plan
     from actors.workflow.run import Graph
+    from actors.workflow.specs import Plan
     from logistics.audit.past import Past
 
 SECOND_US = 1_000_000

@@ -11,7 +11,8 @@ from actors.queue.messages import ExplainJob, GetJob, GetResources
 from actors.queue.specs import FIRINGS
 from actors.runtime.errors import InputError
 from actors.runtime.events import EngineClosed
-from actors.workflow.messages import ExplainRun, GetRun, RunPaused
+from actors.workflow.events import RunPaused
+from actors.workflow.messages import ExplainRun, GetRun
 from logistics.audit.why_schedule import explain_schedule
 from logistics.audit.words import Reason, Why, instant, listed
 from logistics.errors import JobNotFoundError, RunNotFoundError

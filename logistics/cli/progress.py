@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from actors.queue.events import JobRetrying
-from actors.workflow.messages import (
+from actors.workflow.events import (
     ItemEnded,
     StepCancelled,
     StepCompleted,
@@ -17,9 +17,9 @@ from actors.workflow.messages import (
     StepScheduled,
     StepSkipped,
     StepSpread,
-    StepStatus,
     StepWaiting,
 )
+from actors.workflow.specs import StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from actors.workflow.messages import PlanRecorded, RunCreated
+from actors.workflow.events import PlanRecorded, RunCreated
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, LimitOption, ProjectOption, SessionOption, StoreOption
 from logistics.cli.output import say, say_json, show, show_facts, show_first
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from actors.runtime.messages import Event
-    from actors.workflow.messages import Plan
+    from actors.workflow.specs import Plan
     from logistics.audit.past import RecordedEvent
     from logistics.orchestration.timeline import StepTimeline
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.runtime.errors import InputError, UnknownIdError
-from actors.workflow.messages import (
-    Kept,
-    RunCreated,
-    RunStatus,
-    SessionStatus,
-    StartRun,
-    StepSkipped,
-    StepStatus,
-    UndoScheduled,
-)
+from actors.workflow.events import RunCreated, StepSkipped, UndoScheduled
+from actors.workflow.messages import StartRun
 from actors.workflow.past import run_of
+from actors.workflow.specs import Kept, RunStatus, SessionStatus, StepStatus
 from logistics.ids import new_id
 from logistics.orchestration.reading import first
 from logistics.orchestration.result import RunRecord, plan_on_record
@@ -24,8 +17,8 @@ from logistics.orchestration.session import get_session
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.workflow.messages import Plan
     from actors.workflow.run import Run
+    from actors.workflow.specs import Plan
     from logistics.orchestration.engine import OrchestrationEngine
 
 

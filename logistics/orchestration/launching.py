@@ -15,7 +15,8 @@ from actors.runtime.errors import ErasedError
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.seals import key_in
 from actors.runtime.values import decode_call
-from actors.workflow.messages import StartRun, WorkflowDefined
+from actors.workflow.events import WorkflowDefined
+from actors.workflow.messages import StartRun
 from eventstore.errors import LogisticsError, StoreError
 from logistics.errors import WorkflowNotFoundError
 from logistics.orchestration.definition import decode_definition

@@ -21,7 +21,7 @@ from actors.runtime.binding import (
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import decode_call
 from actors.workflow.condition import parse
-from actors.workflow.messages import Plan, PlanStep, StepOptions, WaitPlan
+from actors.workflow.specs import Plan, PlanStep, StepOptions, WaitPlan
 from logistics.errors import GraphError
 from logistics.orchestration.definition import encode_definition
 from logistics.orchestration.graph import graph_problems

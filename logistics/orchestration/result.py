@@ -22,7 +22,7 @@ from actors.queue.events import (
 from actors.queue.inputs import Inputs
 from actors.runtime.errors import InternalError, UnknownIdError
 from actors.runtime.values import decode_value
-from actors.workflow.messages import (
+from actors.workflow.events import (
     ItemEnded,
     ItemsScheduled,
     PlanRecorded,
@@ -31,20 +31,19 @@ from actors.workflow.messages import (
     RunCreated,
     RunFailed,
     RunForked,
-    RunStatus,
     StepCancelled,
     StepCompleted,
     StepFailed,
     StepScheduled,
     StepSkipped,
     StepSpread,
-    StepStatus,
     StepWaiting,
     UndoEnded,
     UndoScheduled,
 )
 from actors.workflow.past import leaves, run_of
 from actors.workflow.run import UNDO
+from actors.workflow.specs import RunStatus, StepStatus
 from eventstore.errors import CompactedError, CorruptStoreError
 from logistics.errors import RunFailedError
 from logistics.inputs import as_datetime
@@ -55,8 +54,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from actors.runtime.messages import Event
-    from actors.workflow.messages import Plan
     from actors.workflow.run import Run
+    from actors.workflow.specs import Plan
     from logistics.orchestration.engine import OrchestrationEngine
 
 ReadJobs: TypeAlias = "Callable[[Sequence[int]], Iterable[tuple[int, Sequence[Event]]]]"

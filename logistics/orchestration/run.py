@@ -16,18 +16,9 @@ from actors.runtime.errors import InputError
 from actors.runtime.later import Later
 from actors.runtime.seals import key_in
 from actors.runtime.values import encode_result
-from actors.workflow.messages import (
-    CancelRun,
-    CancelSettled,
-    GetRun,
-    PauseRun,
-    ResumeRun,
-    RunAdopted,
-    RunCompleted,
-    RunCreated,
-    RunStatus,
-    SignalRun,
-)
+from actors.workflow.events import CancelSettled, RunAdopted, RunCompleted, RunCreated
+from actors.workflow.messages import CancelRun, GetRun, PauseRun, ResumeRun, SignalRun
+from actors.workflow.specs import RunStatus
 from eventstore.errors import CorruptStoreError, ReopenNeededError
 from logistics.errors import RunNotFoundError
 from logistics.inputs import as_datetime, check_name, timeout_s

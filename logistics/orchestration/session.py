@@ -13,7 +13,8 @@ import msgspec
 from actors.queue.messages import ReleaseAll
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_result
-from actors.workflow.messages import CloseSession, CreateSession, GetSession, SessionStatus
+from actors.workflow.messages import CloseSession, CreateSession, GetSession
+from actors.workflow.specs import SessionStatus
 from logistics.ids import new_id
 from logistics.inputs import (
     as_datetime,

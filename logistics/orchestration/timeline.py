@@ -17,7 +17,7 @@ from actors.queue.events import (
     JobStarted,
     JobUnresolved,
 )
-from actors.workflow.messages import ItemsScheduled, StepScheduled, StepWaiting
+from actors.workflow.events import ItemsScheduled, StepScheduled, StepWaiting
 from logistics.inputs import as_datetime
 from logistics.orchestration.result import read_steps
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from actors.runtime.messages import Event
-    from actors.workflow.messages import Plan, StepStatus
+    from actors.workflow.specs import Plan, StepStatus
     from logistics.orchestration.result import ReadJobs
 
 OUTCOMES: Mapping[type[Event], str] = MappingProxyType(

@@ -14,7 +14,8 @@ from actors.runtime.errors import ErasedError
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import PayloadError, decode_call
 from actors.schedule.messages import GetSchedules
-from actors.workflow.messages import GetRuns, StepStatus
+from actors.workflow.messages import GetRuns
+from actors.workflow.specs import StepStatus
 from eventstore.errors import LogisticsError
 from logistics.errors import BindingError, GraphError
 from logistics.orchestration.launching import check_run
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from actors.queue.specs import Input
     from actors.schedule.messages import ScheduleView
-    from actors.workflow.messages import PlanStep
+    from actors.workflow.specs import PlanStep
     from logistics.orchestration.engine import OrchestrationEngine
 
 OPEN = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING, StepStatus.RETRYING)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from actors.workflow.messages import DeleteWorkflow, GetWorkflows, RunCreated, RunStatus
+from actors.workflow.events import RunCreated
+from actors.workflow.messages import DeleteWorkflow, GetWorkflows
+from actors.workflow.specs import RunStatus
 from logistics.errors import RunNotFoundError
 from logistics.inputs import check_id, check_int, check_name
 from logistics.orchestration.decorators import add_steps, outline_of

@@ -16,7 +16,8 @@ from actors.schedule.messages import (
     SchedulePut,
     ScheduleTriggered,
 )
-from actors.workflow.messages import GetRun, RunFailed
+from actors.workflow.events import RunFailed
+from actors.workflow.messages import GetRun
 from logistics.orchestration.reading import history, last
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from actors.queue.events import (
     JobUnresolved,
 )
 from actors.runtime.errors import InputError
-from actors.workflow.messages import RunCancelled, RunCompleted, RunCreated, RunFailed
+from actors.workflow.events import RunCancelled, RunCompleted, RunCreated, RunFailed
 from logistics.orchestration.reading import first
 
 try:

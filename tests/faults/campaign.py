@@ -18,7 +18,8 @@ from actors.queue.specs import RetryPolicy
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.errors import EngineClosedError
 from actors.runtime.values import encode_call
-from actors.workflow.messages import GetTotals, Plan, PlanStep, RunStatus, StartRun
+from actors.workflow.messages import GetTotals, StartRun
+from actors.workflow.specs import Plan, PlanStep, RunStatus
 from eventstore.errors import OutcomeUnknownError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job_scheduler import JobScheduler

@@ -27,7 +27,8 @@ from actors.runtime.journal import Item, Journal
 from actors.runtime.messages import Message
 from actors.runtime.values import encode_call
 from actors.workflow.decider import SupervisorRules
-from actors.workflow.messages import Plan, PlanStep, StartRun
+from actors.workflow.messages import StartRun
+from actors.workflow.specs import Plan, PlanStep
 from eventstore.codec import EventCodec
 from eventstore.lmdb_log import LmdbLog
 from logistics.orchestration.engine import OrchestrationEngine

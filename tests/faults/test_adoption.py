@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from actors.workflow.messages import RunAdopted, RunCompleted, RunCreated, StepCompleted
+from actors.workflow.events import RunAdopted, RunCompleted, RunCreated, StepCompleted
 from tests.faults.adoption import STEPS
 from tests.faults.children import Child, Nursery
 from tests.faults.evidence import Evidence

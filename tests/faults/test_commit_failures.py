@@ -22,7 +22,8 @@ from actors.runtime.errors import EngineClosedError
 from actors.runtime.events import EngineOpened
 from actors.runtime.messages import Event
 from actors.runtime.values import encode_call
-from actors.workflow.messages import CreateProject, GetTotals, Plan, PlanStep, RunStatus, StartRun
+from actors.workflow.messages import CreateProject, GetTotals, StartRun
+from actors.workflow.specs import Plan, PlanStep, RunStatus
 from eventstore.errors import OutcomeUnknownError, ReopenNeededError, StoreError
 from eventstore.faulty_log import Fault, random_plan
 from logistics.orchestration.engine import OrchestrationEngine

@@ -11,7 +11,7 @@ import pytest
 from actors.queue.events import AttemptInterrupted, JobCompleted, JobEnqueued, JobStarted
 from actors.queue.specs import FINAL
 from actors.runtime.events import EngineClosed, EngineOpened
-from actors.workflow.messages import RunCompleted, RunCreated
+from actors.workflow.events import RunCompleted, RunCreated
 from tests.faults.children import Child, Nursery
 from tests.faults.evidence import Evidence, read_lines, tag_of
 from tests.faults.failpoints import JOB_ID, RUN_ID

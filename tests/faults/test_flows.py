@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from actors.workflow.messages import RunCompleted, RunFailed, UndoEnded
+from actors.workflow.events import RunCompleted, RunFailed, UndoEnded
 from tests.faults import flows
 from tests.faults.children import Child, Nursery
 from tests.faults.evidence import Evidence

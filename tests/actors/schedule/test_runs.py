@@ -17,7 +17,8 @@ from actors.schedule.messages import (
     SchedulePut,
     TriggerSchedule,
 )
-from actors.workflow.messages import CancelOwnedRun, Plan, PlanStep, RunEnded, StartRun
+from actors.workflow.messages import CancelOwnedRun, RunEnded, StartRun
+from actors.workflow.specs import Plan, PlanStep
 from tests.actors.schedule.world import HOUR, HOURLY, START, World
 
 TARGET = JobTemplate("workflow:nightly", b"arguments", workflow="nightly")

@@ -27,7 +27,8 @@ from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
 from actors.simulation.world import ScheduledRunWorld, ScheduleWorld, WorkflowWorld, World
 from actors.workflow.actor import SupervisorActor
 from actors.workflow.decider import SupervisorRules
-from actors.workflow.messages import CancelRun, RunCreated, RunForked, StartRun, StepCompleted
+from actors.workflow.events import RunCreated, RunForked, StepCompleted
+from actors.workflow.messages import CancelRun, StartRun
 from actors.workflow.state import SupervisorState
 
 # -- the journal -------------------------------------------------------------------------------------

@@ -12,7 +12,9 @@ from actors.queue.messages import CancelOwned, EnqueueJobs, JobEnded
 from actors.queue.specs import NOTE_SKIP
 from actors.runtime.messages import Context, Decision, Event, Message
 from actors.workflow.decider import SupervisorRules
-from actors.workflow.messages import Plan, PlanStep, RunEvent, StartRun, StepOptions
+from actors.workflow.events import RunEvent
+from actors.workflow.messages import StartRun
+from actors.workflow.specs import Plan, PlanStep, StepOptions
 from actors.workflow.state import SupervisorState
 
 RULES = SupervisorRules()

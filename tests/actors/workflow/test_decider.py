@@ -15,33 +15,33 @@ from actors.queue.specs import Input, JobStatus
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Context, Decision, Event, Known, Message
 from actors.workflow.decider import SupervisorRules
+from actors.workflow.events import (
+    CancelSettled,
+    RunAdopted,
+    RunCancelled,
+    RunCompleted,
+    RunCreated,
+    RunFailed,
+    StepCancelled,
+    StepCompleted,
+    StepFailed,
+    StepScheduled,
+    StepSkipped,
+)
 from actors.workflow.jobs import step_job
 from actors.workflow.messages import (
     AdoptRun,
     CancelRun,
-    CancelSettled,
     CloseSession,
     CreateProject,
     CreateSession,
     DefineWorkflow,
     DeleteWorkflow,
     GetRun,
-    Plan,
-    PlanStep,
-    RunAdopted,
-    RunCancelled,
-    RunCompleted,
-    RunCreated,
-    RunFailed,
     StartRun,
-    StepCancelled,
-    StepCompleted,
-    StepFailed,
-    StepScheduled,
-    StepSkipped,
-    StepStatus,
     UpdateProject,
 )
+from actors.workflow.specs import Plan, PlanStep, StepStatus
 from actors.workflow.state import SupervisorState
 from eventstore.records import Record
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from actors.runtime.errors import InputError
 from actors.workflow.checks import check_plan
-from actors.workflow.messages import CancelRun, PauseRun, Plan, PlanStep, StepOptions, StepScheduled
+from actors.workflow.events import StepScheduled
+from actors.workflow.messages import CancelRun, PauseRun
+from actors.workflow.specs import Plan, PlanStep, StepOptions
 from tests.actors.workflow.lives import EMPTY_CALL, OUTCOMES, Life, expected, graphs, random_plan
 from tests.support.scale import scaled
 

@@ -8,17 +8,9 @@ import pytest
 from actors.queue.messages import CancelOwned
 from actors.runtime.errors import ConflictingIdError
 from actors.runtime.messages import Context, Decision, Known
-from actors.workflow.messages import (
-    CancelOwnedRun,
-    CancelRun,
-    Plan,
-    PlanStep,
-    RunCreated,
-    RunEnded,
-    RunFailed,
-    StartRun,
-    StepOptions,
-)
+from actors.workflow.events import RunCreated, RunFailed
+from actors.workflow.messages import CancelOwnedRun, CancelRun, RunEnded, StartRun
+from actors.workflow.specs import Plan, PlanStep, StepOptions
 from actors.workflow.state import SupervisorState
 from tests.actors.workflow.test_decider import EMPTY_CALL, context, ended, kinds, plan, say, start
 

@@ -11,19 +11,9 @@ from hypothesis import strategies as st
 from actors.queue.messages import CancelOwned, JobEnded
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.runtime.messages import Message
-from actors.workflow.messages import (
-    CancelRun,
-    CancelSettled,
-    PauseRun,
-    Plan,
-    PlanStep,
-    ResumeRun,
-    RunCancelled,
-    SignalRun,
-    StartRun,
-    StepOptions,
-    WaitPlan,
-)
+from actors.workflow.events import CancelSettled, RunCancelled
+from actors.workflow.messages import CancelRun, PauseRun, ResumeRun, SignalRun, StartRun
+from actors.workflow.specs import Plan, PlanStep, StepOptions, WaitPlan
 from tests.actors.workflow.lives import EMPTY_CALL, RULES, Life, context
 from tests.support.scale import scaled
 

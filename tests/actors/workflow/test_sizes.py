@@ -9,8 +9,9 @@ import pytest
 
 from actors.queue.specs import Input
 from actors.runtime.engine import Runtime
-from actors.workflow.messages import ItemsScheduled, Plan, PlanStep, StepOptions
+from actors.workflow.events import ItemsScheduled
 from actors.workflow.progress import WINDOW
+from actors.workflow.specs import Plan, PlanStep, StepOptions
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.actors.workflow.lives import EMPTY_CALL, Life

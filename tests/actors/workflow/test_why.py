@@ -7,8 +7,9 @@ from random import Random
 import pytest
 
 from actors.queue.messages import Obstacle
-from actors.workflow.messages import ExplainRun, PauseRun, PlanStep, SignalRun, StepOptions, WaitPlan
-from actors.workflow.messages import Plan as Plan_
+from actors.workflow.messages import ExplainRun, PauseRun, SignalRun
+from actors.workflow.specs import Plan as Plan_
+from actors.workflow.specs import PlanStep, StepOptions, WaitPlan
 from tests.actors.workflow.lives import EMPTY_CALL, OUTCOMES, RULES, Life, context, random_plan
 from tests.support.scale import scaled
 

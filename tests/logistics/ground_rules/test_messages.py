@@ -21,7 +21,8 @@ from actors.queue.messages import (
 from actors.queue.specs import JobSpec, RetryPolicy
 from actors.runtime.effects import AttemptKey
 from actors.runtime.messages import Message, Nudge
-from actors.workflow.messages import Plan, PlanStep, StartRun
+from actors.workflow.messages import StartRun
+from actors.workflow.specs import Plan, PlanStep
 from logistics.messages import COMMANDS
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job import Job

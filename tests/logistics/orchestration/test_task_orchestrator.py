@@ -11,7 +11,7 @@ import pytest
 from actors.queue.messages import GetResources
 from actors.queue.specs import SHARE, JobStatus
 from actors.runtime.clock import VirtualClock
-from actors.workflow.messages import SessionReleased
+from actors.workflow.events import SessionReleased
 from logistics.errors import (
     ConflictingIdError,
     EngineClosedError,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.workflow.messages import RunStatus
+from actors.workflow.specs import RunStatus
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.cron_scheduler import CronScheduler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.runtime.binding import BindingError
-from actors.workflow.messages import RunStatus
+from actors.workflow.specs import RunStatus
 from logistics.errors import GraphError
 from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.logistics.orchestration import steps

@@ -9,7 +9,7 @@ import pytest
 from actors.runtime.binding import BindingError
 from actors.runtime.errors import InputError
 from actors.workflow.condition import ConditionError
-from actors.workflow.messages import RunStatus, StepStatus
+from actors.workflow.specs import RunStatus, StepStatus
 from logistics.errors import GraphError
 from logistics.orchestration.parsing import ConfigError
 from logistics.orchestration.result import WorkflowResult

@@ -10,7 +10,7 @@ import pytest
 
 from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import InputError, UnknownIdError
-from actors.workflow.messages import RunStatus
+from actors.workflow.specs import RunStatus
 from logistics.errors import RunNotFoundError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.run import WorkflowRun

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from actors.runtime.attempt import AttemptContext
-from actors.workflow.messages import StepStatus
+from actors.workflow.specs import StepStatus
 from eventstore.log import Log
 from eventstore.memory_log import MemoryLog
 from eventstore.records import Frame

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from actors.workflow.messages import RunStatus, WorkflowDefined
+from actors.workflow.events import WorkflowDefined
+from actors.workflow.specs import RunStatus
 from eventstore.errors import OutcomeUnknownError, StoreError
 from eventstore.faulty_log import Fault, FaultyLog
 from eventstore.memory_log import MemoryLog

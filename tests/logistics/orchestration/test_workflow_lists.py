@@ -8,7 +8,7 @@ import pytest
 
 from actors.queue.events import JobEnqueued
 from actors.runtime.binding import BindingError
-from actors.workflow.messages import RunStatus
+from actors.workflow.specs import RunStatus
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.logistics.orchestration import steps

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from actors.runtime.attempt import AttemptContext
-from actors.workflow.messages import StepStatus
+from actors.workflow.specs import StepStatus
 from logistics.errors import InputError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.parsing import ConfigError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.workflow.messages import RunStatus, StepStatus
+from actors.workflow.specs import RunStatus, StepStatus
 from eventstore.errors import LogisticsError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.result import WorkflowResult

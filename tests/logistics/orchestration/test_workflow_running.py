@@ -11,7 +11,7 @@ import pytest
 from actors.runtime.binding import BindingError
 from actors.runtime.errors import EngineClosedError, InputError, WouldDeadlockError
 from actors.runtime.values import PayloadError
-from actors.workflow.messages import RunStatus, StepStatus
+from actors.workflow.specs import RunStatus, StepStatus
 from logistics.errors import (
     GraphError,
     LogisticsError,

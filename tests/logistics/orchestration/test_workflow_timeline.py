@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.workflow.messages import StepStatus
+from actors.workflow.specs import StepStatus
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.timeline import StepTimeline
 from logistics.orchestration.workflow_manager import WorkflowManager

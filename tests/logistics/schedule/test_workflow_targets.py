@@ -15,7 +15,7 @@ from actors.queue.specs import JobStatus
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.messages import Event
 from actors.schedule.messages import ScheduleFired, ScheduleSkipped
-from actors.workflow.messages import RunStatus
+from actors.workflow.specs import RunStatus
 from logistics.errors import BindingError, GraphError, InputError, PayloadError
 from logistics.orchestration.decorators import workflow
 from logistics.orchestration.engine import OrchestrationEngine
