@@ -41,9 +41,13 @@ def build_aside(
     durable.
     """
     whole = Path(target)
-    partial = whole.with_name(whole.name + PARTIAL)
-    if whole.exists():
+    try:
+        is_there = whole.exists()
+    except OSError as error:
+        raise _no_folder(whole, error) from error
+    if is_there:
         raise NotAStoreError(f"{whole} is there already", remedy="Name a folder that does not exist yet.")
+    partial = whole.with_name(whole.name + PARTIAL)
     try:
         shutil.rmtree(partial, ignore_errors=True)
         make_folders(partial.parent)
@@ -56,11 +60,14 @@ def build_aside(
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFullError(f"{whole}: {error.strerror}") from error
-        text = f"{whole}: {error.strerror or error}"
-        raise NotAStoreError(text, remedy="Name a folder that can be made.") from error
+        raise _no_folder(whole, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return head
+
+
+def _no_folder(path: Path, error: OSError) -> NotAStoreError:
+    return NotAStoreError(f"{path}: {error.strerror or error}", remedy="Name a folder that can be made.")
 
 
 def checked(folder: Path) -> Head:

@@ -64,7 +64,7 @@ class KeyRing:
         """Keys that were destroyed, and are not known to be on record."""
         self.damaged = 0
         """Keys that cannot be read any more, for another reason than that somebody has destroyed them."""
-        if path is not None and path.exists():
+        if path is not None and _is_there(path):
             self._open(path, os.O_RDWR)
             self._read(path)
 
@@ -214,6 +214,13 @@ class KeyRing:
                 os.fsync(self._file.fileno())
         except OSError as error:
             raise StoreFullError(f"the keys {self._path} cannot be written: {error.strerror}") from error
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise StoreError(f"the keys {path} cannot be opened: {error.strerror}") from error
 
 
 def _opened(path: Path, how: int) -> BinaryIO:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from actors.runtime.errors import InputError
@@ -79,6 +81,24 @@ def check_id(what: str, value: object) -> str:
         msg = f"{what}: expected 1 to 200 of the characters A-Z a-z 0-9 . _ : -, got {_short(value)}"
         raise InputError(msg)
     return value
+
+
+def check_path(what: str, path: object, *, of: str) -> str:
+    """Return a path as a text, which may stand for something that is not there. `InputError`."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\x00" in text:
+        msg = f"{what}: expected the path of a {of}, got {path!r}"
+        raise InputError(msg)
+    return text
+
+
+def absolute(what: str, text: str) -> str:
+    """Return a path from the root on, with `~` for the home of somebody. `InputError` if there is no such way."""
+    try:
+        return str(Path(text).expanduser().resolve())
+    except (RuntimeError, OSError) as error:
+        msg = f"{what}: {text!r}: {error}"
+        raise InputError(msg) from error
 
 
 def check_int(what: str, value: object, *, least: int, most: int) -> int:

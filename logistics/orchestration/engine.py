@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
@@ -25,7 +24,7 @@ from logistics.audit.why import Witness, explain
 from logistics.following.durable import DurableSubscription
 from logistics.following.projection import RunningProjection
 from logistics.ids import new_id
-from logistics.inputs import check_int, duration_us
+from logistics.inputs import absolute, check_int, check_path, duration_us
 from logistics.messages import COMMANDS
 from logistics.orchestration import erasing
 from logistics.orchestration import session as sessions
@@ -140,7 +139,7 @@ class OrchestrationEngine:
             "max_payload": max_payload,
             "retention": None if retention is None else duration_us("retention", retention),
             "archive": archive,
-            "keys": None if keys is None else str(Path(keys).expanduser().resolve()),
+            "keys": None if keys is None else absolute("keys", check_path("keys", keys, of="file")),
         }
         self._be(STORES.acquire(path, options, clock), owns=True)
 
@@ -421,11 +420,12 @@ class OrchestrationEngine:
         The copy is a store. It was read from beginning to end, by another process, before it got its name.
         `StoreError` if that fails, `NotAStoreError` if there is something at `path`, or this store is in memory.
         """
+        target = check_path("path", path, of="folder")
         log = self.store.runtime.log
         if not isinstance(log, LmdbLog):
             msg = "a store in memory cannot be copied"
             raise NotAStoreError(msg)
-        return copy_store(log, path, at_work=True).position
+        return copy_store(log, target, at_work=True).position
 
     # -- what the other façade classes use ----------------------------------------------------------------
 

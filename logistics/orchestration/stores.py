@@ -32,6 +32,7 @@ from eventstore.notebook import FOLDER_NAME as NOTEBOOK_NAME
 from eventstore.notebook import LmdbNotebook, MemoryNotebook
 from eventstore.opening import make_parents
 from eventstore.safe_mode import guarded
+from logistics.inputs import absolute, check_path
 from logistics.orchestration.launching import Launcher
 
 if TYPE_CHECKING:
@@ -362,11 +363,8 @@ def resolve(path: str | os.PathLike[str] | None) -> str:
     """Return where a store is: `$LOGISTICS_HOME`, else `.logistics/` here, if nothing is named."""
     if path is None:
         path = os.environ.get("LOGISTICS_HOME") or DEFAULT_FOLDER
-    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\x00" in text:
-        msg = f"path: expected the path of a folder, got {path!r}"
-        raise InputError(msg)
-    return text if text == MEMORY else str(Path(text).expanduser().resolve())
+    text = check_path("path", path, of="folder")
+    return text if text == MEMORY else absolute("path", text)
 
 
 def keys_path(store: str, keys: str | None) -> Path | None:

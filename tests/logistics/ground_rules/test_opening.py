@@ -148,3 +148,29 @@ def test_f39_where_no_folder_can_be_made_there_is_no_store_and_that_is_said_in_o
         OrchestrationEngine(tmp_path / path)
     assert "\n" not in str(caught.value)
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", 5, "~nobody-of-this-name/x"])
+def test_what_is_no_path_is_refused_wherever_one_is_said(tmp_path: Path, path: Any) -> None:
+    with pytest.raises(InputError, match="keys: "):
+        OrchestrationEngine(tmp_path / "store", keys=path)
+    with pytest.raises(InputError, match="path: "):
+        OrchestrationEngine(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", 5, None])
+def test_a_backup_to_what_is_no_path_is_refused(tmp_path: Path, path: Any) -> None:
+    with OrchestrationEngine(tmp_path / "store") as engine, pytest.raises(InputError, match="path: "):
+        engine.backup(path)
+
+
+def test_f39_a_name_that_is_too_long_is_said_in_one_line(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 300)
+    with pytest.raises(StoreError, match="name too long"):
+        OrchestrationEngine(tmp_path / "store", keys=long)
+    with (
+        OrchestrationEngine(tmp_path / "store") as engine,
+        pytest.raises(NotAStoreError, match="name too long"),
+    ):
+        engine.backup(long)
