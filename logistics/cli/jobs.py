@@ -128,9 +128,9 @@ def _history(reader: StoreReader, entity: str) -> list[Any]:
 
 
 def show_job(reader: StoreReader, job_id: str, *, as_json: bool) -> bool:
-    """Show a job and its attempts; whether there is one whose beginning is understood."""
+    """Show a job and its attempts; whether all that is on record of it is understood, from its beginning on."""
     past = _history(reader, f"job:{job_id}")
-    if not past:
+    if not past or len(past) < len(reader.of(f"job:{job_id}")):
         return False
     job = read_job(past, FunctionRegistry())
     facts = _facts(job, past[0].spec)

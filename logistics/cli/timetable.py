@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from eventstore.errors import NotAStoreError, ReplayError, UnknownEventError
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import AtOption, JsonOption, StoreOption, moment
 from logistics.cli.output import described, say, say_json, show, show_facts
@@ -39,8 +40,12 @@ def _row(view: ScheduleView) -> dict[str, Any]:
 
 
 def show_schedule(reader: StoreReader, name: str, *, as_json: bool) -> bool:
-    """Show a schedule and its next runs; whether it is on record still."""
-    view = next((each for each in reader.as_of().schedules() if each.name == name), None)
+    """Show a schedule and its next runs; whether it is on record still, in a log that a state follows from."""
+    try:
+        views = reader.as_of().schedules()
+    except (NotAStoreError, ReplayError, UnknownEventError):  # a part of a log, or events of a newer version
+        return False
+    view = next((each for each in views if each.name == name), None)
     if view is None:
         return False
     coming = [] if view.paused else planned(view, TO_COME, time.time_ns() // 1000)

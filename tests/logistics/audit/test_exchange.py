@@ -233,7 +233,8 @@ def test_a_part_says_that_it_proves_nothing(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = tmp_path / "lines"
-    assert main(["export", "--of", "workflow:first", "--store", str(store), "-o", str(lines)]) == 0
+    assert main(["export", "--of", "workflow:first", "--store", str(store), "-o", str(lines), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(lines), "bytes": lines.stat().st_size}
     assert main(["verify", "--export", str(lines), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["part"], said["events"]) == ("of workflow:first", 1)

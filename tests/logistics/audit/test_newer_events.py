@@ -14,6 +14,7 @@ from eventstore.records import Record
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.task.job import Job
 from logistics.task.queue import Queue
 from tests.logistics.audit import functions
@@ -28,6 +29,7 @@ NEWER = {
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     with OrchestrationEngine(tmp_path / "store") as engine:
         Queue("q", engine=engine).enqueue(Job("one", functions.one, job_id="it"))
+        CronScheduler(engine=engine).schedule("nightly", "0 0 * * *", functions.one)
     with LmdbLog.open(tmp_path / "store") as log:
         head = log.head
         log.append(
@@ -45,6 +47,8 @@ def test_reading_tools_show_what_they_do_not_understand(
         last = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert last["tag"] in {"unknown(job.teleported)", "unknown(job.ready)"}
         assert last["data"] in (["job.teleported", "it", 7], ["job.ready", {"new": "shape"}])
+    assert main(["show", "schedule:nightly", "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["tag"] == "schedule.put"
     assert main(["verify", *where]) == 0
     assert main(["export", "-o", str(tmp_path / "lines"), *where]) == 0
     assert main(["import", str(tmp_path / "lines"), "--store", str(tmp_path / "copy")]) == 0
