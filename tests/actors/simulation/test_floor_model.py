@@ -92,7 +92,7 @@ SETTINGS = st.sampled_from(
         QueueSettings(rate=Rate(1, 2 * SECOND, 2), key_concurrency=2),
         QueueSettings(ageing_us=3 * SECOND, weights=(("h", 3),)),
         QueueSettings(retry_rate=Rate(1, 2 * SECOND)),
-        QueueSettings(retry_rate=Rate(3, 5 * SECOND), retry=RetryPolicy(5, SECOND, 2 * SECOND)),
+        QueueSettings(retry_rate=Rate(3, 5 * SECOND), retry=RetryPolicy(3, SECOND, 2 * SECOND)),
     )
 )
 OF_FOCUS = st.integers(0, 1)
