@@ -247,6 +247,9 @@ class Hall:
     def _first_startable(self, context: Context) -> Line | None:
         """Return the queue to be tried next: who was to be first must be tried first, or would be overtaken."""
         startable = self._startable
+        first = startable.first()
+        if first is None or serves(context, first.name):
+            return first
         if context.served is None:
             return next((line for line in startable if serves(context, line.name)), None)
         names = (*context.served, STEPS, FIRINGS)

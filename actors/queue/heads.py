@@ -34,9 +34,13 @@ class Heads(Generic[T]):
         """Give a thing its place, or another one."""
         if self._keys.get(thing) == key:
             return
+        heap = self._heap
         self._keys[thing] = key
         self._puts += 1
-        heapq.heappush(self._heap, (key, self._puts, thing))
+        if heap and heap[0][2] is thing:  # as a lane's whose first job has left
+            heapq.heapreplace(heap, (key, self._puts, thing))
+        else:
+            heapq.heappush(heap, (key, self._puts, thing))
         self._trim()
 
     def remove(self, thing: T) -> None:
