@@ -8,7 +8,7 @@ import signal
 import threading
 from functools import partial
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Listener
+from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -26,6 +26,8 @@ GOODBYE = b"G"
 NOBODY = (EOFError, OSError, AuthenticationError, msgspec.DecodeError)
 LAST_WORD_S = 5.0
 """How long what a dead process has said may take to be read."""
+AGAIN_S = 0.05
+"""How long to wait where nobody can be let in."""
 
 
 class Address(NamedTuple):
@@ -60,22 +62,22 @@ decode_key = msgspec.msgpack.Decoder(AttemptKey).decode
 
 
 class Guest:
-    """A process of a pool, as the engine knows it."""
+    """A process of a pool, as the engine knows it; made by the thread that hears what it says."""
 
     def __init__(self, connection: Connection, pid: int) -> None:
         self._connection = connection
         self._pid = pid
-        self._reader: threading.Thread | None = None
+        self._reader = threading.current_thread()
         self._lock = threading.Lock()
         self._is_welcome = False
 
     def listen(self, hear: Callable[[Guest, Said], None], gone: Callable[[Guest], None]) -> None:
-        """Hear what it says from now on; `gone` is called when it has gone."""
-        self._reader = threading.Thread(
-            target=self._listen, args=(hear, gone), name="logistics-guest", daemon=True
-        )
-        self._reader.start()
+        """Hear what it says from now on, until it has gone: then `gone` is called."""
         self._send()
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                hear(self, decode_said(self._connection.recv_bytes()))
+        gone(self)
 
     def _send(self, *said: bytes) -> None:
         """Say something, which nobody does before the guest was made welcome."""
@@ -83,12 +85,6 @@ class Guest:
             for each in said if self._is_welcome else (WELCOME, *said):
                 self._connection.send_bytes(each)
             self._is_welcome = True
-
-    def _listen(self, hear: Callable[[Guest, Said], None], gone: Callable[[Guest], None]) -> None:
-        with contextlib.suppress(EOFError, OSError):
-            while True:
-                hear(self, decode_said(self._connection.recv_bytes()))
-        gone(self)
 
     def tell_to_stop(self, key: AttemptKey) -> None:
         """Say that nobody waits for an attempt any more, perhaps one of another process."""
@@ -104,8 +100,7 @@ class Guest:
 
     def join(self) -> None:
         """Wait until all that a process which is gone has said was heard."""
-        if self._reader is not None:
-            self._reader.join(LAST_WORD_S)
+        self._reader.join(LAST_WORD_S)
 
 
 class Desk:
@@ -126,8 +121,8 @@ class Desk:
         self._hear = hear
         self._gone = gone
         self._secret = os.urandom(32)
-        self._listener = Listener(family="AF_UNIX", authkey=self._secret)
-        self._closed = False
+        self._listener = Listener(family="AF_UNIX")
+        self._closed = threading.Event()
         threading.Thread(target=self._serve, name="logistics-desk", daemon=True).start()
 
     def address(self, generation: int) -> Address:
@@ -136,21 +131,35 @@ class Desk:
 
     def close(self) -> None:
         """Let nobody in any more."""
-        self._closed = True
+        self._closed.set()
         with contextlib.suppress(OSError):
             Client(self._listener.address, family="AF_UNIX").close()  # wakes whoever waits for the next guest
         self._listener.close()
 
     def _serve(self) -> None:
-        while not self._closed:
-            with contextlib.suppress(*NOBODY):  # whoever came is gone again, or is not one of ours
+        while not self._closed.is_set():
+            try:
                 connection = self._listener.accept()
-                hello = decode_hello(connection.recv_bytes())
-                guest = Guest(connection, hello.pid)
-                if self._greet(hello.generation, guest):
-                    guest.listen(self._hear, partial(self._gone, hello.generation))
-                else:
-                    connection.close()
+                threading.Thread(
+                    target=self._let_in, args=(connection,), name="logistics-guest", daemon=True
+                ).start()
+            except (OSError, RuntimeError):  # too many files or threads: whoever comes waits at the door
+                self._closed.wait(AGAIN_S)
+
+    def _let_in(self, connection: Connection) -> None:
+        """Hear what somebody says, once it has shown who it is: it may be stopped meanwhile, and others come."""
+        try:
+            deliver_challenge(connection, self._secret)
+            answer_challenge(connection, self._secret)
+            hello = decode_hello(connection.recv_bytes())
+        except NOBODY:  # whoever came is gone again, or is not one of ours
+            connection.close()
+            return
+        guest = Guest(connection, hello.pid)
+        if self._greet(hello.generation, guest):
+            guest.listen(self._hear, partial(self._gone, hello.generation))
+        else:
+            connection.close()
 
 
 class Line:
