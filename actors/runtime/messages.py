@@ -27,15 +27,18 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
         raise NotImplementedError
 
 
-class Message(msgspec.Struct, frozen=True):
-    """Something said to an actor: a command of a caller, a word of a peer, a query."""
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """Something said to an actor: a command of a caller, a word of a peer, a query.
+
+    Messages, events and effects are data without cycles: the garbage collector does not look at them (`gc=False`).
+    """
 
     def joined(self, _later: Message) -> Message | None:
         """Return one message that says both, and is one decision; None if there is none."""
         return None
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """Something done to the outside world, let out by the journal once its cause is durable."""
 
     urgent: ClassVar[bool] = False
