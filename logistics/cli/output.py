@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WIDTH = 240
 """Characters of a line where no terminal says how many it has."""
+PLAIN = 1e15
+"""Numbers below it are written without an exponent."""
 LONGEST = 120
 """Characters of a cell."""
 
@@ -116,6 +118,8 @@ def cell(value: Any, *, longest: int = LONGEST) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, float) and abs(value) < PLAIN:
+        return f"{value:f}".rstrip("0").rstrip(".")  # no exponent: seconds and amounts
     if isinstance(value, bool | int | float):
         return str(value)
     return encoded(value).decode()

@@ -19,6 +19,7 @@ from actors.snapshotting import take_snapshot
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit.store_view import StoreView
 from logistics.cli.main import main
+from logistics.cli.output import cell
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.cron_scheduler import CronScheduler
@@ -130,6 +131,14 @@ def test_a_job_is_shown_with_its_attempts(
     shown = capsys.readouterr().out.splitlines()
     assert ["function", bad["function"]] in [line.split() for line in shown]
     assert shown[-1] == bad["error"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(7e-05, "0.00007"), (1.0, "1"), (0.5, "0.5"), (100.0, "100"), (0.0, "0"), (1e300, "1e+300")],
+)
+def test_a_number_is_shown_without_an_exponent(value: float, text: str) -> None:
+    assert cell(value) == text
 
 
 def test_a_schedule_is_shown_with_what_is_to_come(
