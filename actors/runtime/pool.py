@@ -72,9 +72,22 @@ class Generation:
     def end(self) -> None:
         """Have its workers end, by force if one is still at work."""
         self.noticed.set()
-        self.pool.shutdown(wait=False)
+        _shut_down(self.pool)
         for guest in self.guests:
             guest.leave(kill=bool(self.in_flight))
+
+
+def _shut_down(pool: Executor) -> None:
+    """Have a pool end, and wait for that on a thread of its own.
+
+    A pool of the standard library that is shut down without waiting forgets at once what it needs to replace a worker
+    that has had its share of calls (python/cpython#132969): what is left of it, workers or calls that nobody takes,
+    would keep the interpreter from ending. Those of loky forget likewise.
+    """
+    try:
+        threading.Thread(target=pool.shutdown, name="logistics-pool-end", daemon=True).start()
+    except RuntimeError:  # no thread is to be had any more
+        pool.shutdown(wait=False)
 
 
 class ExecutorPool:

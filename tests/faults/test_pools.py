@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from actors.queue.events import AttemptInterrupted, JobStarted
 from actors.runtime import pool
 from actors.runtime.clock import VirtualClock
+from actors.runtime.desk import Address
 from actors.runtime.pool import Generation
 from logistics import (
     InputError,
@@ -41,6 +44,8 @@ from tests.faults.test_running_jobs import (
     needs_pidfd,
     run,
 )
+
+NOWHERE = Address("", b"", 0, 1)
 
 
 def spawned(workers: int) -> Executor:
@@ -278,6 +283,84 @@ def test_a_pool_remembers_nobody_who_has_ended(
         until(lambda: len(kept[0].guests) <= 1)
         assert kept[0].begun == {}
         assert len(kept) == 1
+
+
+LINGERS = """
+import sys
+from pathlib import Path
+from logistics import Job, JobScheduler, OrchestrationEngine, Queue
+from tests.faults import jobs, ways
+from tests.faults.test_pools import short_lived
+
+pools = []
+
+def kept(workers):
+    pools.append(short_lived(workers))
+    return pools[-1]
+
+if __name__ == "__main__":
+    with OrchestrationEngine(":memory:", workers=2, executor=kept) as engine:
+        queue = Queue("work", engine=engine)
+        JobScheduler(engine=engine).start("work")
+        queue.result(queue.enqueue(Job("makes two workers of one", jobs.add, [1, 2])))
+        queue.result(queue.enqueue(Job("lingers", ways.linger, [sys.argv[1]])))
+    (Path(sys.argv[1]) / "go").touch()
+"""
+
+
+def test_a_program_ends_although_its_pool_has_a_worker_to_replace_when_the_engine_closes(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(LINGERS)
+    root = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as program:
+        try:
+            _, complaints = program.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(program.pid, signal.SIGKILL)
+            raise
+    assert (program.returncode, complaints) == (0, "")
+
+
+def test_what_a_pool_that_is_over_still_has_to_do_is_done() -> None:
+    made = short_lived(1)
+    calls = [made.submit(int), made.submit(int)]
+    Generation(made, NOWHERE, 1).end()
+    del made
+    assert [call.result(PATIENCE_S) for call in calls] == [0, 0]
+
+
+class TakesLong(Executor):
+    """A pool that ends when it may, and notes whether somebody waits for that."""
+
+    def __init__(self) -> None:
+        self.waited: SimpleQueue[bool] = SimpleQueue()
+        self.may_end = threading.Event()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.waited.put(wait)
+        if wait:
+            self.may_end.wait()
+
+
+def test_nobody_waits_for_a_pool_that_takes_long_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    made = TakesLong()
+    Generation(made, NOWHERE, 1).end()
+    assert made.waited.get(timeout=PATIENCE_S), "on a thread"
+    made.may_end.set()
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    Generation(made, NOWHERE, 1).end()
+    assert not made.waited.get(timeout=PATIENCE_S), "as there is no thread to be had"
 
 
 class Broken(Executor):

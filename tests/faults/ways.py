@@ -86,6 +86,16 @@ def report(folder: str, ctx: AttemptContext) -> str:
     return "went"
 
 
+def linger(folder: str) -> None:
+    """Be done, in a process that ends only when it may."""
+
+    def stay() -> None:
+        while not may_go(folder):
+            threading.Event().wait(LOOK_S)
+
+    threading.Thread(target=stay).start()
+
+
 async def report_async(folder: str, ctx: AttemptContext) -> str:
     begin(folder, ctx)
     while not may_go(folder):
