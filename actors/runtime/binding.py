@@ -74,10 +74,27 @@ def plan_bindings(
     plan = _Plan(signature, args=args, kwargs=kwargs or {})
     plan.bind_by_name(dependencies, frozenset(params))
     plan.bind_the_only_one(dependencies, frozenset(used))
-    plan.require_all()
+    plan.require_all("no dependency and no run parameter has this name, args and kwargs do not give it")
     if plan.problems:
         raise BindingError(plan.problems)
     return plan.in_order()
+
+
+def call_problems(
+    signature: Signature, *, count: int, names: Iterable[str], ctx: bool = False
+) -> tuple[str, ...]:
+    """What keeps a function from being called with so many arguments and others by name; with `ctx` it gets that.
+
+    As Python has it: what `**others` can take is no problem, though a step is told if it was meant for a place.
+    """
+    parameters = signature.parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        names = [name for name in names if name in parameters and _is_named(parameters[name])]
+    plan = _Plan(signature, args=range(count), kwargs=dict.fromkeys(names))
+    if ctx:
+        plan.bind_by_name((), frozenset())
+    plan.require_all("args and kwargs do not give it")
+    return tuple(plan.problems)
 
 
 class _Plan:
@@ -135,13 +152,10 @@ class _Plan:
         if len(required) == len(dependencies) == 1 and dependencies[0] not in taken:
             self._bind(required[0], "step", dependencies[0])
 
-    def require_all(self) -> None:
+    def require_all(self, why: str) -> None:
         for parameter in self._open():
             if parameter.default is parameter.empty:
-                self.problems.append(
-                    f"nothing fills the required parameter {parameter.name!r}: no dependency and no run "
-                    "parameter has this name, args and kwargs do not give it"
-                )
+                self.problems.append(f"nothing fills the required parameter {parameter.name!r}: {why}")
         gap = ""
         for parameter in self._parameters.values():
             if parameter.kind is parameter.POSITIONAL_ONLY:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from actors.queue.specs import JobSpec
     from logistics.task.job import Job
 
-MakeSpec: TypeAlias = "Callable[[Job, tuple[str, ...], str], JobSpec]"
-"""Returns the spec of a job that runs after others, sealed with the key of these if it has no subject of its own."""
+MakeSpec: TypeAlias = "Callable[[Job, tuple[str, ...], str, int], JobSpec]"
+"""Returns the spec of a job that runs after others, sealed with the key of these if it has no subject of its own.
+
+The number is of the results that it gets behind its arguments."""
 
 
 def group(jobs: Iterable[Job]) -> Chain:
@@ -35,7 +37,8 @@ def chain_specs(chain: Chain, make: MakeSpec) -> Iterator[list[JobSpec]]:
         if with_results and len(keys) > 1 and not all(job.subject for job in jobs):
             msg = "subject: a job that gets what was said of several subjects has to name its own"
             raise InputError(msg)
-        specs = [make(job, tuple(before), min(keys, default="")) for job in jobs]
+        count = len(before) if with_results else 0
+        specs = [make(job, tuple(before), min(keys, default=""), count) for job in jobs]
         if with_results:
             results = (
                 Input(f"result {n}", "step", job_id, positional=True) for n, job_id in enumerate(before)
@@ -56,7 +59,7 @@ def callbacks(job: Job, spec: JobSpec, make: MakeSpec) -> Iterator[JobSpec]:
         if follower is None:
             continue
         after = (spec.job_id,) if sort == "ok" else ()
-        follows = make(follower, after, key_in(spec.payload))
+        follows = make(follower, after, key_in(spec.payload), 0)
         if follower.job_id is None:
             own = f"{spec.job_id}.{sort}" if job.job_id is not None else new_id()
             follows = msgspec.structs.replace(follows, job_id=own)

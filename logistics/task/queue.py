@@ -152,8 +152,8 @@ class Queue:
         """Put a job on the queue; return its id. It is on disk, synced, when this returns.
 
         `priority` overrides the job's own. `FunctionError` for a function that cannot be found again by name,
-        `PayloadError` for arguments that are no plain data or too large, `ConflictingIdError` if the job's own
-        id is on record for another job.
+        `InputError` for arguments that do not fit it, `PayloadError` for such as are no plain data or too large,
+        `ConflictingIdError` if the job's own id is on record for another job.
         """
         return self._enqueue([job], [self._spec(job, priority=priority)])[0]
 
@@ -203,8 +203,10 @@ class Queue:
         ids = self._engine.ask("queue", EnqueueJobs(jobs=(*specs, *followers), fresh=fresh))
         return list(ids[: len(specs)])
 
-    def _after(self, job: Job, after: tuple[str, ...], key: str = "") -> JobSpec:
-        return job_spec(self._engine, job, queue=self.name, after=after, place=self._place, key=key)
+    def _after(self, job: Job, after: tuple[str, ...], key: str, results: int) -> JobSpec:
+        return job_spec(
+            self._engine, job, queue=self.name, after=after, place=self._place, key=key, results=results
+        )
 
     def _spec(self, job: Job, *, priority: int | None = None, due_us: int = 0) -> JobSpec:
         return job_spec(

@@ -7,6 +7,7 @@ from actors.runtime.values import encode_call
 from logistics.ids import new_id
 from logistics.inputs import MAX_PRIORITY, check_int
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.task.fitting import check_fit
 from logistics.task.job import Job, check_job
 from logistics.task.place import NOWHERE, Place
 from logistics.task.record import Stored
@@ -22,10 +23,12 @@ def job_spec(
     after: tuple[str, ...] = (),
     place: Place = NOWHERE,
     key: str = "",
+    results: int = 0,
 ) -> JobSpec:
     """Return a job as the queue takes it: its function by name, its arguments as bytes.
 
-    `key` is what it is sealed with if it names no subject.
+    `key` is what it is sealed with if it names no subject. So many `results` of other jobs are to be behind its
+    arguments.
     """
     check_job(job)
     if priority is None:
@@ -39,7 +42,7 @@ def job_spec(
         queue,
         job.name,
         engine.register(job.func.found() if isinstance(job.func, Stored) else job.func),
-        arguments_of(engine, job, key),
+        arguments_of(engine, job, key, results),
         priority,
         job.retry_policy,
         due_us,
@@ -51,9 +54,13 @@ def job_spec(
     )
 
 
-def arguments_of(engine: OrchestrationEngine, job: Job, key: str = "") -> bytes:
-    """Return the arguments of a job as bytes, sealed if it is of a subject; with `key` if it names none."""
+def arguments_of(engine: OrchestrationEngine, job: Job, key: str = "", results: int = 0) -> bytes:
+    """Return the arguments of a job as bytes, sealed if it is of a subject; with `key` if it names none.
+
+    `InputError` if they, and the results behind them, do not fit its function.
+    """
     data = encode_call(job.args, job.kwargs, limit=engine.max_payload)
+    check_fit(job, results)
     if job.subject is None and not (key := job.sealed_with or key):
         return data
     vault = engine.store.runtime.vault
