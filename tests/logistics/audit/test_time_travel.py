@@ -175,7 +175,7 @@ def test_a_moment_is_a_position_or_an_instant(tmp_path: Path) -> None:
 def test_a_view_answers_what_the_engine_answered_then(tmp_path: Path) -> None:
     with OrchestrationEngine(tmp_path / "s") as engine:
         queue = Queue("load", engine=engine)
-        CronScheduler(engine=engine).schedule("nightly", "0 0 * * *", tasks.note)
+        CronScheduler(engine=engine).schedule("nightly", "0 0 * * *", tasks.note, [str(tmp_path / "l")])
         answers: list[tuple[int, Any, int]] = []
         for number in range(5):
             engine.send(EnqueueJobs(jobs=(tasks.job(f"j{number}", tmp_path / "l"),)))

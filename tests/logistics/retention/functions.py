@@ -7,6 +7,9 @@ def double(number: int) -> int:
     return 2 * number
 
 
+def anything(*args: object, **kwargs: object) -> None: ...
+
+
 def ten() -> int:
     return 10
 

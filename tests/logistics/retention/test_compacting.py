@@ -53,7 +53,7 @@ def test_a_failed_job_that_is_kept_from_before_the_horizon_is_listed(
     monkeypatch.setattr(listing, "LOOKED_AT", 0)
     with OrchestrationEngine(path, archive=archive) as engine:
         queue = Queue(engine=engine)
-        bad = queue.enqueue(Job("bad", functions.double, (), max_retries=0))
+        bad = queue.enqueue(Job("bad", functions.double, (None,), max_retries=0))
         work(engine, jobs=3)
         queue.schedule(Job("names it", functions.double, (bad,)), timedelta(hours=1))
         assert engine.compact(0) > 0
@@ -96,7 +96,7 @@ def test_what_the_arguments_of_a_waiting_job_name_stays_unless_they_are_sealed(p
             queue.enqueue(Job("ten", functions.ten, job_id=job_id))
         JobScheduler(engine=engine).process(queue)
         inside = {"of": [{"job": "deep"}], "long": ["x" * 1000, "long"]}
-        later.enqueue(Job("double", functions.double, ("argument",), inside))
+        later.enqueue(Job("anything", functions.anything, ("argument",), inside))
         later.enqueue(Job("double", functions.double, ("sealed",), subject="customer:1"))
         engine.compact(0)
         assert [queue.get_job(job_id) is not None for job_id in ended] == [True, True, True, False, False]
