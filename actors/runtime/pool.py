@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError
+from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError, ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors.runtime.desk import Desk, Guest, Said
@@ -47,6 +47,7 @@ class Generation:
         self.given_up: set[AttemptKey] = set()
         self.noticed = threading.Event()
         """It is known that it broke, or it is over."""
+        self.is_broken = False
         self._accused: frozenset[AttemptKey] | None = None
         self._lock = threading.Lock()
 
@@ -70,11 +71,24 @@ class Generation:
         return self.in_flight.keys() <= self.given_up
 
     def end(self) -> None:
-        """Have its workers end, by force if one is still at work."""
+        """Have its workers end, by force if one is still at work, or if it broke."""
         self.noticed.set()
+        by_force = self.is_broken or bool(self.in_flight)
+        if by_force:
+            _kill_workers(self.pool)
         _shut_down(self.pool)
         for guest in self.guests:
-            guest.leave(kill=bool(self.in_flight))
+            guest.leave(kill=by_force)
+
+
+def _kill_workers(pool: Executor) -> None:
+    """End the processes of a pool of the standard library, those too that nobody knows as they have had no call.
+
+    Until Python 3.12 a pool that breaks while it begins another process does not end that one, and waits for its end.
+    """
+    if isinstance(pool, ProcessPoolExecutor):
+        for process in tuple((pool._processes or {}).values()):  # noqa: SLF001 -- public from 3.14 on only
+            process.kill()
 
 
 def _shut_down(pool: Executor) -> None:
@@ -229,6 +243,7 @@ class ExecutorPool:
         key = keys[0]
         generation.noticed.set()
         with self._lock:
+            generation.is_broken |= isinstance(error, BrokenExecutor)
             if generation is self._current:
                 self._current = None
             if self._closed:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -21,7 +22,9 @@ from actors.queue.events import AttemptInterrupted, JobStarted
 from actors.runtime import pool
 from actors.runtime.clock import VirtualClock
 from actors.runtime.desk import Address
-from actors.runtime.pool import Generation
+from actors.runtime.effects import AttemptKey
+from actors.runtime.pool import ExecutorPool, Generation
+from actors.runtime.processes import WorkerDiedError
 from logistics import (
     InputError,
     Job,
@@ -335,6 +338,40 @@ def test_what_a_pool_that_is_over_still_has_to_do_is_done() -> None:
     Generation(made, NOWHERE, 1).end()
     del made
     assert [call.result(PATIENCE_S) for call in calls] == [0, 0]
+
+
+class BreaksMeanwhile(ProcessPoolExecutor):
+    """A pool that breaks while it begins its second worker: in 3.11 it overlooks that one, and waits for its end."""
+
+    def __init__(self) -> None:
+        super().__init__(2, mp_context=multiprocessing.get_context("spawn"))
+        self.workers: dict[int, Any] = {}
+
+    def _spawn_process(self) -> None:
+        super()._spawn_process()  # type: ignore[misc]
+        late = {pid: each for pid, each in self._processes.items() if pid not in self.workers}
+        for first in self.workers.values():
+            self._processes.pop(*late)
+            first.kill()
+            if sys.version_info < (3, 12):  # later ones break when this is done
+                until(lambda: self.__dict__["_call_queue"]._closed)
+            self._processes.update(late)
+        self.workers.update(late)
+
+
+@needs_pidfd
+def test_f68_a_worker_that_a_pool_overlooked_while_it_broke_is_ended(tmp_path: Path) -> None:
+    made = BreaksMeanwhile()
+    first = made.submit(do.never_ends, str(tmp_path / "pid"))
+    appears(tmp_path / "pid")
+    second = made.submit(int)
+    assert [type(each.exception(PATIENCE_S)) for each in (first, second)] == [BrokenProcessPool] * 2
+    pools: list[Executor] = [made]
+    attempts = ExecutorPool(lambda _workers: pools.pop() if pools else Broken(), bytes, workers=2)
+    with pytest.raises(WorkerDiedError, match="no room"):
+        attempts.run((AttemptKey("job", 1, 1),), b"", is_cancelled=lambda _: False, hear=lambda _: None)
+    attempts.close()
+    assert [is_gone(pid, PATIENCE_S) for pid in made.workers] == [True] * 2
 
 
 class TakesLong(Executor):
