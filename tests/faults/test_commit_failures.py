@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import threading
 import time
@@ -122,6 +123,19 @@ def test_running_jobs_outlive_a_failed_commit_and_run_once(failing: Failing) -> 
     assert [event.attempt for event in evidence.all(JobStarted) if event.job_id in ids] == [1] * 4
 
 
+def refused(failing: Failing) -> StoreError:
+    """What a query is told while nothing can be written.
+
+    Who comes in the moment between the failure and the end of the intake may still find an actor's mailbox, and is
+    told when that is closed.
+    """
+    while True:
+        with pytest.raises(StoreError) as refusal:
+            failing.engine.send(GetStats(queue="load"))
+        if not isinstance(refusal.value, OutcomeUnknownError):
+            return refusal.value
+
+
 def test_a_job_that_ends_while_nothing_can_be_written_is_recorded_when_it_can(failing: Failing) -> None:
     gate = f"ending-{id(failing)}"
     failing.engine.send(EnqueueJobs(jobs=(gated_job("waiting", failing.lines, gate),)))
@@ -131,8 +145,7 @@ def test_a_job_that_ends_while_nothing_can_be_written_is_recorded_when_it_can(fa
     failing.sabotage.fail("job.enqueued", failing.fault)
     with pytest.raises(OutcomeUnknownError):
         failing.engine.send(failing.job("other"))
-    with pytest.raises(StoreError, match="nothing was changed"):
-        failing.engine.send(GetStats(queue="load"))
+    assert "nothing was changed" in str(refused(failing))
     GATES.open(gate)
     assert not result.wait(0.02)
     failing.sabotage.reopening.set()
@@ -145,9 +158,9 @@ def test_an_error_names_what_is_wrong_with_the_disk(failing: Failing) -> None:
     failing.sabotage.fail("job.enqueued", failing.fault)
     with pytest.raises(OutcomeUnknownError, match=r"as planned.*repeat with the same id"):
         failing.engine.send(failing.job("one"))
-    with pytest.raises(StoreError, match=r"as planned.*nothing was changed") as refusal:
-        failing.engine.send(GetStats(queue="load"))
-    assert refusal.value.__cause__ is not None
+    refusal = refused(failing)
+    assert re.search(r"as planned.*nothing was changed", str(refusal))
+    assert refusal.__cause__ is not None
     health = failing.engine.health_check()
     assert not health["healthy"]
     assert "as planned" in health["problem"]
