@@ -145,14 +145,12 @@ class Hall:
         if not ready:
             del line.active[lane]
             lane.group.busy -= 1
-        if self.is_past:
-            return
-        if not ready:
-            self._unpark(lane, back=False)
-            line.take_out(lane)
-            self._place(line)
-            self._stir(lane)
-        elif ready[0].order != job.order:
+            if not self.is_past:
+                self._unpark(lane, back=False)
+                line.take_out(lane)
+                self._place(line)
+                self._stir(lane)
+        elif ready[0].order != job.order and not self.is_past:
             self._unpark(lane, back=False)
             line.put(lane)
             self._place(line)

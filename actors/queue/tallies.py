@@ -61,8 +61,7 @@ class Tallies:
         runs = self.runs.get(function)
         if runs is None:
             runs = self.runs[function] = Spread()
-        size, counts = (run_us * run_us).bit_length(), runs.counts
-        counts[size] = counts.get(size, 0) + 1
+        runs.add(run_us)
         minute = at_us // MINUTE_US
         minutes = self.minutes
         if minute in minutes:
