@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -68,8 +69,6 @@ class SimActor(EventSourcedActor):
     """Mixed into each actor: it is stepped by the world instead of running on a thread."""
 
     inbox_type: ClassVar[type[SimMailbox]] = SimMailbox
-    register: ClassVar[Callable[[SimActor], None]]
-    """Makes a new actor known to its world."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -88,7 +87,7 @@ class SimActor(EventSourcedActor):
         return cls.inbox_type()
 
     def _start_actor_loop(self) -> None:
-        type(self).register(self)
+        self.runtime.actors.append(self)
 
     @property
     def mailbox(self) -> SimMailbox:
@@ -128,6 +127,16 @@ class SimActor(EventSourcedActor):
         while letters and len(self.taken) < most and isinstance(letters[0].message, Letter):
             self.taken.append(letters.popleft().message)
         self.in_progress = self.turn(self.taken)
+
+
+@functools.cache
+def simulated(actor: type[EventSourcedActor], mixins: tuple[type[SimActor], ...]) -> type[EventSourcedActor]:
+    """Return the class of actors that a world steps.
+
+    It is made once: an abstract class, as every actor's is, remembers of each class whether it is one of its own,
+    and would do so of thousands that are all alike.
+    """
+    return type(f"Sim{actor.__name__}", (*mixins, actor), {})
 
 
 class SimExecutor:
@@ -252,6 +261,8 @@ class SimRuntime(Runtime):
     """Whether actors that are idle commit by themselves."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.actors: list[SimActor] = []
+        """All that the world steps, the oldest first."""
         self.newest: dict[str, SimActor] = {}
         """The actors of the present generation, by name."""
         super().__init__(*args, **kwargs)

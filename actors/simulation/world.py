@@ -20,7 +20,7 @@ from actors.schedule.messages import RemoveSchedule
 from actors.simulation.callers import QUEUES, SCHEDULES, Caller
 from actors.simulation.checks import History, Violation, violated
 from actors.simulation.leftovers import counts_of, leftovers_of
-from actors.simulation.parts import Envelope, SimActor, SimExecutor, SimRuntime
+from actors.simulation.parts import Envelope, SimActor, SimExecutor, SimRuntime, simulated
 from actors.simulation.shapes import note_of
 from actors.workflow.messages import ResumeRun
 from eventstore.errors import StoreError
@@ -107,10 +107,7 @@ class World:
         self._actor_speed = 16
         self._faulty = True
         self._actors_attend = seed % 2 == 1
-        self._types = [
-            type(f"Sim{actor.__name__}", (*self.mixins, actor), {"register": self._actors.append})
-            for actor in self.actor_types
-        ]
+        self._types = [simulated(actor, self.mixins) for actor in self.actor_types]
         self.log = FaultyLog(self.medium, self._plan, reopening_fails=self._reopening_fails)
         self._boot()
         self.callers = [Caller(self, number) for number in range(CALLERS)]
@@ -129,8 +126,7 @@ class World:
             violation.add_note(f"seed={self.seed} steps={self.steps}")
             raise
         finally:
-            for actor in self._actors:
-                ActorRegistry.unregister(actor.actor_ref)
+            self._retire_actors()
 
     def _step(self) -> None:
         self._draw(self._actions())()
@@ -187,6 +183,7 @@ class World:
                 executor=lambda runtime: self.executor_type(runtime, CAPACITY, self._on_start),
                 hold_s=0.0,
             )
+            self._actors = self.runtime.actors
             self.executor: SimExecutor = self.runtime.executor  # type: ignore[assignment]
             self.runtime.actors_attend = self._actors_attend
             self.runtime.served = None
@@ -202,7 +199,6 @@ class World:
     def _retire_actors(self) -> None:
         for actor in self._actors:
             ActorRegistry.unregister(actor.actor_ref)
-        self._actors.clear()
 
     def _actor(self) -> None:
         runnable = [actor for actor in self._actors if actor.runnable]

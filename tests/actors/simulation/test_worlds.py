@@ -55,6 +55,11 @@ def test_no_world_of_scheduled_runs_violates_anything(block: int) -> None:
     assert min(statuses["RunCompleted"], statuses["RunFailed"]) >= SEEDS // 80, statuses
 
 
+def test_worlds_make_no_classes_of_their_own() -> None:
+    actors, others = World(1).runtime.actors, World(2).runtime.actors
+    assert list(map(type, actors)) == list(map(type, others))
+
+
 @pytest.mark.parametrize("seed", ONCE_FAILED)
 def test_seeds_that_once_found_a_bug_find_it_no_more(seed: int) -> None:
     World(seed).run()
