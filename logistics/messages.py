@@ -1,4 +1,4 @@
-"""The message API: every command and query that an engine takes, and every event that it records."""
+"""The message API: every command and query that an engine takes, every event that it records, and their bytes."""
 
 from __future__ import annotations
 
@@ -84,10 +84,12 @@ from actors.runtime.events import (
     EngineClosed,
     EngineOpened,
 )
+from actors.runtime.functions import function_ref
 from actors.runtime.messages import (
     Event,
     Message,
 )
+from actors.runtime.values import decode_call, decode_value, encode_call, encode_result
 from actors.schedule.messages import (
     ApplySchedules,
     Backfilled,
@@ -421,4 +423,9 @@ __all__ = [
     "WorkflowDefined",
     "WorkflowDeleted",
     "ZoneRulesChanged",
+    "decode_call",
+    "decode_value",
+    "encode_call",
+    "encode_result",
+    "function_ref",
 ]

@@ -331,11 +331,16 @@ def _short(value: Any) -> str:
 def decode_call(
     data: bytes, func: Callable[..., Any] | None = None
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments, converted by the annotations of `func`; raises `PayloadError`."""
+    """Positional and keyword arguments, converted by the annotations of `func`; raises `PayloadError`.
+
+    No bytes at all are no arguments: whoever writes commands by hand need not encode them.
+    """
     check_depth(data, MAX_DEPTH + _CALL_LEVELS)
     try:
         args, kwargs = _decode_call(data)
     except Exception as error:
+        if not data:
+            return (), {}
         if (mark := _sealed(data)) is not None:
             return (mark,), {}
         raise _unreadable("arguments", error) from error

@@ -24,10 +24,11 @@ from logistics.audit.why import Witness, explain
 from logistics.following.durable import DurableSubscription
 from logistics.following.projection import RunningProjection
 from logistics.ids import new_id
-from logistics.inputs import absolute, check_int, check_path, duration_us
+from logistics.inputs import absolute, check_id, check_int, check_path, duration_us
 from logistics.messages import COMMANDS
 from logistics.orchestration import erasing
 from logistics.orchestration import session as sessions
+from logistics.orchestration.payloads import check_payloads
 from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.stores import STORES, refuse_worker
@@ -206,12 +207,13 @@ class OrchestrationEngine:
 
     # -- the message API -----------------------------------------------------------------------------------
 
-    def send(self, command: Message) -> Any:
+    def send(self, command: Message, *, command_id: str | None = None) -> Any:
         """Send a command or query of `logistics.messages` and return its answer, durable.
 
-        Raises the refusal, `InputError` for what is no command or has wrong fields, `BusyError` and
-        `EngineClosedError` if it was certainly not taken, `OutcomeUnknownError` if the disk failed meanwhile:
-        then it is safe to send the same command again.
+        `command_id` is what the log says to be the cause of all that comes of it (`command:ID`); one is made if you
+        give none. Raises the refusal, `InputError` for what is no command, has wrong fields, or bytes that cannot
+        be read, `BusyError` and `EngineClosedError` if it was certainly not taken, `OutcomeUnknownError` if the disk
+        failed meanwhile: then it is safe to send the same command again.
         """
         actor = COMMANDS.get(type(command))
         if actor is None:
@@ -222,7 +224,9 @@ class OrchestrationEngine:
         except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError) as error:
             msg = f"{type(command).__name__}: {error}"
             raise InputError(msg) from error
-        return self.ask(actor, checked)
+        check_payloads(checked, limit=self.max_payload)
+        cause = None if command_id is None else check_id("command_id", command_id)
+        return self.answer(self.tell(actor, checked, cause))
 
     def subscribe(
         self,
@@ -467,9 +471,9 @@ class OrchestrationEngine:
         """Send a message that is known to be well-formed to an actor and wait for its durable answer."""
         return self.answer(self.tell(actor, message))
 
-    def tell(self, actor: str, message: Message) -> Reply:
+    def tell(self, actor: str, message: Message, command_id: str | None = None) -> Reply:
         """Send a message that is known to be well-formed to an actor; return what its answer comes in."""
-        return self.store.runtime.send(actor, message, cause=f"command:{new_id()}")
+        return self.store.runtime.send(actor, message, cause=f"command:{command_id or new_id()}")
 
     @staticmethod
     def answer(reply: Reply) -> Any:

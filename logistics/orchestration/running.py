@@ -8,13 +8,15 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.workflow.messages import AdoptRun, DefineWorkflow, GetProjects, GetWorkflows, StartRun
 from eventstore.errors import OutcomeUnknownError, StoreError
 from logistics.errors import WorkflowNotFoundError
 from logistics.ids import new_id
-from logistics.inputs import check_name
+from logistics.inputs import check_id, check_name
 from logistics.orchestration.definition import Definition, decode_definition
 from logistics.orchestration.files import checked_params, encode_params
 from logistics.orchestration.reading import PAUSES_S
@@ -127,6 +129,16 @@ def begin_runs(
                 _start(engine, prepared, command)
         prepared.recorded = True
     return [WorkflowRun(engine, command.run_id, name) for command in commands]
+
+
+def start_command(
+    engine: OrchestrationEngine, name: str, run_id: str | None, params: Mapping[str, Any], **place: str
+) -> StartRun:
+    """Return the command that starts a run, under an id of the caller's own if there is one."""
+    prepared = _prepared(engine, name)
+    command = _command(engine, prepared, params, blocking=False, **place)
+    announce(engine.store, prepared.functions)
+    return command if run_id is None else replace(command, run_id=check_id("run_id", run_id))
 
 
 def _named(number: int, params: object) -> Mapping[str, Any]:

@@ -339,9 +339,12 @@ class Workflow:
 
     def save(self) -> None:
         """Make the definition durable now; runs in progress keep the one they started with."""
-        prepared = self.prepared()
-        command = DefineWorkflow(name=self.name, definition=prepared.encoded)
+        command = self.define_command()
         self._store.runtime.send("supervisor", command, cause=f"command:{new_id()}").get(SAVE_TIMEOUT_S)
+
+    def define_command(self) -> DefineWorkflow:
+        """Return the command that makes the definition durable, for `OrchestrationEngine.send`."""
+        return DefineWorkflow(name=self.name, definition=self.prepared().encoded)
 
     def prepared(self) -> Prepared:
         """Return what has been defined so far, for runs; steps added later do not change it."""

@@ -23,6 +23,7 @@ from logistics.orchestration.running import (
     find_workflow,
     register,
     run_workflow,
+    start_command,
 )
 from logistics.orchestration.upgrades import UpgradeFinding, upgrade_check
 from logistics.orchestration.workflow import announce
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Mapping
 
+    from actors.workflow.messages import StartRun
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.result import WorkflowResult
     from logistics.orchestration.workflow import Workflow
@@ -137,6 +139,14 @@ class WorkflowManager:
     def start(self, name: str, /, **params: Any) -> WorkflowRun:
         """Start a new run of a workflow; return it once it is on disk. Raises what `run` does."""
         return begin_run(self.engine, name, params, blocking=False, **self._place())
+
+    def start_command(self, name: str, run_id: str | None = None, /, **params: Any) -> StartRun:
+        """Return the command that starts a new run, for `OrchestrationEngine.send`. Raises what `run` does.
+
+        With a `run_id` of your own, sending it again begins no second run, and neither does another command that
+        says the same: so a step that starts a run does that once, however often it is tried.
+        """
+        return start_command(self.engine, name, run_id, params, **self._place())
 
     def _place(self) -> dict[str, str]:
         """Return whose the runs are that are begun here."""
