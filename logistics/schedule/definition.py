@@ -53,8 +53,8 @@ class ScheduleOptions(TypedDict, total=False):
     window: Duration | None
     """Nothing older than this is made up; no bound if left out."""
     overlap: Overlap
-    """What to do while the run before has not ended: `skip` (the default), `allow`, `queue` (one waits),
-    `queue_all`, `cancel_previous`."""
+    """What to do while the run before has not ended: `skip` (the default; with `catch_up="all"` it is `queue_all`),
+    `allow`, `queue` (one waits), `queue_all`, `cancel_previous`."""
     start: datetime | None
     end: datetime | None
     """Aware datetimes, both included: nothing runs before the one or after the other."""
@@ -149,7 +149,7 @@ def _defined(
     catch_up: CatchUp = "latest",
     limit: int = 100,
     window: Duration | None = None,
-    overlap: Overlap = "skip",
+    overlap: Overlap | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
     max_runs: int | None = None,
@@ -173,7 +173,7 @@ def _defined(
         target = job_template(engine, Job(name, call.func, call.args, call.kwargs, **options), queue)
     policies = Policies(
         catch_up=_one_of("catch_up", catch_up, CATCH_UPS),
-        overlap=_one_of("overlap", overlap, OVERLAPS),
+        overlap=_overlap(catch_up) if overlap is None else _one_of("overlap", overlap, OVERLAPS),
         limit=check_int("limit", limit, least=1, most=MAX_LIMIT),
         window_us=None if window is None else duration_us("window", window, least_us=1),
         start_us=None if start is None else instant_us("start", start),
@@ -214,6 +214,11 @@ def _zoned(schedule: Occurrences[Any], timezone: str | None, default: str) -> Sc
         msg = f"timezone: the schedule is in {spec.timezone!r} already, got {timezone!r} as well"
         raise ScheduleError(msg)
     return spec if is_zoned(spec) else zoned(spec, timezone or default)
+
+
+def _overlap(catch_up: CatchUp) -> Overlap:
+    """Say what becomes of overlapping runs if nobody does: what is made up one by one must not pass itself over."""
+    return "queue_all" if catch_up == "all" else "skip"
 
 
 def _one_of(what: str, value: Any, allowed: tuple[Any, ...]) -> Any:

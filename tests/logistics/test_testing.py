@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -124,8 +125,23 @@ def test_time_that_nobody_saw_pass_is_time_that_was_missed(
     clock.advance(timedelta(hours=5))
     manager.start()
     settle(engine)
-    assert len(CALLS) == 1  # one at a time: the others would overlap
+    hours = [(START + timedelta(hours=hour)).isoformat() for hour in range(1, 6)]
+    assert hours == CALLS, "one after the other, oldest first"
     assert pass_time(engine, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("overlap", "made"), [("skip", [1]), ("queue", [1, 2]), ("queue_all", [1, 2, 3, 4, 5])]
+)
+def test_what_is_made_up_overlaps_as_anything_else_does(
+    engine: OrchestrationEngine, clock: VirtualClock, overlap: Any, made: list[int]
+) -> None:
+    manager = ScheduleManager(engine=engine)
+    manager.schedule_cron("hourly", "0 * * * *", note, catch_up="all", overlap=overlap)
+    clock.advance(timedelta(hours=5))
+    manager.start()
+    settle(engine)
+    assert [(START + timedelta(hours=hour)).isoformat() for hour in made] == CALLS
 
 
 def test_what_does_not_end_is_waited_for_so_long_and_no_longer(engine: OrchestrationEngine) -> None:
