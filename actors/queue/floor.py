@@ -64,7 +64,7 @@ class QueueFloor(FoldedState[Retired]):
         self.fresh: dict[str, JobSpec] = {}
         """Jobs as they were enqueued, the last ones: what starts soon need not be looked up. Not in `dump`."""
         self.resources = Resources()
-        self.hall = self.hall_type(self.resources)
+        self.hall = self.hall_type(self.resources, self.jobs)
         self.lines = self.hall.lines
         self.lanes = self.hall.lanes
         self.unique = UniqueKeys()
@@ -347,7 +347,8 @@ class QueueFloor(FoldedState[Retired]):
             counts[_RUNNING] = counts.get(_RUNNING, 0) + 1
             if course.scope is _WHILE_PENDING:
                 self.unique.release(job)
-            self.hall.leave(job)
+            if not line.is_loose:
+                self.hall.leave(job)
         else:
             self._leave(job, _RUNNING)
         waited_us = at_us - job.order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from actors.queue.lanes import Kind, Lane, Line
 from actors.queue.specs import FIRINGS, SHARE, STEPS, QueueSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from actors.queue.lanes import Job
     from actors.queue.resources import Resources
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 PLAIN = QueueSettings()
 FEW = 256
 """Kinds, and gates, that are kept without looking whether they are still needed."""
+
+
+_order = attrgetter("order")
 
 
 def serves(context: Context, queue: str) -> bool:
@@ -41,7 +45,7 @@ class Hall:
     no part of the state: `first` finds the same without it.
     """
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, jobs: Mapping[str, Job]) -> None:
         self.lines: dict[str, Line] = {}
         self.lanes: dict[Kind, Lane] = {}
         self.last_kind: Kind | None = None
@@ -53,6 +57,7 @@ class Hall:
         self.is_past = False
         """Whether what it is told is long over: nobody asks who is next, so nobody needs a place."""
         self._resources = resources
+        self._jobs = jobs
         self._kinds: dict[tuple[object, ...], Kind] = {}
         self._kinds_limit = FEW
         self._startable: Heads[Line] = Heads()
@@ -73,6 +78,7 @@ class Hall:
         line = self.lines.get(name)
         if line is None:
             line = self.lines[name] = Line(name)
+            line.is_loose = self.is_past
         return line
 
     def kind(self, values: tuple[Any, ...]) -> Kind:
@@ -86,7 +92,13 @@ class Hall:
             for name, _ in kind.resources:
                 if name.startswith(SHARE):
                     self.shares.setdefault(name, {})[lane] = None
+            if kind.group and lane.line.is_loose:
+                self._take_turns(lane.line)
         return kind
+
+    def _take_turns(self, line: Line) -> None:
+        """Have it known who is ready from now on, as groups take turns: who comes anew catches up on nothing."""
+        self._line_up({line})
 
     def _sweep(self) -> None:
         """Forget kinds of which there is no job any more, and groups and gates without kinds."""
@@ -121,6 +133,8 @@ class Hall:
         """Put a ready job at the end of its lane."""
         lane = self.lanes[job.kind]
         line, ready = lane.line, lane.ready
+        if line.is_loose:
+            return
         ready.append(job)
         line.ready_count += 1
         if len(ready) == 1:
@@ -137,6 +151,8 @@ class Hall:
         """Note that a job is ready no more; it leaves its lane as soon as it is first there."""
         lane = self.lanes[job.kind]
         line = lane.line
+        if line.is_loose:
+            return
         line.ready_count -= 1
         ready = lane.ready
         if ready[0] is not job:
@@ -423,16 +439,26 @@ class Hall:
             self._place_all(line)
 
     def begin_past(self) -> None:
-        """Give nobody a place until `end_past`."""
+        """Give nobody a place until `end_past`, and have nobody stand in a lane where no group's turn hangs on it."""
         self.is_past = True
         for line in self.lines.values():
             line.clear_places()
+            line.is_loose = not line.active and not any(line.groups)
 
     def end_past(self) -> None:
         """Give everybody a place, now that somebody will ask."""
+        self._line_up({line for line in self.lines.values() if line.is_loose})
         self.is_past = False
         for line in self.lines.values():
             self._place_all(line)
+
+    def _line_up(self, lines: set[Line]) -> None:
+        """Have the ready jobs of loose queues stand in their lanes, as if they had all the time."""
+        for line in lines:
+            line.is_loose = False
+        for job in sorted(self._jobs.values(), key=_order) if lines else ():
+            if job.is_ready and self.lanes[job.kind].line in lines:
+                self.push(job)
 
     def _place_all(self, line: Line) -> None:
         for lane in line.active:

@@ -219,6 +219,8 @@ class Line:
     def __init__(self, name: str) -> None:
         self.name = name
         self.paused = False
+        self.is_loose = False
+        """Whether its ready jobs do not stand in their lanes: only while all that happens is past."""
         self.counts: dict[JobStatus, int] = {}
         self.ready_count = 0
         self.retried = 0

@@ -173,7 +173,8 @@ class QueueState(QueueImage):
     def _on_completed(self, event: JobCompleted) -> None:
         job_id, run_us = event.job_id, event.run_us
         job = self.jobs[job_id]
-        job.own.charged += 1
+        if not self.is_past:
+            job.own.charged += 1
         if job_id in self.running:
             kind = job.kind
             function = kind.function

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from actors.queue.events import JobLeased, JobStarted, QueueConfigured
 from actors.queue.gates import Gate
 from actors.queue.hall import Hall
+from actors.queue.lanes import Line
 from actors.queue.messages import (
     AddResource,
     Allocate,
@@ -26,8 +27,9 @@ from actors.queue.messages import (
     RetryJob,
 )
 from actors.queue.specs import JobSpec, QueueSettings, Rate, Terms
+from actors.queue.state import QueueState
 from actors.runtime.errors import InputError, UnknownIdError
-from tests.actors.queue.bench import RULES, SECOND, START, Bench, spec
+from tests.actors.queue.bench import RULES, SECOND, START, Bench, folded, spec
 
 
 def limited(settings: QueueSettings, *, capacity: int = 9, **more: Any) -> Bench:
@@ -335,6 +337,36 @@ def test_a_group_that_comes_anew_catches_up_on_nothing() -> None:
     bench.enqueue(*(grouped(f"b{n}", "b") for n in range(3)))
     bench.check()
     assert order_of_starts(bench)[5:] == ["a5", "b0", "a6", "b1", "a7", "b2", "a8"]
+
+
+def _overtaken_group() -> Bench:
+    """A queue whose group b came when a had had two turns, and waits while a, of higher priority, has more."""
+    bench = Bench(capacity=1)
+    bench.enqueue(*(grouped(f"a{n}", "a", priority=1) for n in range(9)))
+    bench.finish("a0", run_us=LONG)
+    bench.enqueue(grouped("b0", "b"))
+    for n in range(1, 5):
+        bench.finish(f"a{n}", run_us=LONG)
+    return bench
+
+
+def test_a_group_that_waits_keeps_the_turn_at_which_it_came() -> None:
+    bench = _overtaken_group()
+    bench.check()
+    line = bench.state.lines["q"]
+    assert line.turns["b"] < line.turn < line.turns["a"]
+
+
+def test_a_fold_that_does_not_see_groups_come_is_found_out() -> None:
+    class Unseen(Hall):
+        def _take_turns(self, line: Line) -> None:
+            pass
+
+    class Planted(QueueState):
+        hall_type = Unseen
+
+    bench = _overtaken_group()
+    assert folded(bench.log).dump() == bench.state.dump() != folded(bench.log, Planted()).dump()
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("abc")), min_size=1, max_size=30))
