@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Full, SimpleQueue
 from typing import Any
 
 import pytest
@@ -341,11 +341,20 @@ def test_what_a_pool_that_is_over_still_has_to_do_is_done() -> None:
 
 
 class BreaksMeanwhile(ProcessPoolExecutor):
-    """A pool that breaks while it begins its second worker: in 3.11 it overlooks that one, and waits for its end."""
+    """A pool that breaks while it begins its second worker: in 3.11 it overlooks that one, and waits for its end.
+
+    It asks as many workers to end as it finds alive. If the first one, which was killed, still seems to be, the second
+    one is asked in its place: here nobody ever is.
+    """
 
     def __init__(self) -> None:
         super().__init__(2, mp_context=multiprocessing.get_context("spawn"))
         self.workers: dict[int, Any] = {}
+        self.__dict__["_call_queue"].put_nowait = self._ask_nobody
+
+    @staticmethod
+    def _ask_nobody(_call: None) -> None:
+        raise Full
 
     def _spawn_process(self) -> None:
         super()._spawn_process()  # type: ignore[misc]
