@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError, ProcessPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors.runtime.desk import Desk, Guest, Said
@@ -12,7 +12,7 @@ from actors.runtime.errors import PoolClosedError
 from actors.runtime.processes import TRIES, WorkerDiedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor, Future
 
     from actors.runtime.desk import Address
@@ -102,6 +102,19 @@ def _shut_down(pool: Executor) -> None:
         threading.Thread(target=pool.shutdown, name="logistics-pool-end", daemon=True).start()
     except RuntimeError:  # no thread is to be had any more
         pool.shutdown(wait=False)
+
+
+def _fail(calls: Iterable[Future[bytes] | None], error: BaseException) -> None:
+    """Fail those calls that are not answered."""
+    for call in calls:
+        if call is not None:
+            with contextlib.suppress(InvalidStateError):
+                call.set_exception(error)
+
+
+def _fail_forgotten(calls: Iterable[Future[bytes] | None], error: BaseException) -> None:
+    """Fail those calls that a pool took at the moment at which it broke, and forgot: it answers all others at once."""
+    _fail(wait([call for call in calls if call is not None and not call.done()], NOTICED_S).not_done, error)
 
 
 class ExecutorPool:
@@ -233,6 +246,9 @@ class ExecutorPool:
         future = generation.pool.submit(self._perform, request, generation.address, *self._args)
         with self._lock:
             generation.in_flight[keys[0]] = future
+            is_broken = generation.is_broken
+        if is_broken:
+            _fail_forgotten([future], BrokenExecutor("it took a call while it broke"))
         stopped = list(filter(is_cancelled, keys))  # whoever cancelled it a moment ago did not find it here
         for key in stopped:
             (self.stop if len(stopped) == len(keys) else self.tell)(key)
@@ -248,6 +264,9 @@ class ExecutorPool:
                 self._current = None
             if self._closed:
                 raise PoolClosedError from error
+            not_begun = [call for each, call in generation.in_flight.items() if each not in generation.begun]
+        if generation.is_broken:
+            _fail_forgotten(not_begun, error)
         if isinstance(error, CancelledError) or not isinstance(error, BrokenExecutor):
             return key in generation.begun
         if key not in generation.accused():
@@ -304,12 +323,9 @@ class ExecutorPool:
         try:
             generation.pool.submit(int)
         except Exception as error:  # noqa: BLE001 -- whatever a pool raises is the pool's fault
-            for future in tuple(generation.in_flight.values()):
-                with contextlib.suppress(
-                    InvalidStateError
-                ):  # all but the one that it overlooked know it already
-                    if future is not None:
-                        future.set_exception(error)
+            _fail(
+                tuple(generation.in_flight.values()), error
+            )  # all but the one that it overlooked know it already
 
     def _have_some_not_begun(self, generation: Generation) -> bool:
         with self._lock:

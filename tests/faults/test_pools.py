@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from queue import Full, SimpleQueue
 from typing import Any
@@ -161,6 +162,69 @@ def test_f68_a_call_that_a_pool_took_while_it_broke_is_made_in_another_one(
     for queue in served(lambda workers: pools.pop() if pools else spawned(workers), workers=1):
         assert run(queue, a_job(do.add, 1, 2)) == 3
         assert run(queue, a_job(do.add, 3, 4)) == 7
+
+
+class Answers(Executor):
+    """A pool that answers at once."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        answer: Future[Any] = Future()
+        answer.set_result(b"answer")
+        return answer
+
+
+class Forgets(Executor):
+    """A pool that breaks with two calls in it, and answers the first one only (seen with 3.11)."""
+
+    def __init__(self, *, meanwhile: Callable[[], object] | None) -> None:
+        """`meanwhile`: it breaks while it takes the second one, and that is done before it has."""
+        self.meanwhile = meanwhile
+        self.calls: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.calls.append(Future())
+        if len(self.calls) > 1 and self.meanwhile is not None:
+            self.break_now()
+            self.meanwhile()
+        return self.calls[-1]
+
+    def break_now(self) -> None:
+        if not self.calls[0].done():
+            self.calls[0].set_exception(BrokenExecutor("a worker has died"))
+
+
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_f68_a_call_that_a_pool_forgot_when_it_broke_is_made_in_another_one(
+    meanwhile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "NOTICED_S", 0)
+    another_made = threading.Event()
+    forgets = Forgets(meanwhile=partial(another_made.wait, PATIENCE_S) if meanwhile else None)
+    pools = iter((forgets, Answers()))
+
+    def make(_workers: int) -> Executor:
+        made = next(pools)
+        if made is not forgets:
+            another_made.set()
+        return made
+
+    def begun(_key: AttemptKey) -> bool:
+        """Asked of the second call when the pool has it: now, at the latest, it breaks."""
+        forgets.break_now()
+        return False
+
+    attempts = ExecutorPool(make, bytes, workers=2)
+    run = partial(attempts.run, request=b"", hear=lambda _news: None)
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            one = threads.submit(run, (AttemptKey("one", 1, 1),), is_cancelled=lambda _key: False)
+            until(lambda: bool(forgets.calls))
+            two = threads.submit(run, (AttemptKey("two", 1, 1),), is_cancelled=begun)
+            assert [each.result(PATIENCE_S) for each in (one, two)] == [b"answer"] * 2
+        finally:
+            for call in forgets.calls:
+                call.cancel()  # who waits for it would wait for ever
+    attempts.close()
 
 
 @needs_pidfd
