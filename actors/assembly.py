@@ -1,24 +1,20 @@
-"""Putting an engine together: the four actors, the events they own, the log they share."""
+"""Putting an engine together: the four actors and the log they share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from actors.clock.actor import ClockActor
-from actors.clock.messages import CLOCK_EVENTS
 from actors.clock.zones import tzdata_version
+from actors.folding import event_codec
 from actors.queue.actor import QueueActor
-from actors.queue.events import QUEUE_EVENTS
-from actors.queue.trampoline import THREAD, Plan, Trampoline, no_plan
+from actors.queue.specs import THREAD
+from actors.queue.trampoline import Plan, Trampoline, no_plan
 from actors.runtime.clock import SystemClock
 from actors.runtime.engine import Runtime
-from actors.runtime.events import EngineClosed, EngineOpened, LogCompacted, SubjectErased
 from actors.runtime.executor import ThreadExecutor
 from actors.schedule.actor import SchedulerActor
-from actors.schedule.messages import SCHEDULE_EVENTS
 from actors.workflow.actor import SupervisorActor
-from actors.workflow.events import WORKFLOW_EVENTS
-from eventstore.codec import EventCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,22 +30,6 @@ if TYPE_CHECKING:
 
 ACTORS: tuple[type[EventSourcedActor], ...] = (SupervisorActor, QueueActor, SchedulerActor, ClockActor)
 """The actors of an engine."""
-
-
-def event_codec() -> EventCodec:
-    """Return a codec for every event there is."""
-    return EventCodec(
-        (
-            EngineOpened,
-            EngineClosed,
-            LogCompacted,
-            SubjectErased,
-            *CLOCK_EVENTS,
-            *QUEUE_EVENTS,
-            *SCHEDULE_EVENTS,
-            *WORKFLOW_EVENTS,
-        )
-    )
 
 
 def open_runtime(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from actors.assembly import ACTORS, event_codec
+from actors.assembly import ACTORS
+from actors.folding import event_codec
 from actors.forgetting import compacted, forget
 from actors.retention import RECORDS, plan_compaction
 from actors.snapshotting import NICENESS, Child

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.assembly import ACTORS, event_codec
+from actors.assembly import ACTORS
+from actors.folding import event_codec
 from actors.runtime.fold import first_states, replay, snapshot_of, whole_enough
 from eventstore.archive import FOLDER_NAME as ARCHIVE_NAME
 from eventstore.joined_log import JoinedLog

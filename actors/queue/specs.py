@@ -14,6 +14,9 @@ FIRINGS = "@schedules"
 SHARE = "@session:"
 """What the name of the resource begins with that the calls of a session share."""
 
+THREAD, PROCESS = "thread", "process"
+"""Where functions may run."""
+
 
 class JobStatus(StrEnum):
     """Where a job stands. COMPLETED, FAILED, CANCELLED and EXPIRED are final."""

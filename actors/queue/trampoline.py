@@ -14,7 +14,7 @@ from actors.queue.ending import failed, returned, succeeded
 from actors.queue.inputs import Inputs
 from actors.queue.messages import FunctionsKnown
 from actors.queue.sending import Member, Sender, sealing_key
-from actors.queue.specs import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE
+from actors.queue.specs import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, THREAD
 from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import GIVE_UP, AttemptFinished, StartAttempt, Verdict
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from actors.runtime.functions import FunctionRegistry
     from actors.runtime.pool import PoolFactory
 
-THREAD, PROCESS = "thread", "process"
-"""Where functions may run."""
 POOL = "pool"
 """In a pool of the user's own, made by a factory."""
 NO_RESULT = encode_result(None)

@@ -10,11 +10,11 @@ costs no walk.
 from __future__ import annotations
 
 import copy
+import importlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-
-from croniter import CroniterBadDateError, croniter
+from typing import Any
 
 from actors.schedule.cron_fields import MONTH, MONTH_DAY, MONTH_NAMES, WEEKDAY
 from actors.schedule.cron_syntax import DayFields
@@ -127,10 +127,15 @@ def _listed(values: frozenset[int], full: frozenset[int]) -> str:
     return "*" if values == full else ",".join(str(value) for value in sorted(values))
 
 
+def _package() -> Any:
+    """Return croniter, which few who read a store need."""
+    return importlib.import_module("croniter")
+
+
 @lru_cache(maxsize=1024)
-def _walker(expression: str, *, either: bool) -> croniter:
+def _walker(expression: str, *, either: bool) -> Any:
     """A croniter of the expression; it is copied for each walk, because a walk changes it."""
-    return croniter(
+    return _package().croniter(
         expression,
         datetime(2000, 1, 1),  # noqa: DTZ001 - naive on purpose: local time is all that croniter may see
         ret_type=datetime,
@@ -147,7 +152,7 @@ def _walked_days(expression: str, year: int, month: int, *, either: bool) -> lis
     while True:
         try:
             found = walker.get_next()
-        except CroniterBadDateError:
+        except _package().CroniterBadDateError:
             return days
         if (found.year, found.month) != (year, month):
             return days

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pykka import ActorRegistry
 
-from actors.assembly import ACTORS, event_codec
+from actors.assembly import ACTORS
 from actors.clock.actor import ClockActor
+from actors.folding import event_codec
 from actors.queue.messages import ResumeQueue
 from actors.queue.specs import FINAL, SHARE
 from actors.runtime.clock import VirtualClock

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.runtime.seals import keys_in
 from actors.runtime.vault import SUBJECT
 from eventstore.doctor import NOTE, WARNING, WRONG, Finding, asked, examine

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from logistics.messages import COMMANDS
 
 if TYPE_CHECKING:

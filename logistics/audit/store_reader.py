@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from eventstore.archive import FOLDER_NAME
 from eventstore.checking import Check, check_log
 from eventstore.errors import NotAStoreError, ReplayError
@@ -13,7 +13,7 @@ from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import read_marker
 from logistics.audit.history import History
-from logistics.orchestration.stores import MEMORY, resolve
+from logistics.whereabouts import MEMORY, resolve
 
 if TYPE_CHECKING:
     import os

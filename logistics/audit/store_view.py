@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.assembly import ACTORS
+from actors.folding import RULES
 from actors.queue.messages import GetJob, GetResources, GetStats, ListJobs, ListQueues
 from actors.runtime.errors import InputError
 from actors.runtime.fold import first_states, replay
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _ENCODE = msgspec.msgpack.Encoder().encode
 ENOUGH = 1 << 30
 """Workers."""
-_RULES = tuple(actor.rules for actor in ACTORS)
 
 
 class StoreView:
@@ -54,7 +53,7 @@ class StoreView:
         self._position = position
         last = log.at(position)
         self._recorded_us = 0 if last is None else last.recorded_us
-        self._states, self.begun = first_states(log, _RULES, upto=position, snapshots=snapshots)
+        self._states, self.begun = first_states(log, RULES, upto=position, snapshots=snapshots)
         """The position of the snapshot that each actor's state begins with; 0: with the first event."""
         replay(log, codec, self._states, self.begun, upto=position)
 
@@ -78,7 +77,7 @@ class StoreView:
         they served, is not on record: it is answered as if there were enough, for all.
         """
         actor = COMMANDS.get(type(query))
-        rules = next((rules for rules in _RULES if rules.name == actor), None)
+        rules = next((rules for rules in RULES if rules.name == actor), None)
         if rules is None:
             msg = f"expected a query of logistics.messages, got {type(query).__name__}"
             raise InputError(msg)
@@ -159,7 +158,7 @@ class StoreView:
         check_int("workers", workers, least=1, most=10_000)
         fresh = StoreView(self._log, self._codec, self._position)
         stage = Stage(
-            _RULES,
+            RULES,
             fresh._states,
             self._past,
             epoch=self._log.head.epoch + 1,

@@ -1,47 +1,274 @@
-"""The commands, as typer wants them."""
+"""The commands, as typer wants them: a table, for what is not called is not imported."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
-from logistics.cli import (
-    auditing,
-    benching,
-    copying,
-    describing,
-    doctoring,
-    erasing,
-    explaining,
-    places,
-    queueing,
-    reading,
-    rehearsing,
-    retaining,
-)
-from logistics.cli.groups import Listing
-from logistics.cli.inspection import show_graph, validate_files
-from logistics.cli.options import JsonOption
-from logistics.cli.ordering import register as register_orders
-from logistics.cli.runner import Request, run_file
-from logistics.cli.schedules import Apply, Preview
-from logistics.cli.schedules import apply as apply_file
-from logistics.cli.schedules import preview as show_preview
-from logistics.cli.timetable import list_schedules
-from logistics.orchestration.stores import package_version
+from logistics.cli.menu import Menu
+from logistics.version import package_version
 
 # `click.ClickException`, or what took its place where typer brings its own copy of click.
 UsageProblem: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 
+
+class Commands(Menu):
+    """All commands that are in no group."""
+
+    entries = MappingProxyType(
+        {
+            "run": ("runner:run", "Run a workflow from a file, to its end."),
+            "validate": (
+                "inspection:validate",
+                (
+                    "Check workflows: the files, their functions, and that everything a step needs can be "
+                    "given to it."
+                ),
+            ),
+            "graph": ("inspection:graph", "Show the steps of a workflow, and what waits for what."),
+            "preview": (
+                "schedules:preview",
+                "Show when a cron expression runs, and which runs a gap or a fold of the zone touches.",
+            ),
+            "status": ("standing:status", "Show how much there is of everything."),
+            "jobs": (
+                "jobs:jobs",
+                (
+                    "List jobs that have not ended, in the order of their enqueueing; with --ended all, "
+                    "newest first."
+                ),
+            ),
+            "runs": ("runs:runs", "List runs, newest first, ended or not."),
+            "show": (
+                "showing:show_one",
+                "Show one event, a job, a run or a schedule, or the newest event of any other thing.",
+            ),
+            "history": ("reading:history", "Show everything that happened to one job, run or schedule."),
+            "events": ("reading:events", "List events in the order of the log."),
+            "tail": (
+                "reading:tail",
+                "Show the newest events, and with --follow those that are still to come.",
+            ),
+            "why": (
+                "explaining:why",
+                "Say why a job or run is where it is, or what became of a time of a schedule.",
+            ),
+            "rehearse": (
+                "rehearsing:rehearse",
+                "Say what would happen if an engine opened the store now and nobody gave it a command.",
+            ),
+            "verify": (
+                "auditing:verify",
+                (
+                    "Check every checksum and the chain from the first event to the last; exit code 1 if "
+                    "something is wrong."
+                ),
+            ),
+            "checkpoint": (
+                "auditing:checkpoint",
+                (
+                    "Sign the end of the log: a line of JSON, which proves later that nothing before it "
+                    "was changed."
+                ),
+            ),
+            "replay": (
+                "auditing:replay",
+                "Fold the log from its beginning to a moment; print what the state's hash is there.",
+            ),
+            "diff": ("auditing:diff", "Show what has changed between two moments."),
+            "doctor": (
+                "doctoring:doctor",
+                (
+                    "Say what is wrong with a store, in use or not; it is never changed. Exit code 1 if "
+                    "something is."
+                ),
+            ),
+            "backup": (
+                "copying:backup",
+                "Copy a store, in use or not, and read the copy back. Never use cp or rsync for that.",
+            ),
+            "restore": (
+                "copying:restore",
+                "Copy a backup to where a store is to be; there must be nothing yet.",
+            ),
+            "export": (
+                "copying:export",
+                (
+                    "Write the log as lines of JSON: whole and provable, or a part of it, such as one run "
+                    "with all it needs."
+                ),
+            ),
+            "import": (
+                "copying:import_export",
+                (
+                    "Make a new store of an export: the same, chain and all, or a part, which can only be "
+                    "looked into."
+                ),
+            ),
+            "compact": (
+                "retaining:compact",
+                (
+                    "Forget what was over long ago, in a store that nobody has open; an engine does it by "
+                    "itself: retention=."
+                ),
+            ),
+            "archive": (
+                "retaining:archive",
+                (
+                    "List the files that compactions have archived, each read to its end; exit code 1 if "
+                    "one is damaged."
+                ),
+            ),
+            "erase": (
+                "erasing:erase",
+                (
+                    "Erase what was said of somebody, in a store that nobody has open: their key is "
+                    "destroyed, for good."
+                ),
+            ),
+            "schema": (
+                "describing:schema",
+                "Print the JSON Schema of every command and event; with --json on one line.",
+            ),
+            "bench": (
+                "benching:bench",
+                "Measure this machine and this disk with jobs that do nothing; takes some seconds.",
+            ),
+        }
+    )
+
+
+class Schedules(Menu):
+    """The schedules of a store."""
+
+    entries = MappingProxyType(
+        {
+            "apply": (
+                "schedules:apply",
+                "Make a file's schedules all that its group has: create, change, remove, all or nothing.",
+            ),
+            "list": (
+                "timetable:list_schedules",
+                "List schedules: when they fire next, and what they have done.",
+            ),
+            "run": (
+                "ordering:run",
+                "Fire the schedules of a store, and serve all its queues, until Ctrl-C or SIGTERM.",
+            ),
+            "preview": (
+                "ordering:preview",
+                (
+                    "Show when a schedule of the store fires next, and which of that a gap or a fold of "
+                    "its zone touches."
+                ),
+            ),
+            "pause": ("ordering:pause", "Fire nothing of a schedule until it is resumed."),
+            "resume": (
+                "ordering:resume",
+                "Fire a schedule again, from now on: time spent paused is not caught up.",
+            ),
+            "trigger": (
+                "ordering:trigger",
+                "Fire a schedule now, out of turn; it begins when a scheduler of the store is started.",
+            ),
+            "remove": ("ordering:remove", "Forget a schedule; what it has fired goes on."),
+            "backfill": (
+                "ordering:backfill",
+                "Run a schedule for its past times, each at most once, a thousand at a time at most.",
+            ),
+        }
+    )
+
+
+class Queues(Menu):
+    """The queues of a store, and the jobs in them."""
+
+    entries = MappingProxyType(
+        {
+            "list": (
+                "queueing:list_queues",
+                "List queues, and how many of their jobs stand how; beside an engine that runs, too.",
+            ),
+            "pause": ("queueing:pause", "Start nothing more of a queue until it is resumed."),
+            "resume": (
+                "queueing:resume",
+                "Start jobs of a queue again, and take new ones on, after `pause` and `drain`.",
+            ),
+            "drain": (
+                "queueing:drain",
+                (
+                    "Take no more jobs on in a queue until it is resumed; those that are there are done by "
+                    "whoever serves it."
+                ),
+            ),
+            "clear": ("queueing:clear", "Cancel every job of a queue that has not begun."),
+            "cancel": ("queueing:cancel", "Cancel a job that has not ended."),
+            "retry": ("queueing:retry", "Take up a job again that has not succeeded, with all its tries."),
+            "discard": ("queueing:discard", "Give up a job that failed, expired or waits for its function."),
+            "move": ("queueing:move", "Have a job that waits stand in another queue."),
+            "retry-all": (
+                "queueing:retry_all",
+                (
+                    "Take up every failed job of a queue again, or those that stand otherwise without "
+                    "having succeeded."
+                ),
+            ),
+            "move-all": (
+                "queueing:move_all",
+                "Have every job of a queue that waits stand in another one, in the same order.",
+            ),
+        }
+    )
+
+
+class Sessions(Menu):
+    """The sessions of a store: limits for who works there."""
+
+    entries = MappingProxyType(
+        {
+            "list": ("places:list_sessions", "List sessions, newest first; beside an engine that runs, too."),
+            "create": (
+                "places:create_session",
+                "Record a session, for `logistics run --session ID` and for programs; its limits are obeyed.",
+            ),
+            "close": ("places:close_session", "End a session, and give back what is held under its id."),
+        }
+    )
+
+
+class Projects(Menu):
+    """The projects of a store: a folder and a record each."""
+
+    entries = MappingProxyType(
+        {
+            "list": (
+                "places:list_projects",
+                "List projects in the order in which they were made; beside an engine that runs, too.",
+            ),
+            "create": (
+                "places:create_project",
+                "Record a project, for `logistics run --project NAME` and for programs, and make its folder.",
+            ),
+            "set-status": ("places:set_status", "Say how a project stands."),
+        }
+    )
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-schedules = typer.Typer(cls=Listing, help="The schedules of a store.")
-app.add_typer(schedules, name="schedules")
+for name, group in (
+    ("schedules", Schedules),
+    ("queue", Queues),
+    ("session", Sessions),
+    ("project", Projects),
+):
+    app.add_typer(typer.Typer(cls=group, help=group.__doc__), name=name)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 -- typer calls it with the option's value
@@ -59,132 +286,3 @@ def logistics(
     ] = False,
 ) -> None:
     """Durable workflows in one process and one folder."""
-
-
-@app.command()
-def run(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml, .json or .yaml file.")],
-    *,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the run; may be repeated."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The parameter 'output', as an absolute path.")
-    ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="The store's folder; else $LOGISTICS_HOME, else .logistics here."),
-    ] = None,
-    session: Annotated[
-        str | None, typer.Option(metavar="ID", help="The session whose run it is; its limits are obeyed.")
-    ] = None,
-    project: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The project that the run is recorded under.")
-    ] = None,
-    subject: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Whose data it is about: what it gets and says can be erased."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
-) -> int:
-    """Run a workflow from a file, to its end.
-
-    The same command again, after a kill or a crash, goes on where the first one was.
-    """
-    return run_file(
-        Request(file, tuple(param or ()), output, store, json, session, project, subject), context.obj
-    )
-
-
-@app.command()
-def validate(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Workflows: .toml, .json or .yaml files.")
-    ],
-    *,
-    json: JsonOption = False,
-) -> int:
-    """Check workflows: the files, their functions, and that everything a step needs can be given to it.
-
-    Nothing is run, and no store is touched, but the modules of the functions are imported.
-    """
-    return validate_files(files, as_json=json)
-
-
-@app.command()
-def graph(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml, .json or .yaml file.")],
-    *,
-    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print it in the language of Mermaid.")] = False,
-    json: JsonOption = False,
-) -> int:
-    """Show the steps of a workflow, and what waits for what."""
-    return show_graph(file, as_mermaid=mermaid, as_json=json)
-
-
-@app.command()
-def preview(
-    expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help="A cron expression, in quotes.")],
-    *,
-    timezone: Annotated[str, typer.Option("--tz", metavar="ZONE", help="Its zone.")] = "UTC",
-    begin: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="From when on; now, if left out.")
-    ] = None,
-    count: Annotated[int, typer.Option("-n", metavar="N", help="How many runs.")] = 10,
-    gap: Annotated[
-        str, typer.Option(metavar="RULE", help="shift_forward, preserve_offset or skip.")
-    ] = "shift_forward",
-    fold: Annotated[str, typer.Option(metavar="RULE", help="first, second or both.")] = "first",
-    apply_to_intervals: Annotated[
-        bool, typer.Option("--apply-to-intervals", help="Have these rules count for interval jobs, too.")
-    ] = False,
-    seconds: Annotated[bool, typer.Option("--seconds", help="Six fields, seconds first.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON.")] = False,
-) -> int:
-    """Show when a cron expression runs, and which runs a gap or a fold of the zone touches."""
-    return show_preview(
-        Preview(expression, timezone, begin, count, gap, fold, apply_to_intervals, seconds, json)
-    )
-
-
-@schedules.command()
-def apply(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The schedules: a .toml, .json or .yaml file.")
-    ],
-    *,
-    store: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="The store's folder; else $LOGISTICS_HOME, else .logistics here."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the changes as JSON.")] = False,
-) -> int:
-    """Make a file's schedules all that its group has: create, change, remove, all or nothing.
-
-    What changes is printed first. Functions beside the file are found.
-    """
-    return apply_file(Apply(file, store, dry_run, json))
-
-
-for commands in (
-    reading,
-    queueing,
-    places,
-    explaining,
-    rehearsing,
-    auditing,
-    doctoring,
-    copying,
-    retaining,
-    erasing,
-    describing,
-    benching,
-):
-    commands.register(app)
-schedules.command(name="list")(list_schedules)
-register_orders(schedules)

@@ -18,8 +18,7 @@ from logistics.audit.signing import Checkpoint, broken, read_checkpoints, sign
 from logistics.audit.signing import create_key as new_key
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, StoreOption, moment
-from logistics.cli.output import cell, say, show, show_facts
-from logistics.cli.report import encoded
+from logistics.cli.output import cell, encoded, say, show, show_facts
 from logistics.inputs import as_datetime
 
 if TYPE_CHECKING:
@@ -31,12 +30,6 @@ MomentArgument = Annotated[
     str,
     typer.Argument(metavar="MOMENT", help="A position of the log, or an instant like 2027-03-28T01:00:00Z."),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (verify, checkpoint, replay, diff):
-        app.command()(command)
 
 
 def verify(

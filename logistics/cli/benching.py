@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 STEPS = 10
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(bench)
-
-
 def nothing() -> None:
     """Do nothing: the job and the step of `logistics bench`."""
 

@@ -19,19 +19,12 @@ from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import AfterOption, JsonOption, StoreOption, TagsOption, UptoOption, position
 from logistics.cli.output import NobodyReads, show_facts
 from logistics.cli.reading import find
-from logistics.orchestration.stores import resolve
+from logistics.whereabouts import resolve
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 TargetArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A folder that does not exist yet.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (backup, restore, export):
-        app.command()(command)
-    app.command(name="import")(import_export)
 
 
 def backup(target: TargetArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(schema)
-
-
 def schema(
     tag: Annotated[
         str | None, typer.Argument(metavar="TAG", help="Of one command or event, such as 'job.enqueued'.")

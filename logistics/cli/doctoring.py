@@ -13,15 +13,10 @@ from logistics.audit.doctor import diagnose, prognosis, rescue
 from logistics.cli.auditing import WRONG as WRONG_CODE
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.output import say, say_json, show, show_facts
-from logistics.orchestration.stores import resolve
+from logistics.whereabouts import resolve
 
 if TYPE_CHECKING:
     from eventstore.doctor import Finding
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(doctor)
 
 
 def doctor(

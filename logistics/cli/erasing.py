@@ -10,12 +10,7 @@ import typer
 from logistics.cli.opening import open_existing
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.output import show_facts
-from logistics.orchestration.stores import resolve
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(erase)
+from logistics.whereabouts import resolve
 
 
 def erase(

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from logistics.audit.words import Why
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(why)
-
-
 def why(
     what: Annotated[
         str,

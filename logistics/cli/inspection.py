@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from logistics.cli.options import JsonOption
 from logistics.cli.output import say_json
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.picture import drawing, mermaid
@@ -14,7 +18,30 @@ from logistics.orchestration.workflow_manager import WorkflowManager
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+
+def validate(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Workflows: .toml, .json or .yaml files.")
+    ],
+    *,
+    json: JsonOption = False,
+) -> int:
+    """Check workflows: the files, their functions, and that everything a step needs can be given to it.
+
+    Nothing is run, and no store is touched, but the modules of the functions are imported.
+    """
+    return validate_files(files, as_json=json)
+
+
+def graph(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml, .json or .yaml file.")],
+    *,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print it in the language of Mermaid.")] = False,
+    json: JsonOption = False,
+) -> int:
+    """Show the steps of a workflow, and what waits for what."""
+    return show_graph(file, as_mermaid=mermaid, as_json=json)
 
 
 def validate_files(files: Sequence[Path], *, as_json: bool = False) -> int:

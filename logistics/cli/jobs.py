@@ -24,8 +24,7 @@ from logistics.cli.options import (
     moment,
     statuses_of,
 )
-from logistics.cli.output import described, say, say_json, show, show_facts, show_first
-from logistics.cli.report import encoded
+from logistics.cli.output import described, encoded, say, say_json, show, show_facts, show_first
 from logistics.inputs import as_datetime
 from logistics.task.attempts import attempts_of
 from logistics.task.listing import check_statuses, narrowed

@@ -6,21 +6,18 @@ import io
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import LogisticsError
 from logistics.cli.guard import guarded, wants_guard
 from logistics.cli.interrupts import Interrupted, Interrupts
 
-try:
+missing = next((name for name in ("typer", "rich") if find_spec(name) is None), "")
+"""What the extra would bring, and is not there; of `rich` that would come to light late."""
+if not missing:
     from logistics.cli.app import UsageProblem, app
     from logistics.cli.output import NobodyReads
-except ModuleNotFoundError as error:
-    if error.name is None or error.name.partition(".")[0] not in {"typer", "rich", "click"}:
-        raise
-    missing = error.name
-else:
-    missing = ""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

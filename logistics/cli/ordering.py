@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The schedule.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to those of schedules."""
-    for command in (run, preview, pause, resume, trigger, remove, backfill):
-        app.command()(command)
-
-
 def pause(name: NameArgument, *, store: StoreOption = None, json: JsonOption = False) -> None:
     """Fire nothing of a schedule until it is resumed."""
     with _manager(store) as manager:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from logistics.cli.report import encoded
+from actors.runtime.later import Later
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from rich import box, console, table, text
+else:
+    box, console, table, text = map(Later, ("rich.box", "rich.console", "rich.table", "rich.text"))
 
 WIDTH = 240
 """Characters of a line where no terminal says how many it has."""
@@ -67,16 +67,16 @@ def show(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, as_json: boo
     if as_json:
         say_rows(rows)
         return
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*(Text(cell(row.get(name))) for name in columns))
-    if table.row_count:
-        wide = Console(width=None if sys.stdout.isatty() else WIDTH)
-        with wide.capture() as drawn:
-            wide.print(table)
-        write(drawn.get())
-    else:
+    if (first := next(rows := iter(rows), None)) is None:
         say(empty)
+        return
+    drawing = table.Table(*columns, box=box.SIMPLE_HEAD)
+    for row in chain((first,), rows):
+        drawing.add_row(*(text.Text(cell(row.get(name))) for name in columns))
+    wide = console.Console(width=None if sys.stdout.isatty() else WIDTH)
+    with wide.capture() as drawn:
+        wide.print(drawing)
+    write(drawn.get())
 
 
 def show_first(
@@ -136,3 +136,11 @@ def described(value: Any) -> dict[str, Any]:
         name: msgspec.to_builtins(getattr(value, name)) for name in value.__struct_fields__
     }
     return fields
+
+
+def encoded(value: Any) -> bytes:
+    """Return a value as JSON, or its `repr` as a JSON text."""
+    try:
+        return msgspec.json.encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return msgspec.json.encode(repr(value))

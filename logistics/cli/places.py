@@ -10,7 +10,6 @@ import typer
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.messages import GetProjects, GetSession
 from logistics.audit.store_reader import StoreReader
-from logistics.cli.groups import Listing
 from logistics.cli.opening import open_existing
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.output import say_done, show
@@ -24,20 +23,6 @@ SESSIONS = ("session_id", "name", "user_id", "status", "created_at", "completed_
 PROJECTS = ("project", "type", "status", "runs", "created_at", "description", "folder")
 SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="The session.")]
 ProjectArgument = Annotated[str, typer.Argument(metavar="NAME", help="The project.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands as two groups."""
-    sessions = typer.Typer(cls=Listing, help="The sessions of a store: limits for who works there.")
-    sessions.command("list")(list_sessions)
-    sessions.command("create")(create_session)
-    sessions.command("close")(close_session)
-    projects = typer.Typer(cls=Listing, help="The projects of a store: a folder and a record each.")
-    projects.command("list")(list_projects)
-    projects.command("create")(create_project)
-    projects.command("set-status")(set_status)
-    app.add_typer(sessions, name="session")
-    app.add_typer(projects, name="project")
 
 
 def list_sessions(*, store: StoreOption = None, json: JsonOption = False) -> None:

@@ -11,7 +11,6 @@ import typer
 from actors.queue.messages import DrainQueue, ListQueues
 from actors.runtime.errors import UnknownIdError
 from logistics.audit.store_reader import StoreReader
-from logistics.cli.groups import Listing
 from logistics.cli.opening import open_existing
 from logistics.cli.options import JobNameOption, JsonOption, StatusOption, StoreOption, statuses_of
 from logistics.cli.output import say_done, show
@@ -27,17 +26,6 @@ if TYPE_CHECKING:
 QueueArgument = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
 OtherArgument = Annotated[str, typer.Argument(metavar="TO", help="Another queue.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands as a group of their own."""
-    group = typer.Typer(cls=Listing, help="The queues of a store, and the jobs in them.")
-    group.command("list")(list_queues)
-    for command in (pause, resume, drain, clear, cancel, retry, discard, move):
-        group.command()(command)
-    group.command("retry-all")(retry_all)
-    group.command("move-all")(move_all)
-    app.add_typer(group, name="queue")
 
 
 def list_queues(*, store: StoreOption = None, json: JsonOption = False) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
 from itertools import islice
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +12,6 @@ from actors.runtime.errors import UnknownIdError
 from logistics.audit.past import RecordedEvent, source_of
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.fields import gist, readable
-from logistics.cli.jobs import jobs, show_job
 from logistics.cli.options import (
     AfterOption,
     CloudEventsOption,
@@ -25,10 +22,7 @@ from logistics.cli.options import (
     UptoOption,
     position,
 )
-from logistics.cli.output import flush, say, say_json, show, show_facts, show_first
-from logistics.cli.runs import runs, show_run
-from logistics.cli.standing import status
-from logistics.cli.timetable import show_schedule
+from logistics.cli.output import flush, say, say_json, show, show_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,45 +31,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 """How often `tail` looks for news."""
-SHOWN: Mapping[str, Callable[..., bool]] = MappingProxyType(
-    {"job": show_job, "run": show_run, "schedule": show_schedule}
-)
-"""What is shown as more than its newest event, by kind."""
 EVENTS = ("position", "at", "tag", "entity", "cause", "data")
 KINDS = ("job", "run", "schedule", "workflow", "session", "project", "resource", "queue", "allocation")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (status, jobs, runs, show_one, history, events, tail):
-        app.command(name="show" if command is show_one else None)(command)
-
-
-def show_one(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="WHAT", help="A position, or a thing: job:ID, run:ID, schedule:NAME, or an id alone."
-        ),
-    ],
-    *,
-    store: StoreOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Show one event, a job, a run or a schedule, or the newest event of any other thing."""
-    with StoreReader(store) as reader:
-        if what.isdecimal():
-            found = next(reader.events(after=int(what) - 1, upto=int(what)), None) if int(what) else None
-        else:
-            entity = find(reader, what)
-            kind, _, name = entity.partition(":")
-            if kind in SHOWN and SHOWN[kind](reader, name, as_json=json):
-                return
-            found = reader.last_of(entity)
-        if found is None:
-            msg = f"nothing is at position {what}; the log ends at {reader.position}"
-            raise UnknownIdError(msg)
-        show_facts(row_of(found) | {"data": found.data() if json else readable(found)}, as_json=json)
 
 
 def find(reader: StoreReader, what: str) -> str:

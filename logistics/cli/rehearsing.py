@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from logistics.audit.rehearsal import Rehearsal, RehearsedEvent
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(rehearse)
-
-
 def rehearse(
     until: Annotated[
         str, typer.Option("--until", metavar="TIME", help="Up to this instant, as in 2027-03-28T01:00:00Z.")

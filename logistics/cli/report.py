@@ -9,6 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from logistics.cli.output import encoded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -105,11 +107,3 @@ def as_json(result: WorkflowResult) -> str:
         },
     }
     return msgspec.json.encode(data).decode()
-
-
-def encoded(value: Any) -> bytes:
-    """Return a value as JSON, or its `repr` as a JSON text."""
-    try:
-        return msgspec.json.encode(value)
-    except (TypeError, ValueError, RecursionError):
-        return msgspec.json.encode(repr(value))

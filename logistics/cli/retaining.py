@@ -17,15 +17,9 @@ from logistics.cli.auditing import WRONG
 from logistics.cli.options import JsonOption, StoreOption
 from logistics.cli.output import show, show_facts
 from logistics.inputs import as_datetime, duration_us
-from logistics.orchestration.stores import resolve
+from logistics.whereabouts import resolve
 
 DAY_S = 86_400
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(compact)
-    app.command()(archive)
 
 
 def compact(

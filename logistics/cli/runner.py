@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import typer
 from rich.console import Console
 
 from actors.runtime.errors import InputError
 from eventstore.errors import LogisticsError
+from logistics.cli.options import StoreOption
 from logistics.cli.progress import progress_of
 from logistics.cli.report import as_json, show
 from logistics.inputs import check_name
@@ -22,7 +25,6 @@ from logistics.orchestration.workflow_manager import WorkflowManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from logistics.cli.interrupts import Interrupts
 
@@ -43,6 +45,39 @@ class Request(NamedTuple):
     session: str | None = None
     project: str | None = None
     subject: str | None = None
+
+
+def run(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow: a .toml, .json or .yaml file.")],
+    *,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the run; may be repeated."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The parameter 'output', as an absolute path.")
+    ] = None,
+    store: StoreOption = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="The session whose run it is; its limits are obeyed.")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The project that the run is recorded under.")
+    ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose data it is about: what it gets and says can be erased."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+) -> int:
+    """Run a workflow from a file, to its end.
+
+    The same command again, after a kill or a crash, goes on where the first one was.
+    """
+    return run_file(
+        Request(file, tuple(param or ()), output, store, json, session, project, subject), context.obj
+    )
 
 
 def run_file(request: Request, interrupts: Interrupts) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -14,15 +15,16 @@ from rich.text import Text
 from actors.clock.zones import instant_of, to_datetime
 from actors.runtime.errors import InputError
 from actors.schedule.firing import next_fires
+from logistics.cli.options import StoreOption
 from logistics.cli.output import say_rows
 from logistics.inputs import check_int
 from logistics.orchestration.engine import OrchestrationEngine
-from logistics.orchestration.stores import MEMORY, resolve
 from logistics.schedule.definition import HASHED
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.files import load_schedules
 from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.timezone import TimezoneManager
+from logistics.whereabouts import MEMORY, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +36,30 @@ WIDTH = 100
 """Columns that a table of runs needs, in a pipe too."""
 COLOURS = (("gap", "yellow"), ("fold", "cyan"))
 SIGNS = (("created", "+", "green"), ("changed", "~", "yellow"), ("removed", "-", "red"))
+
+
+def preview(
+    expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help="A cron expression, in quotes.")],
+    *,
+    timezone: Annotated[str, typer.Option("--tz", metavar="ZONE", help="Its zone.")] = "UTC",
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="From when on; now, if left out.")
+    ] = None,
+    count: Annotated[int, typer.Option("-n", metavar="N", help="How many runs.")] = 10,
+    gap: Annotated[
+        str, typer.Option(metavar="RULE", help="shift_forward, preserve_offset or skip.")
+    ] = "shift_forward",
+    fold: Annotated[str, typer.Option(metavar="RULE", help="first, second or both.")] = "first",
+    apply_to_intervals: Annotated[
+        bool, typer.Option("--apply-to-intervals", help="Have these rules count for interval jobs, too.")
+    ] = False,
+    seconds: Annotated[bool, typer.Option("--seconds", help="Six fields, seconds first.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON.")] = False,
+) -> int:
+    """Show when a cron expression runs, and which runs a gap or a fold of the zone touches."""
+    return show_preview(
+        Preview(expression, timezone, begin, count, gap, fold, apply_to_intervals, seconds, json)
+    )
 
 
 class Preview(NamedTuple):
@@ -50,7 +76,7 @@ class Preview(NamedTuple):
     json: bool
 
 
-def preview(request: Preview) -> int:
+def show_preview(request: Preview) -> int:
     """Show when an expression runs next, and which of these runs a gap or a fold touches."""
     expression = CronExpression(
         request.expression,
@@ -108,6 +134,24 @@ def _table(zone: str, firings: tuple[Firing, ...]) -> Table:
     return table
 
 
+def apply(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The schedules: a .toml, .json or .yaml file.")
+    ],
+    *,
+    store: StoreOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the changes as JSON.")] = False,
+) -> int:
+    """Make a file's schedules all that its group has: create, change, remove, all or nothing.
+
+    What changes is printed first. Functions beside the file are found.
+    """
+    return apply_file(Apply(file, store, dry_run, json))
+
+
 class Apply(NamedTuple):
     """What the command line asks for."""
 
@@ -117,7 +161,7 @@ class Apply(NamedTuple):
     json: bool
 
 
-def apply(request: Apply) -> int:
+def apply_file(request: Apply) -> int:
     """Say how a file of schedules differs from what the store has, then make it so; all or nothing."""
     is_new = refuse_mistakes((request.file,), request.store)
     with OrchestrationEngine(MEMORY if is_new and request.dry_run else request.store) as engine:

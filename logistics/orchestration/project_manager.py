@@ -16,11 +16,11 @@ from actors.workflow.messages import CreateProject, GetProjects, UpdateProject
 from logistics.inputs import as_datetime, check_int, check_name, check_text
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.running import check_project
-from logistics.orchestration.stores import MEMORY
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.listing import JobFilter, jobs_on_record
 from logistics.task.queue import MOST_JOBS
 from logistics.task.record import read_job
+from logistics.whereabouts import MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

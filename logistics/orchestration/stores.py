@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from actors.assembly import open_runtime
 from actors.compacting import Compactor, Policy, Retainer
-from actors.queue.trampoline import THREAD
+from actors.queue.specs import THREAD
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
-from actors.runtime.later import Later
 from actors.runtime.processes import UNGUARDED
 from actors.snapshotting import ChildPhotographer
 from eventstore.archive import FOLDER_NAME
@@ -32,12 +31,12 @@ from eventstore.notebook import FOLDER_NAME as NOTEBOOK_NAME
 from eventstore.notebook import LmdbNotebook, MemoryNotebook
 from eventstore.opening import make_parents
 from eventstore.safe_mode import guarded
-from logistics.inputs import absolute, check_path
 from logistics.orchestration.launching import Launcher
+from logistics.version import package_version
+from logistics.whereabouts import MEMORY, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from importlib import metadata
     from types import FrameType
 
     from actors.runtime.clock import Clock
@@ -45,11 +44,7 @@ if TYPE_CHECKING:
     from eventstore.log import Log
     from eventstore.notebook import Notebook
     from logistics.following.follower import Follower
-else:
-    metadata = Later("importlib.metadata")
 
-MEMORY = ":memory:"
-DEFAULT_FOLDER = ".logistics"
 LOOK_S = 1.0
 """How soon the end of a program notices that its engine has given up."""
 DEFAULT_WORKERS = max(4, os.cpu_count() or 1)
@@ -359,14 +354,6 @@ class Stores:
             self._close(store, 0.2 if interrupted else 10.0)
 
 
-def resolve(path: str | os.PathLike[str] | None) -> str:
-    """Return where a store is: `$LOGISTICS_HOME`, else `.logistics/` here, if nothing is named."""
-    if path is None:
-        path = os.environ.get("LOGISTICS_HOME") or DEFAULT_FOLDER
-    text = check_path("path", path, of="folder")
-    return text if text == MEMORY else absolute("path", text)
-
-
 def keys_path(store: str, keys: str | None) -> Path | None:
     """Return where the keys of a store's subjects are; None: nowhere, as the store itself."""
     return None if store == MEMORY else Path(keys or Path(store) / KEYS_NAME)
@@ -378,14 +365,6 @@ def refuse_worker() -> None:
     if processes is not None and getattr(processes.current_process(), "_inheriting", False):
         msg = f"a process that is to run a function would open a store of its own: {UNGUARDED}"
         raise InputError(msg)
-
-
-def package_version() -> str:
-    """Return the version of the installed package."""
-    try:
-        return metadata.version("logistics")
-    except metadata.PackageNotFoundError:
-        return "0+unknown"
 
 
 def _check_agreement(store: Store, options: dict[str, Any], clock: Clock | None) -> None:

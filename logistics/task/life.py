@@ -7,8 +7,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from actors.queue.specs import NO_LIFE, JobLife
-from actors.queue.trampoline import PROCESS, THREAD
+from actors.queue.specs import NO_LIFE, PROCESS, THREAD, JobLife
 from actors.runtime.errors import InputError
 from actors.runtime.verdict import PREDICATE
 from logistics.inputs import duration_us, instant_us

@@ -51,7 +51,6 @@ from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.reading import first
 from logistics.orchestration.running import check_project
-from logistics.orchestration.stores import MEMORY
 from logistics.task import limits
 from logistics.task.attempts import JobAttempt, attempts_of
 from logistics.task.chain import callbacks, chain_specs
@@ -62,6 +61,7 @@ from logistics.task.record import job_id_of, queue_of, read_job, status_of
 from logistics.task.results import kept_us, outcome_of
 from logistics.task.specs import job_spec
 from logistics.task.waiting import wait_until_idle
+from logistics.whereabouts import MEMORY
 
 if TYPE_CHECKING:
     import asyncio

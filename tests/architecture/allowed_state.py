@@ -23,7 +23,6 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "logistics.cli.app:app": (
             "Typer's own way: commands are registered at import, nothing changes afterwards"
         ),
-        "logistics.cli.app:schedules": "the same: the commands below `logistics schedules`",
         "logistics.ids:new_id": (
             "the last id made: ids increase within the process, whichever engine they are for"
         ),

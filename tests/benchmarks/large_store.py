@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.snapshotting import take_snapshot
 from eventstore.lmdb_log import LmdbLog
 from logistics import OrchestrationEngine

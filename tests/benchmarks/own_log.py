@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.queue.actor import QueueActor
 from actors.queue.events import JobCompleted, JobEnqueued, JobStarted
 from actors.queue.specs import JobSpec

@@ -20,6 +20,7 @@ from eventstore.errors import StoreError
 from logistics.orchestration import stores
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job_scheduler import JobScheduler
+from logistics.whereabouts import MEMORY
 from tests.faults import tasks
 from tests.faults.sabotage import Sabotage, SabotagedLmdb, SabotagedMemory
 
@@ -77,7 +78,7 @@ def sabotaged_engine(
     """Open an engine whose log fails on demand, serving all queues."""
     monkeypatch.setattr(stores, "MemoryLog", SabotagedMemory)
     monkeypatch.setattr(stores, "LmdbLog", SabotagedLmdb)
-    path = folder / "store" if log_type is SabotagedLmdb else stores.MEMORY
+    path = folder / "store" if log_type is SabotagedLmdb else MEMORY
     with OrchestrationEngine(path, workers=workers) as engine:
         scheduler = JobScheduler(engine=engine)
         scheduler.start()

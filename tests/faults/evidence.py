@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.assembly import ACTORS, event_codec
+from actors.assembly import ACTORS
+from actors.folding import event_codec
 from actors.queue.events import JobCompleted, JobEnqueued, JobFailed, JobStarted
 from actors.runtime.fold import fold
 from actors.simulation.checks import History

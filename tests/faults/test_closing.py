@@ -23,6 +23,7 @@ from eventstore.memory_log import MemoryLog
 from logistics.orchestration import stores
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job_scheduler import JobScheduler
+from logistics.whereabouts import MEMORY
 from tests.faults import tasks
 from tests.faults.engines import GATES, PATIENCE_S, eventually, gated_job, insist, sabotaged_engine
 from tests.faults.evidence import Evidence
@@ -70,7 +71,7 @@ def test_commands_that_race_a_closing_are_all_answered(
     """F51. Thousands of them; those answered with success are in the log, and only they may count on it."""
     log = ReadableLog()
     monkeypatch.setattr(stores, "MemoryLog", lambda: log)
-    engine = OrchestrationEngine(stores.MEMORY, workers=2)
+    engine = OrchestrationEngine(MEMORY, workers=2)
     runtime = engine.store.runtime
     replies: list[list[tuple[str, Reply]]] = [[] for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
@@ -270,7 +271,7 @@ def test_closing_from_many_threads_at_once_is_closing_once(
     for number in range(scaled("CLOSINGS", 10)):
         log = ReadableLog()
         monkeypatch.setattr(stores, "MemoryLog", lambda log=log: log)
-        engine = OrchestrationEngine(stores.MEMORY)
+        engine = OrchestrationEngine(MEMORY)
         engine.send(job("one", tmp_path / "lines"))
         runtime = engine.store.runtime
         barrier = threading.Barrier(4)

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.assembly import ACTORS, event_codec
+from actors.assembly import ACTORS
+from actors.folding import event_codec
 from actors.retention import plan_compaction
 from actors.runtime.fingerprint import fingerprint
 from actors.runtime.fold import fold, snapshot_of

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from eventstore.records import Record
 from tests.golden.samples import samples
 

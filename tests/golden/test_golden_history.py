@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from eventstore.log import Log
 from eventstore.memory_log import MemoryLog
 from logistics.audit.exchange import export_lines, import_lines

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.queue.admission import digest_of
 from actors.queue.decider import QueueRules
 from actors.queue.events import JobEnqueued, JobStarted

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.queue.admission import digest_of
 from actors.queue.events import JobEnqueued
 from actors.queue.inputs import AHEAD, SMALL, Inputs

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.assembly import ACTORS, event_codec
+from actors.assembly import ACTORS
+from actors.folding import event_codec
 from actors.queue.events import JobCompleted, JobEnqueued, JobStarted
 from actors.queue.specs import JobSpec
 from actors.runtime import fold as folding

@@ -7,7 +7,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.queue.messages import CancelOwned, EnqueueJobs, JobEnded
 from actors.queue.specs import NOTE_SKIP
 from actors.runtime.messages import Context, Decision, Event, Message

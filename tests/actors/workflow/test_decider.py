@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.queue.messages import CancelOwned, EnqueueJobs, JobEnded
 from actors.queue.specs import Input, JobStatus
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError

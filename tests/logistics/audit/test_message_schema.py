@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from logistics.audit.message_schema import message_schema, schema_of
 from logistics.cli.describing import published
 from logistics.cli.main import main

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from actors.assembly import ACTORS, event_codec
+from actors.assembly import ACTORS
+from actors.folding import event_codec
 from actors.queue.messages import EnqueueJobs, GetStats, PauseQueue, Unfinished
 from actors.queue.specs import JobSpec
 from actors.runtime.actor import EventSourcedActor

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.queue.messages import EnqueueJobs
 from actors.queue.specs import JobSpec
 from actors.runtime.clock import VirtualClock

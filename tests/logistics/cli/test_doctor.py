@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from actors.assembly import event_codec
+from actors.folding import event_codec
 from actors.runtime.fold import snapshot_of
 from eventstore.lmdb_log import LmdbLog
 from eventstore.records import Record

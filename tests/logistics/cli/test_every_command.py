@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,17 @@ from tests.logistics.audit import functions
 GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "cli.md"
 
 
+LINES: dict[Any, str] = {}
+"""What a list of commands says of each."""
+
+
 def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{before}{name} ")
+    for name, entry in group.commands.items():
+        if hasattr(entry, "commands"):
+            yield from commands(entry, f"{before}{name} ")
         else:
+            command = entry.command()
+            LINES[command] = entry.help
             yield before + name, command
 
 
@@ -66,6 +74,52 @@ def test_a_store_that_is_not_there_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+ENGINE = {
+    "pykka",
+    "multiprocessing",
+    "concurrent.futures",
+    "actors.assembly",
+    "actors.runtime.journal",
+    "actors.runtime.pool",
+    "logistics.orchestration.engine",
+    "logistics.orchestration.stores",
+    "yaml",
+    "asyncio",
+    "http.server",
+}
+"""What takes commands, and runs functions."""
+RULES = {"actors.folding", "lmdb", "logistics.audit.store_reader"}
+"""What reads a store."""
+
+
+@pytest.mark.parametrize("name", ["--help", "--version", "queue --help", "statsu"])
+def test_help_is_shown_without_what_the_commands_need(name: str, tmp_path: Path) -> None:
+    imported = imported_by([*name.split()], tmp_path)
+    assert not (ENGINE | RULES) & imported
+
+
+@pytest.mark.parametrize(
+    "name", ["status", "jobs", "runs", "events", "tail", "history job:x", "why job x", "show x"]
+)
+def test_what_looks_into_a_store_imports_no_engine(name: str, tmp_path: Path) -> None:
+    """And what draws tables, or walks calendars, only if there is something to draw, or to walk."""
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        Queue("q", engine=engine).enqueue(Job("j", functions.one, job_id="x"))
+    words = [*name.split(), "--json", "--store", str(tmp_path / "store")]
+    imported = imported_by(words, tmp_path)
+    assert imported >= RULES
+    assert not (ENGINE | {"rich.console", "croniter"}) & imported
+
+
+def imported_by(words: list[str], folder: Path) -> set[str]:
+    """Return which modules a process has that has run a command line."""
+    code = "import sys; from logistics.cli.main import main; main(); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
 @pytest.mark.parametrize("group", ["queue", "schedules", "session", "project"])
 def test_a_group_without_a_command_lists(
     group: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -84,6 +138,19 @@ def test_a_group_without_a_command_lists(
     for option in ("--help", "-h"):
         assert main([group, option]) == 0
         assert "Usage" in capsys.readouterr().out
+
+
+def test_a_list_of_commands_says_of_each_how_its_description_begins() -> None:
+    assert LINES
+    for name, command in COMMANDS.items():
+        assert LINES[command] == " ".join(command.help.split("\n\n")[0].split()), name
+
+
+def test_a_slip_in_the_name_of_a_command_is_answered_with_the_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["statsu"]) == 2
+    assert "Did you mean 'status'?" in capsys.readouterr().err
 
 
 def test_help_that_nobody_asked_for_comes_without_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from actors import snapshotting
-from actors.assembly import ACTORS, event_codec
+from actors.assembly import ACTORS
+from actors.folding import event_codec
 from actors.queue.events import JobStarted
 from actors.queue.messages import EnqueueJobs
 from actors.queue.specs import JobSpec
