@@ -109,6 +109,10 @@ class Inputs:
         if kind == "list":
             count, _, prefix = source.partition("/")
             return [self._result(f"{prefix}{number}") for number in range(int(count))]
+        if kind == "done":
+            count, _, prefix = source.partition("/")
+            found = (self._completed(f"{prefix}{number}") for number in range(int(count)))
+            return [decode_value(data) for data in found if data is not None]
         if kind == "step":
             return self._result(source)
         if kind == "signal":
@@ -160,6 +164,14 @@ class Inputs:
         return decode_value(self._result_bytes(job_id))
 
     def _result_bytes(self, job_id: str) -> bytes:
+        data = self._completed(job_id)
+        if data is None:
+            msg = f"the output of job {job_id} is not in the log, though a step that needs it was started"
+            raise CorruptStoreError(msg)
+        return data
+
+    def _completed(self, job_id: str) -> bytes | None:
+        """Return what a job has returned; None if it has not completed."""
         entity = f"job:{job_id}"
         end = self._last(entity)
         if isinstance(end, JobCompleted):
@@ -167,8 +179,7 @@ class Inputs:
         for event in reversed(self._history(entity)):  # a late end that was refused may have come after it
             if isinstance(event, JobCompleted):
                 return self._opened(event.result)
-        msg = f"the output of job {job_id} is not in the log, though a step that needs it was started"
-        raise CorruptStoreError(msg)
+        return None
 
     def _item(self, kind: str, source: str, spec: JobSpec) -> Any:
         assert spec.work is not None

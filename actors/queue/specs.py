@@ -195,7 +195,8 @@ class Input(Data, frozen=True):
     context; `ref-step` and `ref-param`: named in a `{{…}}` reference as `parameter`, not passed themselves;
     `ref`: nothing is named, but the arguments have doubled braces to undo. In place of `step`: `none`, the step
     has no output, so it is None; `list`, the results of jobs, `source` is their number, a slash and what their
-    ids begin with; `run`, the output of the run `source`; `signal`, what was sent to the step `source`.
+    ids begin with; `done`, of those of them that have completed; `run`, the output of the run `source`; `signal`,
+    what was sent to the step `source`.
     `item-…`: the item of that list which the job is about."""
     source: str
     positional: bool = False

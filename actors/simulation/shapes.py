@@ -68,7 +68,12 @@ def _middle(random: Random) -> PlanStep:
     kinds = (
         PlanStep("list", "m:short", CALL, (0,), list_input, options=StepOptions(mapped=True, parallel=2)),
         PlanStep(
-            "list", "m:short", CALL, (0,), list_input, options=StepOptions(mapped=True, on_failure=policy)
+            "list",
+            "m:short",
+            CALL,
+            (0,),
+            list_input,
+            options=StepOptions(mapped=True, on_failure=policy, compensate="m:short"),
         ),
         PlanStep("child", "", CALL, needs, options=StepOptions(child="child", on_failure=policy)),
         PlanStep("child", "", CALL, (), options=StepOptions(child="child", on_failure=policy)),

@@ -113,11 +113,15 @@ def item_job(run: Run, index: int, item: int, ahead: Ahead | None = None) -> Job
 def undo_job(run: Run, index: int, ahead: Ahead | None = None) -> JobSpec:
     """Return the job that compensates a step."""
     step = run.graph.plan.steps[index]
-    assert step.options is not None
+    options = run.graph.options[index]
     retry = RetryPolicy(max(step.retry.max_retries, UNDO_RETRIES), step.retry.base_us, step.retry.cap_us)
-    step = msgspec.structs.replace(step, function=step.options.compensate, retry=retry)
-    inputs = _inputs(run, step.options.compensate_inputs, ahead) if step.options is not None else ()
-    return _job(run, index, step, part=UNDO, payload=NO_ARGUMENTS, inputs=inputs)
+    step = msgspec.structs.replace(step, function=options.compensate, retry=retry)
+    inputs = options.compensate_inputs
+    fan = run.extras.fans.get(index)
+    if fan is not None and _status(run, index, ahead) in LOST:
+        source = f"{fan.next}/{run.job_id(index)}:"
+        inputs = tuple(_done(given, source) if given.source == str(index) else given for given in inputs)
+    return _job(run, index, step, part=UNDO, payload=NO_ARGUMENTS, inputs=_inputs(run, inputs, ahead))
 
 
 def _job(
@@ -166,14 +170,24 @@ def _found(run: Run, given: Input, ahead: Ahead | None) -> Input:
     if not given.source.isdecimal():
         return given  # an item of a list that is the outputs of jobs: it was found before
     step = int(given.source)
-    status = run.steps[step] if ahead is None else ahead.ended.get(step, run.steps[step])
-    if status in LOST:
+    if _status(run, step, ahead) in LOST:
         kind, source = "none", ""
     elif ahead is not None and step in ahead.others:
         kind, source = "run", ahead.others[step]
     else:
         kind, source = run.output(step)
     return msgspec.structs.replace(given, kind=given.kind.replace("step", kind), source=source)
+
+
+def _status(run: Run, step: int, ahead: Ahead | None) -> StepStatus:
+    return run.steps[step] if ahead is None else ahead.ended.get(step, run.steps[step])
+
+
+def _done(given: Input, source: str) -> Input:
+    """In place of the output of a step that has none: what came of those of its items that have succeeded."""
+    if "step" not in given.kind:
+        return given
+    return msgspec.structs.replace(given, kind=given.kind.replace("step", "done"), source=source)
 
 
 def _whole(given: Input) -> Input:

@@ -124,10 +124,15 @@ class Advance:
             self._undo.append(step)
         self._end(step, StepStatus.COMPLETED)
 
-    def failed(self, step: int, attempts: int, error: str, at_us: int) -> None:
-        """A step has failed for good; what needs it is skipped unless its author said otherwise."""
+    def failed(self, step: int, attempts: int, error: str, at_us: int, lost: int | None = None) -> None:
+        """A step has failed for good; what needs it is skipped unless its author said otherwise.
+
+        `lost`: so many of its items have failed, of one that is mapped over a list.
+        """
         run = self._run
         self._decision.emit(StepFailed(run.run_id, step, attempts, error, at_us))
+        if run.is_to_undo(step, StepStatus.FAILED, lost):
+            self._undo.append(step)
         options = run.graph.options.get(step)
         if options is None or options.required:
             self._error = self._error or run.failure(step, error)
@@ -178,6 +183,8 @@ class Advance:
         run = self._run
         self._decision.emit(StepCancelled(run.run_id, step, self._now_us))
         self._ahead.ended[step] = StepStatus.CANCELLED
+        if run.is_to_undo(step, StepStatus.CANCELLED):
+            self._undo.append(step)
         self._cancel_jobs(run.owed_jobs(step))
         if step in run.extras.waits and run.graph.options[step].child:
             self.orphans.append(run.extras.others[step])
@@ -338,12 +345,12 @@ class Advance:
         if failed and run.graph.options[step].on_failure == "stop":
             others = (job_id for job_id in run.owed_jobs(step) if job_id != message.job_id)
             self._cancel_jobs(others)
-            self.failed(step, 1, f"{first_error}; the others were stopped", message.ended_us)
+            self.failed(step, 1, f"{first_error}; the others were stopped", message.ended_us, failed)
         elif flying or fan.next < fan.count:
             self._refill(step, fan, flying)
         elif failed:
             error = f"{failed} of {fan.count} items failed; {first_error}"
-            self.failed(step, 1, error, message.ended_us)
+            self.failed(step, 1, error, message.ended_us, failed)
         else:
             self.completed(step, 1, message.ended_us)
 

@@ -130,7 +130,7 @@ class Extras:
         """Steps that something was sent to, and its fingerprint."""
         self.kept: dict[int, Kept] = {}
         self.undo: list[int] = []
-        """Steps to be compensated, in the order in which they have succeeded."""
+        """Steps to be compensated, in the order in which they have ended."""
         self.undoing = -1
         """The step that is being compensated; -1: none."""
         self.undo_error = ""
@@ -273,6 +273,16 @@ class Run:
         if options.wait.kind == "run":
             return "run", source if kept is not None else self.extras.others[step]
         return ("signal", source) if options.wait.kind == "signal" else ("none", "")
+
+    def is_to_undo(self, step: int, status: StepStatus, lost: int | None = None) -> bool:
+        """Whether a step that ends so may have done what its compensation undoes.
+
+        One that is mapped over a list has, unless all items so far, `lost` of them, have failed.
+        """
+        if step not in self.graph.undoable or status is StepStatus.COMPLETED:
+            return step in self.graph.undoable
+        fan = self.extras.fans.get(step)
+        return fan is not None and fan.next > (fan.failed if lost is None else lost)
 
     def undo_failure(self, step: int, error: str) -> str:
         """Return what a failed compensation adds to the error of the run."""

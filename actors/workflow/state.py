@@ -287,7 +287,7 @@ class SupervisorState(FoldedState[RunStatus]):
         run.end_step(step, status)
         if run.extras is not NO_EXTRAS and step in run.extras.waits:
             self._stop_waiting(run, step)
-        if status is StepStatus.COMPLETED and step in run.graph.undoable:
+        if run.is_to_undo(step, status):
             run.extend().undo.append(step)
         return run
 

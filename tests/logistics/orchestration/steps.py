@@ -236,3 +236,28 @@ def count_calls_of(item: str, ctx: AttemptContext) -> str:
 
 def give_count(count: str) -> str:
     return count
+
+
+def seats() -> list[str]:
+    return ["1A", "1B", "1C"]
+
+
+def book_seat(item: str, taken: list[str]) -> str:
+    if item in taken:
+        raise ValueError(f"{item} is taken")
+    Current.signals.note(f"book {item}")
+    return f"seat {item}"
+
+
+def hold_seat(item: str) -> str:
+    if item != "1A":
+        hold()
+    return f"seat {item}"
+
+
+def unbook_seats(seats: list[str], booked: list[str]) -> None:
+    Current.signals.note(f"undo {booked}")
+
+
+def unbook_seats_of(booked: list[str], order: str) -> None:
+    Current.signals.note(f"undo {booked} of {order}")

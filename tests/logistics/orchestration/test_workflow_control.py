@@ -323,3 +323,64 @@ def test_a_retry_does_not_keep_what_was_undone(manager: WorkflowManager, signals
     first.result(WAIT_S)
     first.retry().result(WAIT_S)
     assert signals.calls == ["book", "fail", "undo book trip.book"] * 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "taken", "undone"),
+    [
+        (None, ["1B"], ["undo ['seat 1A', 'seat 1C']"]),
+        ("stop", ["1B"], ["undo ['seat 1A']"]),
+        ("continue", ["1A", "1C"], ["undo ['seat 1B']"]),
+        (None, ["1A", "1B", "1C"], []),
+        (None, [], []),
+    ],
+)
+def test_what_items_of_a_list_did_before_others_failed_is_undone(
+    manager: WorkflowManager, signals: Signals, policy: str | None, taken: list[str], undone: list[str]
+) -> None:
+    workflow = manager.create("flight").add_step("seats", steps.seats)
+    workflow.add_step(
+        "booked",
+        steps.book_seat,
+        map_over="seats",
+        parallel=1,
+        on_failure=policy,
+        compensate=steps.unbook_seats,
+        depends_on=["seats"],
+    )
+    result = manager.run("flight", taken=taken)
+    assert result.success == (not taken)
+    assert [call for call in signals.calls if call.startswith("undo")] == undone
+    assert result.steps["booked"].compensated is (True if undone else None)
+
+
+def test_what_items_of_a_list_did_before_the_run_was_cancelled_is_undone(
+    manager: WorkflowManager, signals: Signals
+) -> None:
+    workflow = manager.create("flight").add_step("seats", steps.seats)
+    workflow.add_step(
+        "booked", steps.hold_seat, map_over="seats", parallel=1, compensate=steps.unbook_seats_of
+    )
+    run = manager.start("flight", order="o-1")
+    assert signals.begun.wait(WAIT_S)
+    assert run.cancel()
+    signals.go_on.set()
+    assert run.result(WAIT_S).status is RunStatus.CANCELLED
+    assert signals.calls == ["hold", "undo ['seat 1A'] of o-1"]
+
+
+def test_what_items_did_is_undone_after_what_came_later_and_a_retry_does_all_of_them_again(
+    manager: WorkflowManager, signals: Signals
+) -> None:
+    workflow = manager.create("flight").add_step("trip", steps.book, compensate=steps.unbook)
+    workflow.add_step("seats", steps.seats)
+    workflow.add_step(
+        "booked", steps.book_seat, map_over="seats", compensate=steps.unbook_seats, depends_on=["seats"]
+    )
+    run = manager.start("flight", taken=["1C"])
+    result = run.result(WAIT_S)
+    assert result.steps["booked"].compensated is True
+    assert next(call for call in signals.calls if call.startswith("undo")) == "undo ['seat 1A', 'seat 1B']"
+    again = run.retry().result(WAIT_S)
+    assert again.steps["booked"].kept_from is None
+    assert signals.calls.count("undo ['seat 1A', 'seat 1B']") == 2
