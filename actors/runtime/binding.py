@@ -14,7 +14,7 @@ the braces themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -64,17 +64,20 @@ def plan_bindings(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     used: Iterable[str] = (),
+    others: Collection[str] = (),
 ) -> tuple[Binding, ...]:
     """The plan for one step; raises `BindingError` that names every problem.
 
     `params` are the names of the run's parameters, `args` and `kwargs` the step's constants. Steps in
     `used` are those whose outputs the constants refer to, so that they are not guessed for another
-    parameter.
+    parameter; `others` are those that are no dependencies, which may have been meant to be.
     """
     plan = _Plan(signature, args=args, kwargs=kwargs or {})
     plan.bind_by_name(dependencies, frozenset(params))
     plan.bind_the_only_one(dependencies, frozenset(used))
-    plan.require_all("no dependency and no run parameter has this name, args and kwargs do not give it")
+    plan.require_all(
+        "no dependency and no run parameter has this name, args and kwargs do not give it", frozenset(others)
+    )
     if plan.problems:
         raise BindingError(plan.problems)
     return plan.in_order()
@@ -152,10 +155,11 @@ class _Plan:
         if len(required) == len(dependencies) == 1 and dependencies[0] not in taken:
             self._bind(required[0], "step", dependencies[0])
 
-    def require_all(self, why: str) -> None:
+    def require_all(self, why: str, others: Collection[str] = ()) -> None:
         for parameter in self._open():
             if parameter.default is parameter.empty:
-                self.problems.append(f"nothing fills the required parameter {parameter.name!r}: {why}")
+                meant = "; there is a step of this name: add it to depends_on" * (parameter.name in others)
+                self.problems.append(f"nothing fills the required parameter {parameter.name!r}: {why}{meant}")
         gap = ""
         for parameter in self._parameters.values():
             if parameter.kind is parameter.POSITIONAL_ONLY:

@@ -360,6 +360,7 @@ class _Planner:
             args=arguments.args,
             kwargs=arguments.kwargs,
             used=arguments.steps,
+            others=self._numbers.keys() - {step.name},
         )
         filled = {each.parameter for each in bindings if each.kind != "param"}
         self._open.update(name for name in signature.parameters if name not in filled)

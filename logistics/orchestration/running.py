@@ -183,7 +183,7 @@ def _define(engine: OrchestrationEngine, prepared: Prepared) -> None:
         announce(engine.store, prepared.functions)
         definition = DefineWorkflow(name=prepared.definition.name, definition=prepared.encoded)
         # Not waited for: the supervisor takes it before what follows, which is durable only with it.
-        engine.store.runtime.send("supervisor", definition)
+        engine.tell("supervisor", definition)
 
 
 def _start(engine: OrchestrationEngine, prepared: Prepared, command: StartRun) -> None:

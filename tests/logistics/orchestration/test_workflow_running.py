@@ -249,6 +249,16 @@ def test_every_parameter_that_nothing_fills_is_named_before_any_step_runs(
     assert list(manager.list_runs()) == []
 
 
+def test_a_step_that_was_meant_to_be_a_dependency_is_named(manager: WorkflowManager) -> None:
+    workflow = manager.create("w").add_step("left", steps.one).add_step("right", steps.one)
+    workflow.add_step("add", steps.add)
+    with pytest.raises(BindingError) as caught:
+        _ = manager.start("w")
+    (problem,) = caught.value.problems
+    assert "parameter 'left'" in problem
+    assert problem.endswith("; there is a step of this name: add it to depends_on")
+
+
 def test_a_run_parameter_that_no_step_takes_is_refused(manager: WorkflowManager) -> None:
     manager.create("w").add_step("extract", steps.extract).add_step("transform", steps.transform)
     with pytest.raises(BindingError, match="no step takes a parameter 'fakter'; they take: factor"):
