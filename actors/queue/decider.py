@@ -86,9 +86,8 @@ from actors.runtime.messages import Decision, Shutdown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from actors.runtime.effects import (
-        AttemptKey,
-    )
+    from actors.queue.lanes import Job
+    from actors.runtime.effects import AttemptKey
     from actors.runtime.messages import Context, Event, Known, Message
 
 RETURNED = "returned"
@@ -121,6 +120,8 @@ class QueueRules:
 
     def lookups(self, state: QueueState, message: Message, /) -> Iterable[str]:
         """Name the jobs that memory may have forgotten and the decision needs to know."""
+        if type(message) is AttemptFinished:
+            return () if _running(state, message.key) else (f"job:{message.key.job_id}",)
         wanted: list[str] = []
         if type(message) is EnqueueJobs:
             for spec in message.jobs:
@@ -128,11 +129,6 @@ class QueueRules:
                     wanted.append(spec.job_id)
                 wanted += (other for other in waits_for(spec) if other not in state.jobs)
             return [f"job:{job_id}" for job_id in wanted]
-        if type(message) is AttemptFinished:
-            key = message.key
-            job = state.running.get(key.job_id)
-            known = job is not None and (job.course.attempt, job.course.epoch) == key[1:]
-            return () if known else (f"job:{key.job_id}",)
         if type(message) is ExplainJob:  # what it waits for is in its first event alone
             job = state.jobs.get(message.job_id)
             return (f"job:{message.job_id}",) if job is not None and job.course.missing else ()
@@ -208,11 +204,18 @@ class QueueRules:
 # -- the end of an attempt -----------------------------------------------------------------------------
 
 
+def _running(state: QueueState, key: AttemptKey) -> Job | None:
+    """Return the job whose running attempt this is; None if it does not run, or not any more."""
+    job = state.running.get(key.job_id)
+    is_it = job is not None and job.course.attempt == key.attempt and job.course.epoch == key.epoch
+    return job if is_it else None
+
+
 def _finished(state: QueueState, message: AttemptFinished, context: Context, decision: Decision) -> None:
     key = message.key
-    decision.do(Acknowledge(key=key))
-    job = state.running.get(key.job_id)
-    if job is None or job.course.attempt != key.attempt or job.course.epoch != key.epoch:
+    decision.do(Acknowledge(key))
+    job = _running(state, key)
+    if job is None:
         _stale(state, message, context, decision)
         return
     if message.output:

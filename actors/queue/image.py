@@ -27,7 +27,7 @@ class QueueImage(QueueFloor):
         kinds: dict[Kind, int] = {}
         jobs = self._dump_jobs(kinds)
         zombies = [
-            (tuple(key), owner, kinds.setdefault(kind, len(kinds)))
+            (msgspec.structs.astuple(key), owner, kinds.setdefault(kind, len(kinds)))
             for key, (owner, kind) in self.zombies.items()
         ]
         last = self.hall.last_kind and kinds.setdefault(self.hall.last_kind, len(kinds))
@@ -43,7 +43,9 @@ class QueueImage(QueueFloor):
             "hall": (self.hall.newest_us, self.hall.dump(self._order)),
             "unique": self.unique.dump(),
             "zombies": zombies,
-            "batches": sorted({tuple(sorted(batch)) for batch in self.batches.values()}),
+            "batches": sorted(
+                {tuple(sorted(map(msgspec.structs.astuple, batch))) for batch in self.batches.values()}
+            ),
             "leases": list(self.leases.items()),
             "expiries": list(self.expiries.items()),
             "pulses": list(self.pulses.items()),

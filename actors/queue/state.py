@@ -174,7 +174,7 @@ class QueueState(QueueImage):
         job_id, run_us = event.job_id, event.run_us
         job = self.jobs[job_id]
         if not self.is_past:
-            job.own.charged += 1
+            job.course.charged += 1
         if job_id in self.running:
             kind = job.kind
             function = kind.function
@@ -213,7 +213,8 @@ class QueueState(QueueImage):
         self._stand_in_line(job, event.at_us)
 
     def _on_refused(self, event: AttemptRefused) -> None:
-        for key in [key for key in self.zombies if key[:2] == (event.job_id, event.attempt)]:
+        attempt = (event.job_id, event.attempt)
+        for key in [key for key in self.zombies if (key.job_id, key.attempt) == attempt]:
             _, kind = self.zombies.pop(key)
             self._leave_batch(key)
             self.hall.let_go(kind)

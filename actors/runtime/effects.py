@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
+import msgspec
+
 from actors.runtime.messages import Effect, Message
 
 
-class AttemptKey(NamedTuple):
+class AttemptKey(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """Names one execution of one job: a later attempt, or another incarnation's, is another key."""
 
     job_id: str

@@ -96,17 +96,14 @@ class Context(NamedTuple):
     """Of a message with `lookups`: what was recorded up to this instant may have been forgotten; 0: nothing was."""
 
 
-class Decision:
+class Decision(msgspec.Struct, eq=False):
     """The outcome of one decision. The actor's base class applies it in the one right order (R1)."""
 
-    __slots__ = ("effects", "events", "replied", "reply", "tells")
-
-    def __init__(self) -> None:
-        self.events: list[tuple[Event, str]] = []
-        self.effects: list[Effect] = []
-        self.tells: list[tuple[str, Message]] = []
-        self.reply: Any = None
-        self.replied = False
+    events: list[tuple[Event, str]] = []
+    effects: list[Effect] = []
+    tells: list[tuple[str, Message]] = []
+    reply: Any = None
+    replied: bool = False
 
     def emit(self, event: Event, correlation: str = "") -> None:
         """Record `event`; `correlation` is the root entity it belongs to ("" for itself)."""
@@ -126,27 +123,17 @@ class Decision:
         self.replied = True
 
 
-class Letter:
+class Letter(msgspec.Struct, eq=False, gc=False):
     """One message on its way to an actor.
 
     `generation` is None for callers' commands and completions, which state alone judges (R15); peers'
     messages carry the generation of their sender and are ignored by another one (R10).
     """
 
-    __slots__ = ("cause", "generation", "message", "reply")
-
-    def __init__(
-        self,
-        message: Message,
-        *,
-        generation: int | None = None,
-        reply: Reply | None = None,
-        cause: str = "",
-    ) -> None:
-        self.message = message
-        self.generation = generation
-        self.reply = reply
-        self.cause = cause
+    message: Message
+    generation: int | None = None
+    reply: Reply | None = None
+    cause: str = ""
 
 
 Tells: TypeAlias = "list[tuple[str, Letter]]"

@@ -131,7 +131,11 @@ class StrangersInABatch(QueueRules):
             for number, (event, correlation) in enumerate(decision.events):
                 if isinstance(event, BatchStarted):
                     among = {event.job_id, *(job_id for job_id, _ in event.others)}
-                    others = [job.key[:2] for job_id, job in state.running.items() if job_id not in among]
+                    others = [
+                        (job_id, job.course.attempt)
+                        for job_id, job in state.running.items()
+                        if job_id not in among
+                    ]
                     joined = replace(event, others=(*event.others, *others[:1]))
                     decision.events[number] = (joined, correlation)
             yield decision

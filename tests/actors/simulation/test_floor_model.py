@@ -344,7 +344,9 @@ class FloorMachine(RuleBasedStateMachine):
     # -- both ----------------------------------------------------------------------------------------------
 
     def key_of(self, job_id: str, attempt: int) -> AttemptKey:
-        return next(key for key in self.desk.executor.running if key[:2] == (job_id, attempt))
+        return next(
+            key for key in self.desk.executor.running if (key.job_id, key.attempt) == (job_id, attempt)
+        )
 
     def same(self, message: Any, told: Callable[[], object]) -> None:
         """Both say the same, or both refuse, and a refusal changes nothing."""
@@ -367,9 +369,9 @@ class FloorMachine(RuleBasedStateMachine):
     def all_attempts_at_work_are_the_same(self) -> None:
         self.model.start_all()
         executor = self.desk.executor
-        at_work = {key[:2] for key in executor.running if key not in executor.abandoned}
+        at_work = {(key.job_id, key.attempt) for key in executor.running if key not in executor.abandoned}
         assert at_work == {(job.job_id, job.attempt) for job in self.model.running}
-        assert {key[:2] for key in executor.abandoned} == {
+        assert {(key.job_id, key.attempt) for key in executor.abandoned} == {
             (zombie.job_id, zombie.attempt) for zombie in self.model.zombies
         }
         (gpu,) = self.desk.ask(GetResources())
