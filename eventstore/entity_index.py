@@ -157,7 +157,7 @@ class EntityIndex:
         tail = self._view.tail
         if self.end - tail.after < self._segment_records:
             return None
-        segment, rows = self._made(tail.entries(), most=tail.count(), first=tail.after + 1, last=self.end)
+        segment, rows = self._made(tail.entries(), first=tail.after + 1, last=self.end)
         return Change((segment,), rows, tail=Tail(after=self.end))
 
     def take(self, change: Change) -> None:
@@ -192,11 +192,11 @@ class EntityIndex:
         """Return what the index becomes if, up to the horizon, it has nothing but `kept`."""
         segments, tail = self._view
         old = [segment for segment in segments if segment.header.first <= horizon]
-        segment, rows = self._made(kept, most=len(kept), first=1, last=horizon)
+        segment, rows = self._made(kept, first=1, last=horizon)
         new = [segment]
         if old and old[-1].header.last > horizon:
             rest = _behind(self._entries(old[-1]), horizon)
-            segment, more = self._made(rest, most=len(rest), first=horizon + 1, last=old[-1].header.last)
+            segment, more = self._made(rest, first=horizon + 1, last=old[-1].header.last)
             new.append(segment)
             rows += more
         numbers = tuple(segment.number for segment in old)
@@ -208,11 +208,9 @@ class EntityIndex:
         found = [each for segment in old for _, positions in self._entries(segment) for each in positions]
         return sorted(each for each in found if each <= upto)
 
-    def _made(
-        self, entries: Iterable[Entry], *, most: int, first: int, last: int
-    ) -> tuple[Segment, list[Row]]:
+    def _made(self, entries: Entries, *, first: int, last: int) -> tuple[Segment, list[Row]]:
         number = next(self._numbers)
-        header, rows = encode_segment(number, entries, most=most, first=first, last=last)
+        header, rows = encode_segment(number, entries, most=len(entries), first=first, last=last)
         return Segment(number, header), rows
 
     def _entries(self, segment: Segment) -> Iterator[Entry]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Sequence
+from itertools import islice
 from threading import Lock
 
 from eventstore.segments import Entry
@@ -29,16 +29,10 @@ class Tail:
         """Add the next records."""
         self._names += names
 
-    def count(self) -> int:
-        """Return how many entities there are."""
-        return len(set(self._names))
-
-    def entries(self) -> Iterator[Entry]:
-        """Yield the entities, sorted."""
-        names = self._names
-        order = sorted(range(len(names)), key=names.__getitem__)
-        for entity, same in groupby(order, key=names.__getitem__):
-            yield entity, [self.after + 1 + place for place in same]
+    def entries(self) -> list[Entry]:
+        """Return the entities, sorted."""
+        found = self._found()
+        return [(entity, found[entity]) for entity in sorted(found)]
 
     def behind(self, horizon: int) -> Tail:
         """Return what is behind a position."""
