@@ -194,7 +194,7 @@ class Lane:
         for job in self.ready:
             if job.order != order:
                 return
-            if job.is_ready:
+            if job.status is _PENDING and not job.course.missing:
                 yield job
 
 
