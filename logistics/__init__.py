@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         TimezoneError,
         UnknownIdError,
         UnresolvedFunctionError,
+        WaitTimeoutError,
         WorkflowNotFoundError,
         WouldDeadlockError,
     )
@@ -307,6 +308,7 @@ __all__ = [
     "UnknownIdError",
     "UnresolvedFunctionError",
     "UpgradeFinding",
+    "WaitTimeoutError",
     "Why",
     "Workflow",
     "WorkflowManager",

@@ -47,6 +47,10 @@ class RunNotFoundError(UnknownIdError):
     """No run on record has this id."""
 
 
+class WaitTimeoutError(LogisticsError, TimeoutError):
+    """What was waited for did not come in time; it may still come."""
+
+
 class JobFailedError(LogisticsError):
     """The job has failed: `error` is the text of its last exception, `traceback` where it came from."""
 
@@ -124,6 +128,7 @@ __all__ = [
     "TimezoneError",
     "UnknownIdError",
     "UnresolvedFunctionError",
+    "WaitTimeoutError",
     "WorkflowNotFoundError",
     "WouldDeadlockError",
 ]

@@ -14,6 +14,7 @@ from actors.runtime import clock as clocks
 from actors.runtime.errors import InputError
 from actors.schedule.messages import GetSchedules
 from actors.workflow.messages import GetTotals
+from logistics.errors import WaitTimeoutError
 from logistics.inputs import as_datetime, duration_us, instant_us, timeout_s
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _settle(engine: OrchestrationEngine, clock: VirtualClock, deadline: float) -
                 committed.clear()
             if time.monotonic() > deadline:
                 msg = f"at {clock.now} things still go on; {runtime.executor.under_way} functions run"
-                raise TimeoutError(msg)
+                raise WaitTimeoutError(msg)
 
 
 def _rests(runtime: Runtime, before: int) -> bool:

@@ -19,12 +19,17 @@ else:
     asyncio = Later("asyncio")
 
 
+LEAVE_S = 0.3
+"""How long coroutines that were cancelled at the end may take to leave."""
+
+
 class EventLoop:
     """A thread with an event loop, made when it is first needed. Whoever runs a coroutine waits for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._closed = False
         self._running: dict[AttemptKey, Future[Any]] = {}
 
@@ -55,20 +60,26 @@ class EventLoop:
             future.cancel()
 
     def close(self) -> None:
-        """Cancel what runs and end the loop."""
+        """Cancel what runs, let it leave (`finally:` and the like) for a moment, and end the loop."""
         with self._lock:
             self._closed = True
             loop, self._loop = self._loop, None
+            thread, self._thread = self._thread, None
             running = list(self._running.values())
         for future in running:
             future.cancel()
-        if loop is not None:
+        if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
+            if thread is not threading.current_thread():
+                thread.join(LEAVE_S)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            threading.Thread(target=_serve, args=(self._loop,), name="logistics-loop", daemon=True).start()
+            self._thread = threading.Thread(
+                target=_serve, args=(self._loop,), name="logistics-loop", daemon=True
+            )
+            self._thread.start()
         return self._loop
 
 
@@ -76,6 +87,8 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        if leaving := asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.wait(leaving, timeout=LEAVE_S))
     finally:
         loop.close()
 

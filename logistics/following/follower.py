@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from actors.runtime.errors import EngineClosedError
 from eventstore.errors import ArchiveError, CompactedError, ReopenNeededError, StoreError
 from logistics.audit.past import recorded
+from logistics.errors import WaitTimeoutError
 from logistics.inputs import timeout_s
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Follower:
             return
         if not done:
             msg = f"{self.name!r} is at position {self._position}, not at {wanted}, after {limit_s} s"
-            raise TimeoutError(msg)
+            raise WaitTimeoutError(msg)
         if self._error is not None:
             raise self._error
         msg = f"{self.name!r} was stopped at position {self._position}"

@@ -92,6 +92,15 @@ class Projection:
         raise NotImplementedError
 
 
+def check_projection(projection: object) -> None:
+    """Refuse what is no `Projection`."""
+    if not isinstance(projection, Projection):
+        made = isinstance(projection, type) and issubclass(projection, Projection)
+        hint = f"; make one of it: {getattr(projection, '__name__', '')}()" if made else ""
+        msg = f"projection: expected a Projection, got {projection!r}{hint}"
+        raise InputError(msg)
+
+
 class RunningProjection(Follower, Mapping[str, Any]):
     """A projection that is kept up to date, and its table to be read; a mapping. Made by `engine.project`."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.runtime.later import Later
 from eventstore.errors import LogisticsError
+from logistics.errors import WaitTimeoutError
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,7 +28,7 @@ def too_long(engine: OrchestrationEngine, entity: str, named: str, limit_s: floa
     with contextlib.suppress(LogisticsError):  # of an engine that ends meanwhile nothing can be asked
         found = engine.why(entity)
         why = f"; it is {found.status}: {found.reasons[0].text}"
-    return TimeoutError(f"{named} has not ended within {limit_s:g} s{why}")
+    return WaitTimeoutError(f"{named} has not ended within {limit_s:g} s{why}")
 
 
 async def until_ended(engine: OrchestrationEngine, entity: str, has_ended: Callable[[], bool]) -> None:

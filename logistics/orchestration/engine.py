@@ -21,8 +21,9 @@ from logistics.audit.differences import differences
 from logistics.audit.history import History
 from logistics.audit.past import Past, source_of
 from logistics.audit.why import Witness, explain
+from logistics.errors import WaitTimeoutError
 from logistics.following.durable import DurableSubscription
-from logistics.following.projection import RunningProjection
+from logistics.following.projection import RunningProjection, check_projection
 from logistics.ids import new_id
 from logistics.inputs import absolute, check_id, check_int, check_path, duration_us
 from logistics.messages import COMMANDS
@@ -31,7 +32,7 @@ from logistics.orchestration import session as sessions
 from logistics.orchestration.payloads import check_payloads
 from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
-from logistics.orchestration.stores import STORES, refuse_worker
+from logistics.orchestration.stores import GRACE_S, HURRY_S, STORES, refuse_worker
 from logistics.orchestration.subscriptions import (
     Subscription,
     Subscriptions,
@@ -167,7 +168,8 @@ class OrchestrationEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.close(HURRY_S if interrupted else GRACE_S)
 
     def __repr__(self) -> str:
         return f"OrchestrationEngine({self.path!r}{', closed' if self._closed else ''})"
@@ -281,6 +283,7 @@ class OrchestrationEngine:
         `after`. `InputError` for a name that is in use.
         """
         store = self.store
+        check_projection(projection)
         check_pattern(projection.events, store.runtime.codec, what="events")
         check_after(after)
         running = RunningProjection(store.runtime, store.notebook, projection)
@@ -483,7 +486,7 @@ class OrchestrationEngine:
         except TimeoutError as error:
             if not reply.done:
                 msg = f"no answer in {COMMAND_TIMEOUT_S:.0f} s; the command may still be carried out"
-                raise TimeoutError(msg) from error
+                raise WaitTimeoutError(msg) from error
             raise
 
     def query(self, actor: str, message: Message) -> Any:

@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0
 """How soon the end of a program notices that its engine has given up."""
+GRACE_S = 10.0
+"""How long closing waits for running functions."""
+HURRY_S = 0.2
+"""The same after Ctrl-C: whoever presses that wants to be out within a second."""
 DEFAULT_WORKERS = max(4, os.cpu_count() or 1)
 DEFAULT_MAX_PAYLOAD = 1 << 20
 LEAST_FORGOTTEN = 1_000
@@ -350,8 +354,7 @@ class Stores:
         except KeyboardInterrupt:
             interrupted = True
         for store in stores:
-            # Whoever presses Ctrl-C wants to be out within a second.
-            self._close(store, 0.2 if interrupted else 10.0)
+            self._close(store, HURRY_S if interrupted else GRACE_S)
 
 
 def keys_path(store: str, keys: str | None) -> Path | None:

@@ -10,15 +10,12 @@ from typing import Any
 from actors.schedule.messages import GetSchedules, PutSchedule, RemoveSchedule, ScheduleView
 from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
-from logistics.orchestration.stores import Store
+from logistics.orchestration.stores import GRACE_S, HURRY_S, Store
 from logistics.schedule.scheduled import ScheduledTask, shown
 from logistics.schedule.target import Call, save_workflows
 
 LOOK_S = 0.5
 """How soon `run_forever` notices that somebody else closed its engine."""
-INTERRUPTED_GRACE_S = 0.2
-"""How long running functions get after Ctrl-C: whoever presses it wants to be out within a second."""
-TERMINATED_GRACE_S = 10.0
 
 
 class Starter:
@@ -85,9 +82,9 @@ class Starter:
             while not terminated and not self._stopped.wait(LOOK_S) and self.running:
                 pass
             if terminated:
-                self._leave(TERMINATED_GRACE_S)
+                self._leave(GRACE_S)
         except KeyboardInterrupt:
-            self._leave(INTERRUPTED_GRACE_S)
+            self._leave(HURRY_S)
         finally:
             self.stop()
             if before is not None:

@@ -9,12 +9,11 @@ import msgspec
 
 from actors.queue import specs
 from actors.runtime.errors import InputError
-from logistics.inputs import check_int, check_name, check_positive, duration_us
+from logistics.inputs import Duration, check_int, check_name, check_positive, duration_us
 from logistics.task.options import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, retry_policy
 
 if TYPE_CHECKING:
     from actors.queue.specs import QueueSettings
-    from logistics.inputs import Duration
 
 ENGINES_OWN = specs.RetryPolicy()
 MAX_CONCURRENCY = 2**31
@@ -33,7 +32,7 @@ class Rate(msgspec.Struct, frozen=True):
     """
 
     count: int
-    per: float = 1.0
+    per: Duration = 1.0
     burst: int = 0
 
 

@@ -169,3 +169,17 @@ def test_a_notebook_that_was_left_beside_another_log_is_not_believed(tmp_path: P
         running: Any = engine.project(ByTag())
         running.wait_until(timeout=30)
         assert dict(running) == tags(engine)
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        (ByTag, r"^projection: expected a Projection, got <class .*; make one of it: ByTag\(\)$"),
+        (5, "^projection: expected a Projection, got 5$"),
+        (int, "^projection: expected a Projection, got <class 'int'>$"),
+    ],
+    ids=str,
+)
+def test_what_is_no_projection_is_refused(what: Any, text: str) -> None:
+    with OrchestrationEngine(":memory:") as engine, pytest.raises(InputError, match=text):
+        engine.project(what)

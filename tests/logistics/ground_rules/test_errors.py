@@ -30,7 +30,7 @@ def test_every_error_is_one_of_ours_and_exported() -> None:
             "InputError ConflictingIdError PayloadError FunctionError GraphError TimezoneError CronError",
         ),
         (LookupError, "UnknownIdError JobNotFoundError WorkflowNotFoundError RunNotFoundError"),
-        (TimeoutError, "BusyError"),
+        (TimeoutError, "BusyError WaitTimeoutError"),
     ],
 )
 def test_errors_are_also_what_people_catch(base: type[Exception], names: str) -> None:

@@ -70,6 +70,15 @@ async def later(a: int, b: int) -> int:
     return a + b
 
 
+async def tidy_later() -> None:
+    try:
+        Current.notes.begun.release()
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0)
+        Current.notes.lines.append("tidied")
+
+
 async def fail_later() -> NoReturn:
     await asyncio.sleep(0)
     raise ValueError("later")

@@ -32,7 +32,7 @@ def test_limits_are_told_as_they_were_set(queue: Queue) -> None:
         per_key=1,
         per_function={do.add: 3},
         rate=Rate(5, per=2),
-        rate_per_key=Rate(1, per=60, burst=4),
+        rate_per_key=Rate(1, per=timedelta(minutes=1), burst=4),
         weights={"a": 2},
         ageing=timedelta(minutes=1),
         max_retries=7,
