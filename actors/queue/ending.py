@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 TRACEBACK_LIMIT = 20
 """Frames of a traceback that are kept, the innermost ones."""
+OURS = __file__.removesuffix("queue/ending.py")
+"""The folder of the frames that lead from a worker to the function: nobody who reads a traceback asks for them."""
 
 
 def succeeded(start: StartAttempt, result: bytes, started_us: int, begun_ns: int) -> AttemptFinished:
@@ -40,13 +42,22 @@ def failed(
         key=start.key,
         outcome="error",
         error=printable(f"{type(error).__name__}: {_text(error)}"),
-        traceback=printable("".join(traceback.format_exception(error, limit=-TRACEBACK_LIMIT))),
+        traceback=printable("".join(_lines(error))),
         started_us=started_us,
         run_us=run_us,
         correlation=start.correlation,
         advice=verdict.advice,
         after_us=verdict.after_us,
     )
+
+
+def _lines(error: BaseException) -> list[str]:
+    """Return where an exception came from: from the first frame on that is not ours, if there is one."""
+    theirs = error.__traceback__
+    while theirs is not None and theirs.tb_frame.f_code.co_filename.startswith(OURS):
+        theirs = theirs.tb_next
+    found = theirs or error.__traceback__
+    return traceback.format_exception(type(error), error, found, limit=-TRACEBACK_LIMIT)
 
 
 def returned(start: StartAttempt) -> AttemptFinished:

@@ -221,3 +221,22 @@ def test_a_module_that_will_not_be_imported_parks_its_jobs(open_engine: Open, va
     assert parked.status == "UNRESOLVED"
     assert "SystemExit: not today" in (parked.error or "")
     forget_module()
+
+
+@pytest.mark.parametrize("func", [do.fail, do.fail_later], ids=["thread", "coroutine"])
+def test_a_traceback_begins_with_the_function(queue: Queue, func: Any) -> None:
+    job_id = queue.enqueue(Job("fails", func, **ONCE))
+    process(queue)
+    job = queue.get_job(job_id)
+    assert job is not None
+    assert job.traceback is not None
+    assert job.traceback.splitlines()[1].endswith(f"in {func.__name__}")
+
+
+def test_a_traceback_of_what_was_refused_behind_the_function_is_there_all_the_same(queue: Queue) -> None:
+    job_id = queue.enqueue(Job("gives", do.return_lock, **ONCE))
+    process(queue)
+    job = queue.get_job(job_id)
+    assert job is not None
+    assert "PayloadError" in str(job.traceback).splitlines()[-1]
+    assert "File" in str(job.traceback)
