@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ FEW = 256
 
 
 _order = attrgetter("order")
+_kind = attrgetter("kind")
 
 
 def serves(context: Context, queue: str) -> bool:
@@ -456,9 +458,14 @@ class Hall:
         """Have the ready jobs of loose queues stand in their lanes, as if they had all the time."""
         for line in lines:
             line.is_loose = False
-        for job in sorted(self._jobs.values(), key=_order) if lines else ():
-            if job.is_ready and self.lanes[job.kind].line in lines:
-                self.push(job)
+        ready = [job for job in self._jobs.values() if job.is_ready] if lines else []
+        for kind, jobs in groupby(sorted(ready, key=_order), _kind):
+            lane = self.lanes[kind]
+            if lane.line in lines:
+                first, *others = jobs
+                self.push(first)
+                lane.ready.extend(others)
+                lane.line.ready_count += len(others)
 
     def _place_all(self, line: Line) -> None:
         for lane in line.active:
