@@ -97,8 +97,8 @@ TERMS = (
 )
 SETTINGS = (
     QueueSettings(),
-    QueueSettings(concurrency=1),
-    QueueSettings(key_concurrency=1, function_concurrency=(("m:long", 1),)),
+    QueueSettings(concurrency=1, retry=RetryPolicy(1)),
+    QueueSettings(key_concurrency=1, function_concurrency=(("m:long", 1),), retry=RetryPolicy(5, 0)),
     QueueSettings(rate=Rate(2, 3_000_000), key_rate=Rate(1, 1_000_000, 2), weights=(("g", 2),)),
 )
 
@@ -243,7 +243,7 @@ class Caller:
                     self._random.choice(("m:short", "m:long")),
                     b"\x92\x90\x80",
                     priority=self._random.choice((0, 0, 5)),
-                    retry=RetryPolicy(self._random.randint(0, 2), self._random.choice((0, 1_000_000))),
+                    retry=RetryPolicy(self._random.choice((0, 1, 3)), self._random.choice((0, 1_000_000))),
                     due_us=self._random.choice((0, 0, 0, self._world.clock.now_us() + 5_000_000)),
                     after=after,
                     terms=self._random.choice(TERMS),

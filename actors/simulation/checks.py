@@ -27,9 +27,10 @@ from actors.queue.events import (
     JobSnoozed,
     JobStarted,
     JobUnresolved,
+    QueueConfigured,
 )
 from actors.queue.outcome import MIN_STARTS
-from actors.queue.specs import FINAL, JobStatus
+from actors.queue.specs import FINAL, JobStatus, QueueSettings, RetryPolicy
 from actors.simulation.accounts import Accounts
 from actors.simulation.company import Company
 from actors.simulation.firings import Firings
@@ -108,8 +109,10 @@ def violated(rule: str, detail: object = "") -> Violation:
 class JobHistory:
     """What one job's events say, checked as they come."""
 
-    def __init__(self, event: JobEnqueued) -> None:
+    def __init__(self, event: JobEnqueued, settings: Mapping[str, QueueSettings]) -> None:
         self.spec = event.spec
+        self._settings = settings
+        """Of all queues, as they are now."""
         self.status = JobStatus.SCHEDULED if event.spec.due_us > event.at_us else JobStatus.PENDING
         self.attempt = 0
         self.charged = 0
@@ -173,8 +176,6 @@ class JobHistory:
     def _begin(self, event: Any) -> None:
         if event.attempt != self.attempt + 1 or self.open:
             raise violated("attempt numbers", event)
-        if self.charged >= max(self.spec.retry.max_retries + 1, MIN_STARTS):
-            raise violated("more attempts than there may be", event)
         if 0 < self.expires_us <= event.at_us:
             raise violated("begun after it has expired", event)
         self.attempt = event.attempt
@@ -186,11 +187,22 @@ class JobHistory:
         """Whether it waits for nothing that takes time."""
         return self.status is JobStatus.PENDING
 
+    @property
+    def _max_retries(self) -> int:
+        """How often it may be tried again now: as its queue has it, if it says nothing itself."""
+        queues_own = self._settings.get(self.spec.queue, QueueSettings()).retry
+        backoff = self.spec.terms is not None and self.spec.terms.backoff
+        speaks = self.spec.retry != RetryPolicy() or backoff or self.spec.owner.startswith("run:")
+        return self.spec.retry.max_retries if speaks or queues_own is None else queues_own.max_retries
+
     def _charge(self, event: Any) -> None:
-        """Count an attempt, and check that a failed job is tried again as often as it may be, and no more."""
+        """Count an attempt that the job goes on after, and check that it may: what is allowed now counts."""
         self.charged += isinstance(event, JobRetrying) or getattr(event, "charged", False)
-        if isinstance(event, JobRetrying):
-            if self.charged > self.spec.retry.max_retries:
+        if isinstance(event, AttemptInterrupted):
+            if event.charged and self.charged >= max(self._max_retries + 1, MIN_STARTS):
+                raise violated("more attempts than there may be", event)
+        elif isinstance(event, JobRetrying):
+            if self.charged > self._max_retries:
                 raise violated("tried again too often", event)
             if event.attempt in self.innocent and event.attempt != self.abandoned:
                 raise violated("an innocent attempt was charged", event)
@@ -258,6 +270,7 @@ class History:
 
     def __init__(self, workers: int = 0) -> None:
         self.jobs: dict[str, JobHistory] = {}
+        self._settings: dict[str, QueueSettings] = {}
         self.runs: dict[str, str] = {}
         """`open`, or how it ended, by run."""
         self.steps: dict[tuple[str, int], str] = {}
@@ -307,6 +320,8 @@ class History:
             self._of_job(event.job_id).take(event)
         elif isinstance(event, JobRetried):
             self._of_job(event.spec.job_id).take(event)
+        elif isinstance(event, QueueConfigured):
+            self._settings[event.queue] = event.settings
         elif isinstance(event, (StepScheduled, StepWaiting, *STEP_ENDS)):
             self._step(event)
         elif isinstance(event, ItemsScheduled | ItemEnded | UndoScheduled):
@@ -382,7 +397,7 @@ class History:
         spec = event.spec
         if spec.job_id in self.jobs:
             raise violated("job created twice", spec.job_id)
-        self.jobs[spec.job_id] = JobHistory(event)
+        self.jobs[spec.job_id] = JobHistory(event, self._settings)
         if spec.owner.startswith("run:"):
             run_id, _, text = spec.job_id.rpartition(".")
             number, _, part = text.partition(":")

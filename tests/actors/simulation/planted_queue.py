@@ -8,7 +8,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from actors.queue.decider import QueueRules
-from actors.queue.events import AttemptInterrupted, BatchStarted, JobMoved, JobRetried, JobRetrying
+from actors.queue.events import (
+    AttemptInterrupted,
+    BatchStarted,
+    JobMoved,
+    JobRetried,
+    JobRetrying,
+    QueueConfigured,
+)
 from actors.queue.hall import Hall
 from actors.queue.lanes import Job, Kind, Lane, Line
 from actors.queue.messages import EnqueueJobs, MoveJobs
@@ -64,6 +71,13 @@ class InterruptionsNotCounted(QueueState):
 
     def _on_interrupted(self, event: AttemptInterrupted) -> None:
         super()._on_interrupted(replace(event, charged=False))
+
+
+class QueuesRetriesForgotten(QueueState):
+    """I6: a job that says nothing of its retries has its own, whatever its queue allows."""
+
+    def _on_configured(self, event: QueueConfigured) -> None:
+        super()._on_configured(replace(event, settings=replace(event.settings, retry=None)))
 
 
 class InnocentsCharged(QueueRules):
@@ -148,6 +162,7 @@ QUEUE_PLANTED: dict[str, type[World]] = {
     "one worker too many": with_queue_rules(OneWorkerTooMany()),
     "failures not counted": with_queue_state(FailuresNotCounted),
     "interruptions not counted": with_queue_state(InterruptionsNotCounted),
+    "a queue's retries forgotten": with_queue_state(QueuesRetriesForgotten),
     "innocents charged": with_queue_rules(InnocentsCharged()),
     "said again and refused": with_queue_rules(SaidAgainRefused()),
     "counted twice": with_queue_state(CountedTwice),
