@@ -15,27 +15,19 @@ from actors.queue.events import (
 )
 from actors.queue.messages import (
     CancelJob,
-    ClearQueue,
-    ConfigureQueue,
     DiscardJob,
-    DrainQueue,
     EnqueueJobs,
     GetJob,
-    GetMetrics,
-    GetQueueSettings,
     GetStats,
     LeaseJob,
     MoveJobs,
-    PauseQueue,
     PeekQueue,
-    ResumeQueue,
     RetryJob,
     RetryJobs,
     SettleLease,
 )
 from actors.queue.sending import sealing_key
-from actors.queue.specs import FINAL, JobSpec, JobStatus, QueueSettings
-from actors.queue.tallies import MINUTE_US
+from actors.queue.specs import FINAL, JobSpec, JobStatus
 from actors.runtime.attempt import printable, refuse_own_job
 from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import InputError
@@ -51,29 +43,27 @@ from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.reading import first
 from logistics.orchestration.running import check_project
-from logistics.task import limits
 from logistics.task.attempts import JobAttempt, attempts_of
 from logistics.task.chain import callbacks, chain_specs
+from logistics.task.control import QueueControl
 from logistics.task.job import Chain, Job
 from logistics.task.listing import JobEntry, by_many, entry, job_filter, jobs_on_record, waiting_jobs
 from logistics.task.place import Place
 from logistics.task.record import job_id_of, queue_of, read_job, status_of
 from logistics.task.results import kept_us, outcome_of
 from logistics.task.specs import job_spec
-from logistics.task.waiting import wait_until_idle
 from logistics.whereabouts import MEMORY
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from datetime import datetime, timedelta
 
-    from actors.queue.messages import JobView, QueueMetrics, QueueStats
+    from actors.queue.messages import JobView
     from actors.runtime.messages import Event
     from actors.runtime.reply import Reply
     from actors.runtime.vault import Vault
     from logistics.inputs import Duration
-    from logistics.task.limits import Limits, Rate
     from logistics.task.listing import JobFilter, Statuses
 else:
     asyncio = Later("asyncio")
@@ -81,8 +71,6 @@ else:
 MOST_JOBS = 2**31
 PARKED = (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED)
 MOVABLE = (JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.RETRYING, JobStatus.UNRESOLVED)
-LATELY = 5
-"""Minutes that a throughput is the mean of."""
 BACKENDS = ("lmdb", "memory")
 
 
@@ -98,7 +86,7 @@ class Wanted(TypedDict, total=False):
     project: str | None
 
 
-class Queue:
+class Queue(QueueControl):
     """A named queue of jobs in an engine's store.
 
     Higher priority first, first in first out among equals. What `enqueue` has returned for is on disk. A queue
@@ -132,14 +120,6 @@ class Queue:
 
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"
-
-    def __len__(self) -> int:
-        """Return how many jobs are ready."""
-        return self.size()
-
-    def __bool__(self) -> bool:
-        """Return True: an empty queue is a queue."""
-        return True
 
     @property
     def engine(self) -> OrchestrationEngine:
@@ -276,6 +256,11 @@ class Queue:
             key = AttemptKey(job_id, last.attempt, last.epoch)
             job.progress = self._engine.store.runtime.signals.progress.get(key)
         return job
+
+    def peek(self) -> Job | None:
+        """Return the job that would start next, or None."""
+        job_id = self._engine.query("queue", PeekQueue(queue=self.name))
+        return None if job_id is None else self.get_job(job_id)
 
     def _find_key(self, job: Job) -> Job:
         """Have a job that was read back know what it is sealed with; no look at the log if nobody has a key."""
@@ -507,142 +492,6 @@ class Queue:
             attempt = max((event.attempt for event in events if isinstance(event, JobStarted)), default=0)
         printed = [e for e in events if isinstance(e, AttemptPrinted) and e.attempt == attempt]
         return printed[-1].output if printed else ""
-
-    # -- the queue as a whole ---------------------------------------------------------------------------
-
-    def peek(self) -> Job | None:
-        """Return the job that would start next, or None."""
-        job_id = self._engine.query("queue", PeekQueue(queue=self.name))
-        return None if job_id is None else self.get_job(job_id)
-
-    def size(self) -> int:
-        """Return how many jobs are ready to start."""
-        return self._stats().ready
-
-    def clear(self) -> int:
-        """Cancel every job that has not begun; return how many there were."""
-        return int(self._engine.ask("queue", ClearQueue(queue=self.name)))
-
-    @property
-    def paused(self) -> bool:
-        """Whether it starts nothing until `resume`."""
-        return self._stats().paused
-
-    @property
-    def draining(self) -> bool:
-        """Whether it takes no more jobs on until `resume`."""
-        return self._stats().draining
-
-    def pause(self) -> None:
-        """Start nothing more until `resume`; it stays paused over restarts."""
-        self._engine.ask("queue", PauseQueue(queue=self.name))
-
-    def resume(self) -> None:
-        """Start jobs again, and take new ones on, after `pause` and `drain`."""
-        self._engine.ask("queue", ResumeQueue(queue=self.name))
-
-    def drain(self, timeout: Duration | None = None, *, refuse_new: bool = False) -> bool:
-        """Wait until no pending, running or retrying job is left; False if there still is one after `timeout` seconds.
-
-        With `refuse_new` the queue takes no more jobs on from now on, over restarts too, until `resume`: they are
-        refused with `QueueDrainingError`. Steps of runs, and firings of schedules, are taken on all the same. Somebody
-        has to serve the queue; what is scheduled for later, taken by hand, unresolved or paused is not waited for.
-        """
-        limit_s = timeout_s("timeout", timeout)
-        if refuse_new:
-            self._engine.ask("queue", DrainQueue(queue=self.name))
-        return wait_until_idle(self._engine, self.name, timeout_s=limit_s)
-
-    def configure(
-        self,
-        *,
-        concurrency: int | None = None,
-        per_key: int | None = None,
-        per_function: Mapping[Callable[..., Any], int] | None = None,
-        rate: Rate | None = None,
-        rate_per_key: Rate | None = None,
-        weights: Mapping[str, int] | None = None,
-        ageing: Duration | None = None,
-        max_retries: int | None = None,
-        retry_delay: Duration | None = None,
-        retry_rate: Rate | None = None,
-    ) -> None:
-        """Say what this queue lets through, from now on and over restarts; what is not named has no limit.
-
-        Args:
-            concurrency: jobs of this queue that run at one time.
-            per_key: jobs of one `concurrency_key` that run at one time.
-            per_function: jobs of a function that run at one time, by function.
-            rate: how many start in a span of time.
-            rate_per_key: the same for the jobs of each `concurrency_key`.
-            weights: shares of groups, 1 for those that are not named.
-            ageing: seconds of waiting that are worth one step of priority, so that nobody waits for ever.
-            max_retries: for jobs that say nothing of their retries; 3 unless said.
-            retry_delay: likewise, 1 second unless said; exponential, with full jitter.
-            retry_rate: how many retries may fall due in a span of time; the others wait longer.
-
-        """
-        settings = QueueSettings(
-            limits.limit("concurrency", concurrency),
-            limits.limit("per_key", per_key),
-            limits.limits_of_functions(per_function, self._engine.register),
-            limits.rate("rate", rate),
-            limits.rate("rate_per_key", rate_per_key),
-            limits.weights(weights),
-            limits.ageing(ageing),
-            limits.retry(max_retries, retry_delay),
-            limits.rate("retry_rate", retry_rate),
-        )
-        self._engine.ask("queue", ConfigureQueue(queue=self.name, settings=settings))
-
-    def limits(self) -> Limits:
-        """Return what `configure` has set."""
-        return limits.limits_of(self._engine.query("queue", GetQueueSettings(queue=self.name)))
-
-    def get_stats(self) -> dict[str, int]:
-        """Return counts; they cost the same with ten jobs as with ten million.
-
-        `queue_length` (ready now), `scheduled_count` (waiting for a time), `total_jobs` (every job on record),
-        and each status in lower case.
-        """
-        stats = self._stats()
-        counts = {status.lower(): count for status, count in stats.by_status.items()}
-        return {
-            "queue_length": stats.ready,
-            "scheduled_count": stats.waiting,
-            "total_jobs": sum(counts.values()),
-            **counts,
-        }
-
-    def get_metrics(self) -> dict[str, Any]:
-        """Return how long jobs waited and ran, and how many completed; costs the same whatever there was.
-
-        `waits`: from ready to started; `functions`: by name `completed`, `failed`, `runs`; spans are seconds, as
-        `p50`, `p90` and `p99`, right within a fifth. `completed_per_minute`: the mean of the last 5 whole minutes.
-        """
-        metrics: QueueMetrics = self._engine.query("queue", GetMetrics(queue=self.name))
-        minute = self._engine.store.runtime.clock.now_us() // MINUTE_US
-        lately = [count for at, count in metrics.per_minute if minute - LATELY <= at < minute]
-        return {
-            "waits": _seconds(metrics.waits),
-            "functions": {
-                each.function: {
-                    "completed": each.completed,
-                    "failed": each.failed,
-                    "runs": _seconds(each.runs),
-                }
-                for each in metrics.functions
-            },
-            "completed_per_minute": sum(lately) / LATELY,
-        }
-
-    def _stats(self) -> QueueStats:
-        stats: QueueStats = self._engine.query("queue", GetStats(queue=self.name))
-        return stats
-
-
-def _seconds(quantiles: tuple[int, int, int]) -> dict[str, float]:
-    return dict(zip(("p50", "p90", "p99"), (each / 1e6 for each in quantiles), strict=True))
 
 
 def _check_text(job_id: object) -> None:
