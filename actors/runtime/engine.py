@@ -86,6 +86,7 @@ class Runtime:
             perform=self.perform,
             published=self.watch.published,
             recover=self.recover,
+            close_intake=self._close_intake,
             awaited=self.watch.awaits,
             hold_s=hold_s,
         )
@@ -276,6 +277,10 @@ class Runtime:
 
     # -- after a failure -----------------------------------------------------------------------------------
 
+    def _close_intake(self, error: BaseException) -> None:
+        self.trouble = error
+        self._intake_open = False
+
     def recover(self, error: BaseException) -> None:
         """Come back from a failed commit or a failed actor, on the journal's thread (R24)."""
         for _ in self.recovery(error):
@@ -283,8 +288,6 @@ class Runtime:
 
     def recovery(self, error: BaseException) -> Iterator[str]:
         """Drop the actors, reopen the log until a barrier is synced, fold and publish (R11, R12, R17)."""
-        self.trouble = error
-        self._intake_open = False
         self.directory.withdraw()
         self._stop_actors()
         yield "dropped"

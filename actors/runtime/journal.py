@@ -83,6 +83,10 @@ class _Stop:
     """Put last into the inbox: the journal ends when it gets here."""
 
 
+def _nobody_comes(_error: BaseException) -> None:
+    pass
+
+
 def _nobody_waits(_events: Sequence[Event]) -> bool:
     return False
 
@@ -106,6 +110,7 @@ class Journal:
         perform: Callable[[Effect], None],
         published: Callable[[Sequence[Event], int], None],
         recover: Callable[[BaseException], None],
+        close_intake: Callable[[BaseException], None] = _nobody_comes,
         awaited: Callable[[Sequence[Event]], bool] = _nobody_waits,
         hold_s: float = HOLD_S,
     ) -> None:
@@ -114,6 +119,7 @@ class Journal:
         self._perform = perform
         self._published = published
         self._recover = recover
+        self._close_intake = close_intake
         self._awaited = awaited
         self._hold_s = hold_s
         self._lock = threading.Lock()
@@ -383,8 +389,12 @@ class Journal:
     # -- failure ----------------------------------------------------------------------------------------
 
     def fail(self, batch: Sequence[Item], error: BaseException) -> None:
-        """Refuse all that is not durable, from whatever actor it came, and have the engine rebuilt (R11)."""
+        """Refuse all that is not durable, from whatever actor it came, and have the engine rebuilt (R11).
+
+        First nobody is let in any more: who repeats what was refused is told that it was not taken.
+        """
         logger.error("a commit failed; the engine is rebuilt from the log", exc_info=error)
+        self._close_intake(error)
         self.close_gate()
         for item in batch:
             self.refuse(item, error)
