@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
+from actors.runtime.desk import end_with
 from actors.runtime.errors import InputError
 from logistics.task.life import EXECUTORS
 
@@ -37,7 +39,11 @@ def loky_pool(workers: int) -> Executor:
     """Return a pool of loky's processes, which are made with the program's main module, like `process`."""
     loky = _loky()
     pool: Executor = loky.ProcessPoolExecutor(
-        workers, timeout=IDLE_S, context=loky.backend.get_context("loky_init_main")
+        workers,
+        timeout=IDLE_S,
+        context=loky.backend.get_context("loky_init_main"),
+        initializer=end_with,
+        initargs=(os.getpid(),),
     )
     return pool
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
 import os
@@ -276,23 +277,64 @@ if __name__ == "__main__":
 """
 
 
+def run_parent(script: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    """Run a program that is to be killed."""
+    return subprocess.Popen(
+        [sys.executable, str(script), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.DEVNULL,
+    )
+
+
 @needs_pidfd
 @pytest.mark.parametrize("pool", ["loky", "spawned"])
 def test_f75_a_worker_of_a_pool_ends_when_its_engine_was_killed(tmp_path: Path, pool: str) -> None:
     script, note = tmp_path / "parent.py", tmp_path / "pid"
     script.write_text(PARENT)
-    root = str(Path(__file__).parents[2])
-    parent = subprocess.Popen(
-        [sys.executable, str(script), pool, str(note)],
-        env={**os.environ, "PYTHONPATH": root},
-        stderr=subprocess.DEVNULL,
-    )
+    parent = run_parent(script, pool, note)
     try:
         appears(note)
     finally:
         parent.kill()
         parent.wait()
     assert is_gone(int(note.read_text()), TIMES * ORPHANED_S)
+
+
+UNCALLED = """
+import sys, threading
+from pathlib import Path
+from logistics.task.executors import loky_pool
+
+if __name__ == "__main__":
+    pool = loky_pool(2)
+    pool.submit(int).result()
+    pool._processes_management_lock.acquire()  # as it does while it begins another worker: no idle one may end then
+    note = Path(sys.argv[1])
+    note.with_suffix(".part").write_text(" ".join(map(str, pool._processes)))
+    note.with_suffix(".part").rename(note)
+    threading.Event().wait()
+"""
+
+
+@needs_pidfd
+def test_f75_a_worker_of_a_loky_pool_that_was_never_called_ends_when_its_engine_was_killed(
+    tmp_path: Path,
+) -> None:
+    script, note = tmp_path / "parent.py", tmp_path / "pids"
+    script.write_text(UNCALLED)
+    parent = run_parent(script, note)
+    try:
+        appears(note)
+    finally:
+        parent.kill()
+        parent.wait()
+    workers = list(map(int, note.read_text().split()))
+    try:
+        assert [is_gone(pid, TIMES * ORPHANED_S) for pid in workers] == [True] * 2
+    finally:
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_functions_of_a_script_run_in_a_loky_pool(tmp_path: Path) -> None:
