@@ -68,11 +68,10 @@ def explain(witness: Witness, subject: str, at: datetime | str | None = None) ->
 
 def _job(witness: Witness, job_id: str) -> Why:
     subject = f"job:{job_id}"
-    obstacles = witness.ask(ExplainJob(job_id))
-    if obstacles is None:
+    obstacles, view = witness.ask(ExplainJob(job_id)), witness.ask(GetJob(job_id))
+    if obstacles is None or view is None:  # it may end in between
         return _ended(witness, subject, JobNotFoundError(f"no job {job_id!r} on record"))
-    status = witness.ask(GetJob(job_id)).status
-    return Why(subject, status, (*_closed(witness), *_reasons(witness, job_id, obstacles)))
+    return Why(subject, view.status, (*_closed(witness), *_reasons(witness, job_id, obstacles)))
 
 
 def _ended(witness: Witness, subject: str, unknown: Exception) -> Why:
@@ -250,11 +249,11 @@ _JOB_WORDS: Mapping[str, Callable[[Witness, str, Obstacle], Reason]] = MappingPr
 
 def _run(witness: Witness, run_id: str) -> Why:
     subject = f"run:{run_id}"
-    obstacles = witness.ask(ExplainRun(run_id))
-    if obstacles is None:
+    obstacles, view = witness.ask(ExplainRun(run_id)), witness.ask(GetRun(run_id))
+    if obstacles is None or view is None:
         return _ended(witness, subject, RunNotFoundError(f"no run {run_id!r} on record"))
     reasons = [reason for obstacle in obstacles for reason in _of_run(witness, subject, obstacle)]
-    return Why(subject, witness.ask(GetRun(run_id)).status, (*_closed(witness), *reasons))
+    return Why(subject, view.status, (*_closed(witness), *reasons))
 
 
 def _of_run(witness: Witness, run: str, obstacle: Obstacle) -> Iterator[Reason]:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from actors.folding import event_codec
-from actors.queue.messages import EnqueueJobs
+from actors.queue.messages import EnqueueJobs, ExplainJob
 from actors.queue.specs import JobSpec
 from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import InputError, UnknownIdError
@@ -30,6 +30,7 @@ from actors.schedule.messages import (
 from actors.schedule.missed import count_fires
 from actors.schedule.spec import CombinedSpec, CronSpec, DaysSpec, ScheduleSpec
 from actors.simulation.world import World as SimulatedWorld
+from actors.workflow.messages import ExplainRun
 from eventstore.memory_log import MemoryLog
 from logistics.audit.history import History
 from logistics.audit.store_reader import StoreReader
@@ -123,6 +124,29 @@ def test_a_job_whose_function_is_gone_says_since_when(engine: OrchestrationEngin
     assert "nowhere:nothing cannot be found, since 2026-01-01T00:00:00Z" in unresolved.text
     (waits, _) = engine.why("job:then").reasons
     assert waits.text == "it waits for job:gone (UNRESOLVED)"
+
+
+def test_what_ends_while_it_is_asked_about_has_ended(
+    engine: OrchestrationEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, manager = Queue("q", engine=engine), WorkflowManager(engine)
+    job_id = queue.enqueue(Job("one", functions.one))
+    manager.create("w").add_step("first", functions.one, queue="q")
+    run = manager.start("w")
+    answer = engine.query
+
+    def end_after(actor: str, question: Any) -> Any:
+        said = answer(actor, question)
+        if isinstance(question, ExplainJob):
+            queue.cancel(job_id)
+        if isinstance(question, ExplainRun):
+            run.cancel()
+        return said
+
+    monkeypatch.setattr(engine, "query", end_after)
+    for subject in (f"job:{job_id}", f"run:{run.run_id}"):
+        found = engine.why(subject)
+        assert (found.status, codes(found)) == ("CANCELLED", ["ended"])
 
 
 def test_a_run_says_which_step_waits_for_what(engine: OrchestrationEngine) -> None:
