@@ -40,7 +40,6 @@ class Commands(Menu):
                     "newest first."
                 ),
             ),
-            "runs": ("runs:runs", "List runs, newest first, ended or not."),
             "show": (
                 "showing:show_one",
                 "Show one event, a job, a run or a schedule, or the newest event of any other thing.",
@@ -182,6 +181,34 @@ class Schedules(Menu):
     )
 
 
+class Runs(Menu):
+    """The runs of a store."""
+
+    entries = MappingProxyType(
+        {
+            "list": ("runs:runs", "List runs, newest first, ended or not."),
+            "signal": (
+                "controlling:signal",
+                "Send a value to a step that waits for one, or will, such as an approval.",
+            ),
+            "cancel": (
+                "controlling:cancel",
+                "Cancel a run that has not ended; what it has done is undone, where its steps say how.",
+            ),
+            "pause": ("controlling:pause", "Begin no more steps of a run until it is resumed."),
+            "resume": ("controlling:resume", "Go on with a run that was paused."),
+            "retry": (
+                "controlling:retry",
+                "Begin a new run that does again what did not succeed in one that has ended.",
+            ),
+            "restart": (
+                "controlling:restart",
+                "Begin a new run that does again a step of one that has ended, and all that depends on it.",
+            ),
+        }
+    )
+
+
 class Queues(Menu):
     """The queues of a store, and the jobs in them."""
 
@@ -263,6 +290,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, group in (
+    ("runs", Runs),
     ("schedules", Schedules),
     ("queue", Queues),
     ("session", Sessions),
