@@ -38,7 +38,7 @@ from eventstore.errors import (
     StoreLostError,
 )
 from eventstore.frame_cache import FrameCache
-from eventstore.frame_table import NoFrameError, put_frame, read_batch, read_frame, read_head
+from eventstore.frame_table import NoFrameError, count_commits, put_frame, read_batch, read_frame, read_head
 from eventstore.framing import decode_frame, encode_frame
 from eventstore.gate import Gate
 from eventstore.high_water import HighWaterMark
@@ -63,6 +63,9 @@ T = TypeVar("T")
 
 class LmdbLog:
     """A `Log` in a folder of its own, written by one process."""
+
+    _commits: int
+    _ledger: Ledger
 
     def __init__(self, folder: Folder, *, map_size: int, max_map_size: int, segment_records: int) -> None:
         """Start the engine in a folder; `open` is the way in."""
@@ -128,13 +131,9 @@ class LmdbLog:
 
     @property
     def head(self) -> Head:
-        """The end of the log; a handle that only reads looks it up each time."""
+        """The end of the log; a handle that only reads looks it up whenever somebody has committed."""
         if self._folder.read_only:
-            self._head = self._view(read_head, "frames", horizon=self._ledger.horizon.head)
-            if self._view(read_ledger, "about").horizon != self._ledger.horizon:
-                with self._indexing:
-                    self._entities = self._read_index()
-                    self._cache = FrameCache()
+            self._look_at_end()
         self._check_usable()
         return self._head
 
@@ -557,6 +556,17 @@ class LmdbLog:
                     self._databases.environment.set_mapsize(0)
             except lmdb.Error as error:
                 raise read_error(error) from error
+
+    def _look_at_end(self) -> None:
+        """Read the head if somebody has committed since it was read, and the index if the log was compacted."""
+        commits = self._view(count_commits, "frames")
+        if commits != self._commits:
+            self._head = self._view(read_head, "frames", horizon=self._ledger.horizon.head)
+            if self._view(read_ledger, "about").horizon != self._ledger.horizon:
+                with self._indexing:
+                    self._entities = self._read_index()
+                    self._cache = FrameCache()
+            self._commits = commits  # last: another thread does not think that all of it is known already
 
     def _index(self) -> EntityIndex:
         """Return the index, once it knows the log up to the head: as it does but after opening."""

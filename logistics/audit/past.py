@@ -11,15 +11,17 @@ import msgspec
 
 from actors.runtime.seals import MAGIC, shown
 from eventstore.errors import ArchiveError, CodecError, CompactedError
+from logistics.audit.narrowing import entities_with
 from logistics.inputs import as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from actors.runtime.messages import Event
     from eventstore.codec import EventCodec
     from eventstore.log import Log
     from eventstore.records import Frame, Stored
+    from logistics.audit.narrowing import Clue
 
 
 class RecordedEvent(NamedTuple):
@@ -106,15 +108,14 @@ class Past:
             ]
             yield frame, recorded
 
-    def entities_with(self, tags: Collection[str]) -> frozenset[str] | None:
-        """Return the entities that have an event of some tags; None if the log lacks some of its past.
+    def entities_with(self, clues: Sequence[Clue]) -> frozenset[str] | None:
+        """Return the entities of which all clues hold; None if too many are, or the log lacks some of its past.
 
         It goes through all of the log once, which is far quicker than history by history.
         """
         try:
             frames = self._log.frames(after=0, upto=self._end())
-            records = chain.from_iterable(frame.records for frame in frames)
-            return frozenset(record.entity for record in records if record.tag in tags)
+            return entities_with(chain.from_iterable(frame.records for frame in frames), clues)
         except (CompactedError, ArchiveError):
             return None
 

@@ -11,6 +11,7 @@ from actors.queue.events import JobEnqueued
 from actors.queue.specs import FINAL
 from actors.runtime.errors import InputError
 from actors.runtime.functions import FunctionRegistry
+from logistics.audit.narrowing import narrowed
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import (
     AtOption,
@@ -27,16 +28,16 @@ from logistics.cli.options import (
 from logistics.cli.output import described, encoded, say, say_json, show, show_facts, show_first
 from logistics.inputs import as_datetime
 from logistics.task.attempts import attempts_of
-from logistics.task.listing import check_statuses, narrowed
+from logistics.task.listing import check_statuses, clues_of
 from logistics.task.place import place_of
 from logistics.task.record import queue_of, read_job, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from actors.queue.messages import JobView
-    from actors.queue.specs import JobStatus
     from actors.runtime.messages import Event
+    from logistics.audit.narrowing import Clue
     from logistics.audit.store_view import StoreView
     from logistics.task.attempts import JobAttempt
     from logistics.task.job import Job
@@ -70,7 +71,8 @@ def jobs(
     said = {key: value for key, value in wanted.items() if value is not None}
     with StoreReader(store) as reader:
         view = None if ended else reader.as_of(moment(at))
-        rows = _all_jobs(reader, queue, statuses) if view is None else _live_jobs(reader, view, queue)
+        clues = clues_of(statuses, name, session, project, queue=queue)
+        rows = _all_jobs(reader, queue, clues) if view is None else _live_jobs(reader, view, queue)
         found = (
             row for row in rows if said.items() <= row.items() and (not statuses or row["status"] in statuses)
         )
@@ -102,10 +104,8 @@ def _place(spec: Any) -> dict[str, str | None]:
     return {"session": session_id or None, "project": project or None}
 
 
-def _all_jobs(
-    reader: StoreReader, queue: str | None, statuses: frozenset[JobStatus]
-) -> Iterator[dict[str, Any]]:
-    for entity in narrowed(reader.entities("job:"), statuses, reader.entities_with):
+def _all_jobs(reader: StoreReader, queue: str | None, clues: Sequence[Clue]) -> Iterator[dict[str, Any]]:
+    for entity in narrowed(reader.entities("job:"), clues, reader.entities_with):
         past = _history(reader, entity)
         if past and queue in (None, where := queue_of(past)):
             yield {

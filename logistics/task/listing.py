@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from actors.queue.events import JobEnqueued
+from actors.queue.events import JobEnqueued, JobMoved
 from actors.queue.messages import ListJobs
-from actors.queue.specs import JobStatus
+from actors.queue.specs import FINAL, JobStatus
 from actors.runtime.errors import InputError
+from logistics.audit.narrowing import Clue, clue, narrowed, tag_of
 from logistics.audit.past import Past
 from logistics.inputs import as_datetime, check_name, instant_us
 from logistics.orchestration.reading import entities, history, patiently
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 Statuses: TypeAlias = "JobStatus | str | Iterable[JobStatus | str] | None"
 """One status, or several."""
-RARE = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED})
-"""Ends that few jobs have."""
-LOOKED_AT = 1_000
-"""Jobs that are looked at one by one before the log is gone through for those with a rare end."""
 MANY = 1_000
 """Jobs of which one command speaks: a turn of the queue must not get too long."""
 
@@ -60,6 +57,22 @@ class JobFilter(NamedTuple):
             and (self.until_us is None or first.at_us < self.until_us)
             and (not self.statuses or status_of(history) in self.statuses)
         )
+
+    @property
+    def clues(self) -> list[Clue]:
+        """What the log says of each of them."""
+        said = (self.name, self.function, self.key, self.group, self.project)
+        return clues_of(self.statuses, *said)
+
+
+def clues_of(statuses: Collection[JobStatus], *said: str | None, queue: str | None = None) -> list[Clue]:
+    """Return what the log says of each job that ended so, had all this said of it, and stands in this queue."""
+    clues = [clue((JobEnqueued,), text) for text in said if text]
+    if queue is not None:
+        clues.append(clue((JobEnqueued, JobMoved), queue))
+    if statuses and FINAL.issuperset(statuses):
+        clues.append(clue(each for each, status in STATUS_AFTER.items() if status in statuses))
+    return clues
 
 
 def job_filter(
@@ -112,26 +125,6 @@ class JobEntry(NamedTuple):
     """An error, or a reason; empty for none."""
 
 
-def narrowed(
-    jobs: Iterable[str],
-    statuses: Collection[JobStatus],
-    with_tags: Callable[[Collection[str]], Collection[str] | None],
-) -> Iterator[str]:
-    """Yield the jobs that may have ended so, of those given; all of them if that is not known sooner than from each.
-
-    Most jobs succeed. After some were looked at without enough of what is wanted being among them, `with_tags`
-    is asked once which have ever had an event that makes them so; None: it cannot tell.
-    """
-    tags = {tag_of(each) for each, status in STATUS_AFTER.items() if status in statuses}
-    is_rare = bool(statuses) and RARE.issuperset(statuses)
-    likely: Collection[str] | None = None
-    for number, job in enumerate(jobs):
-        if is_rare and number == LOOKED_AT:
-            likely = with_tags(tags)
-        if likely is None or job in likely:
-            yield job
-
-
 def jobs_on_record(
     engine: OrchestrationEngine, queue: str | None, wanted: JobFilter, after: str | None = None
 ) -> Iterator[list[Event]]:
@@ -139,7 +132,8 @@ def jobs_on_record(
     runtime = engine.store.runtime
     past = Past(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
     found = entities(engine, "job:", before=None if after is None else f"job:{after}")
-    for entity in narrowed(found, wanted.statuses, lambda tags: patiently(lambda: past.entities_with(tags))):
+    clues = [*wanted.clues, *clues_of((), queue=queue)]
+    for entity in narrowed(found, clues, lambda clues: patiently(lambda: past.entities_with(clues))):
         events = history(engine, entity)
         if events and queue in (None, queue_of(events)) and wanted.admits(events):
             yield events
@@ -169,11 +163,6 @@ def by_many(
         if progress is not None:
             progress(begin + len(some), len(job_ids))
     return done
-
-
-def tag_of(kind: type[Event]) -> str:
-    """Return the permanent tag of a type of events."""
-    return str(kind.__struct_config__.tag)
 
 
 def entry(event: Event) -> JobEntry:

@@ -288,6 +288,36 @@ def test_f33_a_file_that_is_gone_or_another_stops_the_writing(log: LmdbLog, path
         append(log, "job:2")
 
 
+def test_a_reader_decodes_the_end_of_the_log_again_only_when_somebody_has_committed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = (
+        "import sys; from eventstore.lmdb_log import LmdbLog; from tests.eventstore.support import append\n"
+        "with LmdbLog.open(sys.argv[1]) as log: append(log, 'job:1')"
+    )
+    run_child(write, path)
+    with LmdbLog.open(path, read_only=True) as reader:
+        monkeypatch.setattr("eventstore.lmdb_log.read_head", counted := Counted(frame_table.read_head))
+        for number in (1, 2):
+            assert [reader.head.position for _ in range(3)] == [number] * 3
+            assert [stored.position for stored in reader.history("job:1")] == list(range(1, number + 1))
+            assert counted.calls == number - 1
+            run_child(write, path)
+        assert reader.head.position == 3
+
+
+class Counted:
+    """A function that counts how often it is called."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.calls = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        return self._function(*args, **kwargs)
+
+
 def test_a_reader_cannot_write(path: Path) -> None:
     LmdbLog.open(path).close()
     with LmdbLog.open(path, read_only=True) as reader:
