@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from actors.workflow.events import PlanRecorded, RunCreated
+from logistics.audit.narrowing import narrowed
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.options import JsonOption, LimitOption, ProjectOption, SessionOption, StoreOption
 from logistics.cli.output import say, say_json, show, show_facts, show_first
+from logistics.orchestration.listing import ENDS, clues_of, under_way
 from logistics.orchestration.run import run_status, standing
 from logistics.orchestration.timeline import timeline_of
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from actors.runtime.messages import Event
-    from actors.workflow.specs import Plan
+    from actors.workflow.specs import Plan, RunStatus
     from logistics.audit.past import RecordedEvent
     from logistics.orchestration.timeline import StepTimeline
 
@@ -41,17 +44,22 @@ def runs(
         wanted = None if status is None else run_status(status.upper())
         rows = (
             row
-            for row in _rows(reader, workflow=name, session=session, project=project)
+            for row in _rows(reader, wanted, workflow=name, session=session, project=project)
             if wanted in (None, row["status"])
         )
         columns = ("run_id", "workflow", "status", "started", "ended", "error")
         show_first(columns, rows, limit, as_json=json, empty="no runs")
 
 
-def _rows(reader: StoreReader, **wanted: str | None) -> Iterator[dict[str, Any]]:
+def _rows(reader: StoreReader, status: RunStatus | None, **wanted: str | None) -> Iterator[dict[str, Any]]:
     live = _Live(reader)
     said = {key: value for key, value in wanted.items() if value is not None}
-    for entity in reader.entities("run:"):
+    if status is None or status in ENDS:
+        clues = clues_of(status, *said.values())
+        found = narrowed(reader.entities("run:"), clues, reader.entities_with)
+    else:
+        found = under_way(live.statuses)
+    for entity in found:
         row = _row(reader, entity.removeprefix("run:"), live)
         if row is not None and said.items() <= row.items():
             yield row
@@ -62,14 +70,16 @@ class _Live:
 
     def __init__(self, reader: StoreReader) -> None:
         self._reader = reader
-        self._statuses: dict[str, str] | None = None
+
+    @cached_property
+    def statuses(self) -> dict[str, str]:
+        """By their ids."""
+        view = self._reader.as_of()
+        return {run.run_id: str(standing(run, view.ask)) for run in view.runs()}
 
     def status(self, run_id: str) -> str:
         """Return it; a run that has ended since the log was read was running then."""
-        if self._statuses is None:
-            view = self._reader.as_of()
-            self._statuses = {run.run_id: str(standing(run, view.ask)) for run in view.runs()}
-        return self._statuses.get(run_id, "RUNNING")
+        return self.statuses.get(run_id, "RUNNING")
 
 
 def _row(reader: StoreReader, run_id: str, live: _Live) -> dict[str, Any] | None:

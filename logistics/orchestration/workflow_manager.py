@@ -14,7 +14,8 @@ from logistics.orchestration.decorators import add_steps, outline_of
 from logistics.orchestration.definition import Definition, check_text
 from logistics.orchestration.engine import engine_or_default
 from logistics.orchestration.files import definition_of, read_definitions
-from logistics.orchestration.reading import entities, first
+from logistics.orchestration.listing import runs_on_record
+from logistics.orchestration.reading import first
 from logistics.orchestration.run import WorkflowRun, run_status
 from logistics.orchestration.running import (
     begin_run,
@@ -211,8 +212,7 @@ class WorkflowManager:
         """
         if limit is not None:
             check_int("limit", limit, least=0, most=MOST_RUNS)
-        if status is not None:
-            status = run_status(status)
+        wanted = None if status is None else run_status(status)
         if name is not None:
             check_name("name", name)
         if after is not None:
@@ -224,17 +224,17 @@ class WorkflowManager:
         engine = self.engine
         runs = (
             run
-            for run in _runs(engine, after)
+            for run in _runs(engine, runs_on_record(engine, wanted, name, session_id, project, after=after))
             if name in (None, run.name)
             and session_id in (None, run.session_id)
             and project in (None, run.project)
-            and (status is None or run.status is status)
+            and (wanted is None or run.status is wanted)
         )
         return islice(runs, limit)
 
 
-def _runs(engine: OrchestrationEngine, after: str | None) -> Iterator[WorkflowRun]:
-    for entity in entities(engine, "run:", before=None if after is None else f"run:{after}"):
+def _runs(engine: OrchestrationEngine, found: Iterable[str]) -> Iterator[WorkflowRun]:
+    for entity in found:
         run = _find_run(engine, entity.removeprefix("run:"))
         if run is not None:
             yield run

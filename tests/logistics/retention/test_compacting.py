@@ -17,13 +17,13 @@ from actors.runtime.errors import ForgottenIdError, UnknownIdError
 from eventstore.archive import FOLDER_NAME
 from eventstore.errors import CompactedError, StoreError
 from eventstore.lmdb_log import LmdbLog
+from logistics.audit import narrowing
 from logistics.audit.exchange import export_lines, verify_export
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.manager import ScheduleManager
-from logistics.task import listing
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_failed_job_that_is_kept_from_before_the_horizon_is_listed(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, archive: bool
 ) -> None:
-    monkeypatch.setattr(listing, "LOOKED_AT", 0)
+    monkeypatch.setattr(narrowing, "LOOKED_AT", 0)
     with OrchestrationEngine(path, archive=archive) as engine:
         queue = Queue(engine=engine)
         bad = queue.enqueue(Job("bad", functions.double, (None,), max_retries=0))
