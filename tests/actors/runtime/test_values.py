@@ -509,7 +509,6 @@ def test_the_depth_is_that_of_the_value(value: Any) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
         b"\xc1",
         b"\x92\x90",
         b"\x93\x90\x80\x80",
@@ -527,6 +526,10 @@ def test_the_depth_is_that_of_the_value(value: Any) -> None:
 def test_bytes_that_are_no_call_are_one_kind_of_error(data: bytes) -> None:
     with pytest.raises(PayloadError, match="the stored arguments cannot be read"):
         decode_call(data)
+
+
+def test_no_bytes_at_all_are_no_arguments() -> None:
+    assert decode_call(b"") == ((), {})
 
 
 def test_random_bytes_decode_or_are_one_kind_of_error() -> None:

@@ -115,7 +115,7 @@ def test_a_job_that_has_ended_says_how_and_an_unknown_one_is_refused(engine: Orc
 
 
 def test_a_job_whose_function_is_gone_says_since_when(engine: OrchestrationEngine) -> None:
-    spec = JobSpec("gone", "q", "gone", "nowhere:nothing", msgspec.msgpack.encode((1, (), {})))
+    spec = JobSpec("gone", "q", "gone", "nowhere:nothing", b"")
     queue = Queue("q", engine=engine)
     engine.send(EnqueueJobs(jobs=(spec, msgspec.structs.replace(spec, job_id="then", after=("gone",)))))
     JobScheduler(engine=engine).process(queue)
