@@ -66,7 +66,8 @@ def complete(
     decision.emit(
         JobCompleted(job.job_id, job.course.attempt, result, context.now_us, run_us, note), job.owner
     )
-    tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.course.charged + 1, note=note)
+    if job.owner:
+        tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.course.charged + 1, note=note)
     for other in state.dependents.get(job.job_id, ()):
         waiting = state.jobs.get(other)
         if waiting is None or not waiting.course.missing:

@@ -245,9 +245,9 @@ class EventSourcedActor(pykka.ThreadingActor):
     def _take_in(
         self, decision: Decision, records: list[Record], item: Item, tells: list[tuple[str, Message]]
     ) -> None:
-        evolve, events = self.state.evolve, item.events
+        handlers, events = self.state.handlers, item.events  # `evolve` would be a call more for each event
         for event, _ in decision.events:
-            evolve(event)
+            handlers[type(event)](event)
             events.append(event)
         item.records += records
         for effect in decision.effects:

@@ -77,12 +77,29 @@ def drain(count: int, folder: Path) -> Mapping[str, float]:
 
 
 def growth(count: int, folder: Path) -> Mapping[str, float]:
-    rates = {
-        name: drain(max(1, count // part), folder / name)["per_s"]
-        for name, part in (("few", 100), ("some", 10), ("many", 1))
+    costs = {
+        name: _cost_of_a_job(max(1, count // part), max(1, count // 10), folder / name)
+        for name, part in (("fewest", 1_000), ("few", 100), ("many", 10), ("most", 1))
     }
-    percent = 100 * rates["many"] / max(rates.values())
-    return {f"{name}_per_s": rate for name, rate in rates.items()} | {"percent": percent}
+    percent = 100 * costs["most"] / costs["fewest"]
+    return {f"{name}_us": cost for name, cost in costs.items()} | {"percent": percent}
+
+
+def _cost_of_a_job(waiting: int, jobs: int, folder: Path) -> float:
+    """Run so many jobs at least, with so many waiting each time; return the CPU time of a job (µs)."""
+    with OrchestrationEngine(folder) as engine:
+        queue = Queue("default", engine=engine)
+        scheduler = JobScheduler(engine=engine)
+        fill(queue, 1)
+        scheduler.process(queue)  # everything met once
+        rounds = -(-jobs // waiting)
+        spent_s = 0.0
+        for _ in range(rounds):
+            fill(queue, waiting)
+            begin = time.process_time()
+            scheduler.process(queue)
+            spent_s += time.process_time() - begin
+        return spent_s * 1e6 / (rounds * waiting)
 
 
 KEYS = 1_000

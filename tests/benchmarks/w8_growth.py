@@ -1,4 +1,8 @@
-"""W8: what running a job costs with a hundredth, a tenth and all of the jobs waiting: the same."""
+"""W8: what running a job costs with a thousandth, a hundredth, a tenth and all of the jobs waiting: the same.
+
+CPU time of the whole process for each job, so that the disk and other programs do not matter. Of the smaller numbers
+there are so many rounds that as many jobs are run as with a tenth.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,13 @@ WORKLOAD = Workload(
     key="W8",
     title="run jobs as they grow many",
     metrics=(
-        Metric("few_per_s", "a hundredth of them", "jobs/s"),
-        Metric("some_per_s", "a tenth", "jobs/s"),
-        Metric("many_per_s", "all", "jobs/s"),
-        Metric("percent", "all, of the best", "%"),
+        Metric("fewest_us", "a thousandth of them", "µs/job", higher_is_better=False),
+        Metric("few_us", "a hundredth", "µs/job", higher_is_better=False),
+        Metric("many_us", "a tenth", "µs/job", higher_is_better=False),
+        Metric("most_us", "all", "µs/job", higher_is_better=False),
+        Metric("percent", "all, of a thousandth", "%", higher_is_better=False),
     ),
-    goals=(Goal("percent", 80.0),),
-    full={OURS: 100_000},
+    goals=(Goal("percent", 120.0, at_least=False),),
+    full={OURS: 1_000_000},
     quick={OURS: 1_000},
 )
