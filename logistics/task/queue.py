@@ -52,6 +52,7 @@ from logistics.task.place import Place
 from logistics.task.record import job_id_of, queue_of, read_job, status_of
 from logistics.task.results import kept_us, outcome_of
 from logistics.task.specs import job_spec
+from logistics.task.waiting import wait_for_end
 from logistics.whereabouts import MEMORY
 
 if TYPE_CHECKING:
@@ -303,7 +304,8 @@ class Queue(QueueControl):
 
         `JobFailedError` (with text and traceback), `JobCancelledError` or `JobExpiredError` if it did not succeed,
         `ResultExpiredError` after the job's `result_ttl`, `JobNotFoundError` for an unknown id, `TimeoutError` after
-        `timeout` seconds, `WouldDeadlockError` inside a job if no worker would be left to do it.
+        `timeout` seconds, `WouldDeadlockError` inside a job if no worker would be left to do it. After five seconds in
+        which nobody serves the queue, a warning is logged: it may be served later, so the wait goes on.
         """
         limit = timeout_s("timeout", timeout)
         refuse_own_job(self._engine.store.runtime, job_id)
@@ -322,7 +324,7 @@ class Queue(QueueControl):
 
     def _wait(self, watched: Reply, job_id: str, limit: float | None) -> Any:
         try:
-            return self._engine.wait(watched, limit)
+            return wait_for_end(self._engine, watched, job_id, limit)
         except TimeoutError as error:
             if limit is None or watched.done:
                 raise
