@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from hashlib import blake2b
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -15,7 +15,7 @@ from actors.queue.inputs import Inputs
 from actors.queue.messages import FunctionsKnown
 from actors.queue.sending import Member, Sender, sealing_key
 from actors.queue.specs import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, THREAD
-from actors.runtime.attempt import CURRENT, RUNNING, AttemptContext, context_place, printable
+from actors.runtime.attempt import CURRENT, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import GIVE_UP, AttemptFinished, StartAttempt, Verdict
 from actors.runtime.errors import ErasedError, PoolClosedError
@@ -122,14 +122,11 @@ class Trampoline:
                 return end
         except BaseException as error:  # noqa: BLE001 -- an import may run any code, and raise anything
             return _not_begun(start, error, started_us)
-        running = RUNNING.set(spec.job_id)
-        try:
-            if self._place_of(spec) != THREAD:
-                end = self._sender.send(start, spec, args, kwargs, pooled=self._place_of(spec) == POOL)
-            else:
-                end = self._call(start, spec, function, args, kwargs, started_us=started_us)
-        finally:
-            RUNNING.reset(running)
+        place = self._place_of(spec)
+        if place == THREAD:
+            end = self._call(start, spec, function, args, kwargs, started_us=started_us)
+        else:
+            end = self._sender.send(start, spec, args, kwargs, pooled=place == POOL)
         if fingerprint and end.outcome == "ok":
             return msgspec.structs.replace(end, note=NOTE_STORED + fingerprint.encode())
         return end
@@ -195,11 +192,11 @@ class Trampoline:
         *,
         started_us: int,
     ) -> AttemptFinished:
-        token = CURRENT.set(self._runtime)
+        token = CURRENT.set((self._runtime, spec.job_id))
         begun_ns = time.perf_counter_ns()
         try:
             value = function(*args, **kwargs)
-            if inspect.iscoroutine(value):
+            if isinstance(value, CoroutineType):
                 value = self._loop.run(start.key, value)
             result = encode_result(value, limit=self._max_payload)
         except PoolClosedError:
@@ -245,13 +242,12 @@ class Trampoline:
 
         def call(jobs: list[BatchedJob]) -> object:
             answers = function(jobs)
-            return self._loop.run(key, answers) if inspect.iscoroutine(answers) else answers
+            return self._loop.run(key, answers) if isinstance(answers, CoroutineType) else answers
 
-        token, running = CURRENT.set(self._runtime), RUNNING.set(key.job_id)
+        token = CURRENT.set((self._runtime, key.job_id))
         try:
             call_for_all(call, [self._batched_job(*member) for member in members])
         finally:
-            RUNNING.reset(running)
             CURRENT.reset(token)
 
     def _sealing(

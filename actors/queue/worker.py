@@ -18,7 +18,7 @@ import msgspec
 
 from actors.queue.batch import BatchedJob, call_for_all
 from actors.queue.ending import failed, succeeded
-from actors.runtime.attempt import RUNNING, AttemptContext, Firing
+from actors.runtime.attempt import AttemptContext, Firing
 from actors.runtime.clock import SystemClock
 from actors.runtime.desk import Address, Line
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
@@ -200,7 +200,6 @@ def _perform(call: Call, way: _Way, functions: FunctionRegistry, max_payload: in
     start = StartAttempt(key=call.key, correlation=call.owner)
     started_us = SystemClock().now_us()
     begun_ns = time.perf_counter_ns()
-    running = RUNNING.set(call.key.job_id)
     try:
         function = functions.resolve(call.function)
         args, kwargs = decode_call(call.payload, function)
@@ -214,8 +213,6 @@ def _perform(call: Call, way: _Way, functions: FunctionRegistry, max_payload: in
         run_us = (time.perf_counter_ns() - begun_ns) // 1000
         verdict = judge(error, call.retry_on, call.give_up_on, functions.resolve)
         return failed(start, error, started_us, run_us, verdict)
-    finally:
-        RUNNING.reset(running)
     return succeeded(start, result, started_us, begun_ns)
 
 
@@ -253,9 +250,5 @@ def _perform_batch(
         finally:
             has_returned = True
 
-    running = RUNNING.set(first.key.job_id)
-    try:
-        call_for_all(call, [job_of(each) for each in batch.calls])
-    finally:
-        RUNNING.reset(running)
+    call_for_all(call, [job_of(each) for each in batch.calls])
     return ends

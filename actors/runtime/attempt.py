@@ -144,18 +144,21 @@ def context_place(func: Callable[..., Any]) -> int | None:
     return list(parameters).index(CONTEXT_PARAMETER)
 
 
-CURRENT: contextvars.ContextVar[Any] = contextvars.ContextVar("logistics_runtime")
-"""The runtime on whose worker the present code runs; unset elsewhere."""
-
-RUNNING: contextvars.ContextVar[str] = contextvars.ContextVar("logistics_running")
-"""The id of the job that the present code belongs to; unset elsewhere."""
+CURRENT: contextvars.ContextVar[tuple[Any, str]] = contextvars.ContextVar("logistics", default=(None, ""))
+"""The runtime on whose worker the present code runs, and the id of the job that it belongs to."""
 TEXT_LENGTH = 10_000
 """Characters of an error's text, and of a traceback, that are kept."""
 
 
+def runtime_here() -> Any:
+    """Return the runtime on whose worker the present code runs; None elsewhere."""
+    return CURRENT.get()[0]
+
+
 def own_job(runtime: Any) -> str:
     """Return the id of the job of this engine that the present code belongs to; empty for none."""
-    return RUNNING.get("") if CURRENT.get(None) is runtime else ""
+    here, job_id = CURRENT.get()
+    return job_id if here is runtime else ""
 
 
 def refuse_own_job(runtime: Any, job_id: str) -> None:

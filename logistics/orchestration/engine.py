@@ -11,7 +11,7 @@ import msgspec
 from actors.clock.zones import zone as find_zone
 from actors.compacting import Policy
 from actors.queue.messages import FunctionsKnown, GetResources, GetStats
-from actors.runtime.attempt import CURRENT
+from actors.runtime.attempt import runtime_here
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.workflow.messages import GetTotals
 from eventstore.backup import copy_store
@@ -535,7 +535,7 @@ class OrchestrationEngine:
     def wait(self, reply: Reply, timeout_s: float | None) -> Any:
         """Wait for a watched reply; on one of our own workers, only if another worker is left."""
         runtime = self.store.runtime
-        on_worker = CURRENT.get(None) is runtime
+        on_worker = runtime_here() is runtime
         with runtime.executor.blocking() if on_worker and not reply.done else nullcontext():
             return reply.get(timeout_s)
 
@@ -547,7 +547,7 @@ def engine_or_default(engine: OrchestrationEngine | None) -> OrchestrationEngine
             msg = f"engine: expected an OrchestrationEngine, got {engine!r}"
             raise InputError(msg)
         return engine
-    store = STORES.of_runtime(CURRENT.get(None))
+    store = STORES.of_runtime(runtime_here())
     if store is not None:
         return OrchestrationEngine.borrow(store)
     default = STORES.default(OrchestrationEngine)

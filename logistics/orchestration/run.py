@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from actors.queue.inputs import Inputs
 from actors.queue.messages import GetJob
 from actors.queue.specs import JobStatus
-from actors.runtime.attempt import CURRENT
+from actors.runtime.attempt import runtime_here
 from actors.runtime.errors import InputError
 from actors.runtime.later import Later
 from actors.runtime.seals import key_in
@@ -292,7 +292,7 @@ def standing(view: RunView, ask: Callable[[GetJob], JobView | None]) -> RunStatu
 def waiting(engine: OrchestrationEngine) -> Iterator[None]:
     """Mark a wait for other work; `WouldDeadlockError` on a worker of the engine if none would be left."""
     runtime = engine.store.runtime
-    if CURRENT.get(None) is runtime:
+    if runtime_here() is runtime:
         with runtime.executor.blocking():
             yield
     else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from actors.assembly import open_runtime
 from actors.compacting import Compactor, Policy, Retainer
 from actors.queue.specs import THREAD
-from actors.runtime.attempt import CURRENT
+from actors.runtime.attempt import runtime_here
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
 from actors.runtime.processes import UNGUARDED
@@ -268,7 +268,7 @@ class Stores:
     @staticmethod
     def _outlast(store: Store) -> None:
         """Wait for a store that is being closed: to share it would be to share a closed one."""
-        if CURRENT.get(None) is store.runtime:
+        if runtime_here() is store.runtime:
             msg = f"the engine that runs this job is being closed, and {store.path} with it"
             raise EngineClosedError(msg)
         store.closed.wait()

@@ -14,9 +14,9 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
             "the table of names given by @logistics.task: a decorator runs before any engine exists"
         ),
         "actors.runtime.attempt:CURRENT": (
-            "a context variable: inside a job the default engine is the one that runs the job"
+            "a context variable: inside a job the default engine is the one that runs the job, and a job that would "
+            "wait for itself is refused"
         ),
-        "actors.runtime.attempt:RUNNING": ("a context variable: a job that would wait for itself is refused"),
         "logistics.orchestration.stores:STORES": (
             "the default engine and the stores that are open: handles on one path share one runtime"
         ),

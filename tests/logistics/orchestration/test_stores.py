@@ -73,7 +73,7 @@ def test_a_job_that_outlives_its_engine_is_not_given_the_default_engine(
     monkeypatch.setenv("LOGISTICS_HOME", str(tmp_path / "default"))
     with OrchestrationEngine(":memory:") as engine:
         runtime = engine.store.runtime
-    token = CURRENT.set(runtime)
+    token = CURRENT.set((runtime, "job"))
     try:
         with pytest.raises(EngineClosedError, match="the engine that runs this job was closed"):
             engine_or_default(None)
