@@ -29,7 +29,7 @@ from logistics.inputs import absolute, check_id, check_int, check_path, duration
 from logistics.messages import COMMANDS
 from logistics.orchestration import erasing
 from logistics.orchestration import session as sessions
-from logistics.orchestration.payloads import check_payloads
+from logistics.orchestration.payloads import check_names, check_payloads, check_plans
 from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.stores import GRACE_S, HURRY_S, STORES, refuse_worker
@@ -226,7 +226,9 @@ class OrchestrationEngine:
         except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError) as error:
             msg = f"{type(command).__name__}: {error}"
             raise InputError(msg) from error
+        check_names(checked)
         check_payloads(checked, limit=self.max_payload)
+        check_plans(checked, self.history)
         cause = None if command_id is None else check_id("command_id", command_id)
         return self.answer(self.tell(actor, checked, cause))
 

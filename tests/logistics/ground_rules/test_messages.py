@@ -101,7 +101,7 @@ def test_a_job_that_claims_an_owner_harms_nobody(engine: OrchestrationEngine, qu
     engine.send(StartRun("real", plan, "p", b"\x80", blocking=False))
     for number, owner in enumerate(["run:x", "run:real", "schedule:x", "nobody"]):
         for job_id in (f"j{number}", f"x.{number}y", f"real.{90 + number}", f"real.٣{number}"):
-            engine.send(EnqueueJobs((spec(job_id=job_id, owner=owner),)))
+            engine.ask("queue", EnqueueJobs((spec(job_id=job_id, owner=owner),)))
             assert engine.send(CancelJob(job_id)) is True
     queue.enqueue(Job("sum", add))
     assert JobScheduler().process(queue).completed == 1

@@ -18,6 +18,7 @@ from logistics.messages import (
     CancelJob,
     CloseSession,
     ConfigureQueue,
+    CreateProject,
     CreateSession,
     CronSpec,
     DefineWorkflow,
@@ -252,3 +253,34 @@ def test_what_the_guide_says_about_saying_it_again(engine: OrchestrationEngine) 
     assert engine.send(others[3]) is True
     with pytest.raises(ConflictingIdError):
         engine.send(Allocate("a-2", "me", (("gpu", 2.0),)))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        EnqueueJobs((spec(b"", "no id"),)),
+        EnqueueJobs((msgspec.structs.replace(spec(b""), queue="@steps"),)),
+        msgspec.structs.replace(start(b"\x80"), run_id=""),
+        msgspec.structs.replace(put(b""), name="two\nlines"),
+        ApplySchedules((put(b""), msgspec.structs.replace(put(b""), name=""))),
+        AddResource("", "card", 1.0),
+        CreateProject("@", "k", "", "/tmp"),
+        CreateSession("no id", b""),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+def test_names_by_which_nothing_could_be_asked_for_are_refused(
+    engine: OrchestrationEngine, command: Message
+) -> None:
+    before = engine.get_metrics()["events_total"]
+    with refused("expected 1 to 200|the engine's own"):
+        engine.send(command)
+    assert engine.get_metrics()["events_total"] == before
+
+
+def test_the_id_of_another_plan_is_refused(engine: OrchestrationEngine) -> None:
+    engine.send(start(b"\x80"))
+    other = Plan("w", (PlanStep("b", "gone:gone", b"", ()),))
+    with pytest.raises(ConflictingIdError, match="plan id 'p' is on record for another plan"):
+        engine.send(msgspec.structs.replace(start(b"\x80"), run_id="r2", plan=other))
+    assert engine.send(msgspec.structs.replace(start(b"\x80"), run_id="r3")) == "r3"
