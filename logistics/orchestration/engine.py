@@ -32,7 +32,7 @@ from logistics.orchestration import session as sessions
 from logistics.orchestration.payloads import check_names, check_payloads, check_plans
 from logistics.orchestration.reading import patiently
 from logistics.orchestration.running import execute_workflow
-from logistics.orchestration.stores import GRACE_S, HURRY_S, STORES, refuse_worker
+from logistics.orchestration.stores import STORES, refuse_worker
 from logistics.orchestration.subscriptions import (
     Subscription,
     Subscriptions,
@@ -168,8 +168,7 @@ class OrchestrationEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
-        self.close(HURRY_S if interrupted else GRACE_S)
+        self.close()
 
     def __repr__(self) -> str:
         return f"OrchestrationEngine({self.path!r}{', closed' if self._closed else ''})"

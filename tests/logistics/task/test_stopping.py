@@ -10,8 +10,6 @@ from actors.queue.specs import JobStatus
 from logistics.errors import (
     JobCancelledError,
 )
-from logistics.orchestration.engine import OrchestrationEngine
-from logistics.orchestration.stores import GRACE_S, HURRY_S, STORES, Store
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.queue import Queue
@@ -135,20 +133,3 @@ def test_a_coroutine_that_is_cut_off_by_closing_tidies_up_behind_it(open_engine:
     notes.wait_begun()
     engine.close(grace=0)
     assert notes.lines == ["tidied"]
-
-
-@pytest.mark.parametrize(("error", "grace_s"), [(KeyboardInterrupt, HURRY_S), (ValueError, GRACE_S)])
-def test_a_program_that_is_interrupted_waits_for_its_functions_only_shortly(
-    monkeypatch: pytest.MonkeyPatch, error: type[BaseException], grace_s: float
-) -> None:
-    given: list[float] = []
-    release = STORES.release
-
-    def noted(store: Store, grace: float) -> None:
-        given.append(grace)
-        release(store, grace)
-
-    monkeypatch.setattr(STORES, "release", noted)
-    with pytest.raises(error), OrchestrationEngine(":memory:"):
-        raise error
-    assert given == [grace_s]
