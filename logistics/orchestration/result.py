@@ -45,7 +45,7 @@ from actors.workflow.past import leaves, run_of
 from actors.workflow.run import UNDO
 from actors.workflow.specs import RunStatus, StepStatus
 from eventstore.errors import CompactedError, CorruptStoreError
-from logistics.errors import RunFailedError
+from logistics.errors import RunFailedError, RunNotFoundError
 from logistics.inputs import as_datetime
 from logistics.orchestration.reading import first, history, numbered, patiently
 
@@ -144,13 +144,20 @@ class WorkflowResult:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
+def forgotten(run_id: str) -> RunNotFoundError:
+    """Return the error for a run that was on record once."""
+    return RunNotFoundError(f"run {run_id} is not on record any more: it was over, and was forgotten")
+
+
 class RunRecord:
     """A run as its history tells it, ended or not."""
 
     def __init__(self, engine: OrchestrationEngine, run_id: str) -> None:
         placed = numbered(engine, f"run:{run_id}")
         past = [event for _, event in placed]
-        if not past or not isinstance(past[0], RunCreated):
+        if not past:
+            raise forgotten(run_id)
+        if not isinstance(past[0], RunCreated):
             msg = f"run {run_id} is not in the log from its beginning"
             raise CorruptStoreError(msg)
         self.created = past[0]

@@ -25,7 +25,7 @@ from logistics.inputs import as_datetime, check_name, timeout_s
 from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.forking import fork
 from logistics.orchestration.reading import first, history, last, numbered, patiently
-from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, status_after
+from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, forgotten, status_after
 from logistics.orchestration.schema import check_value
 from logistics.orchestration.timeline import entry_of, timeline_of
 
@@ -221,6 +221,8 @@ class WorkflowRun:
     @property
     def _created(self) -> RunCreated:
         created = first(self._engine, f"run:{self.run_id}")
+        if created is None:
+            raise forgotten(self.run_id)
         if not isinstance(created, RunCreated):
             msg = f"run {self.run_id} is not in the log from its beginning"
             raise CorruptStoreError(msg)
@@ -258,10 +260,12 @@ class WorkflowRun:
         return RunRecord(self._engine, self.run_id).result(adopted=self.adopted)
 
     def _end(self) -> Event | None:
-        """Return the event that ended it, if it is durable."""
+        """Return the event that ended it, if it is durable. `RunNotFoundError` if it was forgotten since."""
         entity = f"run:{self.run_id}"
         event = last(self._engine, entity)
-        if event is None or event.final:
+        if event is None:
+            raise forgotten(self.run_id)
+        if event.final:
             return event
         if not isinstance(event, RunAdopted | CancelSettled):
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from logistics.audit import narrowing
 from logistics.audit.exchange import export_lines, verify_export
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
+from logistics.errors import RunNotFoundError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.manager import ScheduleManager
@@ -60,6 +62,27 @@ def test_a_failed_job_that_is_kept_from_before_the_horizon_is_listed(
         assert [job.job_id for job in queue.list_jobs(status="FAILED")] == [bad]
     assert main(["jobs", "--status", "failed", "--json", "--store", str(path)]) == 0
     assert [json.loads(line)["job_id"] for line in capsys.readouterr().out.splitlines()] == [bad]
+
+
+def test_a_run_that_somebody_still_asks_about_was_forgotten(path: Path) -> None:
+    with OrchestrationEngine(path, archive=False) as engine:
+        WorkflowManager(engine).create("one").add_step("ten", functions.ten)
+        run = WorkflowManager(engine).start("one")
+        assert run.result().output == 10
+        work(engine, jobs=3)
+        engine.compact(0, archive=False)
+        asks: tuple[Callable[[], object], ...] = (
+            run.result,
+            lambda: run.status,
+            lambda: run.steps,
+            run.history,
+            run.pause,
+            lambda: run.started_at,
+        )
+        for ask in asks:
+            with pytest.raises(RunNotFoundError, match=f"run {run.run_id} is not on record any more"):
+                ask()
+        assert not run.cancel()
 
 
 def test_what_is_over_is_forgotten_and_what_waits_is_not(path: Path) -> None:
