@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from actors.snapshotting import take_snapshot
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit.store_view import StoreView
 from logistics.cli.main import main
-from logistics.cli.output import cell
+from logistics.cli.output import cell, show
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.cron_scheduler import CronScheduler
@@ -502,3 +503,34 @@ def test_events_come_in_the_shape_of_cloud_events(store: Path, capsys: pytest.Ca
     (event,) = map(json.loads, lines[0].splitlines())
     assert (event["type"], event["subject"]) == ("logistics.job.failed", "job:bad")
     assert event["source"].startswith("urn:logistics:")
+
+
+# -- narrow terminals ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 240])
+def test_neither_an_id_nor_a_number_is_cut_however_narrow_the_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    rows: list[dict[str, Any]] = [
+        {
+            "job_id": f"6612506972d4c6d544aaabe{n}",
+            "name": "a long name " * 3,
+            "tries": 1234567,
+            "status": "FAILED",
+        }
+        for n in range(2)
+    ]
+    show(("job_id", "name", "tries", "status", "nothing"), rows, as_json=False, empty="")
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert all(row["job_id"] in said for row in rows)
+    assert said.count("1234567") == 2
+    assert said.count("FAILED") == 2
+    assert max(map(len, said.splitlines())) <= max(columns, 46)
+
+
+def test_a_line_of_a_table_ends_with_its_last_character(capsys: pytest.CaptureFixture[str]) -> None:
+    show(("a", "long name"), [{"a": "1", "long name": ""}], as_json=False, empty="")
+    assert all(line == line.rstrip() for line in capsys.readouterr().out.splitlines())
