@@ -27,6 +27,7 @@ COUNTLESS = 2**53
 """Of an amount: sums of it are still numbers."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_COMPONENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,6 +44,17 @@ def check_name(what: str, name: object) -> str:
         raise InputError(msg)
     if name.startswith("@"):
         msg = f"{what}: names that begin with '@' are the engine's own, got {_short(name)}"
+        raise InputError(msg)
+    return name
+
+
+def check_component(what: str, name: object) -> str:
+    """Return a name that is one component of a path: it leads nowhere else."""
+    if not isinstance(name, str) or not _COMPONENT.fullmatch(name):
+        msg = (
+            f"{what}: expected one path component of 1 to 200 of A-Z a-z 0-9 . _ -, not beginning with a dot, "
+            f"got {_short(name)}"
+        )
         raise InputError(msg)
     return name
 

@@ -13,7 +13,7 @@ from actors.schedule.messages import ApplySchedules, PutSchedule
 from actors.workflow.events import PlanRecorded
 from actors.workflow.messages import CreateProject, CreateSession, DefineWorkflow, SignalRun, StartRun
 from eventstore.errors import LogisticsError
-from logistics.inputs import check_id, check_name
+from logistics.inputs import check_component, check_id, check_name
 from logistics.orchestration.definition import decode_definition
 from logistics.orchestration.session import OrchestrationSession
 
@@ -50,8 +50,10 @@ def check_names(command: Message) -> None:
         case ApplySchedules():
             for put in command.schedules:
                 check_names(put)
-        case AddResource() | CreateProject() | DefineWorkflow():
+        case AddResource() | DefineWorkflow():
             check_name("name", command.name)
+        case CreateProject():
+            check_component("name", command.name)
         case CreateSession():
             check_id("session_id", command.session_id)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from actors.queue.messages import GetStats
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.messages import CreateProject, GetProjects, UpdateProject
-from logistics.inputs import as_datetime, check_int, check_name, check_text
+from logistics.inputs import as_datetime, check_component, check_int, check_name, check_text
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.running import check_project
 from logistics.orchestration.workflow_manager import WorkflowManager
@@ -34,7 +33,6 @@ MARKER = ".logistics-project"
 """The file that makes a folder one of ours; it names the project."""
 NEW_MARKER = f"{MARKER}.new"
 FOLDER = "projects"
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +136,7 @@ def _unknown(name: str) -> UnknownIdError:
 
 def _folder(root: Path, name: object) -> Path:
     """Return where a project's folder is; refuse what could be anywhere else."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        msg = (
-            f"name: expected one path component of 1 to 200 of A-Z a-z 0-9 . _ -, not beginning with a dot, "
-            f"got {name!r}"
-        )
-        raise InputError(msg)
-    folder = root / name
+    folder = root / check_component("name", name)
     if folder.resolve() != folder:
         msg = f"project {name!r}: {folder} is a symbolic link to {folder.resolve()}, which is refused"
         raise InputError(msg)
