@@ -123,11 +123,13 @@ class Decision(msgspec.Struct, eq=False):
         self.replied = True
 
 
-class Letter(msgspec.Struct, eq=False, gc=False):
+class Letter(msgspec.Struct, eq=False):
     """One message on its way to an actor.
 
     `generation` is None for callers' commands and completions, which state alone judges (R15); peers'
     messages carry the generation of their sender and are ignored by another one (R10).
+
+    The collector has to see it: a refusal leads from the reply back to its letter, by the frames of its traceback.
     """
 
     message: Message

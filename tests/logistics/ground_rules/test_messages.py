@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from typing import Any
 
@@ -16,11 +17,13 @@ from actors.queue.messages import (
     GetJob,
     JobEnded,
     LeaseJob,
+    RetryJob,
     SettleLease,
 )
 from actors.queue.specs import JobSpec, RetryPolicy
 from actors.runtime.effects import AttemptKey
 from actors.runtime.messages import Message, Nudge
+from actors.runtime.reply import Reply
 from actors.workflow.messages import StartRun
 from actors.workflow.specs import Plan, PlanStep
 from logistics.messages import COMMANDS
@@ -115,3 +118,19 @@ def test_a_plan_that_names_what_is_not_there_is_refused(engine: OrchestrationEng
         plan = Plan("w", (first, PlanStep("b", "gone:gone", b"", (0,), inputs)))
         with refused(f"^step 'b' takes 'value' from step {source!r}, of 2$"):
             engine.send(StartRun("r", plan, "p", b"\x80", blocking=False))
+
+
+def test_what_was_refused_is_not_kept(engine: OrchestrationEngine) -> None:
+    def replies() -> int:
+        gc.collect()
+        return sum(type(each) is Reply for each in gc.get_objects())
+
+    def refuse(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(LookupError):
+                engine.send(RetryJob("unknown"))
+
+    refuse(1)
+    before = replies()
+    refuse(20)
+    assert replies() <= before + 2  # the last ones may still be in the hands of the threads
