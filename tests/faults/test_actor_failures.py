@@ -13,6 +13,7 @@ import pytest
 from actors.queue.decider import QueueRules
 from actors.queue.events import JobCompleted, JobEnqueued
 from actors.queue.messages import EnqueueJobs, GetJob, GetStats, PauseQueue
+from actors.queue.specs import JobSpec
 from actors.queue.state import QueueState
 from actors.runtime.engine import MAX_REBUILDS
 from actors.runtime.errors import EngineClosedError, InternalError
@@ -47,7 +48,7 @@ def make_poisonous(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error
     original: Callable[..., Any] = getattr(owner, name)
 
     def poisoned(self: Any, *given: Any) -> Any:
-        if any(POISON in repr(each) for each in given if isinstance(each, EnqueueJobs | JobEnqueued)):
+        if any(POISON in repr(each) for each in given if isinstance(each, EnqueueJobs | JobSpec)):
             raise error
         return original(self, *given)
 
@@ -69,7 +70,7 @@ def test_a_rule_that_raises_is_answered_and_changes_nothing(
 @pytest.mark.parametrize(
     "error", [ZeroDivisionError("planned"), SystemExit(1), KeyboardInterrupt(), MemoryError()]
 )
-@pytest.mark.parametrize(("owner", "name"), [(QueueState, "evolve"), (QueueRules, "decide")])
+@pytest.mark.parametrize(("owner", "name"), [(QueueState, "_admit"), (QueueRules, "decide")])
 def test_an_actor_that_cannot_go_on_is_rebuilt_and_no_other_stops(
     *,
     engine: OrchestrationEngine,
@@ -107,7 +108,7 @@ def test_an_actor_that_failed_answers_nothing_more_from_a_state_that_is_half_cha
 ) -> None:
     """Until the journal has heard of the failure the actor is still there, and its mailbox still served."""
     runtime = engine.store.runtime
-    make_poisonous(monkeypatch, QueueState, "evolve", ZeroDivisionError("planned"))
+    make_poisonous(monkeypatch, QueueState, "_admit", ZeroDivisionError("planned"))
     monkeypatch.setattr(runtime.journal, "fail_from", lambda *_failure: None)
     both = EnqueueJobs(jobs=(tasks.job("sound", tmp_path / "lines"), tasks.job(POISON, tmp_path / "lines")))
     with pytest.raises(OutcomeUnknownError):
@@ -129,7 +130,7 @@ def test_an_actor_that_fails_more_than_five_times_a_minute_ends_the_engine_loudl
 ) -> None:
     lines = tmp_path / "lines"
     engine.send(EnqueueJobs(jobs=(tasks.job("paused", lines, queue="unserved"),)))
-    make_poisonous(monkeypatch, QueueState, "evolve", ZeroDivisionError("planned"))
+    make_poisonous(monkeypatch, QueueState, "_admit", ZeroDivisionError("planned"))
     result = engine.watch("job:never")
     for number in range(MAX_REBUILDS + 1):
         assert engine.store.runtime.failed is None

@@ -92,12 +92,14 @@ RULES = {"actors.folding", "lmdb", "logistics.audit.store_reader"}
 """What reads a store."""
 
 
+@pytest.mark.no_cover  # which imports what nobody else needs
 @pytest.mark.parametrize("name", ["--help", "--version", "queue --help", "statsu"])
 def test_help_is_shown_without_what_the_commands_need(name: str, tmp_path: Path) -> None:
     imported = imported_by([*name.split()], tmp_path)
     assert not (ENGINE | RULES) & imported
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "name", ["status", "jobs", "runs", "events", "tail", "history job:x", "why job x", "show x"]
 )
