@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,6 @@ class Store:
         """Whoever has queues served, and which: None means all of them."""
         self.workflows: dict[str, Any] = {}
         """Workflows created in this process by name, whether they are on record or not."""
-        self.stopped = threading.Event()
         self.closing = False
         """Whether its last handle was given back."""
         self.closed = threading.Event()
@@ -196,9 +196,7 @@ class Store:
         runtime.scheduling = bool(self.schedulers)
         runtime.nudge("queue", "scheduler")
         if not self.busy:
-            self.stopped.set()
-        else:
-            self.stopped.clear()
+            STORES.wake()
 
 
 class _Started:
@@ -227,6 +225,10 @@ class Stores:
         self._private: list[Store] = []
         self._exit_hooked = False
         self._interrupted = False
+        """Whether Ctrl-C was pressed: then nothing is stayed for, and closing is quick."""
+        self._is_leaving = False
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        """Unlike an event, it may be put into by a signal's handler, whatever that has interrupted."""
         self.defaults: dict[str, Any] = {}
         """Default engines by the path of their store."""
 
@@ -285,7 +287,7 @@ class Stores:
     def _close(self, store: Store, grace_s: float) -> None:
         store.schedulers.clear()
         store.servers.clear()
-        store.stopped.set()
+        self.wake()
         try:
             store.stop_following()
             store.runtime.close(grace_s)
@@ -335,26 +337,43 @@ class Stores:
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         self._interrupted = True
-        signal.default_int_handler(number, frame)
+        if self._is_leaving:
+            self.wake()
+        else:
+            signal.default_int_handler(number, frame)
+
+    def wake(self) -> None:
+        """Have whoever stays at the end look whether that is still wished for."""
+        if self._wakes.empty():
+            self._wakes.put(None)
 
     def _hook_exit(self) -> None:
         if not self._exit_hooked:
             self._exit_hooked = True
             atexit.register(self._at_exit)
+            atexit.register(self._leave)  # what is registered last is called first
+
+    def _leave(self) -> None:
+        """Take Ctrl-C from now on for a word, and no error: raised at the wrong moment, no store would be closed."""
+        self._is_leaving = True
 
     def _at_exit(self) -> None:
         """Stay while a scheduler is started; then close everything. Runs when the main program has ended."""
         stores = [store for store in (*self._open.values(), *self._private) if store.runtime.is_here]
-        # What ended the main program, or what it took in before it ended.
-        interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt or self._interrupted
+        if getattr(sys, "last_type", None) is KeyboardInterrupt:  # it ended the main program
+            self._interrupted = True
         try:
             for store in stores:
-                while store.busy and not interrupted and store.runtime.failed is None:
-                    store.stopped.wait(LOOK_S)
-        except KeyboardInterrupt:
-            interrupted = True
+                while store.busy and not self._interrupted and store.runtime.failed is None:
+                    with suppress(Empty):
+                        self._wakes.get(timeout=LOOK_S)
+        except KeyboardInterrupt:  # of a handler that is not ours
+            self._interrupted = True
+        self._is_leaving = (
+            self._interrupted
+        )  # who presses it for the first time is tired of waiting for what runs
         for store in stores:
-            self._close(store, HURRY_S if interrupted else GRACE_S)
+            self._close(store, HURRY_S if self._interrupted else GRACE_S)
 
 
 def keys_path(store: str, keys: str | None) -> Path | None:

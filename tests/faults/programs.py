@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from actors.queue.messages import EnqueueJobs
 from actors.queue.specs import JobSpec
@@ -21,6 +22,7 @@ from actors.runtime.attempt import AttemptContext
 from actors.runtime.values import encode_call
 from eventstore.errors import StoreError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.stores import STORES
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.faults import tasks
@@ -95,6 +97,20 @@ def stays(store: str, lines: str) -> None:
     enqueue(engine, tasks.job("job-0", lines))
     Queue("load", engine=engine).result("job-0")
     say("ready")
+
+
+class _Interrupting(dict[str, Any]):
+    """Whoever looks what is in it is interrupted."""
+
+    def values(self) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return super().values()
+
+
+def is_interrupted_as_it_leaves(store: str, lines: str) -> None:
+    """Come to the end of the main program, and be interrupted before the wait for the scheduler has begun."""
+    stays(store, lines)
+    STORES._open = _Interrupting(STORES._open)
 
 
 def sleeps(store: str, lines: str) -> None:
@@ -256,9 +272,9 @@ def _insist(call: Callable[[], None]) -> None:
 PROGRAMS: dict[str, Callable[[str, str], None]] = {
     program.__name__: program
     for program in (
-        falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays, sleeps, waits,
-        processes, processes_for_ever, is_interrupted_often, forks, leaves_an_orphan, runs_out_of_disk,
-        loses_its_disk,
+        falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays,
+        is_interrupted_as_it_leaves, sleeps, waits, processes, processes_for_ever, is_interrupted_often, forks,
+        leaves_an_orphan, runs_out_of_disk, loses_its_disk,
     )
 }  # fmt: skip
 

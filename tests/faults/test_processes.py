@@ -98,6 +98,14 @@ def test_ctrl_c_ends_a_program_at_once_and_properly(program: str, store: Path) -
     assert evidence.all(AttemptInterrupted) == [], "what runs is waited for, up to the grace"
 
 
+def test_ctrl_c_at_any_moment_of_the_end_keeps_no_store_from_being_closed(store: Path) -> None:
+    with run("is_interrupted_as_it_leaves", store) as child:
+        said = child.rest()
+        assert child.end() == 0
+        assert child.errors == ""
+    assert isinstance(check(store, said).events[-1], EngineClosed)
+
+
 def test_ctrl_c_for_the_second_time_is_no_worse_than_a_kill(store: Path) -> None:
     """F13. The first one waits for what runs."""
     with run("processes_for_ever", store) as child:
