@@ -106,13 +106,12 @@ class Inputs:
 
     def output(self, kind: str, source: str) -> Any:
         """Return the output of a step."""
-        if kind == "list":
+        if kind in {"list", "done"}:
             count, _, prefix = source.partition("/")
-            return [self._result(f"{prefix}{number}") for number in range(int(count))]
-        if kind == "done":
-            count, _, prefix = source.partition("/")
-            found = (self._completed(f"{prefix}{number}") for number in range(int(count)))
-            return [decode_value(data) for data in found if data is not None]
+            job_ids = [f"{prefix}{number}" for number in range(int(count))]
+            if kind == "list":
+                return [self._result(job_id) for job_id in job_ids]
+            return [decode_value(data) for data in map(self._completed, job_ids) if data is not None]
         if kind == "step":
             return self._result(source)
         if kind == "signal":

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from actors.workflow.events import RunCancelled, RunCompleted, RunCreated, RunFailed
 from actors.workflow.messages import GetRuns
 from actors.workflow.specs import RunStatus
-from logistics.audit.narrowing import clue, narrowed
-from logistics.audit.past import Past
-from logistics.orchestration.reading import entities, patiently
+from logistics.audit.narrowing import clue
+from logistics.orchestration.reading import likely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,12 +45,8 @@ def runs_on_record(
     engine: OrchestrationEngine, status: RunStatus | None, *said: str | None, after: str | None
 ) -> Iterator[str]:
     """Yield the entities of runs, new ones before old ones, that may stand so and have this said of them."""
-    before = None if after is None else f"run:{after}"
-    if status is not None and status not in ENDS:
+    if status is None or status in ENDS:
+        yield from likely(engine, "run:", clues_of(status, *said), after=after)
+    else:
+        before = None if after is None else f"run:{after}"
         yield from under_way(engine.query("supervisor", GetRuns()), before=before)
-        return
-    runtime = engine.store.runtime
-    past = Past(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
-    found = entities(engine, "run:", before=before)
-    clues = clues_of(status, *said)
-    yield from narrowed(found, clues, lambda clues: patiently(lambda: past.entities_with(clues)))

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from actors.runtime.errors import not_now
 from eventstore.errors import ForkedError, ReopenNeededError, StoreError
+from logistics.audit.narrowing import narrowed
+from logistics.audit.past import Past
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from actors.runtime.messages import Event
+    from logistics.audit.narrowing import Clue
     from logistics.orchestration.engine import OrchestrationEngine
 
 T = TypeVar("T")
@@ -73,6 +76,16 @@ def entities(engine: OrchestrationEngine, prefix: str, *, before: str | None = N
     while found := patiently(partial(_entities, engine, prefix, before, size)):
         yield from found
         before, size = found[-1], min(2 * size, LAST_BATCH)
+
+
+def likely(
+    engine: OrchestrationEngine, prefix: str, clues: Sequence[Clue], *, after: str | None
+) -> Iterator[str]:
+    """Yield what `entities` does, behind the id `after`, without those of which some clue does not hold."""
+    runtime = engine.store.runtime
+    past = Past(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
+    found = entities(engine, prefix, before=None if after is None else f"{prefix}{after}")
+    return narrowed(found, clues, lambda clues: patiently(lambda: past.entities_with(clues)))
 
 
 def _entities(engine: OrchestrationEngine, prefix: str, before: str | None, size: int) -> list[str]:

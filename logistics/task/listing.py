@@ -9,10 +9,9 @@ from actors.queue.events import JobEnqueued, JobMoved
 from actors.queue.messages import ListJobs
 from actors.queue.specs import FINAL, JobStatus
 from actors.runtime.errors import InputError
-from logistics.audit.narrowing import Clue, clue, narrowed, tag_of
-from logistics.audit.past import Past
+from logistics.audit.narrowing import Clue, clue, tag_of
 from logistics.inputs import as_datetime, check_name, instant_us
-from logistics.orchestration.reading import entities, history, patiently
+from logistics.orchestration.reading import history, likely
 from logistics.task.job import NO_TERMS
 from logistics.task.record import STATUS_AFTER, queue_of, status_of
 
@@ -129,11 +128,7 @@ def jobs_on_record(
     engine: OrchestrationEngine, queue: str | None, wanted: JobFilter, after: str | None = None
 ) -> Iterator[list[Event]]:
     """Yield the histories of the jobs of a queue (None: of all), newest first, each read only when its turn comes."""
-    runtime = engine.store.runtime
-    past = Past(runtime.log, runtime.codec, lambda: runtime.journal.watermark)
-    found = entities(engine, "job:", before=None if after is None else f"job:{after}")
-    clues = [*wanted.clues, *clues_of((), queue=queue)]
-    for entity in narrowed(found, clues, lambda clues: patiently(lambda: past.entities_with(clues))):
+    for entity in likely(engine, "job:", [*wanted.clues, *clues_of((), queue=queue)], after=after):
         events = history(engine, entity)
         if events and queue in (None, queue_of(events)) and wanted.admits(events):
             yield events
