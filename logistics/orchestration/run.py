@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
@@ -22,7 +21,7 @@ from actors.workflow.specs import RunStatus
 from eventstore.errors import CorruptStoreError, ReopenNeededError
 from logistics.errors import RunNotFoundError
 from logistics.inputs import as_datetime, check_name, timeout_s
-from logistics.orchestration.awaiting import too_long, until_ended
+from logistics.orchestration.awaiting import until_ended, wait_until_ended
 from logistics.orchestration.forking import fork
 from logistics.orchestration.reading import first, history, last, numbered, patiently
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, forgotten, status_after
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
     from logistics.orchestration.timeline import RunEntry, StepTimeline
 else:
     asyncio = Later("asyncio")
-
-LOOK_S = 5.0
-"""How often a waiting call looks at the log again: it may have looked while the log was reopened."""
 
 
 class WorkflowRun:
@@ -130,7 +126,8 @@ class WorkflowRun:
         """Wait for the end, `timeout` seconds at most, and return how it ended, whichever way that was.
 
         `TimeoutError` if it has not ended by then, `WouldDeadlockError` inside a job or step if no worker
-        would be left to do the work.
+        would be left to do the work. After five seconds in which a step stands in a queue that nobody serves, a
+        warning is logged.
         """
         self._await_end(timeout)
         return self.read()
@@ -150,7 +147,7 @@ class WorkflowRun:
         return self._ended().__await__()
 
     async def _ended(self) -> WorkflowResult:
-        await until_ended(self._engine, f"run:{self.run_id}", self._has_ended)
+        await until_ended(self._engine, f"run:{self.run_id}", self._has_ended, self._named)
         return await asyncio.to_thread(self.read)
 
     def cancel(self) -> bool:
@@ -232,19 +229,11 @@ class WorkflowRun:
 
     def wait(self, limit_s: float | None) -> None:
         """Wait for the end on the durable log; `TimeoutError`."""
-        engine, entity = self._engine, f"run:{self.run_id}"
-        deadline = None if limit_s is None else time.monotonic() + limit_s
-        watched = engine.watch(entity)
-        try:
-            while not self._has_ended():
-                left_s = LOOK_S if deadline is None else min(LOOK_S, deadline - time.monotonic())
-                if left_s <= 0:
-                    assert limit_s is not None
-                    raise too_long(engine, entity, f"run {self.run_id} of workflow {self.name!r}", limit_s)
-                if watched.wait(left_s):
-                    watched.get()
-        finally:
-            engine.unwatch(entity, watched)
+        wait_until_ended(self._engine, f"run:{self.run_id}", self._has_ended, self._named, limit_s)
+
+    @property
+    def _named(self) -> str:
+        return f"run {self.run_id} of workflow {self.name!r}"
 
     def _has_ended(self) -> bool:
         return self._end_so_far() is not None

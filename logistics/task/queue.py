@@ -332,7 +332,8 @@ class Queue(QueueControl):
 
     async def future(self, job_id: str) -> Any:
         """Wait for a job in asyncio; like `result`."""
-        await until_ended(self._engine, f"job:{job_id}", lambda: self.get_status(job_id) in FINAL)
+        entity, named = f"job:{job_id}", f"job {job_id}"
+        await until_ended(self._engine, entity, lambda: self.get_status(job_id) in FINAL, named)
         return await asyncio.to_thread(self.result, job_id)
 
     def cancel(self, job_id: str) -> bool:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import GetJob, Unfinished
-from actors.queue.specs import FIRINGS
 from actors.runtime.attempt import own_job
 from actors.runtime.errors import WouldDeadlockError
-from eventstore.errors import LogisticsError
+from logistics.orchestration.awaiting import warn_if_not_served
 from logistics.orchestration.run import waiting
 
 if TYPE_CHECKING:
     from actors.queue.messages import JobView
     from actors.runtime.reply import Reply
     from logistics.orchestration.engine import OrchestrationEngine
-
-logger = logging.getLogger("logistics.queue")
 
 PATIENCE_S = 5.0
 """How long a job is waited for before it is asked whether anybody serves its queue."""
@@ -40,17 +35,8 @@ def wait_for_end(engine: OrchestrationEngine, watched: Reply, job_id: str, limit
             if watched.done:
                 raise
         limit_s = None if limit_s is None else limit_s - PATIENCE_S
-        _warn_if_not_served(engine, job_id)
+        warn_if_not_served(engine, f"job:{job_id}", f"job {job_id}")
     return engine.wait(watched, limit_s)
-
-
-def _warn_if_not_served(engine: OrchestrationEngine, job_id: str) -> None:
-    with contextlib.suppress(LogisticsError):  # it has just ended, or the engine has
-        for reason in engine.why(f"job:{job_id}").reasons:
-            if reason.code == "not_served":
-                advice = "" if reason.name == FIRINGS else f"; call JobScheduler().start({reason.name!r})"
-                about = {"job_id": job_id, "queue": reason.name}
-                logger.warning("job %s is waited for, but %s%s", job_id, reason.text, advice, extra=about)
 
 
 def wait_until_idle(engine: OrchestrationEngine, queue: str, *, timeout_s: float | None = None) -> bool:

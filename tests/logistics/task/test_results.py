@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from logistics.audit.words import Why
 from logistics.errors import (
     InputError,
     JobFailedError,
@@ -18,7 +14,6 @@ from logistics.errors import (
     WouldDeadlockError,
 )
 from logistics.orchestration.engine import OrchestrationEngine
-from logistics.task import waiting
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.queue import Queue
@@ -139,69 +134,3 @@ def test_the_default_engine_inside_a_job_is_the_one_that_runs_it(engine: Orchest
     assert finished(queue, Job("where", do.engine_path)).result == engine.path
     assert finished(queue, Job("close", do.close_default)).result == "closed"
     assert finished(queue, Job("where", do.engine_path)).status == "COMPLETED"
-
-
-# -- a queue that nobody serves ------------------------------------------------------------------------------
-
-
-class Told(logging.Handler):
-    """What was logged, and an event that says that something was."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.texts: list[str] = []
-        self.some = threading.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
-        self.some.set()
-
-
-@pytest.fixture
-def told() -> Iterator[Told]:
-    logger, handler = logging.getLogger("logistics.queue"), Told()
-    logger.addHandler(handler)
-    yield handler
-    logger.removeHandler(handler)
-
-
-def test_whoever_waits_for_a_job_of_a_queue_that_nobody_serves_is_told_once_and_waits_on(
-    queue: Queue, told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_S", 0.001)
-    job_id = queue.enqueue(Job("add", do.add, (1, 2)))
-    waits = in_thread(lambda: queue.result(job_id))
-    assert told.some.wait(PATIENCE_S)
-    process(queue)
-    assert waits() == 3
-    assert told.texts == [
-        (
-            f"job {job_id} is waited for, but queue {queue.name!r} is not started: no JobScheduler processes it; "
-            f"call JobScheduler().start({queue.name!r})"
-        )
-    ]
-
-
-def test_nobody_is_told_who_waits_for_a_job_that_takes_its_time(
-    queue: Queue, told: Told, notes: Notes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_S", 0.001)
-    asked = threading.Event()
-    why = OrchestrationEngine.why
-
-    def ask(self: OrchestrationEngine, subject: str) -> Why:
-        found = why(self, subject)
-        asked.set()
-        return found
-
-    monkeypatch.setattr(OrchestrationEngine, "why", ask)
-    scheduler = JobScheduler(engine=queue.engine)
-    scheduler.start(queue.name)
-    job_id = queue.enqueue(Job("gated", do.gated))
-    notes.wait_begun()
-    waits = in_thread(lambda: queue.result(job_id))
-    assert asked.wait(PATIENCE_S)
-    notes.go_on.set()
-    waits()
-    scheduler.stop()
-    assert told.texts == []
