@@ -51,8 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Interrupts() as interrupts:
             return _called(arguments, interrupts)
     except (BrokenPipeError, NobodyReads):  # whoever read what we print has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return _unread()
+    except SystemExit as end:  # so typer and rich end in the middle of help
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        return _unread()
     except Interrupted as end:
         _say(f"{dict(WORDS)[end.number]}; the same command again goes on where this one was")
         return 128 + end.number
@@ -75,6 +78,12 @@ def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         return USAGE
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
+
+
+def _unread() -> int:
+    """Let what is left to print go nowhere, so that the interpreter does not complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 def _with_remedy(problem: LogisticsError) -> str:

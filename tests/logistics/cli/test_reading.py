@@ -401,7 +401,7 @@ def test_people_get_tables_without_control_characters(
 
 
 @pytest.mark.no_cover
-def test_f95_a_broken_pipe_a_poor_locale_and_a_narrow_terminal_harm_nobody(store: Path) -> None:
+def test_f95_a_poor_locale_and_a_narrow_terminal_harm_nobody(store: Path) -> None:
     environment = {
         **os.environ,
         "LC_ALL": "C",
@@ -418,11 +418,22 @@ def test_f95_a_broken_pipe_a_poor_locale_and_a_narrow_terminal_harm_nobody(store
             check=False,
         )
         assert (child.returncode, child.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["events", "--json"], ["jobs", "--ended"], ["--help"], ["runs", "--help"], ["schema"]],
+    ids=" ".join,
+)
+def test_f95_a_command_ends_quietly_when_nobody_reads_what_it_prints(
+    store: Path, arguments: list[str]
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     child = subprocess.run(
-        [*COMMAND, "events", "--json", "--store", str(store)],
+        [*COMMAND, *arguments],
         cwd=ROOT,
+        env={**os.environ, "LOGISTICS_HOME": str(store)},
         stdout=writing,
         stderr=subprocess.PIPE,
         check=False,
