@@ -68,15 +68,23 @@ def complete(
     )
     if job.owner:
         tell_end(job, JobStatus.COMPLETED, "", context, decision, charged=job.course.charged + 1, note=note)
-    for other in state.dependents.get(job.job_id, ()):
+    if others := state.dependents.get(job.job_id):
+        _let_go_after_success(state, job.job_id, others, context, decision)
+
+
+def _let_go_after_success(
+    state: QueueState, job_id: str, others: Iterable[str], context: Context, decision: Decision
+) -> None:
+    """Let those start that waited for this success, and cancel those that waited for a failure."""
+    gone: set[str] = set()
+    for other in others:
         waiting = state.jobs.get(other)
-        if waiting is None or not waiting.course.missing:
+        if waiting is None or not waiting.course.missing or other in gone:
             continue  # it was cancelled, and perhaps taken up again on its own
-        if waiting.course.on_failure_of == job.job_id:
-            why = f"job {job.job_id!r} did not fail"
-            cancel_dependents(state, (other,), why, context, decision)
+        if waiting.course.on_failure_of == job_id:
+            cancel_dependents(state, (other,), f"job {job_id!r} did not fail", context, decision, gone=gone)
         else:
-            _unblock(waiting, job.job_id, context, decision)
+            _unblock(waiting, job_id, context, decision)
 
 
 def _unblock(waiting: Job, by: str, context: Context, decision: Decision) -> None:
@@ -147,10 +155,13 @@ def let_go_after_failure(
     state: QueueState, job_id: str, context: Context, decision: Decision, *, gone: set[str] | None = None
 ) -> None:
     """Let those start that waited for this failure, and cancel those that waited for a success."""
+    gone = set() if gone is None else gone
     others = state.dependents.get(job_id, ())
     for other in others:
         waiting = state.jobs.get(other)
-        if waiting is not None and waiting.course.missing and waiting.course.on_failure_of == job_id:
+        if waiting is None or not waiting.course.missing or other in gone:
+            continue
+        if waiting.course.on_failure_of == job_id:
             _unblock(waiting, job_id, context, decision)
     rest = [
         other for other in others if other in state.jobs and state.jobs[other].course.on_failure_of != job_id

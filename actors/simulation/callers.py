@@ -232,9 +232,7 @@ class Caller:
     def _enqueue(self) -> tuple[str, Message]:
         specs: list[JobSpec] = []
         for _ in range(self._random.randint(1, 3)):
-            after: tuple[str, ...] = ()
-            if specs and self._random.random() < 0.2:  # noqa: PLR2004 -- a fifth
-                after = (specs[0].job_id,)
+            after, terms = self._needs(specs)
             specs.append(
                 JobSpec(
                     self._new_id("j"),
@@ -246,7 +244,7 @@ class Caller:
                     retry=RetryPolicy(self._random.choice((0, 1, 3)), self._random.choice((0, 1_000_000))),
                     due_us=self._random.choice((0, 0, 0, self._world.clock.now_us() + 5_000_000)),
                     after=after,
-                    terms=self._random.choice(TERMS),
+                    terms=terms,
                     life=self._life(),
                 )
             )
@@ -257,6 +255,16 @@ class Caller:
         if not fresh:
             self._jobs += specs
         return "queue", EnqueueJobs(jobs=tuple(specs), fresh=fresh)
+
+    def _needs(self, before: list[JobSpec]) -> tuple[tuple[str, ...], Terms | None]:
+        """Draw which of the jobs before it a job waits for, one of them perhaps to fail, and its terms."""
+        terms: Terms | None = self._random.choice(TERMS)
+        if not before or self._random.random() < 0.7:  # noqa: PLR2004 -- most are on their own
+            return (), terms
+        others = self._random.sample(before, self._random.randint(1, len(before)))
+        if self._random.random() < 0.4:  # noqa: PLR2004 -- some
+            terms = replace(terms or Terms(), on_failure_of=others.pop().job_id)
+        return tuple(other.job_id for other in others), terms
 
     def _life(self) -> JobLife | None:
         if self._random.random() < 0.7:  # noqa: PLR2004 -- most jobs have all the time in the world

@@ -117,10 +117,13 @@ class Life:
         actions[what](a, b)
         self.keys += [self.bench.state.jobs[job_id].key for job_id in self.bench.state.leases]
 
-    def enqueue(self, a: int, b: int, after: tuple[str, ...] = ()) -> None:
+    def enqueue(self, a: int, b: int, after: tuple[str, ...] = (), failing: str = "") -> None:
         bench = self.bench
         job_id = f"j{len(self.specs)}"
         due_us = bench.now_us + a * SECOND if b % 4 == 0 else 0
+        terms = TERMS[(a * 5 + b) % len(TERMS)]
+        if failing:
+            terms = msgspec.structs.replace(terms or Terms(), on_failure_of=failing)
         new = spec(
             job_id,
             queue=QUEUES[a % 3],
@@ -129,16 +132,19 @@ class Life:
             function=FUNCTIONS[b % 3],
             due_us=due_us,
             after=after,
-            terms=TERMS[(a * 5 + b) % len(TERMS)],
+            terms=terms,
         )
         if self.say(EnqueueJobs(jobs=(new,), fresh=bool(b % 2) and not after)) and job_id in self.bench.ids:
             self.specs[job_id] = new
 
     def follow(self, a: int, b: int) -> None:
-        """Enqueue a job that waits for others, which may have ended."""
+        """Enqueue a job that waits for others, which may have ended, or for one of them to fail."""
         known = list(self.specs)
         after = tuple(known[-1 - n] for n in (a, b, a) if n < len(known))
-        self.enqueue(a, b, after)
+        if a % 3 == 1:
+            self.enqueue(a, b, after[1:2], *after[:1])
+        else:
+            self.enqueue(a, b, after)
 
     def finish(self, a: int, b: int) -> None:
         running = self.bench.running

@@ -6,7 +6,7 @@ import pytest
 
 from actors.queue.events import JobCancelled, JobReady, JobUnblocked
 from actors.queue.messages import CancelJob, EnqueueJobs, RetryJob
-from actors.queue.specs import Conflict, JobSpec, Terms, Unique
+from actors.queue.specs import Conflict, JobLife, JobSpec, Terms, Unique
 from actors.runtime.errors import InputError
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, START, Bench, spec
 
@@ -64,6 +64,38 @@ def test_what_waits_for_more_than_a_failure_goes_on_waiting() -> None:
     bench.check()
     bench.pass_time(SECOND)
     assert bench.running == ["f"]
+
+
+@pytest.mark.parametrize(
+    "other", [spec("c", after=("f", "a")), on_failure("c", "a", "f")], ids=["job", "callback"]
+)
+def test_one_that_waits_for_an_end_and_for_what_that_end_cancels_is_cancelled_once(other: JobSpec) -> None:
+    bench = Bench()
+    bench.enqueue(spec("a"), on_failure("f", "a"), other)
+    assert [event.job_id for event in bench.finish("a").of(JobCancelled)] == ["f", "c"]
+    bench.check()
+
+
+@pytest.mark.parametrize("first", ["a", "x"])
+def test_one_that_waits_for_two_that_end_together_is_cancelled_once(first: str) -> None:
+    """Two that die with their process are given up in one decision, when the store is opened again."""
+    bench = Bench(capacity=2)
+    both = [spec("a", retry=NEVER_AGAIN), spec("x", retry=NEVER_AGAIN)]
+    bench.enqueue(*both[:: 1 if first == "a" else -1], on_failure("d", "a", "x"))
+    bench.restart()
+    bench.restart()
+    said = bench.restart()
+    assert [event.job_id for event in said.of(JobCancelled)] == ["d"]
+    bench.check()
+
+
+def test_what_is_cancelled_with_one_that_expires_does_not_wait_for_the_failure_of_another() -> None:
+    bench = Bench()
+    short, soon = JobLife(timeout_us=SECOND), JobLife(expires_in_us=SECOND)
+    bench.enqueue(spec("a", retry=NEVER_AGAIN, life=short), spec("x", life=soon), on_failure("d", "a", "x"))
+    said = bench.pass_time(SECOND)
+    assert [event.job_id for event in said.of(JobCancelled)] == ["d"]
+    bench.check()
 
 
 def test_one_that_is_taken_up_again_waits_for_nothing() -> None:

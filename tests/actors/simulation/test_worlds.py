@@ -19,7 +19,7 @@ WORKFLOW_SEEDS = scaled("WORKFLOW_SEEDS", 2000)
 WORKFLOW_STEPS = scaled("WORKFLOW_STEPS", 150)
 """As many worlds as of jobs; each costs more, so they are shorter."""
 BLOCKS = 10
-ONCE_FAILED = (26, 93, 257, 5055, 8196, 8728)
+ONCE_FAILED = (26, 93, 257, 676, 5055, 8196, 8728)
 """Seeds that have found a bug before."""
 
 
