@@ -9,25 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.runtime.later import Later
+from logistics.cli.tables import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rich import box, cells, console, table, text
-else:
-    box, cells, console, table, text = map(
-        Later, ("rich.box", "rich.cells", "rich.console", "rich.table", "rich.text")
-    )
-
-WIDTH = 240
-"""Characters of a line where no terminal says how many it has."""
 PLAIN = 1e15
 """Numbers below it are written without an exponent."""
-SHORTEST = 8
-"""Characters below which no column of words is cut in a narrow terminal."""
-NUMBER = 4
-"""Characters that a column of numbers has at least: of its name no less is shown."""
 LONGEST = 120
 """Characters of a cell."""
 
@@ -73,44 +61,17 @@ def show(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, as_json: boo
     if as_json:
         say_rows(rows)
         return
-    texts = [[cell(row.get(name)) for name in columns] for row in rows]
-    if not texts:
+    say_table(columns, ([cell(row.get(name)) for name in columns] for row in rows), empty=empty)
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
+    """Print rows of texts as a table, page by page as they come."""
+    is_empty = True
+    for line in drawn(columns, rows):
+        write(f"{line}\n")
+        is_empty = False
+    if is_empty:
         say(empty)
-        return
-    wide = console.Console(width=None if sys.stdout.isatty() else WIDTH)
-    widths = fitted(columns, texts, wide.width)
-    if widths is None:
-        for row in texts:
-            say("")
-            _say_facts(zip(columns, row, strict=True))
-        return
-    drawing = table.Table(box=box.SIMPLE_HEAD)
-    for name, width in zip(columns, widths, strict=True):
-        drawing.add_column(name, width=width)
-    for row in texts:
-        drawing.add_row(*map(text.Text, row))
-    with wide.capture() as drawn:
-        wide.print(drawing)
-    write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
-
-
-def fitted(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
-    """Return how wide the columns of a table are that has so many characters in a line.
-
-    None: it has not enough for what is of no use if it is cut: numbers, and the first column, which says what it is.
-    """
-    wanted, least = [], []
-    for number, (name, *texts) in enumerate(zip(columns, *rows, strict=True)):
-        longest = max(map(cells.cell_len, texts))
-        is_whole = number == 0 or all(each.replace(".", "").isdecimal() for each in texts if each)
-        wanted.append(max(longest, len(name)))
-        least.append(max(longest, NUMBER) if is_whole else SHORTEST)
-    for _ in range(sum(wanted) + 3 * len(wanted) + 1 - width):
-        able = [number for number, each in enumerate(wanted) if each > least[number]]
-        if not able:
-            return None
-        wanted[max(able, key=wanted.__getitem__)] -= 1
-    return wanted
 
 
 def show_first(

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
-from logistics.cli.output import encoded
+from logistics.cli.output import encoded, printable, say, say_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -23,44 +21,42 @@ SHORT = 24
 SHORT_TEXT = 200
 
 
-def show(result: WorkflowResult, console: Console, errors: Console) -> None:
+def show(result: WorkflowResult, errors: Console) -> None:
     """Print where the result is, and a short table.
 
     An output that is a dict may have `files`, a list of paths, and `table`, a dict of `columns` and `rows`;
     of any other the steps are shown.
     """
     words = f"{result.name}: {result.status.lower()} in {result.duration:.1f} s"
-    _say(console if result.success else errors, words if result.success else f"{words}: {result.error}")
+    if result.success:
+        say(words)
+    else:
+        errors.print(Text(printable(" ".join(f"{words}: {result.error}".split()))), soft_wrap=True)
     output = result.output if isinstance(result.output, dict) else {}
     for path in _texts(output.get("files")):
-        _say(console, path)
+        say(path)
     table = output.get("table")
     if result.success and isinstance(table, dict):
-        console.print(_table(_texts(table.get("columns")), table.get("rows") or []))
+        _say_table(_texts(table.get("columns")), table.get("rows") or [])
     else:
-        console.print(_steps(result))
+        _say_steps(result)
         if result.success and not output and result.output is not None:
-            _say(console, f"output: {_shortened(result.output)}")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(Text(" ".join(text.split())), soft_wrap=True)
+            say(f"output: {_shortened(result.output)}")
 
 
 def _texts(value: Any) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list | tuple) else []
+    return [printable(each) for each in value] if isinstance(value, list | tuple) else []
 
 
-def _table(columns: Iterable[str], rows: Sequence[Any]) -> Table:
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows[:SHORT]:
-        table.add_row(*(Text(text) for text in _texts(row)))
+def _say_table(columns: Sequence[str], rows: Sequence[Any]) -> None:
+    texts = [_texts(row) for row in rows[:SHORT]]
+    count = max(len(columns), *map(len, texts), 0)
+    say_table([*columns, *[""] * count][:count], ([*row, *[""] * count][:count] for row in texts))
     if len(rows) > SHORT:
-        table.add_row(Text(f"… and {len(rows) - SHORT} more"))
-    return table
+        say(f"… and {len(rows) - SHORT} more")
 
 
-def _steps(result: WorkflowResult) -> Table:
+def _say_steps(result: WorkflowResult) -> None:
     rows = [
         (
             name,
@@ -73,7 +69,7 @@ def _steps(result: WorkflowResult) -> Table:
         )
         for name, step in result.steps.items()
     ]
-    return _table(("step", "status", "tries", "seconds", "error"), rows)
+    _say_table(("step", "status", "tries", "seconds", "error"), rows)
 
 
 def _shortened(value: Any, *, plain: bool = False) -> str:

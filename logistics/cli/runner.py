@@ -120,7 +120,7 @@ def run_file(request: Request, interrupts: Interrupts) -> int:
     if request.json:
         sys.stdout.write(f"{as_json(result)}\n")
     else:
-        show(result, Console(), errors)
+        show(result, errors)
     return 0 if result.success else 1
 
 
