@@ -56,7 +56,7 @@ from actors.schedule.messages import (
 )
 from actors.schedule.spec import IntervalSpec
 from actors.simulation.checks import violated
-from actors.simulation.shapes import CHILD, SHAPES, SIGNAL, UNUSUAL, random_plan, unusual_plan
+from actors.simulation.shapes import CHILDREN, SHAPES, SIGNAL, UNUSUAL, random_plan, unusual_plan
 from actors.workflow.messages import (
     AdoptRun,
     CancelRun,
@@ -292,7 +292,7 @@ class Caller:
             params=b"\x80",
             blocking=True,
             session_id=self._some_session() if self._world.of_workflows else "",
-            children=(("child", CHILD),) if unusual else (),
+            children=CHILDREN if unusual else (),
         )
 
     def _fork(self) -> tuple[str, Message]:
@@ -312,7 +312,7 @@ class Caller:
             plan_id=f"p-{plan}",
             params=b"\x80",
             blocking=False,
-            children=(("child", CHILD),) if plan.workflow == UNUSUAL else (),
+            children=CHILDREN if plan.workflow == UNUSUAL else (),
             origin=origin,
             kept=tuple(kept[: self._random.randint(1, len(kept) or 1)]),
         )

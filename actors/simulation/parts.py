@@ -12,11 +12,14 @@ from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished, Atte
 from actors.runtime.engine import Runtime
 from actors.runtime.mailbox import letters_of, refuse_envelope
 from actors.runtime.messages import Letter
+from actors.simulation.checks import violated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from actors.runtime.effects import StartAttempt
+    from actors.runtime.journal import Item
+    from actors.runtime.messages import Message
 
 
 class Envelope:
@@ -117,6 +120,14 @@ class SimActor(EventSourcedActor):
             except Exception as error:  # noqa: BLE001 -- what a thread's `on_receive` does
                 self.in_progress = None
                 self.give_up(self.taken, error)
+
+    def _decide_all(self, letters: list[Letter]) -> tuple[Item, list[tuple[str, Message]]]:
+        """Take a turn, after which nothing follows any more: nobody may come by for a long time to settle it."""
+        decided = super()._decide_all(letters)
+        for more in self.rules.settle(self.state, self._runtime.context({})):
+            if more.events or more.effects or more.tells:
+                raise violated("a turn has left something to be settled", (self.rules.name, more.events[:1]))
+        return decided
 
     def _begin(self, most: int) -> None:
         letters = self.mailbox.letters

@@ -11,6 +11,7 @@ from actors.workflow.messages import StartRun
 from actors.workflow.specs import Plan, PlanStep, StepOptions, WaitPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
     from actors.queue.specs import JobSpec
@@ -24,7 +25,30 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((), (0,), (1,), (2,), (3,)),
 )
 """What each step depends on."""
-CHILD = Plan("child", (PlanStep("s0", "m:short", CALL, ()), PlanStep("s1", "m:short", CALL, (0,))))
+CHILDREN = (
+    ("child", Plan("child", (PlanStep("s0", "m:short", CALL, ()), PlanStep("s1", "m:short", CALL, (0,))))),
+    (
+        "patient",
+        Plan(
+            "patient",
+            (
+                PlanStep("s0", "m:short", CALL, (), options=StepOptions(compensate="m:short")),
+                PlanStep("wait", "", CALL, (0,), options=StepOptions(wait=WaitPlan("time", 3_000_000))),
+            ),
+        ),
+    ),
+    (
+        "parent",
+        Plan(
+            "parent",
+            (
+                PlanStep("child", "", CALL, (), options=StepOptions(child="child")),
+                PlanStep("patient", "", CALL, (), options=StepOptions(child="patient")),
+            ),
+        ),
+    ),
+)
+"""Runs that steps may be, by the ids of their plans."""
 UNUSUAL = "unusual"
 """What workflows are called that have steps of other kinds."""
 LONG = Plan(
@@ -65,6 +89,7 @@ def _middle(random: Random) -> PlanStep:
     needs = (0,) if random.random() < 0.5 else ()  # noqa: PLR2004 -- half of them
     list_input = (Input("item", "item-step", "0"),)
     policy = random.choice(("skip", "stop", "continue"))
+    child, _ = random.choice(CHILDREN)
     kinds = (
         PlanStep("list", "m:short", CALL, (0,), list_input, options=StepOptions(mapped=True, parallel=2)),
         PlanStep(
@@ -75,8 +100,9 @@ def _middle(random: Random) -> PlanStep:
             list_input,
             options=StepOptions(mapped=True, on_failure=policy, compensate="m:short"),
         ),
-        PlanStep("child", "", CALL, needs, options=StepOptions(child="child", on_failure=policy)),
-        PlanStep("child", "", CALL, (), options=StepOptions(child="child", on_failure=policy)),
+        PlanStep("child", "", CALL, needs, options=StepOptions(child=child, on_failure=policy)),
+        PlanStep("child", "", CALL, (), options=StepOptions(child=child, on_failure=policy)),
+        PlanStep("other", "", CALL, needs, options=StepOptions(wait=WaitPlan("run", 60_000_000))),
         PlanStep("wait", "", CALL, needs, options=StepOptions(wait=WaitPlan("time", 3_000_000))),
         PlanStep(SIGNAL, "", CALL, needs, options=StepOptions(wait=WaitPlan("signal", 60_000_000))),
         PlanStep("if", "m:short", CALL, needs, options=StepOptions(when="true", on_failure=policy)),
@@ -88,20 +114,21 @@ def _middle(random: Random) -> PlanStep:
 def _planned_run(random: Random) -> bytes:
     """Return the plan of a run of a schedule, as a worker makes it."""
     plan = random.choice((random_plan(random), unusual_plan(random), LONG))
-    children = (("child", CHILD),) if plan.workflow == UNUSUAL else ()
+    children = CHILDREN if plan.workflow == UNUSUAL else ()
     run = StartRun(
         run_id="", plan=plan, plan_id=f"p-{plan}", params=b"\x80", blocking=False, children=children
     )
     return msgspec.msgpack.encode(run)
 
 
-def note_of(spec: JobSpec, random: Random) -> bytes:
-    """Return what a worker would tell the owner of a job that has succeeded."""
+def note_of(spec: JobSpec, random: Random, runs: Sequence[str]) -> bytes:
+    """Return what a worker would tell the owner of a job that has succeeded; there are, or will be, these runs."""
     if spec.work is None:
         return b""
     if spec.work.gives == "run":
         return NOTE_VALUE + _planned_run(random)
     if spec.work.when and random.random() < 0.3:  # noqa: PLR2004 -- a third
         return NOTE_SKIP
-    notes = {"count": b"%d" % random.randint(0, 4), "params": b"\x80"}
+    other = random.choice(runs[-5:]).encode() if runs else b""
+    notes = {"count": b"%d" % random.randint(0, 4), "params": b"\x80", "text": other}
     return NOTE_VALUE + notes.get(spec.work.gives, b"") if spec.work.gives else b""

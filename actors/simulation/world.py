@@ -266,7 +266,7 @@ class World:
         key = self.random.choice(self.executor.ending)
         outcome = self.random.choices(("ok", "error", "returned", "snooze"), (7, 3, 0.3, 0.2))[0]
         spec = self.durable().jobs[key.job_id].spec
-        note = note_of(spec, self.random) if outcome == "ok" else b""
+        note = note_of(spec, self.random, self.runs) if outcome == "ok" else b""
         if spec.owner.startswith("schedule:") and note:
             self.runs.append(key.job_id)
         self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), note=note)

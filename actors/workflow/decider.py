@@ -92,28 +92,13 @@ class SupervisorRules:
         return decision
 
     def settle(self, state: SupervisorState, context: Context, /) -> Iterator[Decision]:
-        """End the steps whose run has ended, or whose time has come."""
-        while state.answered:
-            (run_id, step), (status, error) = next(iter(state.answered.items()))
-            decision, advance = advanced(state, run_id, context)
-            advance.run_ended(step, state.runs[run_id].extras.others[step], status, error)
-            advance.conclude()
-            cancel_all(state, advance.orphans, context, decision)
-            yield decision
-        while state.timers and state.timers[0][0] <= context.now_us:
-            _, run_id, step = state.timers[0]
-            decision, advance = advanced(state, run_id, context)
-            wait = state.runs[run_id].graph.options[step].wait
-            assert wait is not None
-            if wait.kind == "time":
-                advance.completed(step, 0, context.now_us)
-            else:
-                what = "signal" if wait.kind == "signal" else "end of the run"
-                advance.failed(step, 0, f"no {what} came within {wait.span_us / 1e6:g} s", context.now_us)
-            advance.conclude()
-            cancel_all(state, advance.orphans, context, decision)
-            yield decision
-        yield from sessions.settled(state, context)
+        """End the steps whose run has ended, or whose time has come, until no other end follows from that."""
+        while True:
+            yield from _runs_ended(state, context)
+            yield from _times_come(state, context)
+            yield from sessions.settled(state, context)
+            if not state.answered:
+                return
 
     def pending(self, state: SupervisorState, context: Context, /) -> Decision:
         """Ask the queue again for everything without an outcome, and for every cancellation (R8)."""
@@ -130,6 +115,34 @@ class SupervisorRules:
         """Return when the first step has waited for long enough, or the first session's time is over."""
         heads = [heap[0][0] for heap in (state.timers, state.sessions.deadlines) if heap]
         return min(heads, default=None)
+
+
+def _runs_ended(state: SupervisorState, context: Context) -> Iterator[Decision]:
+    """End the steps whose run has ended."""
+    while state.answered:
+        (run_id, step), (status, error) = next(iter(state.answered.items()))
+        decision, advance = advanced(state, run_id, context)
+        advance.run_ended(step, state.runs[run_id].extras.others[step], status, error)
+        advance.conclude()
+        cancel_all(state, advance.orphans, context, decision)
+        yield decision
+
+
+def _times_come(state: SupervisorState, context: Context) -> Iterator[Decision]:
+    """End the steps that have waited for as long as they may."""
+    while state.timers and state.timers[0][0] <= context.now_us:
+        _, run_id, step = state.timers[0]
+        decision, advance = advanced(state, run_id, context)
+        wait = state.runs[run_id].graph.options[step].wait
+        assert wait is not None
+        if wait.kind == "time":
+            advance.completed(step, 0, context.now_us)
+        else:
+            what = "signal" if wait.kind == "signal" else "end of the run"
+            advance.failed(step, 0, f"no {what} came within {wait.span_us / 1e6:g} s", context.now_us)
+        advance.conclude()
+        cancel_all(state, advance.orphans, context, decision)
+        yield decision
 
 
 def _named(state: SupervisorState, message: JobEnded) -> Iterator[str]:

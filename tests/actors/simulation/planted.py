@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from msgspec.structs import replace
@@ -465,6 +466,13 @@ class HeldForEver(SupervisorRules):
         return super().settle(state, context)
 
 
+class OneEndATurn(SupervisorRules):
+    """What follows from the end of a run is left lying until somebody says something."""
+
+    def settle(self, state: SupervisorState, context: Context, /) -> Iterator[Decision]:
+        return islice(super().settle(state, context), 1)
+
+
 class ShareGivenUpOnce(SupervisorRules):
     """R8: that a closed session's share is to be given up is said once."""
 
@@ -659,6 +667,7 @@ PLANTED: dict[str, type[World]] = {
     "an end taken in twice": with_supervisor(AskedTwice()),
     "pause forgotten": with_supervisor(PauseForgotten()),
     "children not cancelled": with_supervisor(ChildrenNotCancelled()),
+    "one end a turn": with_supervisor(OneEndATurn()),
     "places not counted": with_supervisor(PlacesUncounted()),
     "a run that waits for a place for ever": with_supervisor(HeldForEver()),
     "a fork that keeps nothing": with_supervisor(NothingKept()),

@@ -26,12 +26,17 @@ def ended(job_id: str, status: str = "COMPLETED", note: bytes = b"") -> JobEnded
     return JobEnded(job_id=job_id, status=status, error="", attempts=1, ended_us=5, note=note)
 
 
-def nested() -> Life:
+PATIENT = Plan(
+    "inner", (PlanStep("x", "", EMPTY_CALL, (), options=StepOptions(wait=WaitPlan("time", 1_000_000))),)
+)
+
+
+def nested(inner: Plan = INNER) -> Life:
     """A run whose step is a run, which has begun."""
     life = Life(OUTER, ["ok"], Random(0))
     life.say(
         StartRun(
-            run_id="r", plan=OUTER, plan_id="o", params=b"\x80", blocking=False, children=(("inner", INNER),)
+            run_id="r", plan=OUTER, plan_id="o", params=b"\x80", blocking=False, children=(("inner", inner),)
         )
     )
     life.jobs.clear()
@@ -85,6 +90,15 @@ def test_f92_the_end_of_a_child_is_the_end_of_its_step_in_the_same_turn() -> Non
     life.say(ended("r.0.0"))
     assert set(life.state.runs) == {"r"}
     for decision in RULES.settle(life.state, context()):
+        life.take(decision)
+    assert not life.state.runs
+
+
+def test_the_end_of_a_child_whose_time_has_come_is_the_end_of_its_step_in_the_same_turn() -> None:
+    """Nobody may say anything to the supervisor for days: what follows was left lying until somebody did."""
+    life = nested(PATIENT)
+    later = context()._replace(now_us=context().now_us + 1_000_000)
+    for decision in RULES.settle(life.state, later):
         life.take(decision)
     assert not life.state.runs
 
