@@ -98,6 +98,10 @@ class Hall:
                 self._take_turns(lane.line)
         return kind
 
+    def expect(self, kinds: int) -> None:
+        """Keep so many kinds that are about to come although they have no jobs yet."""
+        self._kinds_limit = max(self._kinds_limit, 2 * kinds)
+
     def _take_turns(self, line: Line) -> None:
         """Have it known who is ready from now on, as groups take turns: who comes anew catches up on nothing."""
         self._line_up({line})

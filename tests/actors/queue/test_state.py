@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.queue.events import JobStarted
 from actors.queue.hall import FEW
 from actors.queue.messages import CancelJob
-from actors.queue.specs import JobStatus
+from actors.queue.specs import JobStatus, Terms
 from actors.queue.state import QueueState
 from actors.runtime.messages import Context, Event
 from actors.simulation.checks import History
@@ -168,6 +168,12 @@ def test_kinds_of_jobs_that_are_gone_are_forgotten() -> None:
         bench.enqueue(spec(f"j{n}", priority=n))
         bench.finish(f"j{n}")
     assert len(bench.state.hall.lanes) <= FEW
+    bench.check()
+
+
+def test_a_snapshot_may_have_more_kinds_of_jobs_than_are_kept_unasked() -> None:
+    bench = Bench(capacity=0)
+    bench.enqueue(*(spec(f"j{n}", terms=Terms(key=f"customer {n}")) for n in range(3 * FEW)))
     bench.check()
 
 
