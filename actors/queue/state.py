@@ -268,7 +268,7 @@ class QueueState(QueueImage):
 
     def _on_moved(self, event: JobMoved) -> None:
         """Have another one of it stand there, as if it had come now; the one that stood here is passed over."""
-        before = self.jobs[event.job_id]
+        before = self.jobs.pop(event.job_id)  # those who share a place keep the order of this dict
         status, lane = before.status, self.lanes[before.kind]
         self._leave(before, _CANCELLED)
         lane.size -= 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.queue.events import JobStarted
 from actors.queue.hall import FEW
-from actors.queue.messages import CancelJob
+from actors.queue.messages import CancelJob, MoveJobs
 from actors.queue.specs import JobStatus, Terms
 from actors.queue.state import QueueState
 from actors.runtime.messages import Context, Event
@@ -175,6 +175,17 @@ def test_a_snapshot_may_have_more_kinds_of_jobs_than_are_kept_unasked() -> None:
     bench = Bench(capacity=0)
     bench.enqueue(*(spec(f"j{n}", terms=Terms(key=f"customer {n}")) for n in range(3 * FEW)))
     bench.check()
+
+
+def test_a_job_that_is_moved_stands_behind_those_who_came_there_just_before_in_a_snapshot_too() -> None:
+    bench = Bench(capacity=0)
+    bench.enqueue(spec("early"))
+    bench.enqueue(spec("there", queue="p"))
+    bench.when(MoveJobs(("early",), "p"))
+    assert {job.order for job in bench.state.jobs.values()} == {bench.state.jobs["there"].order}
+    bench.check()
+    bench.capacity = 1
+    assert bench.settle().of(JobStarted)[0].job_id == "there"
 
 
 def test_what_a_turn_costs_does_not_grow_with_the_queues_that_are_not_served() -> None:
