@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from actors.runtime.seals import MAGIC, shown
+from actors.schedule.messages import ScheduleTriggered
 from eventstore.errors import ArchiveError, CodecError, CompactedError
+from eventstore.records import Stored
 from logistics.audit.narrowing import entities_with
+from logistics.audit.story import Story
 from logistics.inputs import as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from actors.runtime.messages import Event
     from eventstore.codec import EventCodec
     from eventstore.log import Log
-    from eventstore.records import Frame, Stored
+    from eventstore.records import Frame, Record
     from logistics.audit.narrowing import Clue
 
 
@@ -99,6 +102,34 @@ class Past:
                 stored = frame.stored(position)
                 if pattern == "*" or fnmatchcase(_tag(stored), pattern):
                     yield self._recorded(stored)
+
+    def led_to(
+        self, roots: Collection[str], pattern: str = "*", *, after: int = 0, upto: int | None = None
+    ) -> Iterator[RecordedEvent]:
+        """Yield, as `events` does, those that commands, jobs, runs or schedules led to: see `Story`.
+
+        Of what was compacted away nothing is known: a story that begins there is told from the horizon on.
+        """
+
+        def first_of(entity: str) -> int:
+            first = self._log.first(entity, upto=end)
+            return 0 if first is None else first.position
+
+        end = self._end() if upto is None else min(upto, self._end())
+        story = Story(roots, first_of, self._triggered)
+        for frame in self._log.frames(after=self._log.horizon.head.position, upto=end):
+            for position, record in enumerate(frame.records, frame.first):
+                if story.takes(record, position) and position > after:
+                    stored = frame.stored(position)
+                    if pattern == "*" or fnmatchcase(_tag(stored), pattern):
+                        yield self._recorded(stored)
+
+    def _triggered(self, record: Record) -> tuple[str, ...]:
+        if record.entity.startswith("schedule:"):
+            event = recorded(Stored(0, 0, record), self._codec).event
+            if isinstance(event, ScheduleTriggered):
+                return f"job:{event.job_id}", f"run:{event.job_id}"
+        return ()
 
     def frames(self, *, after: int = 0, upto: int) -> Iterator[tuple[Frame, list[RecordedEvent]]]:
         """Yield frames with their events, of the positions after `after` up to `upto`."""

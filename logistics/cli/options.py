@@ -42,6 +42,14 @@ StatusOption = Annotated[
 ]
 JobNameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Only jobs of this name.")]
 TagsOption = Annotated[str, typer.Option("--pattern", help="Tags, as in 'job.*'.")]
+CauseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cause",
+        metavar="WHAT",
+        help="Only what this led to: command:ID, job:ID, run:ID, schedule:NAME, or an id.",
+    ),
+]
 AfterOption = Annotated[
     str | None, typer.Option("--after", metavar="MOMENT", help="Begin behind this position, or instant.")
 ]

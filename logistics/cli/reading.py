@@ -14,6 +14,7 @@ from logistics.audit.store_reader import StoreReader
 from logistics.cli.fields import gist, readable
 from logistics.cli.options import (
     AfterOption,
+    CauseOption,
     CloudEventsOption,
     JsonOption,
     LimitOption,
@@ -42,6 +43,11 @@ def find(reader: StoreReader, what: str) -> str:
             return entity
     msg = f"nothing on record is called {what!r}"
     raise UnknownIdError(msg)
+
+
+def _meant(what: str) -> tuple[str, ...]:
+    """Return what may have led to something: `command:ID`, or an ID of whatever kind."""
+    return (what,) if ":" in what else tuple(f"{kind}:{what}" for kind in ("command", *KINDS))
 
 
 def row_of(event: RecordedEvent) -> dict[str, Any]:
@@ -73,6 +79,7 @@ def history(
 def events(
     *,
     pattern: TagsOption = "*",
+    cause: CauseOption = None,
     after: AfterOption = None,
     upto: UptoOption = None,
     limit: LimitOption = 1000,
@@ -83,7 +90,10 @@ def events(
     """List events in the order of the log."""
     with StoreReader(store) as reader:
         begin, end = position(reader, after) or 0, position(reader, upto)
-        found = reader.events(pattern, after=begin, upto=end)
+        if cause is None:
+            found = reader.events(pattern, after=begin, upto=end)
+        else:
+            found = reader.led_to(_meant(cause), pattern, after=begin, upto=end)
         if cloud_events:
             for event in islice(found, limit):
                 say_json(event.cloud_event(source_of(reader.store_id)))
