@@ -13,6 +13,7 @@ from actors.runtime.errors import InputError
 from actors.runtime.functions import FunctionRegistry
 from logistics.audit.narrowing import narrowed
 from logistics.audit.store_reader import StoreReader
+from logistics.cli.looking import Looking
 from logistics.cli.options import (
     AtOption,
     JobNameOption,
@@ -33,11 +34,10 @@ from logistics.task.place import place_of
 from logistics.task.record import queue_of, read_job, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from actors.queue.messages import JobView
     from actors.runtime.messages import Event
-    from logistics.audit.narrowing import Clue
     from logistics.audit.store_view import StoreView
     from logistics.task.attempts import JobAttempt
     from logistics.task.job import Job
@@ -72,12 +72,17 @@ def jobs(
     with StoreReader(store) as reader:
         view = None if ended else reader.as_of(moment(at))
         clues = clues_of(statuses, name, session, project, queue=queue)
-        rows = _all_jobs(reader, queue, clues) if view is None else _live_jobs(reader, view, queue)
+        looking = Looking("jobs looked at")
+        if view is None:
+            entities = looking.at(narrowed(reader.entities("job:"), clues, reader.entities_with))
+            rows = _all_jobs(reader, queue, entities)
+        else:
+            rows = _live_jobs(reader, looking.at(view.jobs(queue)))
         found = (
             row for row in rows if said.items() <= row.items() and (not statuses or row["status"] in statuses)
         )
         columns = ("job_id", "queue", "name", "status", "attempts", "error" if ended else "due")
-        show_first(columns, found, limit, as_json=json, empty="no jobs")
+        show_first(columns, looking.found(found), limit, as_json=json, empty="no jobs")
         if view is not None and not json and (over := _ended_count(view, queue)):
             say(f"those that have ended ({over}) are shown by --ended")
 
@@ -87,8 +92,8 @@ def _ended_count(view: StoreView, queue: str | None) -> int:
     return sum(by_status[status] for by_status in counts for status in FINAL)
 
 
-def _live_jobs(reader: StoreReader, view: StoreView, queue: str | None) -> Iterator[dict[str, Any]]:
-    for job in view.jobs(queue):
+def _live_jobs(reader: StoreReader, jobs: Iterable[JobView]) -> Iterator[dict[str, Any]]:
+    for job in jobs:
         first = reader.first_of(f"job:{job.job_id}")
         spec = getattr(first.event, "spec", None) if first is not None else None
         name = {"name": getattr(spec, "name", "")}
@@ -104,8 +109,8 @@ def _place(spec: Any) -> dict[str, str | None]:
     return {"session": session_id or None, "project": project or None}
 
 
-def _all_jobs(reader: StoreReader, queue: str | None, clues: Sequence[Clue]) -> Iterator[dict[str, Any]]:
-    for entity in narrowed(reader.entities("job:"), clues, reader.entities_with):
+def _all_jobs(reader: StoreReader, queue: str | None, entities: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for entity in entities:
         past = _history(reader, entity)
         if past and queue in (None, where := queue_of(past)):
             yield {

@@ -12,6 +12,7 @@ from actors.runtime.errors import UnknownIdError
 from logistics.audit.past import RecordedEvent, source_of
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.fields import gist, readable
+from logistics.cli.looking import Looking
 from logistics.cli.options import (
     AfterOption,
     CauseOption,
@@ -98,7 +99,9 @@ def events(
             for event in islice(found, limit):
                 say_json(event.cloud_event(source_of(reader.store_id)))
         else:
-            show_first(EVENTS, _event_rows(found, as_json=json), limit, as_json=json, empty="no events")
+            looking = Looking("events found")
+            rows = looking.found(_event_rows(looking.at(found), as_json=json))
+            show_first(EVENTS, rows, limit, as_json=json, empty="no events")
 
 
 def _event_rows(found: Iterable[RecordedEvent], *, as_json: bool) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ import typer
 from actors.workflow.events import PlanRecorded, RunCreated
 from logistics.audit.narrowing import narrowed
 from logistics.audit.store_reader import StoreReader
+from logistics.cli.looking import Looking
 from logistics.cli.options import JsonOption, LimitOption, ProjectOption, SessionOption, StoreOption
 from logistics.cli.output import say, say_json, show, show_facts, show_first
 from logistics.orchestration.listing import ENDS, clues_of, under_way
@@ -42,16 +43,19 @@ def runs(
     """List runs, newest first, ended or not."""
     with StoreReader(store) as reader:
         wanted = None if status is None else run_status(status.upper())
+        looking = Looking("runs looked at")
         rows = (
             row
-            for row in _rows(reader, wanted, workflow=name, session=session, project=project)
+            for row in _rows(reader, wanted, looking, workflow=name, session=session, project=project)
             if wanted in (None, row["status"])
         )
         columns = ("run_id", "workflow", "status", "started", "ended", "error")
-        show_first(columns, rows, limit, as_json=json, empty="no runs")
+        show_first(columns, looking.found(rows), limit, as_json=json, empty="no runs")
 
 
-def _rows(reader: StoreReader, status: RunStatus | None, **wanted: str | None) -> Iterator[dict[str, Any]]:
+def _rows(
+    reader: StoreReader, status: RunStatus | None, looking: Looking, **wanted: str | None
+) -> Iterator[dict[str, Any]]:
     live = _Live(reader)
     said = {key: value for key, value in wanted.items() if value is not None}
     if status is None or status in ENDS:
@@ -59,7 +63,7 @@ def _rows(reader: StoreReader, status: RunStatus | None, **wanted: str | None) -
         found = narrowed(reader.entities("run:"), clues, reader.entities_with)
     else:
         found = under_way(live.statuses)
-    for entity in found:
+    for entity in looking.at(found):
         row = _row(reader, entity.removeprefix("run:"), live)
         if row is not None and said.items() <= row.items():
             yield row
