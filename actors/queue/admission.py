@@ -144,7 +144,7 @@ def _unique_id(
         if unique.conflict is not Conflict.RETURN:
             raise duplicate(*name, keys[name])
         return keys[name]
-    other, before = existing(state.unique, state.jobs, spec, unique, context.now_us)
+    other, before = existing(state, spec, unique, context.now_us, replaced)
     if other is None:
         keys[name] = spec.job_id
     if before is not None and before.job_id not in replaced:

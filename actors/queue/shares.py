@@ -38,8 +38,13 @@ def end(state: QueueState, message: EndShare, context: Context, decision: Decisi
 def forget(state: QueueState, context: Context) -> Decision:
     """Remove the resources that nobody needs and nothing holds any more."""
     decision = Decision()
+    waiting = {name for holding in state.resources.waiting.values() for name, _ in holding.amounts}
     for name, last in state.resources.ending.items():
-        held = state.resources.used(name) or any(lane.size for lane in state.hall.shares.get(name, ()))
+        held = (
+            name in waiting
+            or state.resources.used(name)
+            or any(lane.size for lane in state.hall.shares.get(name, ()))
+        )
         if last and not held:
             decision.emit(ResourceRemoved(name, context.now_us))
             decision.tell("supervisor", ShareEnded(name))

@@ -9,8 +9,11 @@ from actors.queue.specs import Conflict, Scope
 from actors.runtime.errors import DuplicateJobError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from actors.queue.lanes import Job
     from actors.queue.specs import JobSpec, Unique
+    from actors.queue.state import QueueState
 
 
 class UniqueKeys:
@@ -85,18 +88,19 @@ def unique_of(spec: JobSpec) -> Unique | None:
 
 
 def existing(
-    keys: UniqueKeys, jobs: dict[str, Job], spec: JobSpec, unique: Unique, now_us: int
+    state: QueueState, spec: JobSpec, unique: Unique, now_us: int, gone: Collection[str]
 ) -> tuple[str | None, Job | None]:
     """Return the job that is to be returned instead of a new one, or the one that is to be replaced by it.
 
-    `DuplicateJobError` if neither may be.
+    `DuplicateJobError` if neither may be. Jobs in `gone` are about to be cancelled, and lose their keys.
     """
+    keys = state.unique
     holder = keys.holder(spec.queue, unique.key, now_us)
-    if holder is None:
+    before = state.jobs.get(holder or "")
+    if holder is None or (holder in gone and before is not None and keys.has(before)):
         return None, None
     if unique.conflict is Conflict.RETURN:
         return holder, None
-    before = jobs.get(holder)
     if unique.conflict is Conflict.REPLACE and before is not None and before.has_not_begun:
         return None, before
     if unique.conflict is Conflict.REPLACE and before is None:

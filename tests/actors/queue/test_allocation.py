@@ -10,8 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.queue.events import ResourceAdded, ResourceGranted, ResourceReleased, ResourceRequested
-from actors.queue.messages import AddResource, Allocate, GetResources, Release, ReleaseAll, ResourceView
+from actors.queue.events import (
+    ResourceAdded,
+    ResourceGranted,
+    ResourceReleased,
+    ResourceRemoved,
+    ResourceRequested,
+)
+from actors.queue.messages import (
+    AddResource,
+    Allocate,
+    EndShare,
+    GetResources,
+    Release,
+    ReleaseAll,
+    ResourceView,
+)
+from actors.queue.specs import SHARE
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.runtime.messages import Message
 from tests.actors.queue.bench import START, Bench, spec
@@ -287,4 +302,16 @@ def test_resources_and_jobs_live_side_by_side() -> None:
     bench = stocked()
     bench.enqueue(spec("a"))
     bench.when(take("x", gpu=1))
+    bench.check()
+
+
+def test_what_a_session_shares_is_not_forgotten_while_somebody_waits_for_some_of_it() -> None:
+    """Who waits for that and for something else besides would never have been looked at without a `KeyError`."""
+    share = f"{SHARE}s"
+    bench = stocked(gpu=1, **{share: 1})
+    bench.when(take("a", gpu=1))
+    bench.when(Allocate("b", "me", (("gpu", 1.0), (share, 1.0)), wait=True))
+    assert not bench.when(EndShare(share, running=False, last=True)).of(ResourceRemoved)
+    assert granted(bench.when(Release("a")).events) == ["b"]
+    assert bench.when(Release("b")).of(ResourceRemoved)
     bench.check()

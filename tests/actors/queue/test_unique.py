@@ -142,3 +142,14 @@ def test_a_job_that_is_cancelled_with_one_that_is_replaced_is_replaced_too() -> 
     assert [event.job_id for event in bench.log if isinstance(event, JobCancelled)] == ["a", "b"]
     assert set(bench.state.jobs) == {"c", "d"}
     bench.check()
+
+
+@pytest.mark.parametrize("conflict", [Conflict.REJECT, Conflict.RETURN])
+def test_a_job_that_the_same_command_cancels_has_no_key_any_more(conflict: Conflict) -> None:
+    """The id of one that is cancelled was returned instead of the new job, which nobody would ever have done."""
+    bench = Bench(served=frozenset())
+    other = Terms(unique=Unique("l", conflict=conflict))
+    bench.enqueue(one("a", conflict=REPLACE), spec("b", terms=other, after=("a",)))
+    assert bench.enqueue(one("c", conflict=REPLACE), spec("d", terms=other)).reply == ("c", "d")
+    assert set(bench.state.jobs) == {"c", "d"}
+    bench.check()
