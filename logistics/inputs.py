@@ -27,12 +27,16 @@ COUNTLESS = 2**53
 """Of an amount: sums of it are still numbers."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.: -]{0,199}\Z")
+"""Most names, known at a glance."""
 _COMPONENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check_name(what: str, name: object) -> str:
     """Return a name of 1 to 200 characters without control characters; names of our own begin with `@`."""
+    if type(name) is str and _NAME.match(name):
+        return name
     if not isinstance(name, str):
         msg = f"{what}: expected a name, got {name!r}"
         raise InputError(msg)

@@ -73,13 +73,13 @@ def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision:
         digest = digest_of(spec)
         before = _digest_on_record(state, spec.job_id, context, seen)
         job_id = spec.job_id
-        if before is None and instead.keys() & waits_for(spec).keys():
+        if before is None and instead and instead.keys() & waits_for(spec).keys():
             job_id = instead[spec.job_id] = ""  # what it follows was not enqueued
         elif before is None:
             if state.draining and not spec.owner:
                 refuse_if_draining(state, spec.queue)
             check_life(spec, context)
-            missing = _missing(state, spec, context, seen)
+            missing = _missing(state, spec, context, seen) if spec.after or spec.terms is not None else 0
             if spec.terms is not None:
                 job_id = _check_terms(state, spec, context, decision, keys=keys, replaced=replaced)
             if job_id == spec.job_id:

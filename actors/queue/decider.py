@@ -127,8 +127,9 @@ class QueueRules:
             for spec in message.jobs:
                 if not message.fresh and spec.job_id not in state.recent:
                     wanted.append(spec.job_id)
-                wanted += (other for other in waits_for(spec) if other not in state.jobs)
-            return [f"job:{job_id}" for job_id in wanted]
+                if spec.after or spec.terms is not None:
+                    wanted += (other for other in waits_for(spec) if other not in state.jobs)
+            return [f"job:{job_id}" for job_id in wanted] if wanted else ()
         if type(message) is ExplainJob:  # what it waits for is in its first event alone
             job = state.jobs.get(message.job_id)
             return (f"job:{message.job_id}",) if job is not None and job.course.missing else ()

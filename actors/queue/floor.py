@@ -98,6 +98,7 @@ class QueueFloor(FoldedState[Retired]):
         """How long each function takes, the newest of its runs an eighth of it."""
         self.draining: set[str] = set()
         """Queues that take no more jobs on."""
+        self._timed = (self.due_lines, self.lease_ends, self.first_deadlines, self.hall.opening)
         self._order = 0
 
     # -- what is remembered until it is durable ---------------------------------------------------------
@@ -166,13 +167,13 @@ class QueueFloor(FoldedState[Retired]):
 
     def next_wake_us(self) -> int | None:
         """Return when the next job is due, lease or deadline ends, or a rate lets somebody through."""
-        firsts = (
-            self.due_lines.first_key(),
-            self.lease_ends.first_key(),
-            self.first_deadlines.first_key(),
-            self.hall.first_opening(),
-        )
-        return min((first[0] for first in firsts if first is not None), default=None)
+        wake_us = None
+        for heads in self._timed:
+            if heads.heap:
+                first_us = heads.heap[0][0][0]
+                if wake_us is None or first_us < wake_us:
+                    wake_us = first_us
+        return wake_us
 
     # -- moves------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Hall:
         self._kinds_limit = FEW
         self._startable: Heads[Line] = Heads()
         """Queues that are not paused and have a lane to be tried, by the first job there."""
-        self._opening: Heads[Gate] = Heads()
+        self.opening: Heads[Gate] = Heads()
         """Gates that hold somebody back, by the instant at which they open."""
         self._stores: dict[str, Gate] = {}
         """Who waits for which resource."""
@@ -272,16 +272,16 @@ class Hall:
             return first
         if context.served is None:
             return next((line for line in startable if serves(context, line.name)), None)
-        names = (*context.served, STEPS, FIRINGS)
-        lines = [self.lines[name] for name in names if name in self.lines and serves(context, name)]
-        return min((line for line in lines if line in startable), key=startable.key_of, default=None)
+        names = (*context.served, STEPS, FIRINGS) if context.scheduling else (*context.served, STEPS)
+        lines = [line for name in names if (line := self.lines.get(name)) is not None and line in startable]
+        return min(lines, key=startable.key_of, default=None)
 
     def _try(self, line: Line, now_us: int) -> Lane | None:
         """Return the first lane of a queue if its first job may start; else park it, or the whole queue."""
         if line.gate is not None and (opens_us := line.gate.opens_us(now_us)):
             self._startable.remove(line)
             if opens_us < ONLY_BY_AN_END:
-                self._opening.put(line.gate, (opens_us,))
+                self.opening.put(line.gate, (opens_us,))
                 self._lines_of[line.gate] = line
             self._withdraw(line)
             return None
@@ -292,7 +292,7 @@ class Hall:
             if opens_us := gate.opens_us(now_us):
                 self._park(lane, (gate,), line.rank_of(lane))
                 if opens_us < ONLY_BY_AN_END:
-                    self._opening.put(gate, (opens_us,))
+                    self.opening.put(gate, (opens_us,))
                 return None
         if lane.needs and not self._may_hold(lane):
             self._park(lane, tuple(self._store(name) for name, _ in lane.needs), lane.place)
@@ -344,7 +344,7 @@ class Hall:
         for gate in lane.parked:
             gate.parked.remove(lane)
             if not gate.parked:
-                self._opening.remove(gate)
+                self.opening.remove(gate)
         lane.parked = ()
         if back:
             lane.line.put(lane)
@@ -378,18 +378,14 @@ class Hall:
 
     def _open(self, now_us: int) -> None:
         """Have tried again what a gate held back until now."""
-        while (key := self._opening.first_key()) is not None and key[0] <= now_us:
-            gate = self._opening.first()
+        while (key := self.opening.first_key()) is not None and key[0] <= now_us:
+            gate = self.opening.first()
             assert gate is not None
-            self._opening.remove(gate)
+            self.opening.remove(gate)
             line = self._lines_of.pop(gate, None)
             if line is not None:
                 self._place(line)
             self._try_first(gate)
-
-    def first_opening(self) -> tuple[int, ...] | None:
-        """Return the instant at which the next gate opens that holds somebody back."""
-        return self._opening.first_key()
 
     def _withdraw(self, line: Line) -> None:
         """Have a queue that cannot start anything wait for nothing: it must not keep resources from others."""
@@ -426,7 +422,7 @@ class Hall:
         for lane in line.active:
             self._unpark(lane)
         if line.gate is not None:
-            self._opening.remove(line.gate)
+            self.opening.remove(line.gate)
             self._lines_of.pop(line.gate, None)
         before, memory = line.settings, line.memory(0)
         line.configure(settings)

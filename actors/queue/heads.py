@@ -17,10 +17,11 @@ class Heads(Generic[T]):
     A heap; what was moved or taken out stays in it until it is first or the heap is mostly made of such.
     """
 
-    __slots__ = ("_heap", "_keys", "_puts")
+    __slots__ = ("_keys", "_puts", "heap")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[tuple[int, ...], int, T]] = []
+        self.heap: list[tuple[tuple[int, ...], int, T]] = []
+        """Keys and things; the first entry is of a thing that is there, others may be out of date."""
         self._keys: dict[T, tuple[int, ...]] = {}
         self._puts = 0
 
@@ -34,7 +35,7 @@ class Heads(Generic[T]):
         """Give a thing its place, or another one."""
         if self._keys.get(thing) == key:
             return
-        heap = self._heap
+        heap = self.heap
         self._keys[thing] = key
         self._puts += 1
         if heap and heap[0][2] is thing:  # as a lane's whose first job has left
@@ -54,15 +55,15 @@ class Heads(Generic[T]):
 
     def first(self) -> T | None:
         """Return what is first."""
-        return self._heap[0][2] if self._heap else None
+        return self.heap[0][2] if self.heap else None
 
     def first_key(self) -> tuple[int, ...] | None:
         """Return the key of what is first."""
-        return self._heap[0][0] if self._heap else None
+        return self.heap[0][0] if self.heap else None
 
     def __iter__(self) -> Iterator[T]:
         """Yield everything in order; looks no further than it is asked."""
-        heap = self._heap
+        heap = self.heap
         ahead = [(*heap[0][:2], 0)] if heap else []
         while ahead:
             key, _, index = heapq.heappop(ahead)
@@ -74,7 +75,7 @@ class Heads(Generic[T]):
                     heapq.heappush(ahead, (*heap[child][:2], child))
 
     def _trim(self) -> None:
-        heap, keys = self._heap, self._keys
+        heap, keys = self.heap, self._keys
         while heap and keys.get(heap[0][2]) is not heap[0][0]:
             heapq.heappop(heap)
         if len(heap) > 2 * len(keys) + 16:

@@ -123,7 +123,8 @@ class EventSourcedActor(pykka.ThreadingActor):
         if not taken:
             return
         yield "handed over"
-        yield from self.tell(tells)
+        if tells:
+            yield from self.tell(tells)
         if item.number and item.attended and item.urgent:
             yield "attends"
             self._runtime.journal.attend()

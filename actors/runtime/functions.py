@@ -343,10 +343,7 @@ class FunctionRegistry:
         """
         if name is not None:
             return self._register_named(func, name)
-        try:
-            ref = self._refs.get(func)
-        except TypeError:  # unhashable, so no function; function_ref says what it is
-            ref = None
+        ref = self.known(func)
         if ref is None:
             ref = function_ref(func)
             self._check_registered(func, ref)
@@ -364,12 +361,12 @@ class FunctionRegistry:
             func = self._found[ref] = self._look_up(ref)
         return func
 
-    def has(self, func: UserFunction) -> bool:
-        """Whether a function was registered before."""
+    def known(self, func: UserFunction) -> str | None:
+        """Return the reference of a function that was registered before; None if it was not."""
         try:
-            return func in self._refs
-        except TypeError:  # unhashable, so no function
-            return False
+            return self._refs.get(func)
+        except TypeError:  # unhashable, so no function; `function_ref` says what it is
+            return None
 
     def knows(self, ref: str) -> bool:
         """Whether a reference was registered or found before: looks up nothing, imports nothing."""

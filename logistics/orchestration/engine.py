@@ -459,10 +459,10 @@ class OrchestrationEngine:
         Jobs that wait for this function go on: one of an earlier process may be due before its script has
         defined the function again.
         """
-        functions = self.functions
-        is_new = not functions.has(func)
-        ref = functions.register(func)
-        if is_new:
+        functions = self._store.functions
+        ref = functions.known(func)
+        if ref is None:
+            ref = functions.register(func)
             self.store.runtime.send("queue", FunctionsKnown(functions=(ref,)))
         return ref
 

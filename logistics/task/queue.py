@@ -174,13 +174,12 @@ class Queue(QueueControl):
     def _enqueue(self, jobs: list[Job], specs: list[JobSpec]) -> list[str]:
         if not jobs:
             return []
-        fresh = all(job.job_id is None for job in jobs)
-        with_callbacks = [job for job in jobs if job.on_success or job.on_failure]
+        fresh = True
         followers: list[JobSpec] = []
-        if with_callbacks:
-            fresh = False
-            for job, spec in zip(jobs, specs, strict=True):
+        for job, spec in zip(jobs, specs, strict=True):
+            if job.on_success or job.on_failure:
                 followers += callbacks(job, spec, self._after)
+            fresh = fresh and job.job_id is None and not followers
         ids = self._engine.ask("queue", EnqueueJobs(jobs=(*specs, *followers), fresh=fresh))
         return list(ids[: len(specs)])
 

@@ -49,7 +49,7 @@ def job_spec(
         "",
         (),
         after,
-        terms=job.terms if place is NOWHERE else place.terms(job.terms),
+        terms=job.terms if place == NOWHERE else place.terms(job.terms),
         life=job.life(engine.register),
     )
 

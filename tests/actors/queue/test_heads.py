@@ -33,4 +33,4 @@ def test_what_was_moved_often_takes_no_place_for_ever() -> None:
     heads.put("a", (0,))
     for n in range(1_000):
         heads.put("b", (1_000 - n,))
-    assert len(heads._heap) < 40
+    assert len(heads.heap) < 40
