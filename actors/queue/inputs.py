@@ -17,15 +17,20 @@ from actors.workflow.specs import StepStatus
 from eventstore.errors import CorruptStoreError, LogisticsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from actors.queue.specs import Input, JobSpec
     from actors.runtime.engine import Runtime
     from actors.runtime.messages import Event
     from actors.workflow.specs import Plan
+    from eventstore.records import Frame
 
 LISTS = 4
 """Lists kept in memory, item by item, while steps are mapped over them."""
-NEAR, AHEAD, SMALL = 4, 2_048, 1_024
+NEAR, AHEAD, SMALL = 4, 1_024, 1_024
 """Jobs so near in the log follow each other; so many records are read ahead; so many bytes of arguments are kept."""
+LEFT, FAR = 64, 16_384
+"""With fewer jobs left of those that were read ahead, the next ones are read; so many records are read in one go."""
 MAX_LIST = 1 << 30
 """Bytes of a list of run parameters that is taken apart: it was checked when the run began."""
 
@@ -42,7 +47,11 @@ class Inputs:
         self._ahead: dict[str, JobSpec] = {}
         """Jobs that were enqueued right behind one that was asked for, while they are asked for in this order."""
         self._newest = 0
-        """The position of the job that was looked up last."""
+        """The position of the job that was looked up last, or up to where was read ahead."""
+        self._frames: Iterator[Frame] = iter(())
+        """What comes behind that."""
+        self._is_in_order = False
+        """Whether enough was read ahead to expect the next job behind it, once that was asked for."""
         self._reading = Lock()
         self._items = lru_cache(maxsize=LISTS)(self._read_items)
 
@@ -54,6 +63,8 @@ class Inputs:
         spec = self._ahead.pop(job_id, None)
         if spec is None:
             with self._reading:
+                if self._is_in_order and len(self._ahead) < LEFT:
+                    self._read_ahead()
                 spec = self._ahead.pop(job_id, None) or self._look_up(job_id)
         return spec
 
@@ -61,24 +72,35 @@ class Inputs:
         position, event = self._find(f"job:{job_id}")
         assert isinstance(event, JobEnqueued)
         if self._newest < position <= self._newest + NEAR:
-            position = self._read_ahead(position)
-        self._newest = position
+            self._read_ahead()
+            self._ahead.pop(job_id, None)
+        else:
+            self._newest, self._frames = position, iter(())
         return event.spec
 
-    def _read_ahead(self, position: int) -> int:
-        """Read the small jobs behind a position: to look each of them up would cost several times as much."""
-        runtime = self._runtime
-        ahead: dict[str, JobSpec] = {}
-        last = min(position + AHEAD, runtime.journal.watermark)
+    def _read_ahead(self) -> None:
+        """Read the small jobs behind what was read: to look each of them up would cost several times as much."""
+        if len(self._ahead) >= LEFT:
+            self._ahead = {}
+        ahead, decode, begin = self._ahead, self._runtime.codec.decode_frame, self._newest
         try:
-            for frame in runtime.log.frames(after=position, upto=last):
-                for event in runtime.codec.decode_frame(frame):
-                    if isinstance(event, JobEnqueued) and len(event.spec.payload) <= SMALL:
+            while self._newest < begin + AHEAD and (frame := self._next_frame()) is not None:
+                for event in decode(frame):
+                    if type(event) is JobEnqueued and len(event.spec.payload) <= SMALL:
                         ahead[event.spec.job_id] = event.spec
+                self._newest = frame.last
         except LogisticsError:
-            return position  # whoever needs what cannot be read will be told
-        self._ahead = ahead
-        return last
+            self._frames = iter(())  # whoever needs what cannot be read will be told
+        self._is_in_order = len(ahead) > LEFT
+
+    def _next_frame(self) -> Frame | None:
+        """Return the frame behind what was read, clipped; many are read in one go, as each beginning costs two more."""
+        frame = next(self._frames, None)
+        if frame is None:
+            runtime, newest = self._runtime, self._newest
+            self._frames = runtime.log.frames(after=newest, upto=min(newest + FAR, runtime.journal.watermark))
+            frame = next(self._frames, None)
+        return frame
 
     def of(self, given: Input, spec: JobSpec) -> Any:
         """Return the value of an input of a job."""
