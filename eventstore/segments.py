@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
+from heapq import heapify, heappop, heappush
 from itertools import chain, islice
 from operator import itemgetter
 from struct import Struct
@@ -134,21 +135,24 @@ def encode_segment(
 def merged_blocks(sources: Iterable[Iterator[Entries]]) -> Iterator[Entries]:
     """Yield the entries of several segments, neighbours in their order, as those of one: a stretch at a time.
 
-    A stretch is all up to the first entity with which a block at hand ends: what is before it is at hand, too.
-    Where the segments do not overlap, that is a whole block.
+    A stretch is all up to the first entity with which a block that begins in it ends: what is before it is at hand,
+    too. Where the segments do not overlap, that is a whole block, and no other is looked at.
     """
-    at_hand = [(block, rest) for rest in sources for block in islice(rest, 1)]
+    at_hand = [(block[0][0], n, block, rest) for n, rest in enumerate(sources) for block in islice(rest, 1)]
+    heapify(at_hand)
     while at_hand:
-        end = min(block[-1][0] for block, _ in at_hand)
-        stretches: list[Entries] = []
-        left = []
-        for block, rest in at_hand:
-            here = bisect_right(block, end, key=itemgetter(0)) if block[0][0] <= end else 0
-            if here:
-                stretches.append(block[:here])
+        blocks = [heappop(at_hand)]
+        end = blocks[0][2][-1][0]
+        while at_hand and at_hand[0][0] <= end:
+            blocks.append(heappop(at_hand))
+            end = min(end, blocks[-1][2][-1][0])
+        blocks.sort(key=itemgetter(1))
+        stretches = []
+        for _, n, block, rest in blocks:
+            here = bisect_right(block, end, key=itemgetter(0))
+            stretches.append(block[:here])
             if more := block[here:] or next(rest, []):
-                left.append((more, rest))
-        at_hand = left
+                heappush(at_hand, (more[0][0], n, more, rest))
         yield stretches[0] if len(stretches) == 1 else _joined(chain.from_iterable(stretches))
 
 

@@ -20,6 +20,7 @@ from eventstore.segments import Entries, merged_blocks, number_of
 from tests.eventstore.support import append, record
 
 PER_SEGMENT = 8
+FEW = 16
 BLOCKS = st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=4, unique=True), max_size=4)
 
 
@@ -82,13 +83,14 @@ def test_no_transaction_holds_more_than_a_piece_of_a_merge() -> None:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A row in each piece: there are as many places to be cut off as can be."""
+    """Few segments, a row in each piece: there are as many places to be cut off as can be."""
+    monkeypatch.setattr(entity_index, "MERGED", FEW)
     monkeypatch.setattr(entity_index, "PIECE_ROWS", 1)
     return tmp_path / "store"
 
 
 def fill(log: LmdbLog) -> None:
-    for n in range(MERGED):
+    for n in range(FEW):
         append(log, "run:1", *(f"job:{n:03}-{m}" for m in range(PER_SEGMENT)))
 
 
@@ -98,8 +100,8 @@ def opened(path: Path) -> LmdbLog:
 
 def is_right(log: LmdbLog) -> bool:
     each = PER_SEGMENT + 1
-    positions = [[s.position for s in log.history(f"job:{n:03}-0")] for n in range(MERGED)]
-    return positions == [[n * each + 2] for n in range(MERGED)] and len(log.history("run:1")) == MERGED + 1
+    positions = [[s.position for s in log.history(f"job:{n:03}-0")] for n in range(FEW)]
+    return positions == [[n * each + 2] for n in range(FEW)] and len(log.history("run:1")) == FEW + 1
 
 
 def segments_on_disk(log: LmdbLog) -> set[int]:
@@ -146,7 +148,7 @@ def test_a_merge_that_is_cut_off_anywhere_leaves_nothing_behind(
             assert is_right(log)
             settle(log)
             assert is_right(log)
-            assert len(segments_on_disk(log)) < MERGED // 2
+            assert len(segments_on_disk(log)) < FEW // 2
             assert log._ledger.retired == ()
     assert after > 3
 

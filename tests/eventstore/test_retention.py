@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from eventstore.checking import check_log
+from eventstore.entity_index import MERGED
 from eventstore.errors import CompactedError, CorruptStoreError, OutcomeUnknownError, ReopenNeededError
 from eventstore.faulty_log import Fault, FaultyLog
 from eventstore.lmdb_log import LmdbLog
@@ -282,7 +283,7 @@ with LmdbLog.open(sys.argv[1], segment_records=4) as log:
 
 def test_many_segments_become_few(path: Path) -> None:
     with LmdbLog.open(path, segment_records=4) as log:
-        for n in range(200):
+        for n in range(MERGED * 4):
             append(log, f"job:{n}", "run:1", f"job:{n // 2}")
         whole = {entity: log.history(entity) for entity in log.entities("")}
         before = len(log._entities._view.segments)
@@ -292,11 +293,11 @@ def test_many_segments_become_few(path: Path) -> None:
         assert check_log(log).problem == ""
         for n in range(20):
             append(log, f"job:new {n}", "run:1")
-        assert len(log.history("run:1")) == 220
+        assert len(log.history("run:1")) == MERGED * 4 + 20
     with LmdbLog.open(path, segment_records=4) as log:
-        assert {entity: log.history(entity, upto=600) for entity in whole} == whole
+        assert {entity: log.history(entity, upto=MERGED * 12) for entity in whole} == whole
         settle(log)
-        assert len(log.history("run:1")) == 220
+        assert len(log.history("run:1")) == MERGED * 4 + 20
 
 
 def test_a_remnant_with_a_wrong_bit_is_never_handed_out() -> None:
