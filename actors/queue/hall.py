@@ -10,7 +10,7 @@ import msgspec
 
 from actors.queue.gates import ONLY_BY_AN_END, Gate
 from actors.queue.heads import Heads
-from actors.queue.lanes import Kind, Lane, Line
+from actors.queue.lanes import STRETCH, Kind, Lane, Line
 from actors.queue.specs import FIRINGS, SHARE, STEPS, QueueSettings
 
 if TYPE_CHECKING:
@@ -141,8 +141,11 @@ class Hall:
         line, ready = lane.line, lane.ready
         if line.is_loose:
             return
-        ready.append(job)
         line.ready_count += 1
+        if lane.behind or len(ready) >= STRETCH:
+            lane.stand_behind(job)
+            return
+        ready.append(job)
         if len(ready) == 1:
             group = lane.group
             if line.turn and not group.busy:
@@ -245,7 +248,7 @@ class Hall:
         found: Job | None = None
         passed: list[Lane] = []
         while found is None and (lane := self._first_of(line, now_us)) is not None:
-            found = next((job for job in lane.ready if job.is_ready and not is_late(job)), None)
+            found = next((job for job in lane.in_order() if not is_late(job)), None)
             if found is None:
                 passed.append(lane)
                 line.take_out(lane)
@@ -459,12 +462,14 @@ class Hall:
         for line in lines:
             line.is_loose = False
         ready = [job for job in self._jobs.values() if job.is_ready] if lines else []
+        standing: dict[Kind, list[Job]] = {}
         for kind, jobs in groupby(sorted(ready, key=_order), _kind):
+            standing.setdefault(kind, []).extend(jobs)
+        for kind, (first, *others) in standing.items():
             lane = self.lanes[kind]
             if lane.line in lines:
-                first, *others = jobs
                 self.push(first)
-                lane.ready.extend(others)
+                lane.line_up(others)
                 lane.line.ready_count += len(others)
 
     def _place_all(self, line: Line) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +29,8 @@ WAITING = frozenset({JobStatus.SCHEDULED, JobStatus.RETRYING})
 """The statuses of jobs that wait for an instant."""
 MANY_SPANS = 1_024
 """Spans with retries in them that are kept without looking whether they have passed."""
+STRETCH = 1_024
+"""Ready jobs of a lane of which the collector sees each, and those that stand together behind them."""
 STRIDE = 1_000_000
 """What a start costs a group of weight 1."""
 
@@ -136,9 +139,13 @@ class Job(msgspec.Struct, gc=False, eq=False):
 
 
 class Lane:
-    """The ready jobs of one kind, first in first out."""
+    """The ready jobs of one kind, first in first out.
 
-    __slots__ = ("gates", "group", "kind", "line", "needs", "parked", "ready", "size")
+    The garbage collector looks at each job in a list or deque whenever it looks at everything: those that will not
+    start soon are in tuples, which it lets alone once it has seen that nothing in them concerns it.
+    """
+
+    __slots__ = ("behind", "gates", "group", "kind", "line", "needs", "parked", "ready", "size")
 
     def __init__(self, kind: Kind, line: Line) -> None:
         self.kind = kind
@@ -151,6 +158,9 @@ class Lane:
         self.parked: tuple[Gate, ...] = ()
         """Where it stands aside because its first job cannot start."""
         self.ready: deque[Job] = deque()
+        """The first of them."""
+        self.behind: deque[tuple[Job, ...] | list[Job]] = deque()
+        """The others, in stretches."""
         self.size = 0
         """Live jobs of this kind, ready or not, and attempts that have outlived their jobs."""
 
@@ -178,15 +188,38 @@ class Lane:
         """Let its first job go, and those behind it that are ready no more."""
         ready = self.ready
         ready.popleft()
-        while ready and (ready[0].status is not _PENDING or ready[0].course.missing):
-            ready.popleft()
+        while True:
+            while ready and (ready[0].status is not _PENDING or ready[0].course.missing):
+                ready.popleft()
+            if ready or not self.behind:
+                return
+            ready.extend(self.behind.popleft())
+
+    def line_up(self, jobs: list[Job]) -> None:
+        """Have jobs stand behind the first one, where there are no others."""
+        self.ready.extend(jobs[:STRETCH])
+        self.behind.extend(tuple(jobs[n : n + STRETCH]) for n in range(STRETCH, len(jobs), STRETCH))
+
+    def stand_behind(self, job: Job) -> None:
+        """Put a job behind all others of many."""
+        behind = self.behind
+        last = behind[-1] if behind else ()
+        if type(last) is not list:
+            behind.append([job])
+            return
+        last.append(job)
+        if len(last) == STRETCH:
+            behind[-1] = tuple(last)
 
     def in_order(self) -> Iterator[Job]:
         """Yield its ready jobs."""
-        return (job for job in self.ready if job.is_ready)
+        return (job for job in chain(self.ready, chain.from_iterable(self.behind)) if job.is_ready)
 
     def first_run(self) -> Iterator[Job]:
-        """Yield the first ready jobs, as far as certainly no other job comes in between, and nothing holds them."""
+        """Yield the first ready jobs, as far as certainly no other job comes in between, and nothing holds them.
+
+        Not all of many: who has started them asks again.
+        """
         if self.gates or self.needs or self.line.is_special:
             yield self.ready[0]
             return
