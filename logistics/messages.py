@@ -76,7 +76,20 @@ from actors.queue.messages import (
     SettleLease,
     Unfinished,
 )
-from actors.queue.specs import Input, JobLife, JobSpec, QueueSettings, Rate, RetryPolicy, StepWork, Terms
+from actors.queue.specs import (
+    Backoff,
+    Conflict,
+    Input,
+    JobLife,
+    JobSpec,
+    QueueSettings,
+    Rate,
+    RetryPolicy,
+    Scope,
+    StepWork,
+    Terms,
+    Unique,
+)
 from actors.runtime.effects import (
     AttemptKey,
 )
@@ -264,6 +277,7 @@ __all__ = [
     "AttemptTimedOut",
     "BackfillSchedule",
     "Backfilled",
+    "Backoff",
     "BatchStarted",
     "CalendarSpec",
     "CallCached",
@@ -275,6 +289,7 @@ __all__ = [
     "CloseSession",
     "CombinedSpec",
     "ConfigureQueue",
+    "Conflict",
     "CreateProject",
     "CreateSession",
     "CronSpec",
@@ -396,6 +411,7 @@ __all__ = [
     "ScheduleSkipped",
     "ScheduleTriggered",
     "ScheduleView",
+    "Scope",
     "SessionClosed",
     "SessionCreated",
     "SessionReleased",
@@ -418,6 +434,7 @@ __all__ = [
     "UndoEnded",
     "UndoScheduled",
     "Unfinished",
+    "Unique",
     "UpdateProject",
     "WaitPlan",
     "WorkflowDefined",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
@@ -29,8 +30,9 @@ from logistics.inputs import absolute, check_id, check_int, check_path, duration
 from logistics.messages import COMMANDS
 from logistics.orchestration import erasing
 from logistics.orchestration import session as sessions
-from logistics.orchestration.payloads import check_names, check_payloads, check_plans
-from logistics.orchestration.reading import patiently
+from logistics.orchestration.payloads import check_payloads
+from logistics.orchestration.reading import first, patiently
+from logistics.orchestration.recorded import check_recorded
 from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.stores import STORES, refuse_worker
 from logistics.orchestration.subscriptions import (
@@ -41,6 +43,7 @@ from logistics.orchestration.subscriptions import (
     check_pattern,
     handler_of,
 )
+from logistics.orchestration.written import check_fields
 from logistics.task.executors import engine_executor
 
 if TYPE_CHECKING:
@@ -225,9 +228,9 @@ class OrchestrationEngine:
         except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError) as error:
             msg = f"{type(command).__name__}: {error}"
             raise InputError(msg) from error
-        check_names(checked)
+        check_fields(checked)
         check_payloads(checked, limit=self.max_payload)
-        check_plans(checked, self.history)
+        check_recorded(checked, partial(first, self), self.ask)
         cause = None if command_id is None else check_id("command_id", command_id)
         return self.answer(self.tell(actor, checked, cause))
 

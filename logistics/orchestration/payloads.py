@@ -1,19 +1,17 @@
-"""Whether a command that a caller has written says what the classes would: its ids and names, its bytes, its plan."""
+"""Whether the bytes of a command that a caller has written can be read."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from actors.queue.messages import AddResource, EnqueueJobs, SettleLease
-from actors.runtime.errors import ConflictingIdError, InputError
+from actors.queue.messages import EnqueueJobs, SettleLease
+from actors.runtime.errors import InputError
 from actors.runtime.marks import Sealed
 from actors.runtime.values import PayloadError, decode_call, decode_value
 from actors.schedule.messages import ApplySchedules, PutSchedule
-from actors.workflow.events import PlanRecorded
-from actors.workflow.messages import CreateProject, CreateSession, DefineWorkflow, SignalRun, StartRun
+from actors.workflow.messages import CreateSession, DefineWorkflow, SignalRun, StartRun
 from eventstore.errors import LogisticsError
-from logistics.inputs import check_component, check_id, check_name
 from logistics.orchestration.definition import decode_definition
 from logistics.orchestration.session import OrchestrationSession
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from actors.queue.specs import JobSpec
-    from actors.runtime.messages import Event, Message
+    from actors.runtime.messages import Message
     from actors.schedule.messages import JobTemplate
     from actors.workflow.specs import PlanStep
 
@@ -33,39 +31,6 @@ MADE_BY: Mapping[Callable[..., object], str] = MappingProxyType(
         decode_value: "; logistics.messages.encode_result makes such bytes",
     }
 )
-
-
-def check_names(command: Message) -> None:
-    """Refuse ids and names that nothing could be asked for by: `InputError`."""
-    match command:
-        case EnqueueJobs():
-            for job in command.jobs:
-                check_id("job_id", job.job_id)
-                check_name("queue", job.queue)
-        case StartRun():
-            check_id("run_id", command.run_id)
-        case PutSchedule():
-            check_name("name", command.name)
-            check_id("schedule_id", command.schedule_id)
-        case ApplySchedules():
-            for put in command.schedules:
-                check_names(put)
-        case AddResource() | DefineWorkflow():
-            check_name("name", command.name)
-        case CreateProject():
-            check_component("name", command.name)
-        case CreateSession():
-            check_id("session_id", command.session_id)
-
-
-def check_plans(command: Message, history: Callable[[str], list[tuple[int, Event]]]) -> None:
-    """Refuse the id of a plan that is on record for another one, by which the run would go: `ConflictingIdError`."""
-    if isinstance(command, StartRun):
-        for plan_id, plan in ((command.plan_id, command.plan), *command.children):
-            recorded = next((event for _, event in history(f"plan:{plan_id}")), None)
-            if isinstance(recorded, PlanRecorded) and recorded.plan != plan:
-                msg = f"plan id {plan_id!r} is on record for another plan; start_command gives each its own"
-                raise ConflictingIdError(msg)
 
 
 def check_payloads(command: Message, *, limit: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from itertools import islice
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING
 from actors.queue.messages import GetStats
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.messages import CreateProject, GetProjects, UpdateProject
-from logistics.inputs import as_datetime, check_component, check_int, check_name, check_text
+from logistics.inputs import as_datetime, check_int, check_name, check_text
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.folders import check_free, folder_of, mark_folder
 from logistics.orchestration.running import check_project
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.listing import JobFilter, jobs_on_record
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from logistics.orchestration.run import WorkflowRun
     from logistics.task.job import Job
 
-MARKER = ".logistics-project"
-"""The file that makes a folder one of ours; it names the project."""
-NEW_MARKER = f"{MARKER}.new"
 FOLDER = "projects"
 
 
@@ -81,16 +78,16 @@ class ProjectManager:
         `InputError` for a name that is no single path component, for a folder that leads out of the root, and
         for one that is there already and is not this project's: nothing in it is touched.
         """
-        folder = _folder(self.root, name)
+        folder = folder_of(self.root, name)
         check_name("type", type)
         check_text("description", description)
         known = self.get_project(name)
         if known is None or known.folder == folder:
-            _check_free(folder, name, ours=known is not None)
+            check_free(folder, name, ours=known is not None)
         create = CreateProject(name, type, description, str(folder))
         view: ProjectView = self.engine.ask("supervisor", create)
         if view.folder == str(folder):
-            _mark(folder, name)  # once on record, so that a folder left half made is known to be ours
+            mark_folder(folder, name)  # once on record, so that a folder left half made is known to be ours
         return read_project(view)
 
     def get_project(self, name: str) -> Project | None:
@@ -132,49 +129,6 @@ class ProjectManager:
 
 def _unknown(name: str) -> UnknownIdError:
     return UnknownIdError(f"no project {name!r} on record")
-
-
-def _folder(root: Path, name: object) -> Path:
-    """Return where a project's folder is; refuse what could be anywhere else."""
-    folder = root / check_component("name", name)
-    if folder.resolve() != folder:
-        msg = f"project {name!r}: {folder} is a symbolic link to {folder.resolve()}, which is refused"
-        raise InputError(msg)
-    return folder
-
-
-def _check_free(folder: Path, name: str, *, ours: bool) -> None:
-    """Refuse a folder that somebody else made. One on record may be empty: its making was cut off."""
-    if not folder.exists() or _marked(folder) == name:
-        return
-    if ours and folder.is_dir() and all(each.name == NEW_MARKER for each in folder.iterdir()):
-        return
-    msg = f"project {name!r}: {folder} is there already and is not this project's; nothing in it was touched"
-    raise InputError(msg)
-
-
-def _marked(folder: Path) -> str | None:
-    """Return the name of the project that a folder belongs to, if it is one of ours."""
-    marker = folder / MARKER
-    if marker.is_symlink() or not marker.is_file():
-        return None
-    try:
-        data = json.loads(marker.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    return data.get("project") if isinstance(data, dict) else None
-
-
-def _mark(folder: Path, name: str) -> None:
-    """Make a folder with its marker, which appears whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if _marked(folder) == name:
-        return
-    new = folder / NEW_MARKER
-    new.unlink(missing_ok=True)  # of a making that was cut off; never followed, should it be a link
-    with new.open("x", encoding="utf-8") as file:
-        file.write(json.dumps({"project": name}) + "\n")
-    new.replace(folder / MARKER)
 
 
 def read_project(view: ProjectView) -> Project:

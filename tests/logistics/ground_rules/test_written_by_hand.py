@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from logistics.audit.past import RecordedEvent
-from logistics.errors import ConflictingIdError, CronError, PayloadError
+from logistics.errors import ConflictingIdError, CronError, PayloadError, UnknownIdError
 from logistics.messages import (
     AddResource,
     Allocate,
     ApplySchedules,
+    Backoff,
     CancelJob,
     CloseSession,
     ConfigureQueue,
@@ -24,10 +25,13 @@ from logistics.messages import (
     DefineWorkflow,
     EnqueueJobs,
     GetJob,
+    Input,
+    JobLife,
     JobSpec,
     JobTemplate,
     LeaseJob,
     Message,
+    MoveJobs,
     PauseQueue,
     PauseRun,
     PauseSchedule,
@@ -40,10 +44,17 @@ from logistics.messages import (
     ResumeQueue,
     ResumeSchedule,
     RetryPolicy,
+    Scope,
     SettleLease,
     SignalRun,
     StartRun,
+    StepOptions,
+    StepWork,
+    Terms,
     TriggerSchedule,
+    Unique,
+    UpdateProject,
+    WaitPlan,
     decode_call,
     decode_value,
     encode_call,
@@ -51,6 +62,7 @@ from logistics.messages import (
     function_ref,
 )
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.project_manager import ProjectManager
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.manager import ScheduleManager
 from logistics.task.job_scheduler import JobScheduler
@@ -253,6 +265,150 @@ def test_what_the_guide_says_about_saying_it_again(engine: OrchestrationEngine) 
     assert engine.send(others[3]) is True
     with pytest.raises(ConflictingIdError):
         engine.send(Allocate("a-2", "me", (("gpu", 2.0),)))
+
+
+def job(**changed: Any) -> EnqueueJobs:
+    return EnqueueJobs((msgspec.structs.replace(spec(b""), **changed),))
+
+
+def target(**changed: Any) -> PutSchedule:
+    return msgspec.structs.replace(put(b""), target=JobTemplate(function_ref(add), b"", **changed))
+
+
+def step(name: str = "a", **changed: Any) -> StartRun:
+    """A run of two steps, the second one as it is told."""
+    second = msgspec.structs.replace(PlanStep(name, "gone:gone", b"", ()), **changed)
+    return StartRun(
+        "r", Plan("w", (PlanStep("first", "gone:gone", b"", ()), second)), "p", b"\x80", blocking=False
+    )
+
+
+def option(**changed: Any) -> StartRun:
+    return step(options=StepOptions(**changed))
+
+
+WRITTEN: list[tuple[Message, str]] = [
+    (job(name=""), r"^jobs\[0\]\.name: "),
+    (job(function=""), r"^jobs\[0\]\.function: "),
+    (job(function="workflow:w"), "the engine's own"),
+    (job(owner="run:r"), r"^jobs\[0\]\.owner: .* the engine's own"),
+    (job(work=StepWork(gives="run")), r"^jobs\[0\]\.work: .* the engine's own"),
+    (job(inputs=(Input("x", "step", "other"),)), r"^jobs\[0\]\.inputs: "),
+    (job(terms=Terms(key="two\nlines")), "concurrency_key: "),
+    (job(terms=Terms(group="two\nlines")), "group: "),
+    (job(terms=Terms(unique=Unique("two\nlines"))), "unique_key: "),
+    (job(terms=Terms(unique=Unique("k", Scope.PERIOD))), "period_us"),
+    (job(terms=Terms(backoff=Backoff("weird"))), r"backoff\.shape: expected one of .* got 'weird'$"),
+    (job(terms=Terms(backoff=Backoff("list"))), "delays of shape 'list'"),
+    (job(life=JobLife(executor="gpu")), "executor: "),
+    (job(life=JobLife(retry_on=("",))), "retry_on: "),
+    (MoveJobs(("a",), "two\nlines"), "^queue: "),
+    (ConfigureQueue("", QueueSettings()), "^queue: "),
+    (PauseQueue("two\nlines"), "^queue: "),
+    (AddResource("gpu", "", 1.0), "^kind: "),
+    (target(queue="@x"), r"^target\.queue: "),
+    (target(priority=2**40), r"^target\.priority: "),
+    (target(life=JobLife(executor="gpu")), r"^target\.executor: "),
+    (ApplySchedules((put(b""),), group="two\nlines"), "^group: "),
+    (ApplySchedules((put(b""), target(queue="@x"))), r"^schedules\[1\]\.target\.queue: "),
+    (TriggerSchedule("s", "no id"), "^trigger_id: "),
+    (step("first"), r"^plan\.steps\[1\]\.name: 'first' is that of another"),
+    (step(""), r"^plan\.steps\[1\]\.name: "),
+    (step(queue="@x"), r"^plan\.steps\[1\]\.queue: "),
+    (step(priority=2**40), r"^plan\.steps\[1\]\.priority: "),
+    (option(wait=WaitPlan("weird")), r"^plan\.steps\[1\]\.wait\.kind: "),
+    (option(wait=WaitPlan("signal", schema=(("a", "weird"),))), r"steps\[1\]\.wait\.schema: "),
+    (option(when="1 +"), "condition"),
+    (option(resources=(("gpu", -1.0),)), "resources: 'gpu'"),
+    (option(backoff=Backoff("weird")), r"steps\[1\]\.backoff\.shape: "),
+    (option(life=JobLife(executor="gpu")), r"steps\[1\]\.executor: "),
+    (msgspec.structs.replace(step(), owner="schedule:s"), "^owner: "),
+    (msgspec.structs.replace(step(), plan_id=""), "^plan_id: "),
+    (msgspec.structs.replace(step(), children=(("", start(b"").plan),)), r"^children\[0\]\.plan_id: "),
+    (msgspec.structs.replace(step(), plan=Plan("two\nlines", ())), r"^plan\.workflow: "),
+    (CreateProject("p", "", "", "/nowhere/p"), "^kind: "),
+    (CreateProject("p", "k", "\x00", "/nowhere/p"), "^description: "),
+    (UpdateProject("p", ""), "^status: "),
+    *((CreateProject("p", "k", "", folder), "^folder: ") for folder in ("", "p", "rel/p", "/etc", "/etc/..")),
+    (CreateProject("etc", "k", "", "/etc"), "is there already and is not this project's"),
+    (CreateProject("p", "k", "", "/nowhere/../p"), "which is refused"),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), WRITTEN, ids=lambda value: type(value).__name__ if isinstance(value, Message) else ""
+)
+def test_what_no_class_would_say_is_refused_with_its_place_and_changes_nothing(
+    engine: OrchestrationEngine, command: Message, said: str
+) -> None:
+    before = engine.get_metrics()["events_total"]
+    with refused(said):
+        engine.send(command)
+    assert engine.get_metrics()["events_total"] == before
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (job(terms=Terms(project="nobody's")), '^no project "nobody\'s" on record'),
+        (msgspec.structs.replace(step(), origin="nobody"), "^origin: no run 'nobody' on record"),
+    ],
+    ids=["project", "origin"],
+)
+def test_what_leads_to_what_is_not_on_record_is_refused_and_changes_nothing(
+    engine: OrchestrationEngine, command: Message, said: str
+) -> None:
+    before = engine.get_metrics()["events_total"]
+    with pytest.raises(UnknownIdError, match=said):
+        engine.send(command)
+    assert engine.get_metrics()["events_total"] == before
+
+
+def test_a_signal_by_hand_is_held_against_what_its_step_waits_for(engine: OrchestrationEngine) -> None:
+    workflows = WorkflowManager(engine)
+    workflows.create("w").add_wait("approval", schema={"by": "str", "note": "str?"})
+    run = workflows.start("w")
+    for value in ({"by": 7}, {}, "ada", {"by": "ada", "colour": "red"}):
+        with refused("^payload: "):
+            engine.send(SignalRun(run.run_id, "approval", encode_result(value)))
+    assert run.status == "WAITING"
+    engine.send(SignalRun(run.run_id, "approval", encode_result({"by": "ada"})))
+    assert run.result(10).output == {"by": "ada"}
+    with pytest.raises(LookupError):
+        engine.send(SignalRun("nobody", "approval", encode_result(1)))
+
+
+def test_a_signal_by_hand_about_somebody_is_refused_as_it_would_not_be_sealed(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path) as engine:
+        workflows = WorkflowManager(engine, subject="ada")
+        workflows.create("w").add_wait("approval")
+        run = workflows.start("w")
+        with refused("run.signal seals it"):
+            engine.send(SignalRun(run.run_id, "approval", encode_result("secret")))
+        run.signal("approval", "secret")
+        assert run.result(10).output == "secret"
+
+
+def test_a_project_by_hand_is_one_like_others_and_may_be_made_again(
+    engine: OrchestrationEngine, tmp_path: Path
+) -> None:
+    folder = tmp_path.resolve() / "books"
+    create = CreateProject("books", "custom", "", str(folder))
+    first = engine.send(create)
+    assert engine.send(create) == first
+    project = ProjectManager(tmp_path, engine=engine).create_project("books")
+    assert (project.folder, project.type) == (folder, "custom")
+    assert folder.is_dir()
+    assert engine.send(create) == first, "the folder is this project's"
+
+
+def test_the_queues_of_the_engine_are_paused_by_hand(engine: OrchestrationEngine) -> None:
+    workflows = WorkflowManager(engine)
+    workflows.create("sum").add_step("sum", add)
+    engine.send(PauseQueue("@steps"))
+    run = workflows.start("sum", a=1, b=2)
+    engine.send(ResumeQueue("@steps"))
+    assert run.result(10).output == 3
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from logistics.errors import InputError, UnknownIdError
 from logistics.orchestration.engine import OrchestrationEngine
-from logistics.orchestration.project_manager import MARKER, NEW_MARKER, ProjectManager, _folder
+from logistics.orchestration.folders import MARKER, NEW_MARKER, folder_of
+from logistics.orchestration.project_manager import ProjectManager
 from logistics.orchestration.running import begin_run
 from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.logistics.orchestration import steps
@@ -166,7 +167,7 @@ def test_other_names_are_refused_and_nothing_is_made(projects: ProjectManager, n
 def test_whatever_the_name_the_folder_is_right_below_the_root(name: str) -> None:
     root = Path("/nowhere/at/all")
     try:
-        folder = _folder(root, name)
+        folder = folder_of(root, name)
     except InputError:
         return
     assert folder.parent == root
