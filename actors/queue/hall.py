@@ -107,7 +107,7 @@ class Hall:
         self._line_up({line})
 
     def _sweep(self) -> None:
-        """Forget kinds of which there is no job any more, and groups and gates without kinds."""
+        """Forget kinds of which there is no job any more, groups and gates without kinds, and turns that are past."""
         needed: set[Gate] = set()
         for values, kind in list(self._kinds.items()):
             lane = self.lanes[kind]
@@ -120,6 +120,7 @@ class Hall:
             else:
                 needed.update(lane.gates)
         for line in self.lines.values():
+            line.turns = dict(line.dump_turns())
             for name, gate in list(line.gates.items()):
                 if gate not in needed and gate.dump(self.newest_us) is None:
                     del line.gates[name]

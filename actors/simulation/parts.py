@@ -125,8 +125,11 @@ class SimActor(EventSourcedActor):
         """Take a turn, after which nothing follows any more: nobody may come by for a long time to settle it."""
         decided = super()._decide_all(letters)
         for more in self.rules.settle(self.state, self._runtime.context({})):
-            if more.events or more.effects or more.tells:
-                raise violated("a turn has left something to be settled", (self.rules.name, more.events[:1]))
+            left = [
+                event for event, _ in more.events if not getattr(event, "behind", 0)
+            ]  # starts ahead may wait
+            if left or more.tells:
+                raise violated("a turn has left something to be settled", (self.rules.name, left))
         return decided
 
     def _begin(self, most: int) -> None:

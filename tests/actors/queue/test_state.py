@@ -171,6 +171,17 @@ def test_kinds_of_jobs_that_are_gone_are_forgotten() -> None:
     bench.check()
 
 
+def test_groups_that_are_gone_are_forgotten() -> None:
+    bench = Bench()
+    for n in range(3 * FEW):
+        for job_id in (f"one of {n}", f"two of {n}"):
+            bench.enqueue(spec(job_id, terms=Terms(group=f"customer {n}")))
+            bench.finish(job_id)
+    line = bench.state.lines["q"]
+    assert max(len(line.groups), len(line.turns)) <= FEW
+    bench.check()
+
+
 def test_a_snapshot_may_have_more_kinds_of_jobs_than_are_kept_unasked() -> None:
     bench = Bench(capacity=0)
     bench.enqueue(*(spec(f"j{n}", terms=Terms(key=f"customer {n}")) for n in range(3 * FEW)))
