@@ -119,6 +119,8 @@ class JobHistory:
         """Attempts that count since it was enqueued, or taken up again."""
         self.innocent: set[int] = set()
         """Attempts that came back as if they had never begun; filled in by who knows."""
+        self.resigned: set[int] = set()
+        """Attempts whose exception said that another one is no use; filled in by who knows."""
         self.open = False
         self.abandoned = 0
         """The newest attempt that took too long: it may still be running."""
@@ -206,6 +208,9 @@ class JobHistory:
                 raise violated("tried again too often", event)
             if event.attempt in self.innocent and event.attempt != self.abandoned:
                 raise violated("an innocent attempt was charged", event)
+        elif isinstance(event, JobFailed):
+            if self.charged < self._max_retries and event.attempt not in self.resigned:
+                raise violated("given up too early", event)
 
     def _end(self, event: Any) -> None:
         self._charge(event)

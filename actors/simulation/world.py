@@ -14,6 +14,7 @@ from actors.folding import event_codec
 from actors.queue.messages import ResumeQueue
 from actors.queue.specs import FINAL, SHARE
 from actors.runtime.clock import VirtualClock
+from actors.runtime.effects import GIVE_UP, SNOOZE
 from actors.runtime.fold import fold
 from actors.runtime.journal import Failure
 from actors.runtime.messages import Letter, Nudge, TakeSnapshot
@@ -264,8 +265,12 @@ class World:
 
     def _finish(self) -> None:
         key = self.random.choice(self.executor.ending)
-        outcome = self.random.choices(("ok", "error", "returned", "snooze"), (7, 3, 0.3, 0.2))[0]
-        spec = self.durable().jobs[key.job_id].spec
+        outcomes = ("ok", "error", "returned", SNOOZE, GIVE_UP)
+        outcome = self.random.choices(outcomes, (7, 3, 0.3, 0.2, 0.2))[0]
+        job = self.durable().jobs[key.job_id]
+        spec = job.spec
+        if outcome == GIVE_UP:
+            job.resigned.add(key.attempt)
         note = note_of(spec, self.random, self.runs) if outcome == "ok" else b""
         if spec.owner.startswith("schedule:") and note:
             self.runs.append(key.job_id)

@@ -20,7 +20,7 @@ from actors.queue.hall import Hall
 from actors.queue.lanes import Job, Kind, Lane, Line
 from actors.queue.messages import EnqueueJobs, MoveJobs
 from actors.queue.state import QueueState
-from actors.runtime.effects import AttemptFinished
+from actors.runtime.effects import GIVE_UP, AttemptFinished
 from actors.runtime.errors import ConflictingIdError
 from actors.runtime.messages import Context, Decision, Message
 from actors.simulation.world import World
@@ -78,6 +78,15 @@ class QueuesRetriesForgotten(QueueState):
 
     def _on_configured(self, event: QueueConfigured) -> None:
         super()._on_configured(replace(event, settings=replace(event.settings, retry=None)))
+
+
+class GivenUpAtOnce(QueueRules):
+    """I6: a job that may be tried again is not."""
+
+    def decide(self, state: QueueState, message: Message, context: Context, /) -> Decision:
+        if isinstance(message, AttemptFinished) and message.outcome == "error" and not message.advice:
+            message = replace(message, advice=GIVE_UP)
+        return super().decide(state, message, context)
 
 
 class InnocentsCharged(QueueRules):
@@ -163,6 +172,7 @@ QUEUE_PLANTED: dict[str, type[World]] = {
     "failures not counted": with_queue_state(FailuresNotCounted),
     "interruptions not counted": with_queue_state(InterruptionsNotCounted),
     "a queue's retries forgotten": with_queue_state(QueuesRetriesForgotten),
+    "given up at once": with_queue_rules(GivenUpAtOnce()),
     "innocents charged": with_queue_rules(InnocentsCharged()),
     "said again and refused": with_queue_rules(SaidAgainRefused()),
     "counted twice": with_queue_state(CountedTwice),
