@@ -193,8 +193,7 @@ class QueueFloor(FoldedState[Retired]):
         job = self.jobs[spec.job_id] = Job(spec.job_id, kind, spec.owner, UNTOUCHED)
         lane = self.lanes[kind]
         lane.size += 1
-        counts = lane.line.counts
-        counts[_PENDING] = counts.get(_PENDING, 0) + 1
+        lane.line.counts[_PENDING] += 1
         if terms is not None and terms.unique is not None:
             job.own.unique = terms.unique.key
             job.own.scope = terms.unique.scope
@@ -252,7 +251,7 @@ class QueueFloor(FoldedState[Retired]):
         if status is not was:
             counts = self.lanes[job.kind].line.counts
             counts[was] -= 1
-            counts[status] = counts.get(status, 0) + 1
+            counts[status] += 1
             job.status = status
 
     def _leave(self, job: Job, status: JobStatus) -> None:
@@ -299,7 +298,7 @@ class QueueFloor(FoldedState[Retired]):
             job.status = status
             counts = lane.line.counts
             counts[_RUNNING] -= 1
-            counts[status] = counts.get(status, 0) + 1
+            counts[status] += 1
             self._leave_worker(job)
         else:
             self._leave(job, status)
@@ -345,7 +344,7 @@ class QueueFloor(FoldedState[Retired]):
             job.status = _RUNNING
             counts = line.counts
             counts[_PENDING] -= 1
-            counts[_RUNNING] = counts.get(_RUNNING, 0) + 1
+            counts[_RUNNING] += 1
             if course.scope is _WHILE_PENDING:
                 self.unique.release(job)
             if not line.is_loose:

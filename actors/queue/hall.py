@@ -432,7 +432,7 @@ class Hall:
         line.configure(settings)
         for lane in self.lanes.values():
             if lane.line is line:
-                lane.gates = line.gates_of(lane.kind)
+                lane.look_at_gates()
         line.remember(
             memory[0] if before.rate == settings.rate else None,
             memory[1] if before.key_rate == settings.key_rate else [],
@@ -449,7 +449,7 @@ class Hall:
         self.is_past = True
         for line in self.lines.values():
             line.clear_places()
-            line.is_loose = not line.active and not any(line.groups)
+            line.is_loose = not (line.active or any(line.groups) or line.turn or line.turns)
 
     def end_past(self) -> None:
         """Give everybody a place, now that somebody will ask."""

@@ -67,7 +67,7 @@ class QueueImage(QueueFloor):
             line.retried = retried
             line.paused = paused
             line.tallies.restore(tallies)
-            line.counts = {JobStatus(status): count for status, count in counts}
+            line.counts.update((JobStatus(status), count) for status, count in counts)
         state.hall.expect(len(image["kinds"]))
         kinds = [state.hall.kind(msgspec.convert(kind, Kind).values) for kind in image["kinds"]]
         state._restore_jobs(image["jobs"], kinds)

@@ -145,14 +145,14 @@ class Lane:
     start soon are in tuples, which it lets alone once it has seen that nothing in them concerns it.
     """
 
-    __slots__ = ("behind", "gates", "group", "kind", "line", "needs", "parked", "ready", "size")
+    __slots__ = ("behind", "gates", "group", "is_plain", "kind", "line", "needs", "parked", "ready", "size")
 
     def __init__(self, kind: Kind, line: Line) -> None:
         self.kind = kind
         self.line = line
         self.group = line.group(kind.group)
         self.group.size += 1
-        self.gates = line.gates_of(kind)
+        self.look_at_gates()
         self.needs: Units = in_units(kind.resources)
         """What an attempt holds of resources."""
         self.parked: tuple[Gate, ...] = ()
@@ -163,6 +163,12 @@ class Lane:
         """The others, in stretches."""
         self.size = 0
         """Live jobs of this kind, ready or not, and attempts that have outlived their jobs."""
+
+    def look_at_gates(self) -> None:
+        """See which gates its queue has for it."""
+        self.gates = self.line.gates_of(self.kind)
+        self.is_plain = not (self.all_gates or self.kind.resources or self.kind.life)
+        """Whether nothing counts its attempts, and no limit is set to them."""
 
     @property
     def all_gates(self) -> tuple[Gate, ...]:
@@ -254,7 +260,7 @@ class Line:
         self.paused = False
         self.is_loose = False
         """Whether its ready jobs do not stand in their lanes: only while all that happens is past."""
-        self.counts: dict[JobStatus, int] = {}
+        self.counts = dict.fromkeys(JobStatus, 0)
         self.ready_count = 0
         self.retried = 0
         self.leased = 0
@@ -283,7 +289,7 @@ class Line:
 
     def count(self, status: JobStatus, by: int = 1) -> None:
         """Count a job in or out of a status."""
-        self.counts[status] = self.counts.get(status, 0) + by
+        self.counts[status] += by
 
     # -- lanes and groups -------------------------------------------------------------------------------
 

@@ -63,11 +63,11 @@ def replay(
     log: Log, codec: EventCodec, states: Mapping[str, Any], begun: Mapping[str, int], *, upto: int | None
 ) -> None:
     """Take into each state what was recorded after its position, up to `upto`."""
+    for state in states.values():
+        state.begin_past()
     evolvers: dict[str, Evolvers] = {name: state.handlers for name, state in states.items()}
     everyone = _merged(evolvers.values())
     all_begun = max(begun.values(), default=0)
-    for state in states.values():
-        state.begin_past()
     for frame in log.frames(after=min(begun.values(), default=0), upto=upto):
         if frame.first > all_begun:
             _take(frame, codec, everyone)

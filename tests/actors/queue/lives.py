@@ -81,6 +81,7 @@ SETTINGS = (
 LIVES = (
     *(None,) * 4,
     JobLife(timeout_us=2 * SECOND),
+    JobLife(expires_in_us=3 * SECOND),
     JobLife(expires_in_us=SECOND, heartbeat_us=SECOND),
     JobLife(timeout_us=SECOND, expires_us=START + 5 * SECOND),
 )
@@ -133,6 +134,7 @@ class Life:
             due_us=due_us,
             after=after,
             terms=terms,
+            life=LIVES[(a * 3 + b) % len(LIVES)],
         )
         if self.say(EnqueueJobs(jobs=(new,), fresh=bool(b % 2) and not after)) and job_id in self.bench.ids:
             self.specs[job_id] = new

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from actors.queue.events import JobStarted
 from actors.queue.hall import FEW
-from actors.queue.messages import CancelJob, MoveJobs
-from actors.queue.specs import JobStatus, Terms
+from actors.queue.messages import CancelJob, LeaseJob, MoveJobs, SettleLease
+from actors.queue.specs import JobLife, JobStatus, Terms
 from actors.queue.state import QueueState
 from actors.runtime.messages import Context, Event
 from actors.simulation.checks import History
@@ -152,6 +152,20 @@ def test_a_restored_queue_starts_its_jobs_in_the_order_of_the_living_one() -> No
     living = [job.job_id for line in bench.state.lines.values() for job in line.in_order()]
     restored = QueueState.restore(bench.state.dump())
     assert [job.job_id for line in restored.lines.values() for job in line.in_order()] == living
+
+
+def test_a_fold_takes_no_job_for_a_plain_one_that_began_in_time_or_was_done_by_hand() -> None:
+    bench = Bench()
+    bench.enqueue(spec("in time", life=JobLife(expires_in_us=SECOND)))
+    bench.check()
+    bench.finish("in time")
+    bench.check()
+    bench.served = frozenset()
+    bench.enqueue(spec("by hand"))
+    key = bench.when(LeaseJob("q", SECOND)).reply
+    bench.when(SettleLease(key, "ok"))
+    bench.check()
+    assert not bench.state.jobs
 
 
 def test_jobs_that_come_one_behind_the_other_share_a_place_and_keep_their_order() -> None:
