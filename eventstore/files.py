@@ -9,6 +9,18 @@ from pathlib import Path
 from typing import Final
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_STANDARD_ERROR: Final = 2
+
+
+def fill_standard_descriptors() -> None:
+    """Open what is missing of standard input, output and error on nothing.
+
+    A daemon may be started without them. The next files to be opened would take their place, and what anybody
+    prints, a library in C or the interpreter in its last moment, would be written into a store.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 -- it has no name there
+    os.close(descriptor)
 
 
 def write_file(path: Path, data: bytes) -> None:

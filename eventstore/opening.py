@@ -37,7 +37,7 @@ from eventstore.errors import (
     UnsupportedPlatformError,
 )
 from eventstore.file_system import remote_file_system
-from eventstore.files import make_folders, sync_folder, write_file
+from eventstore.files import fill_standard_descriptors, make_folders, sync_folder, write_file
 from eventstore.lmdb_errors import is_open_already, open_error
 from eventstore.owner import INFO_NAME, LOCK_NAME, Owner
 
@@ -105,6 +105,7 @@ class Folder:
         `NotAStoreError`, `StoreAccessError`, `StoreInUseError`, `UnsupportedPlatformError`.
         """
         check_platform()
+        fill_standard_descriptors()
         self.read_only = read_only
         self._owner: Owner | None = None
         try:

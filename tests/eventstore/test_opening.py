@@ -624,3 +624,18 @@ def test_f30_truncated_by_one_page_is_said_so(path: Path) -> None:
     os.truncate(data, data.stat().st_size // 2)
     with pytest.raises(StoreTruncatedError, match="last page ends at"):
         LmdbLog.open(path)
+
+
+def test_no_file_of_a_store_takes_the_place_of_a_standard_stream_that_a_process_was_started_without(
+    path: Path,
+) -> None:
+    code = (
+        "import os, sys\n"
+        "from eventstore.lmdb_log import LmdbLog\n"
+        "log = LmdbLog.open(sys.argv[1])\n"
+        "nothing = os.stat(os.devnull).st_rdev\n"
+        "os._exit(0 if all(os.fstat(number).st_rdev == nothing for number in range(3)) else 1)\n"
+    )
+    shell = 'exec "$0" -c "$1" "$2" 0<&- 1>&- 2>&-'
+    command = ["/bin/sh", "-c", shell, sys.executable, code, str(path)]
+    assert subprocess.run(command, cwd=ROOT, check=False, timeout=30).returncode == 0
