@@ -43,6 +43,22 @@ class Job:
     what they were when it was read.
     """
 
+    queue: str | None = None
+    session_id: str | None = None
+    project: str | None = None
+    status: JobStatus | None = None
+    result: Any = None
+    error: str | None = None
+    traceback: str | None = None
+    attempts: int = 0
+    progress: Progress | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    sealed_with: str = ""
+    """The id of the key of its subject."""
+    _lease: AttemptKey | None = None
+
     def __init__(
         self,
         name: str,
@@ -151,24 +167,9 @@ class Job:
             msg = "batch: jobs that are done in one call have no heartbeat each"
             raise InputError(msg)
         self.subject = None if subject is None else check_name("subject", subject)
-        self.sealed_with = ""
-        """The id of the key of its subject, of a job that was read back."""
         self.on_success = on_success
         self.on_failure = on_failure
         self.job_id = None if job_id is None else check_id("job_id", job_id)
-        self.queue: str | None = None
-        self.session_id: str | None = None
-        self.project: str | None = None
-        self.status: JobStatus | None = None
-        self.result: Any = None
-        self.error: str | None = None
-        self.traceback: str | None = None
-        self.attempts = 0
-        self.progress: Progress | None = None
-        self.created_at: datetime | None = None
-        self.started_at: datetime | None = None
-        self.finished_at: datetime | None = None
-        self._lease: AttemptKey | None = None
 
     def then(self, jobs: Job | Iterable[Job], *, results: bool = False) -> Chain:
         """Return a chain: this job, and then another one, or several side by side; see `Chain.then`."""
