@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 INDEX_LENGTH = 9
 """Digits of a step's index."""
-ON_FAILURE = ("skip", "stop", "continue")
+ON_FAILURE = ("skip", "skip_if_failed", "continue", "stop")
 """What the failure of a step may mean for others."""
 
 

@@ -148,7 +148,8 @@ class Advance:
             because, status = stack.pop()
             self._ahead.ended[because] = status
             self._left -= 1
-            passes = graph.passes(because, status)
+            spared = status is StepStatus.SKIPPED and because == step
+            passes = graph.passes(because, status, spared=spared)
             for other in graph.dependents[because]:
                 if passes:
                     missing = self._missing.get(other, run.missing[other]) - 1

@@ -59,12 +59,16 @@ class Graph:
         options = self.options.get(step)
         return options is not None and options.last
 
-    def passes(self, step: int, status: StepStatus) -> bool:
-        """Whether a step that has ended so lets go what depends on it."""
+    def passes(self, step: int, status: StepStatus, *, spared: bool = False) -> bool:
+        """Whether a step that has ended so lets go what depends on it. `spared`: its own condition skipped it."""
         if status is StepStatus.COMPLETED:
             return True
         options = self.options.get(step)
-        return options is not None and (options.on_failure == "continue" or options.last)
+        if options is None:
+            return False
+        if options.on_failure == "skip_if_failed":
+            return options.last or spared
+        return options.last or options.on_failure == "continue"
 
 
 class Fan:
@@ -303,11 +307,11 @@ class Run:
                 extras.undo.append(each.step)
             self.end_step(each.step, StepStatus.COMPLETED)
 
-    def end_step(self, step: int, status: StepStatus) -> None:
+    def end_step(self, step: int, status: StepStatus, *, spared: bool = False) -> None:
         """Record how a step has ended, and let go what it lets go."""
         self.steps[step] = status
         self.left -= 1
-        if self.graph.passes(step, status):
+        if self.graph.passes(step, status, spared=spared):
             for dependent in self.graph.dependents[step]:
                 self.missing[dependent] -= 1
 

@@ -62,8 +62,8 @@ class StepOptions(Data, frozen=True):
     required: bool = True
     """Whether the run has failed if it fails."""
     on_failure: str = "skip"
-    """Without its output, what depends on it is skipped (`skip`) or goes on with None (`continue`); `stop`: its
-    failure also stops everything else."""
+    """Without its output, what depends on it is skipped (`skip`) or goes on with None (`continue`, or with
+    `skip_if_failed` if its own condition skipped it); `stop`: its failure also stops everything else."""
     last: bool = False
     """Begun when all others have ended, however that was."""
     when: str = ""

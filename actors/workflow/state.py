@@ -282,9 +282,9 @@ class SupervisorState(FoldedState[RunStatus]):
     def _on_completed(self, event: StepCompleted) -> None:
         self._end_step(event.run_id, event.step, StepStatus.COMPLETED)
 
-    def _end_step(self, run_id: str, step: int, status: StepStatus) -> Run:
+    def _end_step(self, run_id: str, step: int, status: StepStatus, *, spared: bool = False) -> Run:
         run = self.runs[run_id]
-        run.end_step(step, status)
+        run.end_step(step, status, spared=spared)
         if run.extras is not NO_EXTRAS and step in run.extras.waits:
             self._stop_waiting(run, step)
         if run.is_to_undo(step, status):
@@ -304,7 +304,7 @@ class SupervisorState(FoldedState[RunStatus]):
             run.error = run.failure(event.step, event.error)
 
     def _on_skipped(self, event: StepSkipped) -> None:
-        self._end_step(event.run_id, event.step, StepStatus.SKIPPED)
+        self._end_step(event.run_id, event.step, StepStatus.SKIPPED, spared=event.because == event.step)
 
     def _on_ending(self, event: RunEnding) -> None:
         run = self.runs[event.run_id]

@@ -27,13 +27,20 @@ def expected(plan: Plan, outcomes: Sequence[str]) -> tuple[dict[int, str], str]:
     """The oracle: how each step ends, and the run, if steps end in any order and nothing is stopped."""
     ends: dict[int, str] = {}
     options = [step.options or StepOptions() for step in plan.steps]
-    passes = {"COMPLETED"}
+    spared: set[int] = set()
     for step in sorted(range(len(plan.steps)), key=lambda step: (options[step].last, step)):
-        needs = [other for other in plan.steps[step].depends_on if options[other].on_failure != "continue"]
-        if not options[step].last and not {ends[other] for other in needs} <= passes:
+        lost = [
+            other
+            for other in plan.steps[step].depends_on
+            if ends[other] != "COMPLETED"
+            and options[other].on_failure != "continue"
+            and not (options[other].on_failure == "skip_if_failed" and other in spared)
+        ]
+        if lost and not options[step].last:
             ends[step] = "SKIPPED"
         else:
             ends[step] = {"ok": "COMPLETED", "fail": "FAILED", "skip": "SKIPPED"}[outcomes[step]]
+            spared |= {step} if outcomes[step] == "skip" else set()
     failed = any(end == "FAILED" and options[step].required for step, end in ends.items())
     return ends, "FAILED" if failed else "COMPLETED"
 
@@ -54,7 +61,7 @@ def random_plan(random: Random, count: int) -> Plan:
         needs = random.sample(ordinary, min(len(ordinary), random.choice((0, 1, 1, 2, 3))))
         options = StepOptions(
             required=random.random() < 0.7,
-            on_failure=random.choice(("skip", "skip", "continue")),
+            on_failure=random.choice(("skip", "skip", "continue", "skip_if_failed")),
             last=last,
         )
         steps.append(PlanStep(f"s{index}", "m:f", EMPTY_CALL, tuple(needs), options=options))

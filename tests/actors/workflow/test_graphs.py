@@ -86,7 +86,7 @@ def test_a_plan_whose_ordinary_step_waits_for_a_last_one_is_refused() -> None:
 
 
 def test_an_unknown_policy_is_refused() -> None:
-    with pytest.raises(InputError, match="on_failure: expected one of skip, stop, continue, got 'explode'"):
+    with pytest.raises(InputError, match=r"on_failure: expected one of skip, .*stop, got 'explode'"):
         check_plan(options(StepOptions(on_failure="explode")))
 
 
@@ -103,3 +103,29 @@ def test_a_paused_run_that_is_cancelled_does_what_is_to_be_done_at_the_end() -> 
     life.say(CancelRun(run_id="r"))
     life.play()
     assert life.ends() == ({0: "COMPLETED", 1: "CANCELLED", 2: "COMPLETED"}, "CANCELLED")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "after"), [("skip", "COMPLETED"), ("fail", "SKIPPED"), ("ok", "COMPLETED")]
+)
+def test_what_depends_on_a_step_that_its_own_condition_spared_goes_on_and_else_is_skipped_over_any_crash(
+    outcome: str, after: str
+) -> None:
+    spares = StepOptions(when="true", on_failure="skip_if_failed")
+    plan = Plan(
+        "w",
+        (
+            PlanStep("first", "m:f", EMPTY_CALL, (), options=spares),
+            PlanStep("second", "m:f", EMPTY_CALL, (0,), options=spares),
+            PlanStep("third", "m:f", EMPTY_CALL, (1,)),
+        ),
+    )
+    life = Life(plan, [outcome, "ok", "ok"], Random(0))
+    life.start()
+    life.play()
+    steps, _ = life.ends()
+    assert (steps[1], steps[2]) == (after, after)
+    for decisions in range(1, len(life.log) + 1):
+        again = life.crashed_after(decisions)
+        again.play()
+        assert again.ends() == life.ends()
