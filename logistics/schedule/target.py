@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actors.queue.specs import WORKFLOW
+from actors.runtime.attempt import Firing
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
 from actors.schedule.messages import JobTemplate
 from actors.workflow.messages import DefineWorkflow
 from logistics.inputs import check_name, check_named
 from logistics.orchestration.decorators import MARK
-from logistics.orchestration.launching import check_run
+from logistics.orchestration.launching import check_run, with_times
 from logistics.orchestration.running import known_workflow
 from logistics.orchestration.workflow import Workflow, announce, store_of
 from logistics.task.job import Job
@@ -47,6 +48,7 @@ def check_target(name: str, call: Call, options: Iterable[str]) -> None:
     if isinstance(call.func, Job):
         _check_job(name, call, options)
     if not isinstance(call.func, Workflow):
+        _check_texts(name, call)
         return
     wrong = [option for option in OF_JOBS if option in options]
     if wrong:
@@ -55,6 +57,19 @@ def check_target(name: str, call: Call, options: Iterable[str]) -> None:
     check_named("kwargs", call.kwargs)
     if call.args:
         msg = f"schedule {name!r}: a run takes its parameters by name: expected kwargs, got {call.args!r}"
+        raise InputError(msg)
+
+
+def _check_texts(name: str, call: Call) -> None:
+    """Refuse `{{scheduled_date}}` and its like in arguments of a function, which would get the braces."""
+    said = call.func if isinstance(call.func, Job) else call
+    args = list(said.args) if isinstance(said.args, list | tuple) else said.args
+    given = {"args": args, "kwargs": said.kwargs}
+    if with_times(given, Firing(0, 0), "UTC") != given:
+        msg = (
+            f"schedule {name!r}: times are put into texts for a Workflow only; a function has a parameter ctx, and "
+            f"ctx.scheduled_at is the time: got {given!r}"
+        )
         raise InputError(msg)
 
 

@@ -31,6 +31,7 @@ from logistics.schedule.files import load_schedules
 from logistics.schedule.manager import ScheduleManager
 from logistics.schedule.recurrence import RecurringSchedule
 from logistics.schedule.recurring_scheduler import RecurringScheduler
+from logistics.task.job import Job
 from logistics.testing import VirtualClock, pass_time
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -153,6 +154,24 @@ def test_parameters_may_name_the_time_in_the_zone_of_the_schedule(place: Place) 
     assert place.result(run_id)["extract"] == [
         {"at": "2026-01-02 2026-01-02T00:30:00+01:00 2026-01-02T01:00:00+01:00 {{other}}"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("func", "given"),
+    [
+        (extract, {"args": ["{{scheduled_date}}"]}),
+        (extract, {"kwargs": {"day": ["on {{ fired_at }}"]}}),
+        (Job("n", extract, ["{{scheduled_at}}"]), {}),
+    ],
+    ids=["args", "kwargs", "job"],
+)
+def test_a_function_that_would_get_the_braces_is_told_where_the_time_is(
+    place: Place, func: Any, given: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match=r"for a Workflow only; .* ctx\.scheduled_at is the time"):
+        place.manager.schedule_cron("n", "0 * * * *", func, **given)
+    assert place.manager.list_tasks() == []
+    place.manager.schedule_cron("n", "0 * * * *", extract, kwargs={"day": "{{other}}"})
 
 
 def test_a_trigger_is_a_run_with_the_time_of_the_trigger(place: Place) -> None:
