@@ -9,7 +9,7 @@ tail when the process ends is read again from the frames.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import chain, count, groupby, islice
 from operator import itemgetter
@@ -41,15 +41,21 @@ _CACHED_BLOCKS: Final = 128
 MERGED: Final = 64
 """Segments that become one: each that is looked at costs every look-up a sixth of a microsecond, and the fewer
 become one, the more often an entry is copied, for more than one."""
+MANY: Final = 512
+"""Segments from which on some become one even if nobody looks anything up."""
+_PROBES_PER_BLOCK: Final = 1_000
+"""So many segments are looked at in the time in which one block is merged."""
 _LARGEST_BLOCKS: Final = 16_384
 """Blocks of a segment that is not merged any more."""
 PIECE_ROWS: Final = 64
 """Rows of a merge that are put in one transaction: commits of others wait for it, and the engine keeps as much
 memory as the largest transaction took."""
 
-ReadRow = Callable[[bytes], bytes | None]
-"""Reads a row of the index in a transaction of its own."""
-ReadBlock = Callable[[bytes], Entries]
+READ_ROWS: Final = 16
+"""Rows of a segment that are read in one transaction by whoever needs all of them, and kept as bytes meanwhile."""
+
+ReadRows = Callable[[Sequence[bytes]], Sequence[bytes | None]]
+"""Reads rows of the index in one transaction."""
 
 
 class Segment(NamedTuple):
@@ -90,7 +96,7 @@ class Change(NamedTuple):
 class _Merger:
     """Makes one segment of several neighbours, a piece at a time."""
 
-    def __init__(self, number: int, neighbours: tuple[Segment, ...], read: ReadBlock) -> None:
+    def __init__(self, number: int, neighbours: tuple[Segment, ...], read: ReadRows) -> None:
         self._neighbours = neighbours
         most = sum(segment.weight for segment in neighbours) * BLOCK_ENTITIES
         self._writer = SegmentWriter(number, most=most)
@@ -117,7 +123,7 @@ class EntityIndex:
     def __init__(
         self,
         segments: tuple[Segment, ...],
-        read_row: ReadRow,
+        read_rows: ReadRows,
         *,
         segment_records: int = SEGMENT_RECORDS,
         used: Iterable[int] = (),
@@ -129,11 +135,13 @@ class EntityIndex:
         self.end = segments[-1].header.last if segments else 0
         """The position up to which it knows the log."""
         self._view = _View(segments, Tail(after=self.end))
-        self._read_row = read_row
+        self._read_rows = read_rows
         self._segment_records = segment_records
         self._numbers = count(max((*used, *(segment.number for segment in segments)), default=-1) + 1)
         self._blocks: dict[bytes, dict[str, list[int]]] = {}
         self._merger: _Merger | None = None
+        self._probes = 0
+        """About how many segments were looked at since some became one."""
 
     @property
     def version(self) -> object:
@@ -179,13 +187,21 @@ class EntityIndex:
         return None if merger is None else merger.piece(PIECE_ROWS)
 
     def _new_merger(self) -> _Merger | None:
-        """Begin with neighbours none of which weighs more than the others together: each entry is copied rarely."""
+        """Begin with neighbours none of which weighs more than the others together: each entry is copied rarely.
+
+        Not before look-ups have cost as much as that will: while a queue is drained there are none, and to merge
+        what it leaves would be a tenth of the work.
+        """
         segments = self._view.segments
         for begin in range(len(segments) - MERGED + 1):
             some = segments[begin : begin + MERGED]
             weights = [segment.weight for segment in some]
-            if 2 * max(weights) <= sum(weights) <= _LARGEST_BLOCKS:
-                return _Merger(next(self._numbers), some, self._read_block)
+            weight = sum(weights)
+            if 2 * max(weights) <= weight <= _LARGEST_BLOCKS:
+                if self._probes < weight * _PROBES_PER_BLOCK and len(segments) < MANY:
+                    return None
+                self._probes = 0
+                return _Merger(next(self._numbers), some, self._read_rows)
         return None
 
     def forgetting(self, kept: Entries, horizon: int) -> Change:
@@ -214,7 +230,7 @@ class EntityIndex:
         return Segment(number, header), rows
 
     def _entries(self, segment: Segment) -> Iterator[Entry]:
-        return chain.from_iterable(_blocks(segment, self._read_block))
+        return chain.from_iterable(_blocks(segment, self._read_rows))
 
     # -- looking up ------------------------------------------------------------------------------------
 
@@ -263,6 +279,7 @@ class EntityIndex:
     def _in_segments(
         self, segments: tuple[Segment, ...], entity: str, *, newest_first: bool = False
     ) -> Iterator[list[int]]:
+        self._probes += len(segments)
         digest = digest_of(entity)
         one = digest[0]
         for number, header in reversed(segments) if newest_first else segments:
@@ -293,22 +310,24 @@ class EntityIndex:
         key = row_key(number, block)
         found = self._blocks.get(key)
         if found is None:
-            found = dict(self._read_block(key))
+            found = dict(_block(key, *self._read_rows((key,))))
             if len(self._blocks) >= _CACHED_BLOCKS:
                 self._blocks = {}
             self._blocks[key] = found
         return found
 
-    def _read_block(self, key: bytes) -> Entries:
-        value = self._read_row(key)
-        if value is None:
-            raise MissingRowError(f"the index lacks a row, {key.hex()}")
-        return decode_block(key, value)
 
-
-def _blocks(segment: Segment, read: ReadBlock) -> Iterator[Entries]:
+def _blocks(segment: Segment, read: ReadRows) -> Iterator[Entries]:
     """Yield the blocks of a segment."""
-    return (read(row_key(segment.number, block)) for block in range(1, segment.weight + 1))
+    keys = (row_key(segment.number, block) for block in range(1, segment.weight + 1))
+    while some := list(islice(keys, READ_ROWS)):
+        yield from map(_block, some, read(some))
+
+
+def _block(key: bytes, value: bytes | None) -> Entries:
+    if value is None:
+        raise MissingRowError(f"the index lacks a row, {key.hex()}")
+    return decode_block(key, value)
 
 
 def _behind(entries: Iterable[Entry], horizon: int) -> Entries:
@@ -339,10 +358,10 @@ def read_segments(transaction: Any, table: Any, *, retired: Collection[int] = ()
     return tuple(segments)
 
 
-def read_row(transaction: Any, table: Any, *, key: bytes) -> bytes | None:
-    """Return a row of the index, copied out."""
-    value = transaction.get(key, db=table)
-    return None if value is None else bytes(value)
+def read_rows(transaction: Any, table: Any, *, keys: Iterable[bytes]) -> list[bytes | None]:
+    """Return rows of the index, copied out."""
+    values = (transaction.get(key, db=table) for key in keys)
+    return [None if value is None else bytes(value) for value in values]
 
 
 def put_rows(transaction: Any, table: Any, rows: list[Row]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import lmdb
 import msgspec
 
-from eventstore.entity_index import EntityIndex, put_rows, read_row
+from eventstore.entity_index import EntityIndex, put_rows, read_rows
 from eventstore.errors import CorruptStoreError, StoreError
 from eventstore.frame_table import pack_position, put_frame, stored_bytes, unpack_position
 from eventstore.framing import decode_frame
@@ -71,7 +71,7 @@ def read_past(data: str) -> Past:
             environment.open_db(name, transaction, create=False) for name in (FRAMES, INDEX, ABOUT)
         )
         ledger, segments = read_index(transaction, index, about=about)
-        entities = EntityIndex(segments, lambda key: read_row(transaction, index, key=key))
+        entities = EntityIndex(segments, lambda keys: read_rows(transaction, index, keys=keys))
         kept = entities.positions(upto=ledger.horizon.head.position)
         bases = {name: read_base(transaction, about, name=name) for name in ledger.bases}
         remnants = list(_remnants(transaction, frames, kept))

@@ -23,7 +23,7 @@ from eventstore.entity_index import (
     MissingRowError,
     Segment,
     put_rows,
-    read_row,
+    read_rows,
 )
 from eventstore.errors import (
     CapReachedError,
@@ -621,11 +621,11 @@ class LmdbLog:
 
     def _new_index(self, segments: tuple[Segment, ...]) -> EntityIndex:
         return EntityIndex(
-            segments, self._read_row, segment_records=self._segment_records, used=self._ledger.retired
+            segments, self._read_rows, segment_records=self._segment_records, used=self._ledger.retired
         )
 
-    def _read_row(self, key: bytes) -> bytes | None:
-        return self._view(read_row, "index", key=key)
+    def _read_rows(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return self._view(read_rows, "index", keys=keys)
 
     def _end(self, upto: int | None) -> int:
         end = self.head.position

@@ -162,6 +162,7 @@ class SegmentsMachine(LogMachine):
 )
 def test_a_log_does_what_a_list_does(machine: Any, examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entity_index, "MERGED", 3)
+    monkeypatch.setattr(entity_index, "MANY", 3)
     monkeypatch.setattr(entity_index, "PIECE_ROWS", 1)
     run_state_machine_as_test(
         machine,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventstore import entity_index
-from eventstore.entity_index import MERGED, PIECE_ROWS, Change, EntityIndex
+from eventstore.entity_index import MANY, MERGED, PIECE_ROWS, Change, EntityIndex
 from eventstore.errors import CapReachedError, CompactedError, OutcomeUnknownError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.records import EMPTY, Frame
@@ -48,7 +48,7 @@ def test_segments_together_hold_what_each_held_in_order(found: list[list[list[st
 def index_with_segments(count: int, each: int) -> tuple[EntityIndex, dict[bytes, bytes]]:
     """Return an index that has so many segments, each of so many entities, and its rows."""
     rows: dict[bytes, bytes] = {}
-    index = EntityIndex((), rows.get, segment_records=each)
+    index = EntityIndex((), lambda keys: [rows.get(key) for key in keys], segment_records=each)
     for number in range(count):
         names = [f"job:{number * each + n:08}" for n in range(each)]
         first = number * each + 1
@@ -65,7 +65,28 @@ def take(index: EntityIndex, rows: dict[bytes, bytes], change: Change) -> None:
     index.take(change)
 
 
-def test_no_transaction_holds_more_than_a_piece_of_a_merge() -> None:
+def merge_whole(index: EntityIndex, rows: dict[bytes, bytes]) -> int:
+    """Merge as much as is due; return how many segments there are then."""
+    while (change := index.merge()) is not None:
+        take(index, rows, change)
+    return len(index.version)  # type: ignore[arg-type]  # the segments
+
+
+def test_segments_become_one_once_looking_at_each_has_cost_as_much() -> None:
+    index, rows = index_with_segments(MERGED, 100)
+    assert merge_whole(index, rows) == MERGED
+    for _ in range(2 * entity_index._PROBES_PER_BLOCK):
+        assert index.all_of("job:00000007", end=100) == [8]
+    assert merge_whole(index, rows) == 1
+
+
+def test_very_many_segments_become_fewer_though_nobody_looks_anything_up() -> None:
+    index, rows = index_with_segments(MANY, 1)
+    assert merge_whole(index, rows) < MANY
+
+
+def test_no_transaction_holds_more_than_a_piece_of_a_merge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entity_index, "MANY", 0)
     index, rows = index_with_segments(MERGED, 10 * PIECE_ROWS)
     pieces = 0
     while (change := index.merge()) is not None:
@@ -85,6 +106,7 @@ def test_no_transaction_holds_more_than_a_piece_of_a_merge() -> None:
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Few segments, a row in each piece: there are as many places to be cut off as can be."""
     monkeypatch.setattr(entity_index, "MERGED", FEW)
+    monkeypatch.setattr(entity_index, "MANY", FEW)
     monkeypatch.setattr(entity_index, "PIECE_ROWS", 1)
     return tmp_path / "store"
 

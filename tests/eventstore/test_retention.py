@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from eventstore import entity_index
 from eventstore.checking import check_log
 from eventstore.entity_index import MERGED
 from eventstore.errors import CompactedError, CorruptStoreError, OutcomeUnknownError, ReopenNeededError
@@ -281,7 +282,8 @@ with LmdbLog.open(sys.argv[1], segment_records=4) as log:
 """
 
 
-def test_many_segments_become_few(path: Path) -> None:
+def test_many_segments_become_few(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entity_index, "MANY", 0)
     with LmdbLog.open(path, segment_records=4) as log:
         for n in range(MERGED * 4):
             append(log, f"job:{n}", "run:1", f"job:{n // 2}")
