@@ -50,6 +50,8 @@ from actors.workflow.specs import Plan, RunStatus, StepStatus
 
 Adoption: TypeAlias = tuple[str, bytes, str, str]
 """Workflow, parameters, session and project of a run that a call may adopt."""
+FEW = 256
+"""Timers that are kept unasked."""
 
 
 def adoption(run: Run) -> Adoption:
@@ -81,6 +83,8 @@ class SupervisorState(FoldedState[RunStatus]):
         """Steps whose run has ended, and how: what settling them is made of."""
         self.timers: list[tuple[int, str, int]] = []
         """A heap of when which steps stop waiting; `waits` of the run says whether one still counts."""
+        self._most_timers = FEW
+        """So many of them are kept without looking whether they still count."""
         self.totals: dict[RunStatus, int] = {}
         self.sessions = Sessions()
         self.projects: dict[str, ProjectView] = {}
@@ -406,9 +410,17 @@ class SupervisorState(FoldedState[RunStatus]):
     def _await(self, run: Run, step: int, due_us: int) -> None:
         if due_us:
             heapq.heappush(self.timers, (due_us, run.run_id, step))
+            if len(self.timers) > self._most_timers:
+                self._forget_timers()
         other = run.extras.others.get(step)
         if other:
             self.awaited.setdefault(other, {})[run.run_id, step] = None
+
+    def _forget_timers(self) -> None:
+        """Drop the timers of what waits no more, which may be far from the first."""
+        self.timers = [timer for timer in self.timers if self._still_waits(*timer)]
+        heapq.heapify(self.timers)
+        self._most_timers = max(FEW, 2 * len(self.timers))
 
     def _stop_waiting(self, run: Run, step: int) -> None:
         del run.extras.waits[step]

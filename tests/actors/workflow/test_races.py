@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from actors.runtime.messages import Message
 from actors.workflow.events import CancelSettled, RunCancelled
 from actors.workflow.messages import CancelRun, PauseRun, ResumeRun, SignalRun, StartRun
 from actors.workflow.specs import Plan, PlanStep, StepOptions, WaitPlan
+from actors.workflow.state import FEW
 from tests.actors.workflow.lives import EMPTY_CALL, RULES, Life, context
 from tests.support.scale import scaled
 
@@ -101,6 +103,20 @@ def test_the_end_of_a_child_whose_time_has_come_is_the_end_of_its_step_in_the_sa
     for decision in RULES.settle(life.state, later):
         life.take(decision)
     assert not life.state.runs
+
+
+def test_timers_of_what_waits_no_more_do_not_stay_in_memory_until_their_time_comes() -> None:
+    wait = PlanStep("approval", "", EMPTY_CALL, (), options=StepOptions(wait=WaitPlan("signal", 10**12)))
+    plan = Plan("w", (wait,))
+    life = Life(plan, ["ok"], Random(0))
+    first = StartRun(run_id="first", plan=plan, plan_id="p", params=b"\x80", blocking=False)
+    life.say(first)
+    for number in range(3 * FEW):
+        run_id = f"r{number}"
+        life.say(msgspec.structs.replace(first, run_id=run_id))
+        life.say(SignalRun(run_id=run_id, step="approval", value=b"\x01"))
+    assert len(life.state.timers) <= FEW
+    assert life.state.timers[0][1] == "first"
 
 
 @settings(max_examples=scaled("controls", 100))
