@@ -267,21 +267,24 @@ class World:
         key = self.random.choice(self.executor.ending)
         outcomes = ("ok", "error", "returned", SNOOZE, GIVE_UP)
         outcome = self.random.choices(outcomes, (7, 3, 0.3, 0.2, 0.2))[0]
-        job = self.durable().jobs[key.job_id]
-        spec = job.spec
-        if outcome == GIVE_UP:
-            job.resigned.add(key.attempt)
+        spec = self.durable().jobs[key.job_id].spec
         note = note_of(spec, self.random, self.runs) if outcome == "ok" else b""
         if spec.owner.startswith("schedule:") and note:
             self.runs.append(key.job_id)
-        self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), note=note)
+        self.end(key, outcome, note=note)
         self.count(outcome)
+
+    def end(self, key: AttemptKey, outcome: str, *, note: bytes = b"", run_us: int = 10) -> None:
+        """Have an attempt end, and know of its job that it may be given up if the exception says so."""
+        if outcome == GIVE_UP:
+            self.durable().jobs[key.job_id].resigned.add(key.attempt)
+        self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), note=note, run_us=run_us)
 
     def _break(self) -> None:
         """Let a pool of workers break: one attempt has failed, the others come back as if never begun."""
         outcome = "error"
         for key in list(self.executor.ending):
-            self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us())
+            self.end(key, outcome)
             if outcome == "returned":
                 self.durable().jobs[key.job_id].innocent.add(key.attempt)
             outcome = "returned"

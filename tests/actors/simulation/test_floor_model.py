@@ -120,7 +120,7 @@ class FloorDesk(Desk):
 
     def finish(self, key: AttemptKey, outcome: str, *, twice: bool = False) -> None:
         """End an attempt, slowly enough that nothing is started ahead of free workers; perhaps tell it twice."""
-        self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), run_us=10 * SECOND)
+        self.end(key, outcome, run_us=10 * SECOND)
         end = self.executor.finished[key]
         self.pump()
         if twice:
@@ -130,7 +130,7 @@ class FloorDesk(Desk):
     def finish_behind_a_failed_commit(self, key: AttemptKey, outcome: str) -> None:
         """End an attempt of which nothing can be recorded at first."""
         with self.failing():
-            self.executor.finish(key, outcome=outcome, now_us=self.clock.now_us(), run_us=10 * SECOND)
+            self.end(key, outcome, run_us=10 * SECOND)
             self.pump()
 
 
