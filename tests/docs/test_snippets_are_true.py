@@ -75,6 +75,8 @@ def undefined(text: str) -> set[str]:
                 bound.add(name)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 bound.add(name)
+            case ast.ExceptHandler(name=str(name)):
+                bound.add(name)
             case ast.alias(name=name, asname=other):
                 bound.add(other or name.partition(".")[0])
             case _:
@@ -111,3 +113,14 @@ def test_a_snippet_that_is_whole_runs_twice_in_one_folder(tmp_path: Path, block:
 )
 def test_what_is_not_so_is_found(text: str, complaint: str) -> None:
     assert list(complaints(text)) == [complaint]
+
+
+PARTS = frozenset({"batches", "coming_from_schedulers", "recovery", "seeing_jobs", "testing"})
+"""Guides that begin with a part of a script, or with what takes the place of somebody else's."""
+GUIDES = [path for path in sorted((ROOT / "docs" / "guide").glob("*.md")) if path.stem not in PARTS]
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_what_a_guide_shows_first_is_a_whole_script(page: Path) -> None:
+    first = next(iter(blocks(page.read_text(encoding="utf-8"), "python")), None)
+    assert first is None or not undefined(first.text)
