@@ -17,6 +17,7 @@ from actors.workflow.events import (
     RunCreated,
     RunEnding,
     RunFailed,
+    RunPaused,
     StepCancelled,
     StepCompleted,
     StepFailed,
@@ -305,6 +306,9 @@ class Advance:
                 parent=run.run_id,
             )
         )
+        if self._paused:  # it goes on when the run does
+            self._decision.emit(RunPaused(child, self._now_us))
+            return
         began = self._state.new_run(child, graph, params, run.session_id, run.project)
         Advance(self._state, began, self._context, self._decision).begin()
 

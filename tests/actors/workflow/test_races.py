@@ -149,6 +149,26 @@ def test_f93_a_run_that_is_ending_cannot_be_paused() -> None:
         RULES.decide(life.state, PauseRun(run_id="r"), context())
 
 
+def test_a_run_that_begins_as_a_step_of_a_paused_one_is_paused_too() -> None:
+    life = Life(OUTER, ["ok"], Random(0))
+    life.say(
+        StartRun(
+            run_id="r", plan=OUTER, plan_id="o", params=b"\x80", blocking=False, children=(("inner", INNER),)
+        )
+    )
+    life.say(PauseRun(run_id="r"))
+    life.jobs.clear()
+    life.say(ended("r.0", note=b"=\x80"))  # what the run is to be called with was being found out
+    assert life.state.runs["r.0"].status == "PAUSED"
+    assert not life.jobs
+    life.say(ResumeRun(run_id="r"))
+    assert list(life.jobs) == ["r.0.0"]
+    life.play()
+    for decision in RULES.settle(life.state, context()):
+        life.take(decision)
+    assert not life.state.runs
+
+
 def test_a_wait_for_its_own_run_fails_at_once() -> None:
     wait = PlanStep("self", "", EMPTY_CALL, (), options=StepOptions(wait=WaitPlan("run")))
     life = Life(Plan("w", (wait,)), ["ok"], Random(0))
