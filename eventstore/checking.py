@@ -32,7 +32,18 @@ class Check(NamedTuple):
 
 
 def check_log(log: Log, *, seen: Callable[[Frame], object] = lambda _: None) -> Check:
-    """Walk a log from its horizon to its present head; `seen` gets each frame. Damage is reported, not raised."""
+    """Walk a log from its horizon to its present head; `seen` gets each frame. Damage is reported, not raised.
+
+    What goes wrong while the log forgets is no damage: it is walked once more then.
+    """
+    while True:
+        horizon = log.horizon
+        check = _walked(log, seen)
+        if not check.problem or log.horizon == horizon:
+            return check
+
+
+def _walked(log: Log, seen: Callable[[Frame], object]) -> Check:
     frames = records = entities = 0
     head = log.horizon.head
     sample = _Sample()

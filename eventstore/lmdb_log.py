@@ -47,7 +47,7 @@ from eventstore.log import check_head, check_snapshot
 from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, MARKER_NAME, Folder
 from eventstore.records import EMPTY, Frame, Head, Record, Stored
 from eventstore.retention import Compaction, Horizon, Ledger, Remnant, check_plan, decode_remnant, is_remnant
-from eventstore.shedding import Shedder, put_base, put_ledger, read_base, read_index, read_ledger
+from eventstore.shedding import Shedder, put_base, put_ledger, read_base_of_horizon, read_index, read_ledger
 from eventstore.snapshots import FOLDER_NAME, Snapshot, SnapshotFolder
 
 DEFAULT_MAP_SIZE: Final = 64 * 1024**3
@@ -164,21 +164,7 @@ class LmdbLog:
             return self._head
 
     def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
-        end, after = self._end(upto), max(after, 0)
-        if after >= end:
-            return
-        if after < self._ledger.horizon.head.position:
-            raise self._compacted(after + 1)
-        first = self._whole_frame(after + 1).first
-        previous = self._head_at(first - 1).link
-        while first <= end:
-            for position, value in self._view(read_batch, "frames", first=first, end=end):
-                self._check_usable()
-                frame = decode_frame(position, value)
-                if position != first or frame.previous != previous:
-                    raise CorruptStoreError(f"the chain is broken at position {first}")
-                first, previous = frame.last + 1, frame.link
-                yield frame.clipped(after=after, upto=end)
+        return self._frames(after=max(after, 0), end=self._end(upto))
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
         end = self._end(upto)
@@ -209,15 +195,15 @@ class LmdbLog:
     def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
         end = self._end(upto)
         while True:
-            index = self._index()
+            index = self._entities
             version = index.version
             try:
-                for entity, position in index.entities(prefix, before=before):
+                for entity, position in self._index().entities(prefix, before=before):
                     self._check_usable()
                     before = entity
                     if position <= end:
                         yield entity
-            except MissingRowError:
+            except (MissingRowError, CompactedError):
                 if not self._has_changed(index, version):
                     raise
             else:
@@ -238,7 +224,7 @@ class LmdbLog:
 
     def kept(self) -> Iterator[Stored]:
         horizon = self.horizon.head.position
-        for position in self._index().positions(upto=horizon):
+        for position in self._looked_up(lambda index: index.positions(upto=horizon)):
             yield self._frame_of(position).stored(position)
 
     def compact(self, plan: Compaction) -> None:
@@ -281,17 +267,12 @@ class LmdbLog:
         self._snapshots.save(name, Snapshot(position, head, data))
 
     def load_snapshots(self, name: str, *, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
-        end, horizon = self.head.position, self._ledger.horizon.head
         for snapshot in self._snapshots.load(name, upto=upto):
-            # A log that was put back to an older copy, and went on differently, is another history.
-            head = snapshot.head
-            if head == EMPTY or (
-                horizon.position <= head.position <= end and self._head_at(head.position) == head
-            ):
-                if snapshot.position >= horizon.position:
-                    yield snapshot.position, snapshot.data
-        if name in self._ledger.bases and (upto is None or upto >= horizon.position):
-            yield horizon.position, self._view(read_base, "about", name=name)
+            if snapshot.position >= self.horizon.head.position and self._had(snapshot.head):
+                yield snapshot.position, snapshot.data
+        position, state = self._view(read_base_of_horizon, "about", name=name)
+        if state is not None and (upto is None or upto >= position):
+            yield position, state
 
     def tend(self) -> None:
         """Note how far the log has come; give back the slots of readers that died."""
@@ -568,6 +549,29 @@ class LmdbLog:
                     self._cache = FrameCache()
             self._commits = commits  # last: another thread does not think that all of it is known already
 
+    def _frames(self, *, after: int, end: int) -> Iterator[Frame]:
+        """Yield what is behind a position, without a look at where the log ends now."""
+        if after >= end:
+            return
+        horizon = self._ledger.horizon
+        if after < horizon.head.position:
+            raise self._compacted(after + 1)
+        first = after + 1
+        try:
+            first = self._whole_frame(first).first
+            previous = self._head_at(first - 1).link
+            while first <= end:
+                for position, value in self._view(read_batch, "frames", first=first, end=end):
+                    self._check_usable()
+                    frame = _following(first, previous, position, value)
+                    first, previous = frame.last + 1, frame.link
+                    yield frame.clipped(after=after, upto=end)
+        except CorruptStoreError as error:
+            now = self._horizon_now()
+            if now == horizon or first > now.head.position + 1:
+                raise
+            raise CompactedError(first, now.head.position, now.archive) from error  # since it began
+
     def _index(self) -> EntityIndex:
         """Return the index, once it knows the log up to the head: as it does but after opening."""
         index = self._entities
@@ -576,7 +580,7 @@ class LmdbLog:
                 index = self._entities
                 if self._folder.read_only and self._head.position - index.end > self._segment_records:
                     index = self._entities = self._read_index()
-                for frame in self.frames(after=index.end):
+                for frame in self._frames(after=index.end, end=self._head.position):
                     index.add(frame)
         return index
 
@@ -586,7 +590,7 @@ class LmdbLog:
         if self._head.position - index.end < self._segment_records:
             return
         with self._indexing:
-            for frame in self.frames(after=index.end):
+            for frame in self._frames(after=index.end, end=self._head.position):
                 index.add(frame)
                 due = index.due()
                 if due is not None:
@@ -598,10 +602,10 @@ class LmdbLog:
     def _looked_up(self, look: Callable[[EntityIndex], T]) -> T:
         """Look into the index, again if it was changed meanwhile, and rows of it or frames are gone."""
         while True:
-            index = self._index()
+            index = self._entities
             version = index.version
             try:
-                return look(index)
+                return look(self._index())
             except (MissingRowError, CompactedError):
                 if not self._has_changed(index, version):
                     raise
@@ -651,6 +655,15 @@ class LmdbLog:
             )
         return frame
 
+    def _had(self, head: Head) -> bool:
+        """Whether this was the end of the log once; one that was put back, and went on differently, lacks it."""
+        try:
+            return head == EMPTY or (
+                head.position <= self._head.position and self._head_at(head.position) == head
+            )
+        except CompactedError:
+            return False
+
     def _head_at(self, position: int) -> Head:
         """Return the head that the log had at the horizon, or at a frame's end behind it."""
         horizon = self._ledger.horizon.head
@@ -666,8 +679,21 @@ class LmdbLog:
             raise self._missing(position)
         return frame, len(value)
 
+    def _horizon_now(self) -> Horizon:
+        """Return the horizon on disk: a handle that only reads may not have heard of it."""
+        return self._view(read_ledger, "about").horizon
+
     def _missing(self, position: int) -> StoreError:
         """Return what it means that no frame holds a position."""
-        if position <= self._ledger.horizon.head.position:
-            return self._compacted(position)
+        horizon = self._horizon_now()
+        if position <= horizon.head.position:
+            return CompactedError(position, horizon.head.position, horizon.archive)
         return NoFrameError(f"no frame holds position {position}")
+
+
+def _following(first: int, previous: bytes, position: int, value: bytes) -> Frame:
+    """Return the frame stored under a position, if it is the one that follows. `CorruptStoreError`."""
+    frame = decode_frame(position, value)
+    if position != first or frame.previous != previous:
+        raise CorruptStoreError(f"the chain is broken at position {first}")
+    return frame

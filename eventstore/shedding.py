@@ -146,6 +146,13 @@ def read_base(transaction: Any, about: Any, *, name: str) -> bytes:
     return unsealed(bytes(value), f"the state of {name!r}, as of the horizon,")
 
 
+def read_base_of_horizon(transaction: Any, about: Any, *, name: str) -> tuple[int, bytes | None]:
+    """Return where the horizon is, and a state as of it, None if there is none: both of one moment."""
+    ledger = read_ledger(transaction, about)
+    state = read_base(transaction, about, name=name) if name in ledger.bases else None
+    return ledger.horizon.head.position, state
+
+
 def read_index(transaction: Any, index: Any, *, about: Any) -> tuple[Ledger, tuple[Segment, ...]]:
     """Return the ledger and the segments of the index that are in use, as of one moment."""
     ledger = read_ledger(transaction, about)
