@@ -39,7 +39,15 @@ def task(*, name: str) -> Callable[[F], F]:
     return named
 
 
-def step(**options: Any) -> Callable[[F], F]:
+@overload
+def step(func: F, /) -> F: ...
+
+
+@overload
+def step(**options: Any) -> Callable[[F], F]: ...
+
+
+def step(func: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
     """Say how a method of a `workflow` class is a step; `options` are those of `Workflow.add_step`."""
 
     def described(func: F) -> F:
@@ -47,7 +55,7 @@ def step(**options: Any) -> Callable[[F], F]:
         setattr(plain, STEP_MARK, options)
         return func
 
-    return described
+    return described if func is None else described(func)
 
 
 @overload
@@ -90,10 +98,28 @@ def outline_of(what: Any) -> Outline:
     return outline
 
 
+def _wire(workflow: Workflow, what: Callable[[Workflow], object]) -> None:
+    """Have a function add the steps. It is no workflow itself: what it calls is called now, not when that runs."""
+    expected = (
+        f"workflow {workflow.name!r}: expected a function of a Workflow that adds its steps, as in "
+        f"def {what.__name__}(workflow): workflow.add_step(…)"
+    )
+    signature = inspect.signature(what)
+    try:
+        signature.bind(workflow)
+    except TypeError as error:
+        msg = f"{expected}; got {what.__name__}{signature}"
+        raise InputError(msg) from error
+    what(workflow)
+    if not workflow.steps:
+        msg = f"{expected}; {what.__name__}{signature} added none: parameters of a run go to its steps by their names"
+        raise InputError(msg)
+
+
 def add_steps(workflow: Workflow, what: Any) -> None:
     """Add the steps that a class or a function means."""
     if not isinstance(what, type):
-        what(workflow)
+        _wire(workflow, what)
         return
     methods = {
         name: method.__func__

@@ -27,7 +27,7 @@ from logistics.orchestration.running import (
     start_command,
 )
 from logistics.orchestration.upgrades import UpgradeFinding, upgrade_check
-from logistics.orchestration.workflow import announce
+from logistics.orchestration.workflow import Workflow, announce
 
 if TYPE_CHECKING:
     import os
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from actors.workflow.messages import StartRun
     from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.result import WorkflowResult
-    from logistics.orchestration.workflow import Workflow
 
 MOST_RUNS = 2**31
 
@@ -81,8 +80,10 @@ class WorkflowManager:
         `InputError` for anything else, and what `Workflow.add_step` raises.
         """
         outline = outline_of(what)
-        workflow = self.create(outline.name, description=outline.description)
+        store = self.engine.store
+        workflow = Workflow(store, Definition(outline.name, check_text("description", outline.description)))
         add_steps(workflow, what)
+        store.workflows[workflow.name] = workflow  # whole, or not at all
         return workflow
 
     def load(self, path: str | os.PathLike[str]) -> Workflow:

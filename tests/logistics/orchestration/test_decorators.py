@@ -66,6 +66,32 @@ def test_a_named_task_is_stored_by_its_name(manager: WorkflowManager) -> None:
     assert manager.from_dict(manager.define(wired).to_dict()).fingerprint == manager.define(wired).fingerprint
 
 
+def test_a_step_that_says_nothing_of_itself_needs_no_parentheses(manager: WorkflowManager) -> None:
+    @logistics.workflow(name="bare")
+    class Bare:
+        numbers = logistics.step(staticmethod(Report.numbers))
+
+    assert manager.define(Bare).steps == ("numbers",)
+
+
+def test_a_function_that_is_meant_to_be_run_itself_is_refused(manager: WorkflowManager) -> None:
+    @logistics.workflow
+    def daily(day: str) -> list[int]:
+        return Report.numbers(len(str(day)))
+
+    @logistics.workflow
+    def monthly(month: str, year: int) -> list[int]:
+        return Report.numbers(len(month) + year)
+
+    with pytest.raises(
+        InputError, match=r"a function of a Workflow .* daily\(.* added none: parameters of a run go"
+    ):
+        manager.define(daily)
+    with pytest.raises(InputError, match=r"a function of a Workflow .* got monthly\("):
+        manager.define(monthly)
+    assert manager.list_workflows() == []
+
+
 def test_what_is_no_workflow_is_refused(manager: WorkflowManager) -> None:
     with pytest.raises(InputError, match="expected a class or function with @logistics"):
         manager.define(sum_up)
