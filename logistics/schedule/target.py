@@ -68,7 +68,7 @@ def _check_texts(name: str, call: Call) -> None:
     if with_times(given, Firing(0, 0), "UTC") != given:
         msg = (
             f"schedule {name!r}: times are put into texts for a Workflow only; a function has a parameter ctx, and "
-            f"ctx.scheduled_at is the time: got {given!r}"
+            f"ctx.scheduled_at is the time, in UTC: got {given!r}"
         )
         raise InputError(msg)
 

@@ -168,7 +168,7 @@ def test_parameters_may_name_the_time_in_the_zone_of_the_schedule(place: Place) 
 def test_a_function_that_would_get_the_braces_is_told_where_the_time_is(
     place: Place, func: Any, given: dict[str, Any]
 ) -> None:
-    with pytest.raises(InputError, match=r"for a Workflow only; .* ctx\.scheduled_at is the time"):
+    with pytest.raises(InputError, match=r"for a Workflow only; .* ctx\.scheduled_at is the time, in UTC"):
         place.manager.schedule_cron("n", "0 * * * *", func, **given)
     assert place.manager.list_tasks() == []
     place.manager.schedule_cron("n", "0 * * * *", extract, kwargs={"day": "{{other}}"})
