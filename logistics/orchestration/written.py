@@ -119,8 +119,8 @@ def _check_job(spec: JobSpec) -> None:
             msg = f"{what}: jobs that have one are the engine's own, got {value!r}"
             raise InputError(msg)
     for given in spec.inputs:
-        if given.kind != "step" or given.source not in spec.after:
-            msg = f"inputs: expected results of jobs named in after (kind 'step'), got {given!r}"
+        if given.kind != "ctx" and (given.kind != "step" or given.source not in spec.after):
+            msg = f"inputs: expected 'ctx', or results of jobs named in after (kind 'step'), got {given!r}"
             raise InputError(msg)
     _check_call(spec)
 

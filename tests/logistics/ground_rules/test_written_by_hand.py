@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.runtime.attempt import AttemptContext
 from logistics.audit.past import RecordedEvent
 from logistics.errors import ConflictingIdError, CronError, PayloadError, UnknownIdError
 from logistics.messages import (
@@ -71,6 +72,10 @@ from tests.logistics.ground_rules.support import refused
 from tests.logistics.task.functions import add
 
 JUNK = b"\xc1junk"
+
+
+def attempt(ctx: AttemptContext) -> int:
+    return ctx.attempt
 
 
 def spec(payload: bytes, job_id: str = "mine") -> JobSpec:
@@ -149,10 +154,14 @@ def test_bytes_beyond_the_limit_are_refused(tmp_path: Path) -> None:
 def test_a_job_written_by_hand_runs_and_no_bytes_are_no_arguments(
     engine: OrchestrationEngine, queue: Queue
 ) -> None:
+    inputs = (Input("ctx", "ctx", ""),)
+    wants_ctx = msgspec.structs.replace(spec(b"", "ctx"), function=function_ref(attempt), inputs=inputs)
+    assert engine.send(EnqueueJobs((wants_ctx,))) == ("ctx",)
     jobs = (spec(encode_call([1], {"b": 2}), "sum"), spec(b"", "none"))
     assert engine.send(EnqueueJobs(jobs)) == ("sum", "none")
     assert engine.send(EnqueueJobs(jobs)) == ("sum", "none"), "repeating it is safe"
-    assert JobScheduler(engine=engine).process(queue).completed == 2
+    assert JobScheduler(engine=engine).process(queue).completed == 3
+    assert queue.result("ctx") == 1
     assert queue.result("sum") == 3
     assert queue.result("none") == 0
     job = queue.get_job("sum")

@@ -12,8 +12,7 @@ from eventstore.errors import OutcomeUnknownError, StoreError
 from eventstore.faulty_log import Fault, FaultyLog
 from eventstore.memory_log import MemoryLog
 from eventstore.records import Head, Record
-from logistics.orchestration import run as run_module
-from logistics.orchestration import running, stores
+from logistics.orchestration import awaiting, running, stores
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.reading import first
 from logistics.orchestration.run import WorkflowRun
@@ -58,7 +57,7 @@ def test_a_commit_that_fails_under_a_run_does_not_leave_its_caller_waiting(
 ) -> None:
     log = FailsOnce(tag, fault)
     monkeypatch.setattr(stores, "MemoryLog", lambda: log)
-    monkeypatch.setattr(run_module, "LOOK_S", 0.05)
+    monkeypatch.setattr(awaiting, "LOOK_S", 0.05)
     with OrchestrationEngine(":memory:") as engine:
         manager = WorkflowManager(engine)
         manager.create("w").add_step("one", steps.one).add_step("noted", steps.noted)
