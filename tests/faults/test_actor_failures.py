@@ -160,7 +160,7 @@ def test_a_record_that_no_rebuild_gets_over_ends_the_engine_loudly(
     def poisoned(_self: QueueState, event: JobEnqueued) -> None:
         raise ZeroDivisionError(f"planned, at {event.spec.job_id}")
 
-    monkeypatch.setattr(QueueState, "_enqueued", poisoned)
+    monkeypatch.setattr(QueueState, "_was_enqueued", poisoned)
     log = engine.store.runtime.log
     assert isinstance(log, SabotagedMemory)
     log.sabotage.fail("queue.paused")
