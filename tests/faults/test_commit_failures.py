@@ -262,7 +262,9 @@ def test_a_command_between_a_failed_commit_and_the_rebuild_is_told_to_try_again(
         asking.start()
         failing.sabotage.fail("project.created", failing.fault)  # of which the queue is not told
         with pytest.raises(OutcomeUnknownError):
-            failing.engine.send(CreateProject(name="one", kind="custom", description="", folder="one"))
+            failing.engine.send(
+                CreateProject(name="one", kind="custom", description="", folder="/nowhere/one")
+            )
         asking.join(PATIENCE_S)
     finally:
         logging.getLogger("logistics.journal").removeHandler(hold)
