@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from heapq import merge
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from eventstore.archive import ArchiveFile, files_upto
-from eventstore.errors import ArchiveError, StoreAccessError
+from eventstore.errors import ArchiveError, CompactedError, StoreAccessError
 from eventstore.records import EMPTY, Frame, Head, Record, Stored
 from eventstore.retention import NO_HORIZON, Compaction, Horizon
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from eventstore.log import Log
+
+T = TypeVar("T")
 
 
 class JoinedLog:
@@ -46,8 +48,17 @@ class JoinedLog:
     def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
         end = self.head.position if upto is None else min(upto, self.head.position)
         seen = self._look()
-        if after >= end:
-            return
+        while after < end:
+            try:
+                for frame in self._frames(after, end, seen):
+                    after = frame.last
+                    yield frame
+            except CompactedError:
+                before, seen = seen, self._look()
+                if seen == before:
+                    raise  # else what is missing may be in the archive since
+
+    def _frames(self, after: int, end: int, seen: int) -> Iterator[Frame]:
         if after < self._begin.head.position:
             yield from self._log.frames(after=after, upto=end)  # says what is missing
         for file in self._files:
@@ -59,15 +70,25 @@ class JoinedLog:
         yield from self._log.frames(after=max(after, seen), upto=end)
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
-        seen = self._look()
-        recorded = self._log.history(entity, upto=upto)
-        if not self._files:
-            return recorded
-        return [*self._archived(entity, upto), *(stored for stored in recorded if stored.position > seen)]
+        def find() -> list[Stored]:
+            recorded = self._log.history(entity, upto=upto)
+            begin, seen = self._begin.head.position, self._seen.position
+            if begin == seen:
+                return recorded
+            kept = [stored for stored in recorded if stored.position <= begin]
+            newer = [stored for stored in recorded if stored.position > seen]
+            return [*kept, *self._archived(entity, upto), *newer]
+
+        return self._steadily(find)
 
     def first(self, entity: str, *, upto: int | None = None) -> Stored | None:
-        self._look()
-        return next(self._archived(entity, upto), None) or self._log.first(entity, upto=upto)
+        def find() -> Stored | None:
+            found = self._log.first(entity, upto=upto)
+            if found is not None and found.position <= self._begin.head.position:
+                return found
+            return next(self._archived(entity, upto), found)
+
+        return self._steadily(find)
 
     def last(self, entity: str, *, upto: int | None = None) -> Stored | None:
         found = self._log.last(entity, upto=upto)
@@ -91,14 +112,17 @@ class JoinedLog:
             yield entity
 
     def at(self, position: int) -> Stored | None:
-        self._look()
-        for file in self._files:
-            if file.table.before.position < position <= file.table.head.position:
-                return file.frame_of(position).stored(position)
-        return self._log.at(position)
+        def find() -> Stored | None:
+            for file in self._files:
+                if file.table.before.position < position <= file.table.head.position:
+                    return file.frame_of(position).stored(position)
+            return self._log.at(position)
+
+        return self._steadily(find)
 
     def kept(self) -> Iterator[Stored]:
-        return iter(()) if self.horizon == NO_HORIZON else self._log.kept()
+        horizon = self.horizon.head.position
+        return (stored for stored in (self._log.kept() if horizon else ()) if stored.position <= horizon)
 
     def append(self, records: Sequence[Record], *, expected: int, epoch: int, recorded_us: int) -> NoReturn:  # noqa: ARG002 -- as in every log
         raise _refusal()
@@ -132,6 +156,19 @@ class JoinedLog:
             if upto is not None and position > upto:
                 return
             yield file.frame_of(position).stored(position)
+
+    def _steadily(self, find: Callable[[], T]) -> T:
+        """Find something in log and archive, once more if the log was compacted meanwhile."""
+        while True:
+            seen = self._look()
+            try:
+                found = find()
+            except CompactedError:
+                if self._look() == seen:
+                    raise
+            else:
+                if self._look() == seen:
+                    return found
 
     def _look(self) -> int:
         """Open the archive as far as the log needs it now; return the log's own horizon."""

@@ -80,17 +80,16 @@ class MemoryLog:
     def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
         """Yield what was written after a position, up to the head of this moment."""
         end, after = self._end(upto), max(after, 0)
-        horizon, archive = self._horizon
-        if after < min(horizon.position, end):
-            raise CompactedError(after + 1, horizon.position, archive)
-        number = max(bisect_right(self._firsts, after + 1) - 1, 0)
         position = after
         while position < end:
             with self._lock:
                 self._check_usable()
-                frame = self._frames[number]
+                horizon, archive = self._horizon
+                if position < horizon.position:
+                    raise CompactedError(position + 1, horizon.position, archive)
+                frame = self._frame_of(position + 1)
             yield frame.clipped(after=after, upto=end)
-            position, number = frame.last, number + 1
+            position = frame.last
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
         """Return all records of an entity, oldest first."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from eventstore import archive
+from eventstore import archive, frame_table
 from eventstore.archive import ArchiveFile, files_upto, write_archive
 from eventstore.checking import check_log
 from eventstore.errors import ArchiveError, CompactedError, StoreAccessError
@@ -80,6 +80,59 @@ def test_a_joined_log_follows_a_log_that_goes_on(log: LmdbLog, folder: Path) -> 
     compact(log, folder, 60)
     assert len(list(joined.frames())) == 21
     assert joined.last("job:new") == log.at(61)
+
+
+def test_what_was_kept_of_what_no_archive_has_is_still_there(log: LmdbLog, folder: Path) -> None:
+    everything = fill(log)
+    log.compact(plan(log, 18, "job:3", "run:1"))
+    settle(log)
+    compact(log, folder, 33, "job:3", "run:1")
+    joined = JoinedLog(log, folder)
+    kept = [each for each in everything if each.position > 18 or each.record.entity in {"job:3", "run:1"}]
+    for entity in ("job:3", "job:9", "run:1"):
+        history = [each for each in kept if each.record.entity == entity]
+        assert joined.history(entity) == history
+        assert (joined.first(entity), joined.last(entity)) == (history[0], history[-1])
+        assert joined.history(entity, upto=18) == [each for each in history if each.position <= 18]
+        assert joined.last(entity, upto=18) == next(
+            (each for each in history[::-1] if each.position <= 18), None
+        )
+    assert list(joined.kept()) == [each for each in kept if each.position <= 18]
+
+
+class Forgetful(JoinedLog):
+    """A joined log whose log is compacted right after each look at where its horizon is."""
+
+    def __init__(self, log: LmdbLog, folder: Path, *horizons: int) -> None:
+        super().__init__(log, folder)
+        self.horizons = list(horizons)
+
+    def _look(self) -> int:
+        seen = super()._look()
+        if self.horizons:
+            assert isinstance(self._log, LmdbLog)
+            compact(self._log, self._folder, self.horizons.pop(0), "job:3")
+        return seen
+
+
+def test_a_log_that_is_compacted_while_it_is_read_says_what_it_said(log: LmdbLog, folder: Path) -> None:
+    everything = fill(log)
+    history = log.history("run:1")
+    assert Forgetful(log, folder, 18, 33, 45).history("run:1") == history
+    assert Forgetful(log, folder, 51).first("job:16") == everything[47]
+    assert Forgetful(log, folder, 54).at(54) == everything[53]
+
+
+def test_a_scan_goes_on_in_the_archive(log: LmdbLog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_table, "_BATCH_FRAMES", 1)
+    fill(log)
+    frames = list(log.frames())
+    scan = JoinedLog(log, folder).frames()
+    found = [next(scan)]
+    for horizon in (18, 33, 45):
+        compact(log, folder, horizon, "job:3")
+        found += [next(scan), next(scan)]
+    assert [*found, *scan] == frames
 
 
 def test_of_what_the_archive_lacks_the_log_says_where_it_was(log: LmdbLog, folder: Path) -> None:

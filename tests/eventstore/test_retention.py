@@ -88,6 +88,21 @@ def test_what_is_kept_and_what_comes_later_stays_where_it_was(log: Log, settled:
     assert frames[0].previous == log.horizon.head.link
 
 
+def test_a_scan_that_a_compaction_overtakes_skips_nothing(log: Log) -> None:
+    fill(log)
+    before = list(log.frames())
+    scan = log.frames()
+    found = [next(scan)]
+    log.compact(plan(log, 30, "job:3"))
+    settle(log)
+    try:
+        found += scan
+    except CompactedError:
+        assert found == before[: len(found)]
+    else:
+        assert found == before
+
+
 def test_who_asks_for_what_was_compacted_is_told_where_it_is(log: Log) -> None:
     fill(log)
     log.compact(plan(log, 30, "job:3"))
