@@ -56,7 +56,11 @@ class SnapshotFolder:
                 sync_folder(self._path.parent)
             file = self._path / f"{_quoted(name)}.{snapshot.position:0{_DIGITS}d}{_SUFFIX}"
             write_file(file, _SEAL.pack(FORMAT, 0, crc32(sealed)) + sealed)
-            for old in (*self._files(name)[KEPT:], *self._path.glob(f"{_quoted(name)}.*.new")):
+            files = self._files(name)
+            # What is behind the head is of a log that was put back to an older copy since.
+            lost = [each for each in files if _position(each) > head.position]
+            left = files[len(lost) + KEPT :]
+            for old in (*lost, *left, *self._path.glob(f"{_quoted(name)}.*.new")):
                 remove_file(old)
         except OSError as error:
             message = f"the snapshot {name!r} cannot be written: {error}"

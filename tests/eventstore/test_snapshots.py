@@ -90,3 +90,12 @@ def test_f42_a_snapshot_of_another_history_is_none(tmp_path: Path) -> None:
         assert newest(log, "queue") == (1, b"state")
         assert newest(log, "early") == (0, b"")
         assert EMPTY.position == 0
+
+
+def test_snapshots_of_a_log_that_was_put_back_leave_room_for_new_ones(tmp_path: Path) -> None:
+    folder = SnapshotFolder(tmp_path)
+    for position in (70, 80, 90):
+        folder.save("queue", Snapshot(position, Head(position, 2, b"\1" * 32, 5), b"lost"))
+    for position in (20, 30, 40, 50):
+        folder.save("queue", Snapshot(position, Head(position, 3, b"\2" * 32, 6), b"%d" % position))
+    assert [each.data for each in folder.load("queue")] == [b"50", b"40", b"30"]
