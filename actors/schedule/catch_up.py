@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.clock.zones import SECOND_US
+from actors.schedule.errors import ScheduleError
 from actors.schedule.firing import next_fire, previous_fire
 from actors.schedule.jitter import jitter_us
 from actors.schedule.missed import count_fires
@@ -75,7 +76,10 @@ def _newest(schedule: Schedule, first: Firing, now_us: int) -> Firing:
     bound_us = now_us - policies.jitter_us
     if policies.end_us is not None:
         bound_us = min(bound_us, policies.end_us)
-    following = _following(spec, first.at_us)
+    try:
+        following = _following(spec, first.at_us)
+    except ScheduleError:  # what comes later cannot be told: this one is due nevertheless
+        following = None
     if following is None or following.at_us > bound_us:
         newest: Firing | None = first
     else:

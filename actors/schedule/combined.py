@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from actors.schedule.days import edge, holds
 from actors.schedule.errors import ScheduleError
-from actors.schedule.spec import CombinedSpec, DaysSpec, Firing, InstantsSpec, ScheduleSpec
+from actors.schedule.spec import CombinedSpec, DaysSpec, Firing, InstantsSpec, PatternSpec, ScheduleSpec
 
 MOST_CANDIDATES = 10_000
 NEVER_US = 1 << 62
 
 Ask: TypeAlias = Callable[[ScheduleSpec, int], Firing | None]
 """The nearest firing of a schedule strictly beyond an instant, in the direction of the search."""
+Skip: TypeAlias = Callable[[PatternSpec, PatternSpec, int, int], int]
+"""Whence to search on from an instant at which both fire: over whatever fires of the first only with the other."""
 
 
 def instant_beyond(spec: InstantsSpec, at_us: int, sign: int) -> Firing | None:
@@ -28,8 +30,18 @@ def instant_beyond(spec: InstantsSpec, at_us: int, sign: int) -> Firing | None:
     return Firing(listed[place], "") if 0 <= place < len(listed) else None
 
 
-def fire_beyond(spec: CombinedSpec, at_us: int, sign: int, ask: Ask) -> Firing | None:
+class Search(NamedTuple):
+    """What a combination asks of its parts, in one direction."""
+
+    sign: int
+    """1: after an instant, -1: before it."""
+    ask: Ask
+    skip: Skip
+
+
+def fire_beyond(spec: CombinedSpec, at_us: int, search: Search) -> Firing | None:
     """The nearest firing strictly after (`sign` 1) or before (-1) an instant; `None` if there is none."""
+    sign, ask = search.sign, search.ask
     if spec.how == "any":
         found = [firing for part in spec.parts if (firing := _ask(part, at_us, ask)) is not None]
         return min(found, key=lambda firing: sign * firing.at_us, default=None)
@@ -38,7 +50,7 @@ def fire_beyond(spec: CombinedSpec, at_us: int, sign: int, ask: Ask) -> Firing |
         candidate = _ask(first, at_us, ask)
         if candidate is None:
             return None
-        leaps = [_leap(spec, other, candidate.at_us, sign, ask) for other in others]
+        leaps = [_leap(spec, other, candidate.at_us, search) for other in others]
         blocking = [leap for leap in leaps if leap is not None]
         if not blocking:
             return candidate
@@ -58,8 +70,9 @@ def _ask(part: ScheduleSpec | DaysSpec, at_us: int, ask: Ask) -> Firing | None:
     return ask(part, at_us)
 
 
-def _leap(spec: CombinedSpec, other: ScheduleSpec | DaysSpec, at_us: int, sign: int, ask: Ask) -> int | None:
+def _leap(spec: CombinedSpec, other: ScheduleSpec | DaysSpec, at_us: int, search: Search) -> int | None:
     """Whence to search on because of another part; `None` if it lets the candidate be."""
+    sign, ask = search.sign, search.ask
     wanted = spec.how == "all"
     if isinstance(other, DaysSpec):
         return None if holds(other, spec.timezone, at_us) is wanted else edge(spec.timezone, at_us, sign)
@@ -67,5 +80,21 @@ def _leap(spec: CombinedSpec, other: ScheduleSpec | DaysSpec, at_us: int, sign: 
     if (found is not None and found.at_us == at_us) is wanted:
         return None
     if not wanted:
-        return at_us
+        return _skipped(spec, other, at_us, search)
     return sign * NEVER_US if found is None else found.at_us - sign
+
+
+def _skipped(spec: ScheduleSpec, other: ScheduleSpec, at_us: int, search: Search) -> int:
+    """Whence to search on, as far as can be told, from an instant that a part rules out."""
+    while isinstance(spec, CombinedSpec) and spec.how != "any":  # it fires when its first part does, at most
+        first = spec.parts[0]
+        assert not isinstance(first, DaysSpec)
+        spec = first
+    if isinstance(other, CombinedSpec) and other.how == "any":
+        for part in other.parts:
+            found = _ask(part, at_us - search.sign, search.ask)
+            if found is not None and found.at_us == at_us and not isinstance(part, DaysSpec):
+                return _skipped(spec, part, at_us, search)
+    if isinstance(spec, PatternSpec) and isinstance(other, PatternSpec):
+        return search.skip(spec, other, at_us, search.sign)
+    return at_us

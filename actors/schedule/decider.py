@@ -34,6 +34,7 @@ from actors.schedule.messages import (
     TriggerSchedule,
 )
 from actors.schedule.moved import compare_zones
+from actors.schedule.passed import passed_over
 from actors.schedule.runs import begin_run, run_ended
 from actors.schedule.spec import is_cron
 from actors.schedule.state import Schedule, SchedulerState
@@ -131,10 +132,11 @@ def _fire_due(state: SchedulerState, found: list[tuple[str, Firing]], context: C
         schedule = state.schedules[name]
         try:
             due = choose(schedule, first, context.now_us)
+            passed = passed_over(schedule, due.upto_us)
         except Exception as error:  # noqa: BLE001 -- as above
             state.agenda.fail(name, _text_of(error))
         else:
-            turn.serve(schedule, due)
+            turn.serve(schedule, due, passed)
     return turn.decided()
 
 
@@ -241,6 +243,7 @@ def _get_schedules(
 
 
 def _view(state: SchedulerState, schedule: Schedule, context: Context) -> ScheduleView:
+    next_us, error = _upcoming(state, schedule, context.now_us)
     return ScheduleView(
         name=schedule.name,
         schedule_id=schedule.schedule_id,
@@ -250,12 +253,12 @@ def _view(state: SchedulerState, schedule: Schedule, context: Context) -> Schedu
         policies=schedule.policies,
         paused=schedule.paused,
         completed=schedule.completed or schedule.name in state.agenda.exhausted,
-        next_us=_upcoming_us(state, schedule, context.now_us),
+        next_us=next_us,
         last_us=schedule.last_us,
         runs=schedule.runs,
         open=len(state.open_jobs(schedule)),
         waiting=len(schedule.waiting),
-        error=state.agenda.errors.get(schedule.name, ""),
+        error=error,
         last_fired_us=schedule.last_fired_us,
         late_us=schedule.late_us,
         late_most_us=schedule.late_most_us,
@@ -263,11 +266,15 @@ def _view(state: SchedulerState, schedule: Schedule, context: Context) -> Schedu
     )
 
 
-def _upcoming_us(state: SchedulerState, schedule: Schedule, now_us: int) -> int | None:
-    firing = state.agenda.next_of(schedule.name)
+def _upcoming(state: SchedulerState, schedule: Schedule, now_us: int) -> tuple[int | None, str]:
+    """Return the next instant that is still to come, and why it cannot be told."""
+    firing, error = state.agenda.next_of(schedule.name), state.agenda.errors.get(schedule.name, "")
     if firing is not None and due_us(schedule, firing) < now_us:
-        firing = next_instant(schedule, now_us - 1)
-    return None if firing is None else firing.at_us
+        try:
+            firing = next_instant(schedule, now_us - 1)
+        except Exception as trouble:  # noqa: BLE001 -- one schedule's trouble keeps no other from being shown
+            return None, _text_of(trouble)
+    return None if firing is None else firing.at_us, error
 
 
 def _unknown(_state: SchedulerState, message: Message, _context: Context, _decision: Decision) -> NoReturn:

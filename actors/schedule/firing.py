@@ -5,6 +5,8 @@ Each spec is made ready once and kept. A search goes 40 years far. All instants 
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +14,7 @@ from itertools import islice
 
 from actors.clock.zones import DAY_S, FIRST_S, LAST_S, SECOND_US, YEAR_S, utc_offset_s
 from actors.clock.zones import zone as checked_zone
-from actors.schedule.combined import fire_beyond, instant_beyond
+from actors.schedule.combined import Search, fire_beyond, instant_beyond
 from actors.schedule.cron import checked_days, cron_days
 from actors.schedule.cron_syntax import parsed
 from actors.schedule.days import check_days
@@ -96,7 +98,7 @@ def _check_part(part: ScheduleSpec | DaysSpec) -> tuple[str, ...]:
 def next_fire(spec: ScheduleSpec, after_us: int) -> Firing | None:
     """The first firing strictly after an instant; `None` if there is none for 40 years."""
     if isinstance(spec, CombinedSpec):
-        return fire_beyond(spec, after_us, 1, next_fire)
+        return fire_beyond(spec, after_us, Search(1, next_fire, _skip))
     if isinstance(spec, InstantsSpec):
         return instant_beyond(spec, after_us, 1)
     plan, zone = ready(spec), zone_of(spec)
@@ -144,7 +146,7 @@ def _holds_lost(pattern: Pattern, piece: Piece) -> bool:
 def previous_fire(spec: ScheduleSpec, before_us: int) -> Firing | None:
     """The last firing strictly before an instant; `None` if there was none for 40 years."""
     if isinstance(spec, CombinedSpec):
-        return fire_beyond(spec, before_us, -1, previous_fire)
+        return fire_beyond(spec, before_us, Search(-1, previous_fire, _skip))
     if isinstance(spec, InstantsSpec):
         return instant_beyond(spec, before_us, -1)
     plan, zone = ready(spec), zone_of(spec)
@@ -179,6 +181,46 @@ def _last_in(pattern: Pattern, piece: Piece, at: int) -> Firing | None:
             found = Firing((wall - offset) * SECOND_US, rule)
             best = found if best is None or found.at_us > best.at_us else best
     return best
+
+
+def _skip(spec: PatternSpec, other: PatternSpec, at_us: int, sign: int) -> int:
+    """Whence to search on from an instant at which both fire, over what the other rules out of the same day.
+
+    Days on which clocks change are walked.
+    """
+    at_s = at_us // SECOND_US
+    piece, beside = (_piece(each, at_s) for each in (spec, other))
+    if piece.plain is None or piece.plain != beside.plain or spec.timezone != other.timezone:
+        return at_us
+    if ready(spec).pattern.spill or ready(other).pattern.spill:
+        return at_us
+    free = _free_times(spec, other)
+    midnight = at_s - (at_s + piece.plain) % DAY_S
+    if sign > 0:
+        place = bisect_right(free, at_s - midnight)
+        until = midnight + (free[place] if place < len(free) else DAY_S)
+        return min(until, piece.end_s, beside.end_s) * SECOND_US - 1
+    place = bisect_left(free, at_s - midnight)
+    until = midnight + (free[place - 1] if place else -1)
+    return max(until, piece.start_s - 1, beside.start_s - 1) * SECOND_US + 1
+
+
+def _piece(spec: PatternSpec, at_s: int) -> Piece:
+    plan = ready(spec)
+    return timeline(zone_of(spec), plan.gap, plan.fold, at_s // YEAR_S).at(at_s)
+
+
+@lru_cache(maxsize=64)
+def _free_times(spec: PatternSpec, other: PatternSpec) -> array[int]:
+    """The times of day at which the first may fire without the other: at most one for each second."""
+    times, others = ready(spec).pattern.times, ready(other).pattern.times
+    free = array("l")
+    second = times.at_or_after(0)
+    while second >= 0:
+        if others.at_or_after(second) != second:
+            free.append(second)
+        second = times.at_or_after(second + 1)
+    return free
 
 
 def fires(spec: ScheduleSpec, after_us: int) -> Iterator[Firing]:

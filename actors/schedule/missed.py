@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice, takewhile
+from itertools import islice
 from typing import NamedTuple
 
 from actors.clock.zones import FIRST_S, LAST_S, SECOND_US, YEAR_S
@@ -44,8 +44,7 @@ def count_fires(spec: ScheduleSpec, after_us: int, upto_us: int) -> int:
     Those of a combination are counted one by one: what is beyond `MOST_COUNTED` is not.
     """
     if isinstance(spec, CombinedSpec | InstantsSpec):
-        found = islice(fires(spec, after_us), MOST_COUNTED)
-        return sum(1 for _ in takewhile(lambda firing: firing.at_us <= upto_us, found))
+        return walked(spec, after_us, upto_us)[0]
     plan, zone = ready(spec), zone_of(spec)
     cursor = max(after_us // SECOND_US + 1, FIRST_S)
     end = min(upto_us // SECOND_US + 1, LAST_S)
@@ -55,6 +54,16 @@ def count_fires(spec: ScheduleSpec, after_us: int, upto_us: int) -> int:
         count += _count_in(spec, plan.pattern, piece, cursor, min(end, piece.end_s))
         cursor = piece.end_s
     return count
+
+
+def walked(spec: ScheduleSpec, after_us: int, upto_us: int) -> tuple[int, int]:
+    """How many firings there are, counted one by one, `MOST_COUNTED` at most, and up to when they were counted."""
+    count, last_us = 0, after_us
+    for firing in islice(fires(spec, after_us), MOST_COUNTED):
+        if firing.at_us > upto_us:
+            return count, upto_us
+        count, last_us = count + 1, firing.at_us
+    return count, upto_us if count < MOST_COUNTED else last_us
 
 
 def _count_in(spec: PatternSpec, pattern: Pattern, piece: Piece, start: int, end: int) -> int:

@@ -10,11 +10,13 @@ from datetime import date, timedelta
 import pytest
 
 from actors.clock.zones import to_datetime
-from actors.schedule.combined import MOST_CANDIDATES
+from actors.schedule.combined import MOST_CANDIDATES, Search, fire_beyond
 from actors.schedule.errors import ScheduleError
 from actors.schedule.firing import check, fires, matches, next_fire, previous_fire
 from actors.schedule.missed import MOST_COUNTED, count_fires
 from actors.schedule.spec import (
+    FOLD_RULES,
+    GAP_RULES,
     CalendarSpec,
     Combination,
     CombinedSpec,
@@ -131,6 +133,61 @@ def test_listed_instants_come_in_order_and_end() -> None:
     assert previous_fire(spec, 30) == (20, "")
     assert previous_fire(spec, 10) is None
     assert count_fires(spec, 0, 20) == 2
+
+
+def walked_beyond(spec: ScheduleSpec, at_us: int, sign: int) -> Firing | None:
+    """The oracle: instant by instant."""
+    if not isinstance(spec, CombinedSpec):
+        return next_fire(spec, at_us) if sign > 0 else previous_fire(spec, at_us)
+    walk = Search(sign, lambda part, us: walked_beyond(part, us, sign), lambda _first, _other, us, _sign: us)
+    return fire_beyond(spec, at_us, walk)
+
+
+def a_dense_part(rng: random.Random, zone: str) -> CronSpec | IntervalSpec:
+    if rng.random() < 0.3:
+        window = rng.choice(((0, 86_399), (9 * 3600, 17 * 3600), (79_200, 100_800)))
+        return IntervalSpec(rng.choice((300, 600)), *window, timezone=zone, gap=rng.choice(GAP_RULES))
+    fields = rng.choice(("*/5 *", "*/10 0-3", "*/15 1-22", "0,30 *")), rng.choice(("* *", "*/2 *"))
+    return CronSpec(
+        f"{fields[0]} {fields[1]} *",
+        timezone=zone,
+        gap=rng.choice(GAP_RULES),
+        fold=rng.choice(FOLD_RULES),
+        apply_to_intervals=rng.random() < 0.5,
+    )
+
+
+def test_what_is_leapt_over_is_what_a_walk_finds_to_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.schedule.combined.MOST_CANDIDATES", 300)  # how far the walk goes
+    for seed in range(scaled("leaps", 40)):
+        rng = random.Random(seed)
+        zone = rng.choice((ZURICH, "Australia/Lord_Howe", "America/Havana", "America/Santiago", "UTC"))
+        around = rng.choice(("2027-03-14", "2027-03-28", "2027-04-03", "2027-10-31", "2027-11-07"))
+        base, one, two = (a_dense_part(rng, zone) for _ in range(3))
+        others = rng.choice(((one,), (one, two), (CombinedSpec("any", (one, two), zone),)))
+        spec = CombinedSpec("but", (base, *others), zone)
+        if rng.random() < 0.3:
+            spec = CombinedSpec("but", (CombinedSpec("all", (base, two), zone), one), zone)
+        for _ in range(2):
+            at_us = at(f"{around}T00:00") + rng.randrange(-DAY, 2 * DAY)
+            for sign, found in ((1, next_fire), (-1, previous_fire)):
+                with contextlib.suppress(ScheduleError):
+                    assert found(spec, at_us) == walked_beyond(spec, at_us, sign), (seed, at_us, sign)
+
+
+BUSY = CronSpec("* * 9-17 * * *", "UTC", seconds="first")
+
+
+def test_a_month_and_the_seconds_of_a_day_are_leapt_over() -> None:
+    """Ten thousand times in a row are no more than a week of minutes, or three hours of seconds."""
+    but_august = CombinedSpec("but", (CronSpec("* * * * *", "UTC"), CronSpec("* * * 8 *", "UTC")), "UTC")
+    july, september = at("2026-07-31T23:59"), at("2026-09-01T00:00")
+    assert next_fire(but_august, july) == (september, "")
+    assert previous_fire(but_august, september) == (july, "")
+    every_second = CronSpec("* * * * * *", "UTC", seconds="first")
+    free = CombinedSpec("but", (every_second, BUSY), "UTC")
+    assert next_fire(free, at("2026-07-31T08:59:59")) == (at("2026-07-31T18:00"), "")
+    assert previous_fire(free, at("2026-07-31T18:00")) == (at("2026-07-31T08:59:59"), "")
 
 
 def test_parts_that_never_meet_are_found_out() -> None:

@@ -33,7 +33,7 @@ from actors.schedule.messages import (
     ScheduleTriggered,
     TriggerSchedule,
 )
-from actors.schedule.spec import CronSpec, IntervalSpec
+from actors.schedule.spec import CombinedSpec, CronSpec, DaysSpec, IntervalSpec
 from tests.actors.schedule.world import (
     DAY,
     HOUR,
@@ -683,3 +683,51 @@ def test_a_decision_changes_nothing_by_itself() -> None:
     assert decision.events
     assert world.state.dump() == image
     assert folded(world.log).dump() == image
+
+
+UNTOLD = CombinedSpec("but", (MINUTELY, CronSpec("* * * 8 *", "Africa/Abidjan")), "UTC")
+"""Of two zones, so that no day is leapt over: of what comes after July nothing can be told."""
+
+
+@pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts are given up after fewer times in a row."""
+    monkeypatch.setattr("actors.schedule.combined.MOST_CANDIDATES", 300)
+
+
+@pytest.mark.usefixtures("short_search")
+def test_the_last_instant_before_what_cannot_be_told_fires_and_others_go_on() -> None:
+    world = World(at("2026-07-31T23:58:30"))
+    world.put(spec=UNTOLD)
+    world.put("other", MINUTELY)
+    world.now_us = at("2026-07-31T23:59")
+    fired = [event.name for event in world.settle() if isinstance(event, ScheduleFired)]
+    assert sorted(fired) == ["other", "report"]
+    assert "times in a row" in world.view().error
+    world.check()
+
+
+@pytest.mark.usefixtures("short_search")
+def test_a_downtime_into_what_cannot_be_told_stops_no_scheduler() -> None:
+    """The next instant, which the event of a firing tells, was asked for where nobody expected an error."""
+    world = World(at("2026-07-31T23:55:30"))
+    world.put(spec=UNTOLD)
+    world.scheduling = False
+    world.now_us = at("2026-08-01T00:05")
+    assert "times in a row" in world.view().error  # shown without a scheduler, too
+    world.scheduling = True
+    (fired,) = world.settle()
+    assert isinstance(fired, ScheduleFired)
+    assert (fired.scheduled_us, fired.missed) == (at("2026-07-31T23:59"), 3)
+    world.check()
+
+
+def test_what_was_left_out_is_counted_as_far_as_what_was_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a long time what was missed is counted up to a bound, and all beyond was told as left out."""
+    monkeypatch.setattr("actors.schedule.missed.MOST_COUNTED", 5_000)
+    world = World(at("2026-01-01T00:00"))  # a Thursday
+    world.put(spec=CombinedSpec("but", (MINUTELY, DaysSpec(weekdays=(6,))), "UTC"))
+    world.pass_time(14 * DAY)
+    (skipped,) = world.events(ScheduleSkipped)
+    assert isinstance(skipped, ScheduleSkipped)
+    assert (skipped.reason, skipped.count) == ("excluded", 24 * 60)
