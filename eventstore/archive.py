@@ -12,6 +12,7 @@ import os
 import shutil
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from struct import Struct
@@ -131,11 +132,15 @@ def write_archive(log: Log, folder: Path, *, upto: Head) -> str:
             os.fsync(file.fileno())
         ArchiveFile(temporary).check()
         temporary.replace(path)
-        for stale in set(folder.glob(f"{before.position + 1:0{_DIGITS}d}-*{SUFFIX}")) - {path}:
-            remove_file(stale)  # written for a compaction that was given up
+        begun = f"{before.position + 1:0{_DIGITS}d}-*{SUFFIX}"
+        for stale in {*folder.glob(begun), *folder.glob(f"{begun}.new")} - {path}:
+            remove_file(stale)  # written for a compaction that was given up, or cut short
         sync_folder(folder)
     except OSError as error:
         raise StoreFullError(f"the archive {path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()  # what is there of it if it failed: on a full disk it is in everybody's way
     return name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from errno import ENOSPC
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 from eventstore import archive, frame_table
-from eventstore.archive import ArchiveFile, files_upto, write_archive
+from eventstore.archive import ArchiveFile, archive_name, files_upto, write_archive
 from eventstore.checking import check_log
-from eventstore.errors import ArchiveError, CompactedError, StoreAccessError
+from eventstore.errors import ArchiveError, CompactedError, StoreAccessError, StoreFullError
 from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
 from eventstore.memory_log import MemoryLog
@@ -222,3 +223,24 @@ def test_without_the_extra_it_is_named(log: LmdbLog, folder: Path, monkeypatch: 
     with pytest.raises(ArchiveError, match="zstandard") as caught:
         write_archive(log, folder, upto=head_at(log, 30))
     assert "logistics[archive]" in caught.value.remedy
+
+
+def test_f22_a_file_for_which_there_is_no_room_leaves_nothing_behind(
+    log: LmdbLog, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(log)
+    write = archive._write
+
+    def full(file: Any, *what: Any) -> None:
+        write(file, *what)
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(archive, "_write", full)
+    for horizon in (18, 33):
+        with pytest.raises(StoreFullError, match="No space left"):
+            write_archive(log, folder, upto=head_at(log, horizon))
+        assert list(folder.iterdir()) == []
+    monkeypatch.undo()
+    (folder / archive_name(EMPTY, head_at(log, 33))).with_suffix(".zst.new").touch()  # of one that was killed
+    name = write_archive(log, folder, upto=head_at(log, 45))
+    assert [file.name for file in folder.iterdir()] == [name]
