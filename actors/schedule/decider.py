@@ -13,7 +13,7 @@ from actors.runtime.errors import ConflictingIdError, InternalError
 from actors.runtime.messages import Context, Decision, Message
 from actors.schedule.backfill import backfill_schedule, jobs_of_backfill
 from actors.schedule.catch_up import choose, due_us, expected_us, next_instant
-from actors.schedule.definitions import apply_schedules, put_schedule, schedule_of
+from actors.schedule.definitions import apply_schedules, leave_group, put_schedule, schedule_of
 from actors.schedule.firings import FiringTurn, Turn, job_of, owner_of
 from actors.schedule.messages import (
     SCHEDULE_EVENTS,
@@ -165,6 +165,7 @@ def _remove(state: SchedulerState, message: RemoveSchedule, context: Context, de
     known = message.name in state.schedules
     if known:
         decision.emit(ScheduleRemoved(message.name, context.now_us))
+        leave_group(state, message.name, context, decision)
     decision.answer(known)
 
 

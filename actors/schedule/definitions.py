@@ -71,6 +71,14 @@ def _close_group(
     return [ScheduleChange(name, "removed") for name in gone]
 
 
+def leave_group(state: SchedulerState, name: str, context: Context, decision: Decision) -> None:
+    """Have a name that is removed belong to no group any more: it may be given again, to another one or none."""
+    for group, names in state.groups.items():
+        if name in names:
+            left = tuple(each for each in names if each != name)
+            decision.emit(ScheduleGroupApplied(group, left, context.now_us))
+
+
 def _check_names(state: SchedulerState, message: ApplySchedules) -> None:
     seen: set[str] = set()
     for put in message.schedules:

@@ -16,6 +16,7 @@ from actors.schedule.messages import (
     Backfilled,
     BackfillSchedule,
     PutSchedule,
+    RemoveSchedule,
     ScheduleBackfilled,
     ScheduleFired,
     SchedulePut,
@@ -67,6 +68,22 @@ def test_schedules_of_nobody_are_left_alone_and_taken_in() -> None:
     assert applied(world, put("shared")) == {"shared": "unchanged"}
     assert applied(world) == {"shared": "removed"}
     assert set(world.state.schedules) == {"mine"}
+
+
+def test_a_name_that_was_removed_is_free_for_another_group_and_for_nobody() -> None:
+    """The first group still had it: it shut the second one out, and removed what was no more its own."""
+    world = World()
+    applied(world, put("a"), put("b"), put("c"), group="one")
+    for name in ("a", "b"):
+        assert world.send(RemoveSchedule(name=name))
+        world.check()
+    assert applied(world, put("a", 2), group="two") == {"a": "created"}
+    assert applied(world, put("a", 3), group="two") == {"a": "unchanged"}
+    world.put("b")
+    assert applied(world, put("c", 2), group="one") == {"c": "unchanged"}
+    assert set(world.state.schedules) == {"a", "b", "c"}
+    assert world.send(RemoveSchedule(name="a"))
+    assert set(world.state.groups) == {"one"}
 
 
 def test_without_a_group_nothing_is_removed() -> None:
