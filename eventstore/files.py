@@ -24,13 +24,19 @@ def fill_standard_descriptors() -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Replace a file's content, durably: a crash leaves the old one or the new one."""
+    """Replace a file's content, durably: a crash leaves the old one or the new one. `OSError` changes nothing."""
     temporary = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(temporary, _NEW, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    descriptor = os.open(temporary, _NEW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()  # a piece of it: on a full disk it is in everybody's way
+        raise
     sync_folder(path.parent)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from errno import ENOSPC
 from pathlib import Path
 from random import Random
 
@@ -99,3 +101,18 @@ def test_snapshots_of_a_log_that_was_put_back_leave_room_for_new_ones(tmp_path: 
     for position in (20, 30, 40, 50):
         folder.save("queue", Snapshot(position, Head(position, 3, b"\2" * 32, 6), b"%d" % position))
     assert [each.data for each in folder.load("queue")] == [b"50", b"40", b"30"]
+
+
+def test_f22_a_snapshot_for_which_there_is_no_room_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SnapshotFolder(tmp_path)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for position in (20, 30):
+        with pytest.raises(StoreFullError, match="No space left"):
+            folder.save("queue", Snapshot(position, Head(position, 3, b"\2" * 32, 6), b"some state"))
+        assert list(tmp_path.iterdir()) == []
