@@ -34,7 +34,7 @@ from actors.workflow.run import UNDO, Run
 from actors.workflow.specs import RunStatus, StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from actors.queue.messages import JobEnded
     from actors.queue.specs import JobSpec
@@ -266,16 +266,22 @@ class Advance:
         """Have a step wait for the end of another run."""
         run_id = self._run.run_id
         status = ending_of(self._state, other, self._context)
-        if other == run_id or (status is None and other not in self._state.runs):
-            why = (
-                "it would wait for its own end" if other == run_id else f"there is no run {other!r} on record"
-            )
+        own = other in self._lineage()
+        if own or (status is None and other not in self._state.runs):
+            why = "it would wait for its own end" if own else f"there is no run {other!r} on record"
             self.failed(step, 1, why, self._now_us)
             return
         self._decision.emit(StepWaiting(run_id, step, due_us, other, self._now_us))
         self._ahead.others[step] = other
         if status is not None:
             self.run_ended(step, other, status, "")
+
+    def _lineage(self) -> Iterator[str]:
+        """Yield the run, the one whose step it is, and so on: none of them ends before it does."""
+        run: Run | None = self._run
+        while run is not None:
+            yield run.run_id
+            run = self._state.runs.get(run.extras.parent)
 
     def run_ended(self, step: int, other: str, status: RunStatus, error: str) -> None:
         """Take in the end of a run that a step is, or waits for."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.queue.messages import CancelOwned, JobEnded
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.runtime.messages import Message
-from actors.workflow.events import CancelSettled, RunCancelled
+from actors.workflow.events import CancelSettled, RunCancelled, RunFailed
 from actors.workflow.messages import CancelRun, PauseRun, ResumeRun, SignalRun, StartRun
 from actors.workflow.specs import Plan, PlanStep, StepOptions, WaitPlan
 from actors.workflow.state import FEW
@@ -167,6 +167,19 @@ def test_a_run_that_begins_as_a_step_of_a_paused_one_is_paused_too() -> None:
     for decision in RULES.settle(life.state, context()):
         life.take(decision)
     assert not life.state.runs
+
+
+def test_a_wait_for_the_run_whose_step_it_is_fails_at_once() -> None:
+    """Neither would ever end."""
+    wait = PlanStep("x", "", EMPTY_CALL, (), options=StepOptions(wait=WaitPlan("run")))
+    life = nested(Plan("inner", (wait,)))
+    life.say(ended("r.0.0", note=b"=r"))
+    assert set(life.state.runs) == {"r"}
+    for decision in RULES.settle(life.state, context()):
+        life.take(decision)
+    failed = [event for events in life.log for event in events if isinstance(event, RunFailed)]
+    assert [event.run_id for event in failed] == ["r.0", "r"]
+    assert "it would wait for its own end" in failed[0].error
 
 
 def test_a_wait_for_its_own_run_fails_at_once() -> None:
