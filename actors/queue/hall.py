@@ -55,7 +55,7 @@ class Hall:
         self.shares: dict[str, dict[Lane, None]] = {}
         """By what the calls of a session share: the lanes of those that need it."""
         self.newest_us = 0
-        """The latest instant at which an attempt began: what a rate remembers is forgotten in time."""
+        """When an attempt began last, by a clock that may be set back: what a rate remembers is forgotten in time."""
         self.is_past = False
         """Whether what it is told is long over: nobody asks who is next, so nobody needs a place."""
         self._resources = resources
@@ -185,8 +185,7 @@ class Hall:
         """Note that an attempt of a job of this kind begins."""
         lane = self.lanes[kind]
         line = lane.line
-        if at_us > self.newest_us:  # noqa: PLR1730 -- on the way of every job
-            self.newest_us = at_us
+        self.newest_us = at_us
         if not (lane.gates or lane.needs or kind.group or line.is_special):
             return  # nothing counts it, and nobody waits for what it lets go
         for gate in lane.all_gates:

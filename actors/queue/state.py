@@ -156,8 +156,7 @@ class QueueState(QueueImage):
         line.counts[_RUNNING] += 1
         waited_us = at_us - job.order
         line.tallies.waits.add(waited_us if waited_us > 0 else 0)  # noqa: FURB136 -- on the way of every job
-        if at_us > self.hall.newest_us:  # noqa: PLR1730 -- on the way of every job
-            self.hall.newest_us = at_us
+        self.hall.newest_us = at_us
 
     def _was_completed(self, event: JobCompleted) -> None:
         """Take in the success of a plain job that nobody waits for, and that a worker had for itself."""

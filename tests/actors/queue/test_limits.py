@@ -29,7 +29,7 @@ from actors.queue.messages import (
 from actors.queue.specs import JobSpec, QueueSettings, Rate, Terms
 from actors.queue.state import QueueState
 from actors.runtime.errors import InputError, UnknownIdError
-from tests.actors.queue.bench import RULES, SECOND, START, Bench, folded, spec
+from tests.actors.queue.bench import RULES, SECOND, START, Bench, folded, spec, through_image
 
 
 def limited(settings: QueueSettings, *, capacity: int = 9, **more: Any) -> Bench:
@@ -186,6 +186,16 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_for_it_to_come_again(burst: 
     assert gate.opens_us(START) == 0
     gate.take(START)
     assert gate.opens_us(START) == START + SECOND
+
+
+def test_a_snapshot_remembers_what_a_rate_let_through_since_the_clock_was_set_back() -> None:
+    bench = limited(QueueSettings(rate=Rate(1, 60 * SECOND)))
+    bench.enqueue(spec("before"))
+    bench.pass_time(-3_600 * SECOND)
+    bench.enqueue(spec("since"), spec("next"))
+    assert bench.running == ["before", "since"]
+    restored = through_image(bench.state)
+    assert restored.hall.first(bench.context()) is None
 
 
 def test_a_rate_wakes_the_queue_when_it_opens_and_is_remembered_over_restarts() -> None:
