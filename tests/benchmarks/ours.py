@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import statistics
 import sys
 import threading
 import time
@@ -77,10 +78,20 @@ def drain(count: int, folder: Path) -> Mapping[str, float]:
 
 
 def growth(count: int, folder: Path) -> Mapping[str, float]:
-    costs = {
-        name: _cost_of_a_job(max(1, count // part), max(1, count // 10), folder / name)
-        for name, part in (("fewest", 1_000), ("few", 100), ("many", 10), ("most", 1))
-    }
+    """The least number is measured before, between and after the others: a machine's own speed swings meanwhile."""
+    costs: dict[str, float] = {}
+    fewest: list[float] = []
+
+    def measure_fewest() -> None:
+        fewest.append(
+            _cost_of_a_job(max(1, count // 1_000), max(1, count // 20), folder / f"fewest-{len(fewest)}")
+        )
+
+    for name, part in (("few", 100), ("many", 10), ("most", 1)):
+        measure_fewest()
+        costs[name] = _cost_of_a_job(max(1, count // part), max(1, count // 10), folder / name)
+    measure_fewest()
+    costs["fewest"] = statistics.fmean(fewest)
     percent = 100 * costs["most"] / costs["fewest"]
     return {f"{name}_us": cost for name, cost in costs.items()} | {"percent": percent}
 

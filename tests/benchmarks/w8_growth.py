@@ -1,7 +1,8 @@
 """W8: what running a job costs with a thousandth, a hundredth, a tenth and all of the jobs waiting: the same.
 
 CPU time of the whole process for each job, so that the disk and other programs do not matter. Of the smaller numbers
-there are so many rounds that as many jobs are run as with a tenth.
+there are so many rounds that as many jobs are run as with a tenth; of the least, which all is measured by, four times
+half as many, before, between and after the others.
 """
 
 from __future__ import annotations
