@@ -16,7 +16,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -74,18 +74,27 @@ def archive_name(before: Head, head: Head) -> str:
     return f"{before.position + 1:0{_DIGITS}d}-{head.position:0{_DIGITS}d}{SUFFIX}"
 
 
-def files_upto(folder: Path, position: int) -> list[Path]:
-    """Return the files that lead to a position without a gap, the oldest first."""
-    by_end: dict[int, tuple[int, Path]] = {}
+class Found(NamedTuple):
+    """A file of the archive by its name alone."""
+
+    before: int
+    """The position before its first record."""
+    last: int
+    """The position of its last one."""
+    path: Path
+
+
+def files_upto(folder: Path, position: int) -> list[Found]:
+    """Return the files that lead to a position without a gap, the oldest first. None of them is opened."""
+    by_end: dict[int, Found] = {}
     for path in folder.glob(f"*{SUFFIX}"):
         begin, _, end = path.name.removesuffix(SUFFIX).partition("-")
         if begin.isdecimal() and end.isdecimal():
-            by_end[int(end)] = (int(begin), path)
-    found: list[Path] = []
+            by_end[int(end)] = Found(int(begin) - 1, int(end), path)
+    found: list[Found] = []
     while position in by_end:
-        first, path = by_end.pop(position)
-        found.insert(0, path)
-        position = first - 1
+        found.insert(0, by_end.pop(position))
+        position = found[0].before
     return found
 
 

@@ -6,10 +6,10 @@ from heapq import merge
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from eventstore.archive import ArchiveFile, files_upto
-from eventstore.errors import ArchiveError, CompactedError, StoreAccessError
+from eventstore.errors import CompactedError, StoreAccessError
 from eventstore.records import EMPTY, Frame, Head, Record, Stored
 from eventstore.retention import NO_HORIZON, Compaction, Horizon
+from eventstore.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +27,8 @@ class JoinedLog:
         """Join a log and the folder with its archive, which need not be there."""
         self._log = log
         self._folder = folder
-        self._seen = EMPTY
-        self._files: list[ArchiveFile] = []
-        self._begin = NO_HORIZON
+        self._seen = NO_HORIZON
+        self._shelf = Shelf(folder, EMPTY)
 
     @property
     def store_id(self) -> str:
@@ -43,7 +42,8 @@ class JoinedLog:
     def horizon(self) -> Horizon:
         """Up to where neither the log nor the archive has all there was."""
         self._look()
-        return self._begin
+        before = self._shelf.before
+        return self._seen if before == self._seen.head else Horizon(before, "")
 
     def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
         end = self.head.position if upto is None else min(upto, self.head.position)
@@ -59,20 +59,19 @@ class JoinedLog:
                     raise  # else what is missing may be in the archive since
 
     def _frames(self, after: int, end: int, seen: int) -> Iterator[Frame]:
-        if after < self._begin.head.position:
+        if after < self._shelf.begin:
             yield from self._log.frames(after=after, upto=end)  # says what is missing
-        for file in self._files:
-            if after < file.table.head.position and file.table.before.position < end:
-                for frame in file.frames(after=after):
-                    if frame.first > end:
-                        return
-                    yield frame.clipped(after=after, upto=end)
+        for file in self._shelf.files(after=after, upto=end):
+            for frame in file.frames(after=after):
+                if frame.first > end:
+                    return
+                yield frame.clipped(after=after, upto=end)
         yield from self._log.frames(after=max(after, seen), upto=end)
 
     def history(self, entity: str, *, upto: int | None = None) -> list[Stored]:
         def find() -> list[Stored]:
             recorded = self._log.history(entity, upto=upto)
-            begin, seen = self._begin.head.position, self._seen.position
+            begin, seen = self._shelf.begin, self._seen.head.position
             if begin == seen:
                 return recorded
             kept = [stored for stored in recorded if stored.position <= begin]
@@ -84,7 +83,7 @@ class JoinedLog:
     def first(self, entity: str, *, upto: int | None = None) -> Stored | None:
         def find() -> Stored | None:
             found = self._log.first(entity, upto=upto)
-            if found is not None and found.position <= self._begin.head.position:
+            if found is not None and found.position <= self._shelf.begin:
                 return found
             return next(self._archived(entity, upto), found)
 
@@ -98,10 +97,21 @@ class JoinedLog:
 
     def entities(self, prefix: str, *, before: str | None = None, upto: int | None = None) -> Iterator[str]:
         """Yield entities from the greatest downwards; reads all of the archive before the first."""
-        self._look()
+        while True:
+            seen = self._look()
+            for entity in self._entities(prefix, before, upto):
+                if self._look() != seen:
+                    break  # what was forgotten since, between the last one and this one, is in the archive
+                before = entity
+                yield entity
+            else:
+                if self._look() == seen:
+                    return
+
+    def _entities(self, prefix: str, before: str | None, upto: int | None) -> Iterator[str]:
         old = {
             record.entity
-            for file in self._files
+            for file in self._shelf.files(upto=upto)
             for frame in file.frames()
             if upto is None or frame.first <= upto
             for record in (frame if upto is None else frame.clipped(after=0, upto=upto)).records
@@ -113,9 +123,8 @@ class JoinedLog:
 
     def at(self, position: int) -> Stored | None:
         def find() -> Stored | None:
-            for file in self._files:
-                if file.table.before.position < position <= file.table.head.position:
-                    return file.frame_of(position).stored(position)
+            for file in self._shelf.files(after=position - 1, upto=position):
+                return file.frame_of(position).stored(position)
             return self._log.at(position)
 
         return self._steadily(find)
@@ -150,7 +159,8 @@ class JoinedLog:
 
     def _archived(self, entity: str, upto: int | None) -> Iterator[Stored]:
         positions = chain.from_iterable(
-            ((file, position) for position in file.positions_of(entity)) for file in self._files
+            ((file, position) for position in file.positions_of(entity))
+            for file in self._shelf.files(upto=upto)
         )
         for file, position in positions:
             if upto is not None and position > upto:
@@ -171,26 +181,12 @@ class JoinedLog:
                     return found
 
     def _look(self) -> int:
-        """Open the archive as far as the log needs it now; return the log's own horizon."""
+        """Look which files lead to the log's horizon now; return its position."""
         horizon = self._log.horizon
-        if horizon.head != self._seen:
-            self._files = [ArchiveFile(path) for path in files_upto(self._folder, horizon.head.position)]
-            self._check(horizon.head)
-            before = self._files[0].table.before if self._files else horizon.head
-            self._begin = Horizon(before, "" if self._files else horizon.archive)
-            self._seen = horizon.head
+        if horizon != self._seen:
+            self._shelf = Shelf(self._folder, horizon.head)
+            self._seen = horizon
         return horizon.head.position
-
-    def _check(self, head: Head) -> None:
-        """See that the files are of this log, by its chain, and that one follows on the other."""
-        for file in reversed(self._files):
-            if file.table.head != head:
-                raise _unfit(file)
-            head = file.table.before
-
-
-def _unfit(file: ArchiveFile) -> ArchiveError:
-    return ArchiveError(f"{file.path} does not belong to this log: the chain is broken there")
 
 
 def _refusal() -> StoreAccessError:

@@ -140,7 +140,7 @@ def test_of_what_the_archive_lacks_the_log_says_where_it_was(log: LmdbLog, folde
     fill(log)
     compact(log, folder, 18)
     compact(log, folder, 33)
-    oldest, newest = files_upto(folder, 33)
+    oldest, newest = (each.path for each in files_upto(folder, 33))
     oldest.unlink()
     joined = JoinedLog(log, folder)
     assert joined.horizon.head == ArchiveFile(newest).table.before
@@ -151,6 +151,55 @@ def test_of_what_the_archive_lacks_the_log_says_where_it_was(log: LmdbLog, folde
     assert JoinedLog(log, folder).horizon == log.horizon
     with pytest.raises(CompactedError, match=newest.name):
         list(JoinedLog(log, folder).frames(after=18))
+
+
+def test_a_damaged_file_fails_the_reads_that_need_it_and_no_other(log: LmdbLog, folder: Path) -> None:
+    everything = fill(log)
+    compact(log, folder, 18)
+    compact(log, folder, 33, "job:3")
+    oldest, newest = (each.path for each in files_upto(folder, 33))
+    oldest.write_bytes(oldest.read_bytes()[:-1])
+    joined = JoinedLog(log, folder)
+    assert joined.horizon == NO_HORIZON
+    assert len(list(joined.frames(after=33))) == 9
+    assert len(list(joined.frames(after=18))) == 14
+    assert joined.at(40) == everything[39]
+    assert joined.at(20) == everything[19]
+    assert joined.last("run:1") == everything[58]
+    for read in (
+        lambda: joined.at(3),
+        lambda: list(joined.frames()),
+        lambda: joined.history("job:1"),
+        lambda: list(joined.entities("")),
+    ):
+        with pytest.raises(ArchiveError, match=oldest.name):
+            read()
+    newest.unlink()
+    newest.mkdir()  # no more can be read of it than of one that is another user's
+    joined = JoinedLog(log, folder)
+    assert joined.at(40) == everything[39]
+    with pytest.raises(ArchiveError, match=newest.name):
+        joined.at(20)
+
+
+def test_a_file_under_a_wrong_name_is_refused(log: LmdbLog, folder: Path) -> None:
+    fill(log)
+    compact(log, folder, 18)
+    (only,) = (each.path for each in files_upto(folder, 18))
+    only.rename(only.with_name(f"{4:020d}-{18:020d}{archive.SUFFIX}"))
+    with pytest.raises(ArchiveError, match="does not belong to this log"):
+        JoinedLog(log, folder).at(6)
+
+
+@pytest.mark.parametrize("upto", [None, 50])
+def test_a_list_has_what_is_forgotten_while_it_is_made(log: LmdbLog, folder: Path, upto: int | None) -> None:
+    fill(log)
+    entities = list(log.entities("", upto=upto))
+    assert list(Forgetful(log, folder, 18, 33, 48).entities("", upto=upto)) == entities
+    listing = JoinedLog(log, folder).entities("", upto=upto)
+    begun = [next(listing), next(listing)]
+    compact(log, folder, 54, "job:3")
+    assert [*begun, *listing] == entities
 
 
 def test_an_archive_of_another_log_is_refused(log: LmdbLog, folder: Path) -> None:
