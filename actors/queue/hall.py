@@ -192,6 +192,8 @@ class Hall:
             gate.take(at_us)
         if lane.needs:
             self._resources.take(lane.needs)
+        if kind.group:
+            lane.group.running += 1
         if line.is_special or kind.group:
             line.serve(lane.group)
             self._place(line)
@@ -203,12 +205,16 @@ class Hall:
         lane.size += 1
         for gate in lane.all_gates:
             gate.running += 1
+        if kind.group:
+            lane.group.running += 1
         self._resources.take(lane.needs)
 
     def give(self, kind: Kind) -> None:
         """Note that an attempt has ended, and what it held is free."""
         lane = self.lanes[kind]
         line = lane.line
+        if kind.group:
+            lane.group.running -= 1
         if not (lane.gates or lane.needs or line.gate is not None):
             return
         for gate in lane.all_gates:

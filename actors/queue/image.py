@@ -134,6 +134,7 @@ class QueueImage(QueueFloor):
             self.lanes[kind].size += 1
         for kind in self._holders():
             self.resources.take(self.lanes[kind].needs)
+            self.lanes[kind].group.running += bool(kind.group)
         self.hall.newest_us = newest_us
         self.hall.restore(image, self._holders())
 

@@ -167,7 +167,8 @@ class Lane:
     def look_at_gates(self) -> None:
         """See which gates its queue has for it."""
         self.gates = self.line.gates_of(self.kind)
-        self.is_plain = not (self.all_gates or self.kind.resources or self.kind.life)
+        kind = self.kind
+        self.is_plain = not (self.all_gates or kind.resources or kind.life or kind.group)
         """Whether nothing counts its attempts, and no limit is set to them."""
 
     @property
@@ -240,7 +241,7 @@ class Lane:
 class Group:
     """Those in a queue among whom its workers are shared evenly, or by weight; its own lanes in their order."""
 
-    __slots__ = ("busy", "lanes", "name", "size")
+    __slots__ = ("busy", "lanes", "name", "running", "size")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -250,6 +251,8 @@ class Group:
         """Its lanes, also those without jobs."""
         self.busy = 0
         """Its lanes with ready jobs, parked or not."""
+        self.running = 0
+        """Attempts that hold a worker; not counted of those who have no group."""
 
 
 class Line:
@@ -418,12 +421,23 @@ class Line:
         weight = dict(self.settings.weights).get(group.name, 1)
         self.turn = max(self.turns.get(group.name, 0), self.turn)
         self.turns[group.name] = self.turn + STRIDE // weight
+        if not self.active:
+            self._forget_turns()
         self.place(group)
 
     def begin(self, group: Group) -> None:
         """Note that a group without ready jobs has one."""
         if self.turns.get(group.name, 0) < self.turn:
             self.turns[group.name] = self.turn
+
+    def _forget_turns(self) -> None:
+        """Forget what groups have had that have nothing to do, as nobody waits: else each ever served would stay."""
+        groups = self.groups
+        self.turns = {
+            name: turn
+            for name, turn in self.turns.items()
+            if not name or (name in groups and groups[name].running)
+        }
 
     def dump_turns(self) -> Any:
         """Give what groups have had, as far as it makes a difference."""

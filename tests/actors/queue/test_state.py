@@ -196,6 +196,27 @@ def test_groups_that_are_gone_are_forgotten() -> None:
     bench.check()
 
 
+def test_groups_of_one_job_each_leave_nothing_behind_while_nobody_waits() -> None:
+    bench = Bench()
+    for n in range(3 * FEW):
+        bench.enqueue(spec(f"j{n}", terms=Terms(group=f"customer {n}")))
+        bench.finish(f"j{n}")
+    line = bench.state.lines["q"]
+    assert len(line.groups) <= FEW
+    assert list(line.turns) == [f"customer {3 * FEW - 1}"]
+    bench.check()
+
+
+def test_a_group_at_work_while_nobody_waits_gives_way_to_those_who_come_then() -> None:
+    bench = Bench()
+    bench.enqueue(spec("a1", terms=Terms(group="a")))
+    bench.enqueue(*(spec(f"{group}{n}", terms=Terms(group=group)) for group in "ab" for n in (2, 3)))
+    bench.state = through_image(bench.state)
+    for job_id in ("a1", "b2", "a2", "b3", "a3"):
+        bench.finish(job_id)
+    assert bench.started() == ["a1", "b2", "a2", "b3", "a3"], "a has had one when b comes"
+
+
 def test_a_snapshot_may_have_more_kinds_of_jobs_than_are_kept_unasked() -> None:
     bench = Bench(capacity=0)
     bench.enqueue(*(spec(f"j{n}", terms=Terms(key=f"customer {n}")) for n in range(3 * FEW)))

@@ -293,6 +293,11 @@ class Floor(Model):
         self.turn[queue] = max(self.turns.get((queue, group), 0), turn)
         weight = dict(self.plan(queue).weights).get(group, 1)
         self.turns[queue, group] = self.turn[queue] + 1_000_000 // weight
+        if not self.ready(queue):
+            at_work = {(spec.queue, (spec.terms or NOTHING).group) for spec in self.holders} | {(queue, "")}
+            self.turns = {
+                name: turn for name, turn in self.turns.items() if name[0] != queue or name in at_work
+            }
 
     # -- how attempts end ---------------------------------------------------------------------------------
 
