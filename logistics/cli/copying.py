@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, suppress
+from errno import EEXIST
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from actors.runtime.errors import InputError
-from eventstore.backup import build_aside, checked, copy_store
+from eventstore.backup import PARTIAL, build_aside, checked, copy_store
 from eventstore.errors import NotAStoreError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import MARKER_NAME, mark_as_part
@@ -22,7 +24,7 @@ from logistics.cli.reading import find
 from logistics.whereabouts import resolve
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
 TargetArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A folder that does not exist yet.")]
 
@@ -90,14 +92,26 @@ def export(
         show_facts({"file": str(output), "bytes": output.stat().st_size}, as_json=json)
 
 
-def _opened(output: Path | None) -> AbstractContextManager[BinaryIO]:
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """Open standard output, or a file that has its name only once it is whole."""
     if output is None:
-        return nullcontext(sys.stdout.buffer)
+        yield sys.stdout.buffer
+        return
+    partial = output.with_name(output.name + PARTIAL)
     try:
-        return output.open("xb")
+        if output.exists():
+            raise FileExistsError(EEXIST, os.strerror(EEXIST))
+        with partial.open("wb") as file:
+            yield file
+            os.fsync(file.fileno())
+        partial.rename(output)
     except OSError as error:
         msg = f"{output}: {error.strerror}"
         raise InputError(msg) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
 
 
 def import_export(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from actors.runtime.fold import snapshot_of
 from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.snapshotting import take_snapshot
 from eventstore.lmdb_log import LmdbLog
+from logistics.audit.exchange import export_lines
 from logistics.audit.store_view import StoreView
+from logistics.cli import copying
+from logistics.cli.interrupts import Interrupted
 from logistics.cli.main import main
 from logistics.cli.output import cell
 from logistics.orchestration.engine import OrchestrationEngine
@@ -330,6 +335,22 @@ def test_copies_go_out_and_come_back(store: Path, tmp_path: Path, capsys: pytest
     there = set(tmp_path.iterdir())
     assert main(["import", str(tmp_path / "fewer"), "--store", str(tmp_path / "part")]) == 2
     assert main(["import", str(store / "STORE"), "--store", str(tmp_path / "part")]) == 2
+    assert set(tmp_path.iterdir()) == there
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(OSError(errno.ENOSPC, "No space left on device"), 2), (Interrupted(2), 130)]
+)
+def test_an_export_that_is_not_written_whole_leaves_nothing(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    def some(*what: Any) -> Iterator[bytes]:
+        yield from islice(export_lines(*what), 3)
+        raise error
+
+    monkeypatch.setattr(copying, "export_lines", some)
+    there = set(tmp_path.iterdir())
+    assert main(["export", "-o", str(tmp_path / "lines"), "--store", str(store)]) == code
     assert set(tmp_path.iterdir()) == there
 
 
