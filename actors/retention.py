@@ -33,7 +33,10 @@ ENDING: Final = frozenset({"job", "run", "signal", "cache", "allocation"})
 FOLDED: Final = frozenset({"schedule", "schedules", "queue", "resource", "clock", "engine"})
 """Kinds whose past is all in the states: nothing looks their events up. Kinds in neither set are kept."""
 RECORDS: Final = 1_000_000
-"""Records that one compaction goes through at most: what it has to remember of them must fit into memory."""
+"""Records that one compaction goes through at most: what it has to remember of them must fit into memory.
+
+One frame is gone through however many it has: a million jobs that were enqueued at once are one.
+"""
 
 _SEPARATORS: Final = re.compile(r"[.:/]")
 _LONGEST: Final = 400
@@ -75,7 +78,7 @@ def plan_compaction(
         for record in frame.records:
             survey.go_on(record)
     survey.spread()
-    if survey.forgets < least:
+    if survey.forgets < least and not survey.is_cut:
         return None
     return Compaction(Horizon(head, ""), survey.kept(), bases, upto)
 
@@ -94,6 +97,8 @@ class Survey:
         self._heard: set[str] = set()
         self._begin = log.horizon.head.position
         self._end = self._begin
+        self.is_cut = False
+        """Whether more is old enough than one compaction goes through: then the next one is to go on behind it."""
 
     def take_in(self, *, before_us: int, upto: int, records: int) -> Head | None:
         """Take in what may be forgotten; return the head where that ends, None if there is nothing new."""
@@ -101,7 +106,10 @@ class Survey:
         for stored in self._log.kept():
             self._add(stored.position, stored.record)
         for frame in self._log.frames(after=self._begin, upto=upto):
-            if frame.recorded_us > before_us or frame.last >= upto or frame.last - self._begin > records:
+            if frame.recorded_us > before_us or frame.last >= upto:
+                break
+            if head is not None and frame.last - self._begin > records:
+                self.is_cut = True
                 break
             for position, record in enumerate(frame.records, frame.first):
                 self._add(position, record)

@@ -14,6 +14,7 @@ from actors.runtime.fold import first_states, replay
 from actors.runtime.messages import Context, Known
 from actors.schedule.messages import GetSchedules
 from actors.workflow.messages import GetRun, GetRuns, GetTotals
+from eventstore.errors import CompactedError
 from logistics.audit.past import Past
 from logistics.audit.rehearsal import Stage
 from logistics.audit.why import Witness, explain
@@ -39,6 +40,22 @@ ENOUGH = 1 << 30
 """Workers."""
 
 
+def _folded(
+    log: Log, codec: EventCodec, position: int, *, snapshots: bool
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return the states at a position, and what each began with: once more if the log was compacted meanwhile."""
+    while True:
+        horizon = log.horizon
+        try:
+            states, begun = first_states(log, RULES, upto=position, snapshots=snapshots)
+            replay(log, codec, states, begun, upto=position)
+        except CompactedError:
+            if log.horizon == horizon:
+                raise
+        else:
+            return states, begun
+
+
 class StoreView:
     """Workflows, queues, schedules and resources as they were right after one event; read only.
 
@@ -53,9 +70,8 @@ class StoreView:
         self._position = position
         last = log.at(position)
         self._recorded_us = 0 if last is None else last.recorded_us
-        self._states, self.begun = first_states(log, RULES, upto=position, snapshots=snapshots)
+        self._states, self.begun = _folded(log, codec, position, snapshots=snapshots)
         """The position of the snapshot that each actor's state begins with; 0: with the first event."""
-        replay(log, codec, self._states, self.begun, upto=position)
 
     def __repr__(self) -> str:
         return f"StoreView(position={self._position}, at={self.at.isoformat()})"

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from actors.compacting import Compactor, Policy, Retainer
+from actors.folding import RULES
 from actors.queue.actor import QueueActor
+from actors.retention import plan_compaction
 from actors.runtime.errors import ForgottenIdError, UnknownIdError
+from actors.runtime.fold import first_states
 from eventstore.archive import FOLDER_NAME
 from eventstore.errors import CompactedError, StoreError
 from eventstore.lmdb_log import LmdbLog
-from logistics.audit import narrowing
+from logistics.audit import narrowing, store_view
 from logistics.audit.exchange import export_lines, verify_export
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
@@ -62,6 +65,42 @@ def test_a_failed_job_that_is_kept_from_before_the_horizon_is_listed(
         assert [job.job_id for job in queue.list_jobs(status="FAILED")] == [bad]
     assert main(["jobs", "--status", "failed", "--json", "--store", str(path)]) == 0
     assert [json.loads(line)["job_id"] for line in capsys.readouterr().out.splitlines()] == [bad]
+
+
+def test_a_state_is_folded_again_if_the_log_is_compacted_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        work(engine, jobs=3)
+
+        def interrupted(*what: Any, **how: Any) -> Any:
+            begun = first_states(*what, **how)
+            monkeypatch.undo()
+            assert engine.compact(0) > 0
+            return begun
+
+        expected = engine.as_of().state_hash()
+        monkeypatch.setattr(store_view, "first_states", interrupted)
+        assert engine.as_of().state_hash() == expected
+        with pytest.raises(CompactedError):
+            engine.as_of(3)
+
+
+def test_a_frame_of_more_records_than_a_compaction_goes_through_does_not_stop_it() -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        queue, runtime = Queue(engine=engine), engine.store.runtime
+        queue.enqueue_many([Job("double", functions.double, (n,)) for n in range(100)])
+        JobScheduler(engine=engine).process(queue)
+
+        def horizon() -> int:
+            end = runtime.journal.watermark
+            plan = plan_compaction(
+                runtime.log, runtime.codec, RULES, before_us=1 << 60, upto=end, least=50, records=10
+            )
+            assert plan is not None
+            runtime.log.compact(plan)
+            return plan.horizon.head.position
+
+        assert horizon() < 50  # what was before that frame: less than is worth it
+        assert horizon() > 100
 
 
 def test_a_run_that_somebody_still_asks_about_was_forgotten(path: Path) -> None:
