@@ -156,7 +156,8 @@ class Stage:
         """Have attempts end after a while, instead of beginning; one that is cancelled ends at once."""
         for effect in effects:
             if isinstance(effect, StartAttempt):
-                self._start(effect.key)
+                for key in (effect.key, *effect.others):  # those of a batch end one by one
+                    self._start(key)
             elif isinstance(effect, CancelAttempt):
                 self._letters.append(("queue", AttemptFinished(key=effect.key, outcome="returned")))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from logistics import BatchedJob
+
 
 def one() -> int:
     return 1
@@ -13,3 +15,7 @@ def itself(item: int) -> int:
 
 def fail() -> None:
     raise ValueError("it does not work")
+
+
+def all_of_them(jobs: list[BatchedJob]) -> list[int]:
+    return [1 for _ in jobs]

@@ -88,6 +88,16 @@ def test_runs_go_on_and_what_hangs_on_a_result_is_named(tmp_path: Path) -> None:
         assert found.until == view.at + HOUR
 
 
+def test_each_job_of_a_batch_ends(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "s", clock=VirtualClock()) as engine:
+        queue = Queue("q", engine=engine)
+        queue.enqueue_many([Job("together", functions.all_of_them, batch=3) for _ in range(7)])
+        view = engine.as_of()
+        found = view.rehearse(view.at + HOUR)
+        assert (tags(found)["job.started"], tags(found)["job.completed"]) == (7, 7)
+        assert found.unknown == ()
+
+
 def test_firings_that_are_runs_run_by_the_newest_plan_and_are_told_by_why(tmp_path: Path) -> None:
     with OrchestrationEngine(tmp_path / "s", clock=VirtualClock()) as engine:
         workflows = WorkflowManager(engine)
