@@ -105,10 +105,10 @@ class Folder:
         `NotAStoreError`, `StoreAccessError`, `StoreInUseError`, `UnsupportedPlatformError`.
         """
         check_platform()
-        fill_standard_descriptors()
         self.read_only = read_only
         self._owner: Owner | None = None
         try:
+            fill_standard_descriptors()
             self.path = _checked(Path(path), read_only=read_only)
             if not read_only:
                 self._owner = Owner.acquire(self.path)
