@@ -154,7 +154,9 @@ def test_what_makes_no_sense_is_refused_at_once(manager: WorkflowManager) -> Non
     workflow = manager.create("w").add_step("one", steps.one)
     with pytest.raises(ConditionError, match="expected a value at character 5"):
         workflow.add_step("two", steps.two, when="1 ==")
-    with pytest.raises(InputError, match="on_failure: expected one of skip, stop, continue, got 'go'"):
+    with pytest.raises(
+        InputError, match="on_failure: expected one of skip, skip_if_failed, continue, stop, got 'go'"
+    ):
         workflow.add_step("two", steps.two, on_failure="go")
     with pytest.raises(InputError, match="required: expected True or False, got 1"):
         workflow.add_step("two", steps.two, required=1)  # type: ignore[arg-type]
