@@ -36,6 +36,7 @@ from actors.simulation.company import Company
 from actors.simulation.firings import Firings
 from actors.simulation.limits import Limits
 from actors.simulation.order import Order
+from actors.simulation.undoing import Undoing
 from actors.workflow.events import (
     ItemEnded,
     ItemsScheduled,
@@ -299,6 +300,7 @@ class History:
         self.accounts = Accounts()
         self.company = Company(self.jobs)
         self.firings = Firings(self.jobs, self.runs)
+        self._undoing = Undoing(self.jobs, self.plan_of)
         self.length = 0
 
     def take_all(self, events: Iterable[Event]) -> None:
@@ -312,6 +314,7 @@ class History:
                 or self.accounts.take(event)
                 or self.company.take(event)
                 or self.firings.take(event)
+                or self._undoing.take(event)
             )
             if not broken and self.order is not None:
                 broken = self.order.take(event, job)

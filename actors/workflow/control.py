@@ -35,7 +35,9 @@ def cancel(state: SupervisorState, message: CancelRun, context: Context, decisio
     run = state.runs.get(message.run_id)
     decision.answer(run is not None)
     if run is not None:
-        cancel_all(state, [run.run_id], context, decision)
+        advance = Advance(state, run, context, decision)
+        advance.cancel()
+        cancel_all(state, advance.orphans, context, decision)
 
 
 def cancel_owned(
@@ -46,18 +48,18 @@ def cancel_owned(
     if run is None or run.extras.owner != message.owner:
         status = ending_of(state, message.run_id, context) or RunStatus.CANCELLED
         tell_owner(message.run_id, status, context.now_us, decision)
-    elif not run.ending:
+    else:
         cancel_all(state, [run.run_id], context, decision)
 
 
 def cancel_all(
     state: SupervisorState, run_ids: Iterable[str], context: Context, decision: Decision, why: str = ""
 ) -> None:
-    """Cancel live runs and, without recursion, the runs that their steps are."""
+    """Cancel runs that are not ending anyway and, without recursion, the runs that their steps are."""
     stack = list(run_ids)
     while stack:
         run = state.runs.get(stack.pop())
-        if run is not None:
+        if run is not None and not run.ending:
             advance = Advance(state, run, context, decision)
             advance.cancel(why)
             stack += advance.orphans

@@ -283,10 +283,13 @@ def _job_ended(state: SupervisorState, message: JobEnded, context: Context, deci
     run_id, step, part = _place(message.job_id)
     if step < 0:
         return  # no step has such a job: whoever enqueued it made up an owner
-    if message.job_id in state.cancelling:
-        decision.emit(CancelSettled(run_id, step, part))
-        return
     run = state.runs.get(run_id)
+    if message.job_id in state.cancelling:
+        if run is None or part or not run.is_undone_at_end(step):
+            decision.emit(CancelSettled(run_id, step, part))
+        else:
+            Advance(state, run, context, decision).settled(step, message)
+        return
     if run is None or not run.owes(step, part):
         return  # said again: known
     advance = Advance(state, run, context, decision)

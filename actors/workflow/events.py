@@ -282,6 +282,8 @@ class CancelSettled(RunEvent, frozen=True, tag="run.cancel_settled"):
     step: int
     part: str = ""
     """Which of the step's jobs, if it has several."""
+    succeeded: bool = False
+    """Its call had succeeded before the cancellation came: what it did is undone as that of a completed step."""
 
 
 class SessionCreated(Event, frozen=True, tag="session.created"):

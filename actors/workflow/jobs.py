@@ -34,9 +34,11 @@ def task_share(session_id: str) -> str:
 class Ahead:
     """What a decision has done to a run, ahead of its state."""
 
-    __slots__ = ("ended", "others")
+    __slots__ = ("doubts", "ended", "others")
 
     def __init__(self) -> None:
+        self.doubts: dict[int, bool] = {}
+        """Steps that were cancelled, and whether their calls may have succeeded before."""
         self.ended: dict[int, StepStatus] = {}
         self.others: dict[int, str] = {}
         """Steps that waited for other runs, and which."""
@@ -117,10 +119,14 @@ def undo_job(run: Run, index: int, ahead: Ahead | None = None) -> JobSpec:
     retry = RetryPolicy(max(step.retry.max_retries, UNDO_RETRIES), step.retry.base_us, step.retry.cap_us)
     step = msgspec.structs.replace(step, function=options.compensate, retry=retry)
     inputs = options.compensate_inputs
-    fan = run.extras.fans.get(index)
-    if fan is not None and _status(run, index, ahead) in LOST:
-        source = f"{fan.next}/{run.job_id(index)}:"
-        inputs = tuple(_done(given, source) if given.source == str(index) else given for given in inputs)
+    if _status(run, index, ahead) in LOST:
+        fan = run.extras.fans.get(index)
+        kind, source = (
+            ("step", run.job_id(index)) if fan is None else ("done", f"{fan.next}/{run.job_id(index)}:")
+        )
+        inputs = tuple(
+            _done(given, kind, source) if given.source == str(index) else given for given in inputs
+        )
     return _job(run, index, step, part=UNDO, payload=NO_ARGUMENTS, inputs=_inputs(run, inputs, ahead))
 
 
@@ -183,11 +189,11 @@ def _status(run: Run, step: int, ahead: Ahead | None) -> StepStatus:
     return run.steps[step] if ahead is None else ahead.ended.get(step, run.steps[step])
 
 
-def _done(given: Input, source: str) -> Input:
-    """In place of the output of a step that has none: what came of those of its items that have succeeded."""
+def _done(given: Input, kind: str, source: str) -> Input:
+    """In place of the output of a step that has none: what came of those of its calls that have succeeded."""
     if "step" not in given.kind:
         return given
-    return msgspec.structs.replace(given, kind=given.kind.replace("step", "done"), source=source)
+    return msgspec.structs.replace(given, kind=given.kind.replace("step", kind), source=source)
 
 
 def _whole(given: Input) -> Input:

@@ -9,6 +9,7 @@ from actors.queue.messages import CancelOwned, EnqueueJobs
 from actors.queue.specs import NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, JobStatus
 from actors.workflow.events import (
     CallCached,
+    CancelSettled,
     ItemEnded,
     ItemsScheduled,
     RunBegun,
@@ -187,13 +188,36 @@ class Advance:
         self._ahead.ended[step] = StepStatus.CANCELLED
         if run.is_to_undo(step, StepStatus.CANCELLED):
             self._undo.append(step)
-        self._cancel_jobs(run.owed_jobs(step))
+        jobs = tuple(run.owed_jobs(step))
+        self._ahead.doubts[step] = run.job_id(step) in jobs
+        self._cancel_jobs(jobs)
         if step in run.extras.waits and run.graph.options[step].child:
             self.orphans.append(run.extras.others[step])
 
     def _cancel_jobs(self, jobs: Iterable[str]) -> None:
         for job_id in jobs:
             self._decision.tell("queue", CancelOwned(job_id=job_id, owner=f"run:{self._run.run_id}"))
+
+    def settled(self, step: int, message: JobEnded) -> None:
+        """Take in how the job of a cancelled step has ended: one that had succeeded before is undone, too."""
+        done = message.status == JobStatus.COMPLETED
+        succeeded = done and message.note != NOTE_SKIP and not message.note.startswith(NOTE_VALUE)
+        self._decision.emit(CancelSettled(self._run.run_id, step, succeeded=succeeded))
+        self._ahead.doubts[step] = False
+        if succeeded:
+            self._undo.append(step)
+        if not self._ending:
+            self.conclude()
+        elif self._run.extras.undoing < 0 and not self._in_doubt(self._ending):
+            self._unwind()
+            self._ask()
+
+    def _in_doubt(self, ending: str) -> bool:
+        """Whether it is not known yet which steps are to be undone at such an end: the queue owes its word."""
+        run, doubts = self._run, self._ahead.doubts
+        return ending not in {"", RunStatus.COMPLETED} and any(
+            doubts.get(step, run.job_id(step) in self._state.cancelling) for step in run.graph.undoable
+        )
 
     # -- steps that begin ------------------------------------------------------------------------------------
 
@@ -368,7 +392,12 @@ class Advance:
     # -- the end of the run ----------------------------------------------------------------------------------
 
     def cancel(self, why: str = "") -> None:
-        """End everything; what is to be done at the end is still done, unless that is what is cancelled."""
+        """End everything; what is to be done at the end is still done, unless that is what is cancelled.
+
+        While it is not yet known what that is, saying so again changes nothing.
+        """
+        if self._in_doubt(self._ending):
+            return
         for step in self._open():
             self._cancel(step)
         self._left = 0
@@ -388,14 +417,16 @@ class Advance:
         self._error = error
         if status is RunStatus.COMPLETED:
             self._undo = []
-        if not self._undo and not run.graph.last:
+        in_doubt = self._in_doubt(status)
+        if not self._undo and not run.graph.last and not in_doubt:
             self._ending = status
             self._over()
         elif not self._paused:
             self._decision.emit(RunEnding(run.run_id, status, error, self._now_us))
             self._ending = status
             self._left = len(run.graph.last)
-            self._unwind()
+            if not in_doubt:
+                self._unwind()
 
     def _unwind(self) -> None:
         """Compensate the step that succeeded last; when none is left, begin the finally steps."""
@@ -405,7 +436,11 @@ class Advance:
             self._decision.emit(UndoScheduled(run.run_id, step, self._now_us))
             self._jobs.append(undo_job(run, step, self._ahead))
             return
-        self._ready += [step for step in run.graph.last if not run.graph.missing[step]]
+        self._ready += [
+            step
+            for step in run.graph.last
+            if not run.graph.missing[step] and run.steps[step] is StepStatus.PENDING
+        ]
         self._begin_ready()
         if not self._left:
             self._over()

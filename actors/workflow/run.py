@@ -288,6 +288,10 @@ class Run:
         fan = self.extras.fans.get(step)
         return fan is not None and fan.next > (fan.failed if lost is None else lost)
 
+    def is_undone_at_end(self, step: int) -> bool:
+        """Whether a step that has succeeded is compensated in the end, as far as one knows."""
+        return step in self.graph.undoable and self.ending != RunStatus.COMPLETED
+
     def undo_failure(self, step: int, error: str) -> str:
         """Return what a failed compensation adds to the error of the run."""
         return f"step {self.graph.plan.steps[step].name!r} could not be compensated: {error}"

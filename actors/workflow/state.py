@@ -357,6 +357,8 @@ class SupervisorState(FoldedState[RunStatus]):
     def _on_cancel_settled(self, event: CancelSettled) -> None:
         part = f":{event.part}" if event.part else ""
         self.cancelling.pop(f"{event.run_id}.{event.step}{part}", None)
+        if event.succeeded:
+            self.runs[event.run_id].extend().undo.append(event.step)
 
     # -- what only few runs have -----------------------------------------------------------------------------
 

@@ -437,6 +437,15 @@ class AskedTwice(SupervisorRules):
         return decision
 
 
+class SuccessUnheard(SupervisorRules):
+    """A cancelled step whose call had succeeded before counts as one that was cut off."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        if isinstance(message, JobEnded) and message.job_id in state.cancelling:
+            message = replace(message, status="CANCELLED")
+        return super().decide(state, message, context)
+
+
 class PauseForgotten(SupervisorRules):
     """A step that ends lets go what depends on it though the run is paused."""
 
@@ -665,6 +674,7 @@ PLANTED: dict[str, type[World]] = {
     "items and compensations not asked for again": with_supervisor(OnlyStepsPending()),
     "no waking of steps that wait": with_supervisor(NeverWoken()),
     "an end taken in twice": with_supervisor(AskedTwice()),
+    "what succeeded before it was cancelled": with_supervisor(SuccessUnheard()),
     "pause forgotten": with_supervisor(PauseForgotten()),
     "children not cancelled": with_supervisor(ChildrenNotCancelled()),
     "one end a turn": with_supervisor(OneEndATurn()),
