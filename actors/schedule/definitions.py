@@ -10,6 +10,7 @@ from actors.clock.zones import tzdata_version
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
 from actors.schedule.catch_up import expected_us
 from actors.schedule.messages import (
+    DROPPED,
     MAX_JITTER_US,
     MAX_LIMIT,
     PutSchedule,
@@ -17,6 +18,7 @@ from actors.schedule.messages import (
     ScheduleGroupApplied,
     SchedulePut,
     ScheduleRemoved,
+    ScheduleSkipped,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +37,16 @@ def schedule_of(state: SchedulerState, name: str) -> Schedule:
         msg = f"no schedule {name!r} on record"
         raise UnknownIdError(msg)
     return schedule
+
+
+def drop_waiting(schedule: Schedule, policy: str, context: Context, decision: Decision) -> None:
+    """Say of each instant that waits for a job to end that it will not fire, because of such an order."""
+    for instant in schedule.waiting:
+        decision.emit(
+            ScheduleSkipped(
+                schedule.name, instant.scheduled_us, 1, DROPPED, context.now_us, tzdata_version(), policy
+            )
+        )
 
 
 def put_schedule(state: SchedulerState, message: PutSchedule, context: Context, decision: Decision) -> None:
@@ -65,6 +77,7 @@ def _close_group(
     before = state.groups.get(message.group, ())
     gone = [name for name in before if name in state.schedules and name not in names]
     for name in gone:
+        drop_waiting(state.schedules[name], "remove", context, decision)
         decision.emit(ScheduleRemoved(name, context.now_us))
     if names != before:
         decision.emit(ScheduleGroupApplied(message.group, names, context.now_us))
@@ -106,6 +119,8 @@ def _put(state: SchedulerState, message: PutSchedule, context: Context, decision
         msg = f"schedule id {message.schedule_id!r} is on record for another definition"
         raise ConflictingIdError(msg)
     next_us = _check(message, context.now_us)
+    if before is not None:
+        drop_waiting(before, "replace", context, decision)
     decision.emit(
         SchedulePut(
             message.name,

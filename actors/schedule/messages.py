@@ -16,6 +16,8 @@ OVERLAPS: tuple[Overlap, ...] = ("skip", "allow", "queue", "queue_all", "cancel_
 MAX_JITTER_US = 86_400_000_000
 MAX_BACKFILL = 1_000
 """Past instants that can be made up at a time."""
+DROPPED = "dropped"
+"""Why an instant that waited is passed over: the order that the event names."""
 MAX_LIMIT = 10_000
 """Firings that one schedule may catch up with at a time, or keep waiting, at most."""
 
@@ -140,7 +142,7 @@ class RemoveSchedule(Message, frozen=True, tag="schedule.remove_schedule"):
 
 
 class PauseSchedule(Message, frozen=True, tag="schedule.pause_schedule"):
-    """Fire nothing until resumed; firings that wait are dropped. `UnknownIdError`.
+    """Fire nothing until resumed; firings that wait are dropped, each on record. `UnknownIdError`.
 
     Answered with whether that changed anything.
     """
@@ -295,7 +297,8 @@ class ScheduleSkipped(ScheduleEvent, frozen=True, tag="schedule.skipped"):
     """The last `count` instants up to `upto_us` are passed over.
 
     `reason` is `missed` (too late, see `Policies`), `overlap` (the last of them; what was due before it
-    had been missed), `gap` (wall times that the clocks skipped) or `excluded`.
+    had been missed), `gap` (wall times that the clocks skipped), `excluded`, or `dropped`: it had waited for a job
+    to end, and an order keeps it from firing.
     """
 
     upto_us: int
@@ -304,7 +307,8 @@ class ScheduleSkipped(ScheduleEvent, frozen=True, tag="schedule.skipped"):
     at_us: int
     tzdata: str
     policy: str = ""
-    """The rule that says so: `catch_up.none`, `catch_up.window`, `overlap.skip`, `gap.skip`, `exclude` …"""
+    """The rule that says so: `catch_up.none`, `catch_up.window`, `overlap.skip`, `gap.skip`, `exclude` …, or the
+    order: `pause`, `replace`, `remove`."""
     next_us: int = 0
 
 

@@ -12,6 +12,7 @@ from actors.runtime.state import FoldedState
 from actors.schedule.agenda import Agenda
 from actors.schedule.jitter import jitter_us
 from actors.schedule.messages import (
+    DROPPED,
     JobTemplate,
     Policies,
     ScheduleBackfilled,
@@ -322,8 +323,11 @@ class SchedulerState(FoldedState[ScheduleClosed]):
 
     def _on_skipped(self, event: ScheduleSkipped) -> None:
         schedule = self.schedules[event.name]
-        schedule.cursor_us = event.upto_us
-        self._expect(schedule, event)
+        if event.reason == DROPPED:  # the cursor had passed it when it began to wait
+            schedule.waiting.popleft()
+        else:
+            schedule.cursor_us = event.upto_us
+            self._expect(schedule, event)
         self._touched(event.name)
 
     def _on_triggered(self, event: ScheduleTriggered) -> None:

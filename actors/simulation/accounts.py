@@ -29,9 +29,15 @@ class Accounts:
         self._jitters_us: dict[str, int] = {}
         self._upto_us: dict[str, int] = {}
         self._paused: set[str] = set()
+        self._waiting: dict[str, set[int]] = {}
+        """Instants that wait for a job to end."""
 
     def take(self, event: Event) -> str:
         """Return what the event breaks, or nothing."""
+        if isinstance(event, SchedulePut | SchedulePaused | ScheduleRemoved) and self._waiting.get(
+            event.name
+        ):
+            return "instants of a schedule waited, and nothing is told of what became of them"
         if isinstance(event, SchedulePut):
             assert isinstance(event.spec, IntervalSpec)
             self._intervals_us[event.name] = event.spec.interval_s * 1_000_000
@@ -53,8 +59,12 @@ class Accounts:
 
     def _account(self, event: Any, upto_us: int, told: int) -> str:
         before_us = self._upto_us[event.name]
-        if isinstance(event, ScheduleFired) and upto_us <= before_us:
-            return ""  # it had waited, and was told of then
+        waiting = self._waiting.setdefault(event.name, set())
+        if isinstance(event, ScheduleDeferred):
+            waiting.add(upto_us)
+        elif upto_us in waiting:
+            waiting.remove(upto_us)
+            return ""  # it was told of when it began to wait
         self._upto_us[event.name] = upto_us
         interval_us = self._intervals_us[event.name]
         passed = upto_us // interval_us - before_us // interval_us

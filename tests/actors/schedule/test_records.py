@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 
 from actors.clock.zones import tzdata_version
-from actors.runtime.messages import Event
+from actors.runtime.messages import Event, Message
 from actors.schedule.firing import next_fire
 from actors.schedule.jitter import jitter_us
 from actors.schedule.messages import (
+    ApplySchedules,
+    JobTemplate,
     Moved,
+    PauseSchedule,
     Policies,
+    PutSchedule,
+    RemoveSchedule,
     ScheduleDeferred,
     ScheduleFired,
     SchedulePut,
@@ -23,6 +28,7 @@ from actors.schedule.spec import CombinedSpec, CronSpec, DaysSpec
 from tests.actors.schedule.world import DAY, HOUR, HOURLY, MINUTE, SECOND, START, TARGET, World, at
 
 ZURICH = "Europe/Zurich"
+OTHER = JobTemplate("app:other", b"arguments")
 
 
 def policies_of(world: World, *types: type[Event]) -> list[str]:
@@ -70,6 +76,34 @@ def test_what_an_overlap_does_is_named(overlap: str) -> None:
         assert policies_of(world, ScheduleDeferred) == [f"overlap.{overlap}"]
         world.end_all()
         assert policies_of(world, ScheduleFired) == ["", f"overlap.{overlap}"]
+
+
+@pytest.mark.parametrize(
+    ("order", "policy"),
+    [
+        (PauseSchedule(name="report"), "pause"),
+        (RemoveSchedule(name="report"), "remove"),
+        (PutSchedule(name="report", schedule_id="other", spec=HOURLY, target=OTHER), "replace"),
+        (ApplySchedules(schedules=(), group="file"), "remove"),
+    ],
+)
+def test_what_waited_when_an_order_came_is_on_record_as_dropped(order: Message, policy: str) -> None:
+    world = World()
+    put = PutSchedule("report", "s1", HOURLY, TARGET, Policies(overlap="queue_all"))
+    world.send(ApplySchedules(schedules=(put,), group="file"))
+    for _ in range(3):
+        world.wake()
+    before = len(world.full)
+    world.send(order)
+    first, second, *others = world.full[before:]
+    for event, hours in ((first, 2), (second, 3)):
+        assert isinstance(event, ScheduleSkipped)
+        assert (event.upto_us, event.count) == (START + hours * HOUR, 1)
+        assert (event.reason, event.policy) == ("dropped", policy)
+    assert not any(isinstance(event, ScheduleSkipped) for event in others)
+    world.check()
+    world.end_all()
+    assert len(world.events(ScheduleFired)) == 1
 
 
 def test_a_time_that_the_clocks_skipped_is_on_record() -> None:

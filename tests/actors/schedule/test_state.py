@@ -78,6 +78,8 @@ class Accountant:
                 self.fired.add(event.job_id)
             if isinstance(event, ScheduleFired) and event.scheduled_us in waiting[event.name]:
                 waiting[event.name].remove(event.scheduled_us)  # it was due, whatever the clock says now
+            elif isinstance(event, ScheduleSkipped) and event.reason == "dropped":
+                waiting[event.name].remove(event.upto_us)
             elif isinstance(event, ScheduleFired | ScheduleDeferred | ScheduleSkipped):
                 cursors[event.name] = self._moved(*cursors[event.name], event)
             if isinstance(event, ScheduleDeferred):

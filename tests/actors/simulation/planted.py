@@ -22,7 +22,7 @@ from actors.runtime.journal import Item, Journal
 from actors.runtime.messages import Context, Decision, Letter, Message
 from actors.schedule.actor import SchedulerActor
 from actors.schedule.decider import SchedulerRules
-from actors.schedule.messages import ScheduleClosed, ScheduleFired
+from actors.schedule.messages import ScheduleClosed, ScheduleFired, ScheduleSkipped
 from actors.schedule.state import SchedulerState
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
 from actors.simulation.world import ScheduledRunWorld, ScheduleWorld, WorkflowWorld, World
@@ -575,6 +575,15 @@ class MissedInSilence(SchedulerRules):
             yield decision
 
 
+class DroppedInSilence(SchedulerRules):
+    """What waited when a schedule was paused, replaced or removed is gone, and nobody is told."""
+
+    def decide(self, state: SchedulerState, message: Message, context: Context, /) -> Decision:
+        decision = super().decide(state, message, context)
+        decision.events = [each for each in decision.events if not isinstance(each[0], ScheduleSkipped)]
+        return decision
+
+
 class SleepsOn(SchedulerRules):
     """Bug: once it is started, the scheduler asks nobody to wake it."""
 
@@ -629,6 +638,7 @@ def with_scheduler_rules(rules: SchedulerRules, world: type[World] = ScheduleWor
 
 
 PLANTED: dict[str, type[World]] = {
+    "instants dropped in silence": with_scheduler_rules(DroppedInSilence()),
     "instants missed in silence": with_scheduler_rules(MissedInSilence(), World),
     "a scheduler that nobody wakes": with_scheduler_rules(SleepsOn()),
     "an instant fires again after the clock is set back": with_scheduler_rules(FollowsTheClockBack()),
