@@ -451,7 +451,18 @@ class History:
         for other in self.plan_of[event.run_id].steps[event.step].depends_on:
             if self.steps.get((event.run_id, other)) in (None, "scheduled", "waiting"):
                 raise violated("step begun before what it depends on has ended", event)
+            if not self._is_last(event) and self._is_lost(event.run_id, other):
+                raise violated("step begun behind a failure that fails the run", event)
         self.steps[event.run_id, event.step] = now
+
+    def _is_lost(self, run_id: str, step: int) -> bool:
+        """Whether a step has failed, or was skipped behind one that has, and the run cannot do without that."""
+        of = self.plan_of[run_id].steps[step]
+        options = of.options or StepOptions()
+        if self.steps[run_id, step] == StepFailed.__name__:
+            return options.required and options.on_failure != "continue" and not options.last
+        skipped = self.steps[run_id, step] == StepSkipped.__name__
+        return skipped and any(self._is_lost(run_id, other) for other in of.depends_on)
 
     def _is_last(self, event: Any) -> bool:
         options = self.plan_of[event.run_id].steps[event.step].options

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.runtime.messages import Decision
+from actors.workflow.endings import ending_of
 from actors.workflow.events import RunPaused, RunResumed, SignalReceived
 from actors.workflow.owned import tell_owner
-from actors.workflow.progress import Advance, ending_of
+from actors.workflow.progress import Advance
 from actors.workflow.run import digest
 from actors.workflow.specs import RunStatus, StepStatus
 

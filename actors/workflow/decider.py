@@ -13,6 +13,7 @@ from actors.runtime.messages import Context, Decision, Message
 from actors.workflow import control, sessions
 from actors.workflow.checks import check_plan, is_index
 from actors.workflow.control import advanced, cancel_all
+from actors.workflow.endings import ending_of
 from actors.workflow.events import (
     WORKFLOW_EVENTS,
     CancelSettled,
@@ -49,7 +50,7 @@ from actors.workflow.messages import (
     UpdateProject,
 )
 from actors.workflow.owned import tell_owner
-from actors.workflow.progress import BATCH, Advance, ending_of
+from actors.workflow.progress import BATCH, Advance
 from actors.workflow.run import UNDO, Graph
 from actors.workflow.sessions import check_place
 from actors.workflow.specs import RunStatus

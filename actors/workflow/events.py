@@ -229,6 +229,8 @@ class StepSkipped(RunEvent, frozen=True, tag="step.skipped"):
     because: int
     """The other step, or the step itself if it was its condition."""
     at_us: int
+    lost: bool = False
+    """One before it has failed that the run needs: what depends on it is skipped, too, whatever it says of that."""
 
 
 class StepCancelled(RunEvent, frozen=True, tag="step.cancelled"):

@@ -9,7 +9,7 @@ import msgspec
 from actors.queue.specs import SHARE, STEPS, JobSpec, RetryPolicy, StepWork, Terms
 from actors.runtime.seals import key_in
 from actors.workflow.run import UNDO
-from actors.workflow.specs import StepStatus
+from actors.workflow.specs import LOST, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from actors.workflow.run import Run
     from actors.workflow.specs import PlanStep, StepOptions
 
-LOST = (StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED)
-"""Steps that have ended so have no output."""
 UNDO_RETRIES = 10
 """How often a compensation is tried again, at least."""
 NO_ARGUMENTS = b"\x92\x90\x80"

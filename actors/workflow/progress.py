@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from actors.queue.messages import CancelOwned, EnqueueJobs
 from actors.queue.specs import NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, JobStatus
+from actors.workflow.endings import ending_of
 from actors.workflow.events import (
     CallCached,
     CancelSettled,
@@ -35,11 +35,11 @@ from actors.workflow.run import UNDO, Run
 from actors.workflow.specs import RunStatus, StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from actors.queue.messages import JobEnded
     from actors.queue.specs import JobSpec
-    from actors.runtime.messages import Context, Decision, Event
+    from actors.runtime.messages import Context, Decision
     from actors.workflow.run import Fan
     from actors.workflow.specs import StepOptions
     from actors.workflow.state import SupervisorState
@@ -63,6 +63,7 @@ class Advance:
         self._now_us = context.now_us
         self._decision = decision
         self._left = run.left
+        self._stuck = run.stuck
         self._error = run.error
         self._ending = run.ending
         self._paused = run.extras.paused
@@ -143,24 +144,41 @@ class Advance:
             self._stop(step)
 
     def _end(self, step: int, status: StepStatus) -> None:
-        """Let go, or skip, without recursion, what waited for a step."""
+        """Let go, or skip, without recursion, what waited for a step.
+
+        What is behind a failure that fails the run is skipped at once, and what is behind that. Anything else that
+        one which it needs does not let go is skipped when all of them have ended: such a failure may come yet.
+        """
         run, graph = self._run, self._run.graph
-        stack = [(step, status)]
+        stack = [(step, status, status is StepStatus.FAILED and graph.is_fatal(step))]
+        skipped: set[int] = set()
         while stack:
-            because, status = stack.pop()
+            because, status, lost = stack.pop()
             self._ahead.ended[because] = status
             self._left -= 1
             spared = status is StepStatus.SKIPPED and because == step
-            passes = graph.passes(because, status, spared=spared)
+            passes = not lost and graph.passes(because, status, spared=spared)
+            self._stuck += not passes
             for other in graph.dependents[because]:
-                if passes:
-                    missing = self._missing.get(other, run.missing[other]) - 1
-                    self._missing[other] = missing
-                    if not missing and run.steps[other] is StepStatus.PENDING:
+                missing = self._missing.get(other, run.missing[other]) - passes
+                self._missing[other] = missing
+                if not missing:
+                    if run.steps[other] is StepStatus.PENDING:
                         self._ready.append(other)
-                elif self._is_open(other):
-                    self._decision.emit(StepSkipped(run.run_id, other, because, self._now_us))
-                    stack.append((other, StepStatus.SKIPPED))
+                elif (
+                    (lost or self._is_hopeless(other, missing))
+                    and other not in skipped
+                    and self._is_open(other)
+                ):
+                    self._decision.emit(StepSkipped(run.run_id, other, because, self._now_us, lost))
+                    skipped.add(other)
+                    stack.append((other, StepStatus.SKIPPED, lost))
+
+    def _is_hopeless(self, step: int, missing: int) -> bool:
+        """Whether all that a step needs has ended, and so many of them, at least one, let nothing go."""
+        return missing <= self._stuck and not any(
+            self._is_open(other) for other in self._run.graph.plan.steps[step].depends_on
+        )
 
     def _is_open(self, step: int) -> bool:
         return self._run.steps[step] in OPEN and step not in self._ahead.ended
@@ -469,25 +487,6 @@ class Advance:
             self._decision.emit(RunCompleted(run_id, epoch, now_us))
         if self._run.extras.owner:
             tell_owner(run_id, status, now_us, self._decision)
-
-
-ENDINGS: Mapping[type[Event], RunStatus] = MappingProxyType(
-    {
-        RunCompleted: RunStatus.COMPLETED,
-        RunFailed: RunStatus.FAILED,
-        RunCancelled: RunStatus.CANCELLED,
-    }
-)
-
-
-def ending_of(state: SupervisorState, run_id: str, context: Context) -> RunStatus | None:
-    """Return how a run has ended, as memory or the log knows; None if neither says that it has."""
-    known = context.known.get(f"run:{run_id}")
-    status = state.retired.get(run_id)
-    if known is not None and status is None:
-        final = next((event for event in reversed(known.history) if event.final), None)
-        status = None if final is None else ENDINGS[type(final)]
-    return status
 
 
 def _waits_at_once(options: StepOptions) -> bool:

@@ -70,6 +70,11 @@ class Graph:
             return options.last or spared
         return options.last or options.on_failure == "continue"
 
+    def is_fatal(self, step: int) -> bool:
+        """Whether the failure of a step is the run's, and lets go nothing."""
+        options = self.options.get(step)
+        return options is None or (options.required and not self.passes(step, StepStatus.FAILED))
+
 
 class Fan:
     """A step that is mapped over a list."""
@@ -200,6 +205,7 @@ class Run:
         "run_id",
         "session_id",
         "steps",
+        "stuck",
     )
 
     def __init__(
@@ -214,6 +220,8 @@ class Run:
         self.missing = list(graph.missing)
         self.left = len(graph.ordinary)
         """Steps of the present phase that have not ended."""
+        self.stuck = 0
+        """Steps that have ended and let nothing go, at most."""
         self.error = ""
         """Of the first step whose failure fails the run."""
         self.ending = ""
@@ -311,13 +319,15 @@ class Run:
                 extras.undo.append(each.step)
             self.end_step(each.step, StepStatus.COMPLETED)
 
-    def end_step(self, step: int, status: StepStatus, *, spared: bool = False) -> None:
-        """Record how a step has ended, and let go what it lets go."""
+    def end_step(self, step: int, status: StepStatus, *, spared: bool = False, lost: bool = False) -> None:
+        """Record how a step has ended, and let go what it lets go: nothing if it is lost (see `StepSkipped`)."""
         self.steps[step] = status
         self.left -= 1
-        if self.graph.passes(step, status, spared=spared):
+        if not lost and self.graph.passes(step, status, spared=spared):
             for dependent in self.graph.dependents[step]:
                 self.missing[dependent] -= 1
+        else:
+            self.stuck += 1
 
     def failure(self, step: int, error: str) -> str:
         """Return the error of the run that the failure of a step is."""

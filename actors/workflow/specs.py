@@ -38,6 +38,10 @@ class StepStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+LOST = (StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED)
+"""Steps that have ended so have no output."""
+
+
 class SessionStatus(StrEnum):
     """Where a session stands."""
 
@@ -63,7 +67,8 @@ class StepOptions(Data, frozen=True):
     """Whether the run has failed if it fails."""
     on_failure: str = "skip"
     """Without its output, what depends on it is skipped (`skip`) or goes on with None (`continue`, or with
-    `skip_if_failed` if its own condition skipped it); `stop`: its failure also stops everything else."""
+    `skip_if_failed` if its own condition skipped it); `stop`: its failure also stops everything else. Behind a failure
+    that fails the run nothing goes on but with the `continue` of the step that has failed."""
     last: bool = False
     """Begun when all others have ended, however that was."""
     when: str = ""

@@ -46,7 +46,7 @@ from actors.workflow.events import (
 from actors.workflow.messages import ProjectView
 from actors.workflow.run import NO_EXTRAS, UNDO, Extras, Fan, Graph, Run, digest
 from actors.workflow.session_state import Sessions
-from actors.workflow.specs import Plan, RunStatus, StepStatus
+from actors.workflow.specs import LOST, Plan, RunStatus, StepStatus
 
 Adoption: TypeAlias = tuple[str, bytes, str, str]
 """Workflow, parameters, session and project of a run that a call may adopt."""
@@ -183,6 +183,7 @@ class SupervisorState(FoldedState[RunStatus]):
         run = self.runs[run_id] = Run(run_id, graph, params, session_id, project)
         run.steps = [StepStatus(status) for status in steps]
         run.missing, run.left, run.error, run.ending = list(missing), left, error, ending
+        run.stuck = sum(map(run.steps.count, LOST))
         if extras is not None:
             run.extras = Extras.restore(extras)
             for step, due_us in run.extras.waits.items():
@@ -286,9 +287,11 @@ class SupervisorState(FoldedState[RunStatus]):
     def _on_completed(self, event: StepCompleted) -> None:
         self._end_step(event.run_id, event.step, StepStatus.COMPLETED)
 
-    def _end_step(self, run_id: str, step: int, status: StepStatus, *, spared: bool = False) -> Run:
+    def _end_step(
+        self, run_id: str, step: int, status: StepStatus, *, spared: bool = False, lost: bool = False
+    ) -> Run:
         run = self.runs[run_id]
-        run.end_step(step, status, spared=spared)
+        run.end_step(step, status, spared=spared, lost=lost)
         if run.extras is not NO_EXTRAS and step in run.extras.waits:
             self._stop_waiting(run, step)
         if run.is_to_undo(step, status):
@@ -308,7 +311,8 @@ class SupervisorState(FoldedState[RunStatus]):
             run.error = run.failure(event.step, event.error)
 
     def _on_skipped(self, event: StepSkipped) -> None:
-        self._end_step(event.run_id, event.step, StepStatus.SKIPPED, spared=event.because == event.step)
+        spared = event.because == event.step
+        self._end_step(event.run_id, event.step, StepStatus.SKIPPED, spared=spared, lost=event.lost)
 
     def _on_ending(self, event: RunEnding) -> None:
         run = self.runs[event.run_id]

@@ -126,6 +126,7 @@ class Workflow:
             on_failure: what becomes of others if the step has no output, as it failed or was skipped: `skip`
                 those that depend on it, or `continue` with them, None in place of the output (what is said
                 by leaving it out if it is not required); `stop`: as `skip`, and its failure ends the run.
+                If it was skipped because a step before it has failed that is required, so are those.
             map_over: a step whose output is a list, or `params.` and the name of a run parameter that is one:
                 the function is called for each item, as a job of its own; the parameter `item`, else the one
                 that would get the list, gets the item. The output is the list of outputs in the same order.

@@ -446,6 +446,15 @@ class SuccessUnheard(SupervisorRules):
         return super().decide(state, message, context)
 
 
+class FailuresPassed(SupervisorRules):
+    """An optional step that was skipped behind a failure lets go what depends on it."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        for graph in state.graphs.values():
+            graph.is_fatal = lambda step: step < 0  # type: ignore[method-assign]
+        return super().decide(state, message, context)
+
+
 class PauseForgotten(SupervisorRules):
     """A step that ends lets go what depends on it though the run is paused."""
 
@@ -685,6 +694,7 @@ PLANTED: dict[str, type[World]] = {
     "no waking of steps that wait": with_supervisor(NeverWoken()),
     "an end taken in twice": with_supervisor(AskedTwice()),
     "what succeeded before it was cancelled": with_supervisor(SuccessUnheard()),
+    "what is behind a failure": with_supervisor(FailuresPassed()),
     "pause forgotten": with_supervisor(PauseForgotten()),
     "children not cancelled": with_supervisor(ChildrenNotCancelled()),
     "one end a turn": with_supervisor(OneEndATurn()),

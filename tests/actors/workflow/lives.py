@@ -28,6 +28,8 @@ def expected(plan: Plan, outcomes: Sequence[str]) -> tuple[dict[int, str], str]:
     ends: dict[int, str] = {}
     options = [step.options or StepOptions() for step in plan.steps]
     spared: set[int] = set()
+    gone: set[int] = set()
+    """Steps before which one has failed that the run needs."""
     for step in sorted(range(len(plan.steps)), key=lambda step: (options[step].last, step)):
         lost = [
             other
@@ -36,7 +38,14 @@ def expected(plan: Plan, outcomes: Sequence[str]) -> tuple[dict[int, str], str]:
             and options[other].on_failure != "continue"
             and not (options[other].on_failure == "skip_if_failed" and other in spared)
         ]
-        if lost and not options[step].last:
+        needed = [
+            other
+            for other in lost
+            if ends[other] == "FAILED" and options[other].required and not options[other].last
+        ]
+        if needed or gone.intersection(plan.steps[step].depends_on):
+            gone.add(step)
+        if (lost or step in gone) and not options[step].last:
             ends[step] = "SKIPPED"
         else:
             ends[step] = {"ok": "COMPLETED", "fail": "FAILED", "skip": "SKIPPED"}[outcomes[step]]

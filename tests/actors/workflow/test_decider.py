@@ -133,8 +133,8 @@ def test_a_failure_skips_all_that_needed_it_and_the_rest_goes_on() -> None:
     decision = say(state, ended(0, "FAILED", "boom"))
     assert events(decision) == [
         StepFailed("r", 0, 1, "boom", 5),
-        StepSkipped("r", 1, 0, 1_000),
-        StepSkipped("r", 2, 1, 1_000),
+        StepSkipped("r", 1, 0, 1_000, lost=True),
+        StepSkipped("r", 2, 1, 1_000, lost=True),
     ]
     assert events(say(state, ended(3)))[-1] == RunFailed("r", 1, "step 's0' failed: boom", 1_000)
 

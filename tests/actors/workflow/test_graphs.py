@@ -62,6 +62,65 @@ def options(*given: StepOptions | None) -> Plan:
     return Plan("w", tuple(PlanStep(f"s{i}", "m:f", EMPTY_CALL, (), options=o) for i, o in enumerate(given)))
 
 
+NEEDED = StepOptions()
+OPTIONAL = StepOptions(required=False, on_failure="continue")
+LEFT_OUT = StepOptions(required=False, on_failure="skip")
+
+
+def shop(charge: StepOptions) -> Plan:
+    """What is ordered is charged, the customer is told of it, which may fail, and it is shipped."""
+    steps = (("charge", charge, ()), ("tell", OPTIONAL, (0,)), ("ship", NEEDED, (1,)))
+    return Plan("w", tuple(PlanStep(name, "m:f", EMPTY_CALL, needs, options=o) for name, o, needs in steps))
+
+
+@pytest.mark.parametrize(
+    ("charge", "outcomes", "ends"),
+    [
+        (NEEDED, ["fail", "ok", "ok"], ["FAILED", "SKIPPED", "SKIPPED"]),
+        (NEEDED, ["ok", "fail", "ok"], ["COMPLETED", "FAILED", "COMPLETED"]),
+        (NEEDED, ["skip", "ok", "ok"], ["SKIPPED", "SKIPPED", "COMPLETED"]),
+        (LEFT_OUT, ["fail", "ok", "ok"], ["FAILED", "SKIPPED", "COMPLETED"]),
+        (OPTIONAL, ["fail", "ok", "ok"], ["FAILED", "COMPLETED", "COMPLETED"]),
+    ],
+)
+def test_an_optional_step_in_between_does_not_let_go_what_comes_after_a_failure_that_fails_the_run(
+    charge: StepOptions, outcomes: list[str], ends: list[str]
+) -> None:
+    life = Life(shop(charge), outcomes, Random(0))
+    life.start()
+    life.play()
+    assert list(life.ends()[0].values()) == ends
+
+
+@pytest.mark.parametrize("first", ["r.0", "r.1"])
+def test_what_may_yet_be_stopped_by_a_failure_that_fails_the_run_does_not_begin_before_it_is_known(
+    first: str,
+) -> None:
+    steps = (
+        PlanStep("charge", "m:f", EMPTY_CALL, (), options=NEEDED),
+        PlanStep("greet", "m:f", EMPTY_CALL, (), options=LEFT_OUT),
+        PlanStep("tell", "m:f", EMPTY_CALL, (0, 1), options=OPTIONAL),
+        PlanStep("ship", "m:f", EMPTY_CALL, (2,), options=NEEDED),
+    )
+    life = Life(Plan("w", steps), ["fail", "fail", "ok", "ok"], Random(0))
+    life.start()
+    life.end(first)
+    life.play()
+    assert life.ends() == ({0: "FAILED", 1: "FAILED", 2: "SKIPPED", 3: "SKIPPED"}, "FAILED")
+
+
+def test_what_is_skipped_on_two_ways_is_skipped_once_whatever_the_order_of_the_plan() -> None:
+    steps = (
+        PlanStep("a", "m:f", EMPTY_CALL, ()),
+        PlanStep("c", "m:f", EMPTY_CALL, (0, 2)),
+        PlanStep("b", "m:f", EMPTY_CALL, (0,)),
+    )
+    life = Life(Plan("w", steps), ["fail", "ok", "ok"], Random(0))
+    life.start()
+    life.play()
+    assert life.ends() == ({0: "FAILED", 1: "SKIPPED", 2: "SKIPPED"}, "FAILED")
+
+
 def test_a_failure_that_stops_ends_all_that_has_not_ended_but_what_is_done_at_the_end() -> None:
     plan = Plan(
         "w",
