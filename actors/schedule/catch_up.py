@@ -33,6 +33,8 @@ class Due(NamedTuple):
     missed: int
     upto_us: int
     """The newest of all due instants."""
+    held: bool = False
+    """They are as punctual as the jitter of the first of them lets them be."""
 
 
 def due_us(schedule: Schedule, firing: Firing) -> int:
@@ -62,11 +64,40 @@ def choose(schedule: Schedule, first: Firing, now_us: int) -> Due:
 
     It costs as much after ten years of downtime as after a minute: nothing is walked but what is served.
     """
+    if schedule.policies.jitter_us and (held := _held(schedule, first, now_us)):
+        return Due(held, 0, held[-1].at_us, held=True)
     newest = _newest(schedule, first, now_us)
     served = _served(schedule, first, newest, now_us)
     if not served:
         return Due((), _count(schedule, first, newest) + 1, newest.at_us)
     return Due(served, _count(schedule, first, served[0]), newest.at_us)
+
+
+def _held(schedule: Schedule, first: Firing, now_us: int) -> tuple[Firing, ...]:
+    """Return an instant that is on time, and those that were due before it, whose turn was after it; none if none were.
+
+    They were not missed: the scheduler was there.
+    """
+    until_us = due_us(schedule, first)
+    if now_us - until_us > ON_TIME_US:
+        return ()
+    held = [first]
+    following = _told_next(schedule, first)
+    while following is not None and following.at_us <= until_us and due_us(schedule, following) <= until_us:
+        held.append(following)
+        following = _told_next(schedule, following)
+    if len(held) == 1:
+        return ()
+    most = schedule.policies.max_runs
+    return tuple(held if most is None else held[: most - schedule.runs - len(schedule.waiting)])
+
+
+def _told_next(schedule: Schedule, firing: Firing) -> Firing | None:
+    """Return what comes after an instant; None if that cannot be told: the instant is due nevertheless."""
+    try:
+        return next_instant(schedule, firing.at_us)
+    except ScheduleError:
+        return None
 
 
 def _newest(schedule: Schedule, first: Firing, now_us: int) -> Firing:
@@ -91,12 +122,12 @@ def _newest(schedule: Schedule, first: Firing, now_us: int) -> Firing:
 
 def _newest_within_jitter(schedule: Schedule, newest: Firing, now_us: int) -> Firing:
     """Go on from an instant that is due for sure: one that is due serves all before it."""
-    following = next_instant(schedule, newest.at_us)
+    following = _told_next(schedule, newest)
     while following is not None and following.at_us <= now_us:
         if due_us(schedule, following) > now_us:
             break
         newest = following
-        following = next_instant(schedule, newest.at_us)
+        following = _told_next(schedule, newest)
     return newest
 
 

@@ -101,7 +101,7 @@ class FiringTurn(Turn):
         for firing in due.served:
             scheduled_us, rule = firing
             if not blocked or overlap in ("allow", "cancel_previous"):
-                late = missed or self._now_us - due_us(schedule, firing) > ON_TIME_US
+                late = missed or (not due.held and self._now_us - due_us(schedule, firing) > ON_TIME_US)
                 policy = f"catch_up.{schedule.policies.catch_up}" if late else ""
                 if replaced:
                     policy = "overlap.cancel_previous"

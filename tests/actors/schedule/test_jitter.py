@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.schedule.jitter import jitter_us
-from actors.schedule.messages import MAX_JITTER_US, ScheduleFired
+from actors.schedule.messages import (
+    MAX_JITTER_US,
+    CatchUp,
+    ScheduleCompleted,
+    ScheduleFired,
+    ScheduleSkipped,
+)
 from tests.actors.schedule.world import DAY, HOUR, MINUTE, MINUTELY, START, World
 
 
@@ -37,6 +45,33 @@ def test_nothing_is_lost_or_doubled_when_the_jitter_is_longer_than_the_interval(
     assert served == [START + number * MINUTE for number in range(1, len(served) + 1)]
     assert len(served) > 340
     world.check()
+
+
+@pytest.mark.parametrize("catch_up", ["latest", "none"])
+def test_instants_that_the_jitter_of_an_earlier_one_held_back_are_neither_missed_nor_late(
+    catch_up: CatchUp,
+) -> None:
+    world = World()
+    world.put(spec=MINUTELY, jitter_us=10 * MINUTE, overlap="allow", catch_up=catch_up)
+    while world.now_us < START + DAY // 8:
+        world.wake()
+    fired = [event for event in world.full if isinstance(event, ScheduleFired)]
+    assert [event.scheduled_us for event in fired] == [
+        START + number * MINUTE for number in range(1, len(fired) + 1)
+    ]
+    assert len(fired) > 160
+    assert {(event.missed, event.policy) for event in fired} == {(0, "")}
+    assert not world.events(ScheduleSkipped)
+    world.check()
+
+
+def test_no_more_fire_together_than_may() -> None:
+    world = World()
+    world.put(spec=MINUTELY, jitter_us=10 * MINUTE, overlap="allow", max_runs=20)
+    while world.wake_us is not None:
+        world.wake()
+    assert len(world.events(ScheduleFired)) == 20
+    assert world.events(ScheduleCompleted)
 
 
 def test_after_downtime_one_run_stands_for_all_that_were_due() -> None:
