@@ -47,7 +47,7 @@ PEACE: tuple[tuple[str, Message], ...] = (
     *(("scheduler", RemoveSchedule(name=name)) for name in SCHEDULES),
 )
 """What is ordered at the end, so that everything can come to rest."""
-HEAL_STEPS = 20_000
+HEAL_STEPS = 40_000
 """Steps in which a healed world must come to rest."""
 HEAL_ROUNDS = 400
 """How often time is moved to the next thing that is due, while a world heals."""
