@@ -35,7 +35,9 @@ def cancel(state: SupervisorState, message: CancelRun, context: Context, decisio
     """Cancel a run."""
     run = state.runs.get(message.run_id)
     decision.answer(run is not None)
-    if run is not None:
+    if message.gently:
+        cancel_all(state, [message.run_id], context, decision)
+    elif run is not None:
         advance = Advance(state, run, context, decision)
         advance.cancel()
         cancel_all(state, advance.orphans, context, decision)

@@ -63,6 +63,8 @@ class CancelRun(Message, frozen=True, tag="workflow.cancel_run"):
     """Cancel a run that has not ended; answered with whether that was so."""
 
     run_id: str
+    gently: bool = False
+    """Unless it is ending anyway: what is done at the end is not cut off."""
 
 
 class PauseRun(Message, frozen=True, tag="workflow.pause_run"):

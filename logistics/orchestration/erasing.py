@@ -103,7 +103,7 @@ def _cancel(engine: OrchestrationEngine, work: tuple[str, ...], limit_s: float |
         if kind == "schedule":
             engine.ask("scheduler", RemoveSchedule(name=name))
         elif kind == "run":
-            engine.ask("supervisor", CancelRun(run_id=name))
+            engine.ask("supervisor", CancelRun(run_id=name, gently=True))
             runs.append(name)
         else:
             engine.ask("queue", CancelJob(job_id=name))

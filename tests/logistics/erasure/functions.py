@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from logistics import Queue
+
 CANARY = "Mrs-Canary-of-Sparrow-Lane"
 
 
@@ -21,6 +23,11 @@ def shout(item: str) -> str:
 
 def complain(name: str) -> None:
     raise ValueError(f"no such person: {name}")
+
+
+def stop_and_complain(name: str) -> None:
+    Queue("mine").pause()
+    complain(name)
 
 
 def talk(name: str) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any
 
 import pytest
@@ -193,6 +194,24 @@ def test_open_work_is_named_and_can_be_cancelled_first(path: Path) -> None:
         assert set(erasure.cancelled) == set(refused.value.work)
         assert run.status == "CANCELLED"
         assert queue.get_job(waiting).args == (Erased(erasure.key),)  # type: ignore[union-attr]
+
+
+def test_what_a_run_undoes_is_not_cut_off_but_waited_for() -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        manager = WorkflowManager(engine, subject=WHO)
+        steps = manager.create("fails")
+        steps.add_step("spread", functions.spread, compensate=functions.undo, queue="mine")
+        steps.add_step("complain", functions.stop_and_complain)
+        undoing = Event()
+        engine.subscribe("undo.scheduled", lambda _event, _position: undoing.set())
+        JobScheduler(engine=engine).start("mine")
+        run = manager.start("fails", name=CANARY)
+        assert undoing.wait(60)
+        with pytest.raises(TimeoutError):
+            engine.erase(WHO, cancel=True, timeout=0.01)
+        Queue("mine", engine=engine).resume()
+        assert engine.erase(WHO, cancel=True) is not None
+        assert run.result(0).steps["spread"].compensated is True
 
 
 def test_a_schedule_of_a_subject_is_sealed_and_is_open_work() -> None:
