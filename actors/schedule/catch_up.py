@@ -42,6 +42,16 @@ def due_us(schedule: Schedule, firing: Firing) -> int:
     return firing.at_us + jitter_us(schedule.name, firing.at_us, schedule.policies.jitter_us)
 
 
+def due_upto_us(schedule: Schedule, now_us: int) -> int:
+    """Return up to when a schedule's instants are served or due by now: what jitter puts off is still to come."""
+    if not schedule.policies.jitter_us:
+        return max(schedule.cursor_us, now_us)
+    upto_us = max(schedule.cursor_us, now_us - schedule.policies.jitter_us)
+    while (following := _told_next(schedule, upto_us)) is not None and due_us(schedule, following) <= now_us:
+        upto_us = following.at_us
+    return upto_us
+
+
 def expected_us(spec: ScheduleSpec, after_us: int) -> int:
     """Return the next instant for an event to keep; 0 if there is none."""
     firing = _following(spec, after_us)
@@ -82,20 +92,20 @@ def _held(schedule: Schedule, first: Firing, now_us: int) -> tuple[Firing, ...]:
     if now_us - until_us > ON_TIME_US:
         return ()
     held = [first]
-    following = _told_next(schedule, first)
+    following = _told_next(schedule, first.at_us)
     while following is not None and following.at_us <= until_us and due_us(schedule, following) <= until_us:
         held.append(following)
-        following = _told_next(schedule, following)
+        following = _told_next(schedule, following.at_us)
     if len(held) == 1:
         return ()
     most = schedule.policies.max_runs
     return tuple(held if most is None else held[: most - schedule.runs - len(schedule.waiting)])
 
 
-def _told_next(schedule: Schedule, firing: Firing) -> Firing | None:
+def _told_next(schedule: Schedule, after_us: int) -> Firing | None:
     """Return what comes after an instant; None if that cannot be told: the instant is due nevertheless."""
     try:
-        return next_instant(schedule, firing.at_us)
+        return next_instant(schedule, after_us)
     except ScheduleError:
         return None
 
@@ -122,12 +132,12 @@ def _newest(schedule: Schedule, first: Firing, now_us: int) -> Firing:
 
 def _newest_within_jitter(schedule: Schedule, newest: Firing, now_us: int) -> Firing:
     """Go on from an instant that is due for sure: one that is due serves all before it."""
-    following = _told_next(schedule, newest)
+    following = _told_next(schedule, newest.at_us)
     while following is not None and following.at_us <= now_us:
         if due_us(schedule, following) > now_us:
             break
         newest = following
-        following = _told_next(schedule, newest)
+        following = _told_next(schedule, newest.at_us)
     return newest
 
 

@@ -12,7 +12,7 @@ from actors.queue.specs import JobStatus
 from actors.runtime.errors import ConflictingIdError, InternalError
 from actors.runtime.messages import Context, Decision, Message
 from actors.schedule.backfill import backfill_schedule, jobs_of_backfill
-from actors.schedule.catch_up import choose, due_us, expected_us, next_instant
+from actors.schedule.catch_up import choose, due_upto_us, due_us, expected_us, next_instant
 from actors.schedule.definitions import apply_schedules, drop_waiting, leave_group, put_schedule, schedule_of
 from actors.schedule.firings import FiringTurn, Turn, job_of, owner_of
 from actors.schedule.messages import (
@@ -181,7 +181,7 @@ def _pause(state: SchedulerState, message: PauseSchedule, context: Context, deci
 def _resume(state: SchedulerState, message: ResumeSchedule, context: Context, decision: Decision) -> None:
     schedule = schedule_of(state, message.name)
     if schedule.paused:
-        cursor_us = max(schedule.cursor_us, context.now_us)
+        cursor_us = due_upto_us(schedule, context.now_us)
         next_us = expected_us(schedule.spec, cursor_us)
         decision.emit(ScheduleResumed(message.name, cursor_us, context.now_us, tzdata_version(), next_us))
     decision.answer(schedule.paused)

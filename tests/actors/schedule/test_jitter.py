@@ -8,6 +8,8 @@ from actors.schedule.jitter import jitter_us
 from actors.schedule.messages import (
     MAX_JITTER_US,
     CatchUp,
+    PauseSchedule,
+    ResumeSchedule,
     ScheduleCompleted,
     ScheduleFired,
     ScheduleSkipped,
@@ -63,6 +65,22 @@ def test_instants_that_the_jitter_of_an_earlier_one_held_back_are_neither_missed
     assert {(event.missed, event.policy) for event in fired} == {(0, "")}
     assert not world.events(ScheduleSkipped)
     world.check()
+
+
+def test_an_instant_that_is_put_off_beyond_a_pause_fires_and_one_that_became_due_in_it_does_not() -> None:
+    for pause_at, resume_at, fires in ((0.2, 0.4, True), (0.2, 1.2, False)):
+        world = World()
+        world.put(jitter_us=50 * MINUTE)
+        delay_us = jitter_us("report", START + HOUR, 50 * MINUTE)
+        world.pass_time(HOUR + int(delay_us * pause_at))
+        world.send(PauseSchedule(name="report"))
+        world.pass_time(int(delay_us * (resume_at - pause_at)))
+        world.send(ResumeSchedule(name="report"))
+        world.wake()
+        (fired,) = world.events(ScheduleFired)
+        assert isinstance(fired, ScheduleFired)
+        assert fired.scheduled_us == START + (1 if fires else 2) * HOUR
+        world.check()
 
 
 def test_no_more_fire_together_than_may() -> None:
