@@ -152,10 +152,7 @@ def _served(schedule: Schedule, first: Firing, newest: Firing, now_us: int) -> t
     policies = schedule.policies
     if policies.catch_up == "none":
         return (newest,) if now_us - due_us(schedule, newest) <= ON_TIME_US else ()
-    oldest_us = first.at_us
-    if policies.window_us is not None:
-        oldest_us = max(oldest_us, now_us - policies.window_us)
-    if newest.at_us < oldest_us:
+    if _is_too_late(schedule, newest, now_us):
         return ()
     if policies.catch_up == "latest":
         return (newest,)
@@ -165,7 +162,13 @@ def _served(schedule: Schedule, first: Firing, newest: Firing, now_us: int) -> t
     served = [newest]
     while len(served) < limit:
         firing = previous_fire(schedule.spec, served[-1].at_us)
-        if firing is None or firing.at_us < oldest_us:
+        if firing is None or firing.at_us < first.at_us or _is_too_late(schedule, firing, now_us):
             break
         served.append(firing)
     return tuple(reversed(served))
+
+
+def _is_too_late(schedule: Schedule, firing: Firing, now_us: int) -> bool:
+    """Whether an instant was due before the window of what is caught up."""
+    window_us = schedule.policies.window_us
+    return window_us is not None and now_us - due_us(schedule, firing) > window_us

@@ -101,6 +101,18 @@ def test_after_downtime_one_run_stands_for_all_that_were_due() -> None:
     assert fired.scheduled_us == START + (fired.missed + 1) * MINUTE
 
 
+@pytest.mark.parametrize("catch_up", ["latest", "all"])
+def test_the_window_of_what_is_caught_up_begins_when_a_put_off_instant_is_due(catch_up: CatchUp) -> None:
+    world = World()
+    world.put(jitter_us=50 * MINUTE, catch_up=catch_up, window_us=MINUTE)
+    world.wake()
+    assert len(world.events(ScheduleFired)) == 1
+    world.end_all()
+    world.pass_time(HOUR)
+    assert len(world.events(ScheduleFired, ScheduleSkipped)) == 2
+    world.check()
+
+
 def test_with_catch_up_none_a_put_off_instant_is_on_time() -> None:
     world = World()
     world.put(jitter_us=50 * MINUTE, catch_up="none")
