@@ -34,6 +34,7 @@ from eventstore.errors import (
     StoreError,
     StoreFormatError,
     StoreFullError,
+    StoreLostError,
     UnsupportedPlatformError,
 )
 from eventstore.file_system import remote_file_system
@@ -107,6 +108,8 @@ class Folder:
         check_platform()
         self.read_only = read_only
         self._owner: Owner | None = None
+        self._store_id = ""
+        """Which store was here; empty until that is known."""
         try:
             fill_standard_descriptors()
             self.path = _checked(Path(path), read_only=read_only)
@@ -120,10 +123,13 @@ class Folder:
     def connect(self, *, map_size: int) -> Databases:
         """Check the data and start the engine on it, at first or again.
 
-        `StoreEmptyError`, `StoreTruncatedError`, `StoreFormatError`, `CorruptStoreError`.
+        `StoreEmptyError`, `StoreTruncatedError`, `StoreFormatError`, `CorruptStoreError`; `StoreLostError` if another
+        store is there by now, or none.
         """
         try:
             marker = read_marker(self.path)
+            if self._store_id and (marker is None or marker.store_id != self._store_id):
+                raise StoreLostError(f"{self.path} is not the store any more that was opened there")
             if marker and marker.part and not self.read_only:
                 text = f"{self.path} holds a part of a log only: {marker.part}"
                 raise NotAStoreError(text, remedy="Look into it; work needs a whole store.")
@@ -133,6 +139,7 @@ class Folder:
                 self._owner.announce(databases.environment.info()["last_txnid"])
         except OSError as error:
             raise _path_error(self.path, error) from error
+        self._store_id = databases.store_id
         return databases
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -286,6 +287,26 @@ def test_f33_a_file_that_is_gone_or_another_stops_the_writing(log: LmdbLog, path
     log._next_look_s = 0
     with pytest.raises(StoreLostError):
         append(log, "job:2")
+
+
+def test_f33_a_store_that_is_gone_is_not_made_anew_under_who_has_it_open(log: LmdbLog, path: Path) -> None:
+    append(log, "job:1")
+    elsewhere = path.with_name("elsewhere")
+    path.rename(elsewhere)
+    log._next_look_s = 0
+    with pytest.raises(StoreLostError):
+        append(log, "job:2")
+    with pytest.raises(StoreLostError, match="not the store any more"):
+        log.reopen()
+    assert not path.exists()
+    with LmdbLog.open(path):
+        pass
+    with pytest.raises(StoreLostError, match="not the store any more"):
+        log.reopen()
+    shutil.rmtree(path)
+    elsewhere.rename(path)
+    assert log.reopen().position == 1
+    assert append(log, "job:2").position == 2
 
 
 def test_a_reader_decodes_the_end_of_the_log_again_only_when_somebody_has_committed(
