@@ -26,11 +26,17 @@ class Outline(NamedTuple):
     description: str
 
 
-def task(*, name: str) -> Callable[[F], F]:
+def task(what: object = None, /, *, name: str = "") -> Callable[[F], F]:
     """Give a function a name of its own: it is stored by that, and found again wherever its module has it.
 
-    `FunctionError` if another function has the name, or it is none.
+    `FunctionError` if another function has the name, or it is none; `InputError` without a name.
     """
+    if what is not None or not isinstance(name, str) or not name:
+        given = what if isinstance(what, str) else getattr(what, "__name__", "…")
+        msg = (
+            f'a task needs a name: write @task(name="{given}"); a function stored by its own name needs none'
+        )
+        raise InputError(msg)
 
     def named(func: F) -> F:
         name_task(func, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 import logistics
@@ -110,3 +112,11 @@ def test_what_is_no_workflow_is_refused(manager: WorkflowManager) -> None:
         manager.define(Empty)
     with pytest.raises(FunctionError, match=r"the task name 'tests\.sum' is taken"):
         logistics.task(name="tests.sum")(Report.total)
+
+
+@pytest.mark.parametrize("write", [lambda: logistics.task(sum_up), lambda: logistics.task("sum_up")])
+def test_a_task_without_its_name_is_told_how_to_write_it(write: Callable[[], object]) -> None:
+    with pytest.raises(InputError, match=r'write @task\(name="sum_up"\)'):
+        write()
+    with pytest.raises(InputError, match=r"needs a name"):
+        logistics.task()
