@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from actors.workflow.events import SessionClosed, SessionCreated, SessionReleased
 
 
+FEW = 256
+"""Deadlines that are kept unasked."""
 GIVEN_UP, GONE = 1, 2
 """How far the share of a closed session's calls is given up."""
 
@@ -37,6 +39,8 @@ class Sessions:
         """Sessions with a run that need not wait any longer: there is a place, or never will be."""
         self.deadlines: list[tuple[int, str]] = []
         """A heap of when which sessions are over; those in front are open."""
+        self._most_deadlines = FEW
+        """So many of them are kept without looking whether their sessions are open."""
 
     def is_open(self, session_id: str) -> bool:
         """Whether there is such a session, and it was not closed."""
@@ -94,6 +98,14 @@ class Sessions:
         self.views[view.session_id] = view
         if view.ends_us and view.status == SessionStatus.ACTIVE:
             heapq.heappush(self.deadlines, (view.ends_us, view.session_id))
+            if len(self.deadlines) > self._most_deadlines:
+                self._forget_deadlines()
+
+    def _forget_deadlines(self) -> None:
+        """Drop the deadlines of closed sessions, which may be far from the first."""
+        self.deadlines = [each for each in self.deadlines if self.is_open(each[1])]
+        heapq.heapify(self.deadlines)
+        self._most_deadlines = max(FEW, 2 * len(self.deadlines))
 
     def closed(self, event: SessionClosed) -> None:
         """Close a session."""

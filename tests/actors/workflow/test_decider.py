@@ -41,6 +41,7 @@ from actors.workflow.messages import (
     StartRun,
     UpdateProject,
 )
+from actors.workflow.session_state import FEW
 from actors.workflow.specs import Plan, PlanStep, StepStatus
 from actors.workflow.state import SupervisorState
 from eventstore.records import Record
@@ -285,6 +286,18 @@ def test_sessions_are_opened_closed_and_needed_open() -> None:
         say(state, start(plan(()), "r2", session_id="s"))
     with pytest.raises(InputError, match="session 'none' is not on record"):
         say(state, start(plan(()), "r2", session_id="none"))
+
+
+def test_deadlines_of_closed_sessions_do_not_stay_in_memory_until_their_time_comes() -> None:
+    state = SupervisorState()
+    first = CreateSession(session_id="first", data=b"\x80", timeout_us=10**12)
+    say(state, first)
+    for number in range(2 * FEW):
+        session_id = f"s{number}"
+        say(state, msgspec.structs.replace(first, session_id=session_id))
+        say(state, CloseSession(session_id=session_id))
+    assert len(state.sessions.deadlines) <= FEW
+    assert state.sessions.deadlines[0][1] == "first"
 
 
 def test_projects_are_recorded_once_and_count_their_runs() -> None:
