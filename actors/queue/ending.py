@@ -10,6 +10,8 @@ from actors.runtime.attempt import printable
 from actors.runtime.effects import AS_USUAL, AttemptFinished, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.runtime.effects import StartAttempt
 
 TRACEBACK_LIMIT = 20
@@ -41,8 +43,8 @@ def failed(
     return AttemptFinished(
         key=start.key,
         outcome="error",
-        error=printable(f"{type(error).__name__}: {_text(error)}"),
-        traceback=printable("".join(_lines(error))),
+        error=printable(f"{_text(lambda: type(error).__name__)}: {_text(lambda: str(error))}"),
+        traceback=printable(_text(lambda: "".join(_lines(error)))),
         started_us=started_us,
         run_us=run_us,
         correlation=start.correlation,
@@ -65,8 +67,8 @@ def returned(start: StartAttempt) -> AttemptFinished:
     return AttemptFinished(key=start.key, outcome="returned", correlation=start.correlation)
 
 
-def _text(error: BaseException) -> str:
+def _text(make: Callable[[], str]) -> str:
     try:
-        return str(error)
-    except BaseException:  # noqa: BLE001 -- an exception's own __str__ is user code too
+        return make()
+    except BaseException:  # noqa: BLE001 -- an exception's own __str__, and what a traceback shows of it, is user code too
         return "(its text cannot be made)"

@@ -68,11 +68,27 @@ def judge(
     give_up_on: tuple[str, ...],
     resolve: Callable[[str], Callable[..., object]],
 ) -> Verdict:
-    """Judge what a job's function raised; `resolve` finds predicates by name."""
-    if isinstance(error, Snooze):
-        return Verdict(SNOOZE, error.after_us)
-    if isinstance(error, Retry):
-        return Verdict(RETRY, error.after_us)
+    """Judge what a job's function raised; `resolve` finds predicates by name. Never raises.
+
+    A `Retry` or `Snooze` of the user's own that has not called `__init__` and does not say when is like any exception.
+    """
+    try:
+        return _judged(error, retry_on, give_up_on, resolve)
+    except BaseException as other:  # noqa: BLE001 -- whatever an exception's own attributes do
+        logger.error("what a job raised could not be judged (%s)", type(other).__name__)  # noqa: TRY400 -- no text of it
+        return AS_USUAL
+
+
+def _judged(
+    error: BaseException,
+    retry_on: tuple[str, ...],
+    give_up_on: tuple[str, ...],
+    resolve: Callable[[str], Callable[..., object]],
+) -> Verdict:
+    if isinstance(error, Snooze | Retry):
+        after_us = getattr(error, "after_us", None)
+        if type(after_us) is int and 0 <= after_us <= LONGEST_S * 1_000_000:
+            return Verdict(SNOOZE if isinstance(error, Snooze) else RETRY, after_us)
     if any(_applies(name, error, resolve) for name in give_up_on):
         return Verdict(GIVE_UP)
     if retry_on and not any(_applies(name, error, resolve) for name in retry_on):

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from logistics import AttemptContext
+from logistics import AttemptContext, Retry
 
 
 def whereabouts() -> int:
@@ -97,6 +97,17 @@ async def raises_system_exit_on_a_loop() -> None:
 def raises(kind: str) -> None:
     """Raise a built-in exception by its name."""
     raise getattr(builtins, kind)("no")
+
+
+class Limited(Retry):
+    """Asks to be tried again, and does not say when."""
+
+    def __init__(self, response: int) -> None:
+        self.response = response
+
+
+def is_limited() -> None:
+    raise Limited(429)
 
 
 def prints(much: int) -> None:

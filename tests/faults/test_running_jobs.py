@@ -363,6 +363,12 @@ def test_f72_an_import_that_hangs_is_given_up_by_the_timeout(
 
 
 @pytest.mark.parametrize("executor", ["thread", "process"])
+def test_f69_a_retry_of_one_s_own_that_does_not_say_when_is_a_failure(queue: Queue, executor: str) -> None:
+    with pytest.raises(JobFailedError, match="Limited: 429"):
+        run(queue, Job("limited", do.is_limited, executor=executor, max_retries=0))
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
 @pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseException"])
 def test_f69_whatever_a_function_raises_ends_its_attempt_only(queue: Queue, executor: str, kind: str) -> None:
     with pytest.raises(JobFailedError, match=f"{kind}: no"):

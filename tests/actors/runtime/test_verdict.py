@@ -16,6 +16,21 @@ class Broken(ConnectionError):  # noqa: N818 -- a name like any other
     """One kind of it."""
 
 
+class Unasked(Retry):
+    """Does not say when: its own `__init__` is all it has."""
+
+    def __init__(self, after_us: object = None) -> None:
+        if after_us is not None:
+            self.after_us = after_us  # type: ignore[assignment]
+
+
+class Unreadable(Unasked):
+    """Fails at saying when."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+
 def is_short(error: BaseException) -> bool:
     return len(str(error)) < 3
 
@@ -50,6 +65,16 @@ def test_an_exception_is_judged(
     error: BaseException, retry_on: tuple[str, ...], give_up_on: tuple[str, ...], verdict: Verdict
 ) -> None:
     assert judge(error, retry_on, give_up_on, resolve) == verdict
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Unasked, lambda: Unasked("later"), lambda: Unasked(-1), lambda: Unasked(True), Unreadable],
+)
+def test_an_exception_that_does_not_say_what_it_should_is_like_any_other(
+    make: Callable[[], BaseException],
+) -> None:
+    assert judge(make(), (), (), resolve) == AS_USUAL
 
 
 def test_types_and_predicates_have_names() -> None:
