@@ -166,11 +166,19 @@ def _key_of(request: Call | Batch) -> AttemptKey:
 
 
 def _answer(data: bytes, way: _Way, functions: FunctionRegistry, max_payload: int) -> bytes:
-    """Do what was asked for: the end of an attempt, or those of several, as bytes."""
+    """Do what was asked for: the end of an attempt, or those of several, as bytes.
+
+    A child that the function has forked, and that comes back from it, too, ends here: the answer is not its to give.
+    """
     request = decode_request(data)
+    own = os.getpid()
     if isinstance(request, Batch):
-        return encode(_perform_batch(request, way, functions, max_payload))
-    return encode(_perform(request, way, functions, max_payload))
+        answer = encode(_perform_batch(request, way, functions, max_payload))
+    else:
+        answer = encode(_perform(request, way, functions, max_payload))
+    if os.getpid() != own:
+        os._exit(0)
+    return answer
 
 
 class _Signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 from collections import deque
@@ -98,6 +99,7 @@ class ThreadExecutor:
         end: Callable[[], None] = lambda: None,
     ) -> None:
         self.capacity = capacity
+        self._pid = os.getpid()
         self._run = run
         self._run_batch = run_batch
         self._report = report
@@ -277,6 +279,7 @@ class ThreadExecutor:
             end = AttemptFinished(key=key, outcome="returned", correlation=attempt.correlation)
         else:
             end = self._run(attempt)
+            self._end_if_forked()
         self._known[key] = end
         if key in self._cancelled:
             self._cancelled.discard(key)
@@ -297,7 +300,13 @@ class ThreadExecutor:
             self._cancelled.discard(key)
         self._give_back(attempt.key)
 
+    def _end_if_forked(self) -> None:
+        """End a child that a function has forked and that comes back, too: what waits here would be done once more."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
     def _settle(self, end: AttemptFinished) -> None:
+        self._end_if_forked()
         self._known[end.key] = end
         self._report(end)
 

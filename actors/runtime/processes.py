@@ -34,6 +34,8 @@ TRIES = 3
 """Processes that may die one after the other before one of them has begun."""
 UNGUARDED = 'a script whose functions run in processes needs its `if __name__ == "__main__":`'
 """What is likely if none of them begins: each imports the script, and does what it does."""
+LOOK_MS = 1_000
+"""How often it is looked whether a process that says nothing is still there."""
 LAST_WORD_S = 5.0
 """How long a process may take to be gone once its pipe is closed."""
 
@@ -62,14 +64,19 @@ class Worker:
         self._poll.register(output.fileno(), select.POLLIN)
 
     def hear(self, printed: Printed) -> bytes:
-        """Wait for what it says next, and meanwhile take what it prints. `EOFError`, `OSError` if it has ended."""
+        """Wait for what it says next, and meanwhile take what it prints. `EOFError`, `OSError` if it has ended.
+
+        Its end closes the pipe, unless it has left a child behind that keeps that open.
+        """
         while True:
-            ready = [descriptor for descriptor, _ in self._poll.poll()]
+            ready = [descriptor for descriptor, _ in self._poll.poll(LOOK_MS)]
             output = self.output.fileno()
             if output in ready and not printed.read(output):
                 self._poll.unregister(output)  # whoever printed has closed it
             if self.pipe.fileno() in ready:
                 return self.pipe.recv_bytes()
+            if self.process.exitcode is not None and not self.pipe.poll():
+                raise EOFError
 
     def close(self) -> None:
         """Close both pipes: then it ends."""

@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -97,6 +98,24 @@ async def raises_system_exit_on_a_loop() -> None:
 def raises(kind: str) -> None:
     """Raise a built-in exception by its name."""
     raise getattr(builtins, kind)("no")
+
+
+def forks() -> str:
+    """Have a child that comes back, too, and first."""
+    child = os.fork()
+    if not child:
+        return "child"
+    select.select([os.pidfd_open(child)], [], [], 5)
+    return "parent"
+
+
+def forks_and_dies(path: str) -> None:
+    """Leave a child behind that goes on until it is killed."""
+    child = os.fork()
+    if not child:
+        threading.Event().wait()
+    Path(path).write_text(str(child))
+    killed()
 
 
 class Limited(Retry):

@@ -362,6 +362,23 @@ def test_f72_an_import_that_hangs_is_given_up_by_the_timeout(
         HOLD.set()
 
 
+def test_f68_a_worker_that_dies_is_noticed_although_it_leaves_a_child_behind(
+    queue: Queue, tmp_path: Path
+) -> None:
+    note = tmp_path / "child"
+    try:
+        with pytest.raises(JobFailedError, match="SIGKILL"):
+            run(queue, process_job(do.forks_and_dies, str(note)))
+    finally:
+        os.kill(int(note.read_text()), signal.SIGKILL)
+
+
+@needs_pidfd
+def test_f77_a_child_that_a_job_forked_does_not_answer_for_it_nor_for_the_next_one(queue: Queue) -> None:
+    assert run(queue, process_job(do.forks)) == "parent"
+    assert run(queue, process_job(do.add, 1, 2)) == 3
+
+
 @pytest.mark.parametrize("executor", ["thread", "process"])
 def test_f69_a_retry_of_one_s_own_that_does_not_say_when_is_a_failure(queue: Queue, executor: str) -> None:
     with pytest.raises(JobFailedError, match="Limited: 429"):

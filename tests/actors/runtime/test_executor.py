@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -226,6 +228,38 @@ def test_an_attempt_that_never_got_here_is_given_back_when_nobody_waits_for_it(r
     rig.executor.cancel(key("lost"))
     assert rig.reports == [key("lost")]
     assert not rig.begun
+
+
+def test_f77_a_child_that_a_job_forked_does_nothing_of_what_waits() -> None:
+    code = """
+import os, threading, warnings
+from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
+from actors.runtime.executor import ThreadExecutor
+
+warnings.simplefilter("ignore")
+all_wait, ended = threading.Event(), threading.Semaphore(0)
+
+def run(start):
+    if start.key.job_id == "forks":
+        all_wait.wait()
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+    else:
+        os.write(1, b"done ")
+    return AttemptFinished(key=start.key, outcome="ok")
+
+executor = ThreadExecutor(1, run=run, report=lambda end: ended.release())
+for job_id in ("forks", "waits"):
+    executor.start(StartAttempt(AttemptKey(job_id, 1, 1)))
+all_wait.set()
+ended.acquire()
+ended.acquire()
+"""
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60).stdout
+        == b"done "
+    )
 
 
 def test_one_of_a_batch_that_is_cancelled_is_told_and_the_call_is_stopped_when_nobody_waits_for_it() -> None:
