@@ -112,10 +112,7 @@ class AttemptContext:
 
         `InputError` for what is no number, or no text.
         """
-        for what, number in (("done", done), ("total", 0 if total is None else total)):
-            if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
-                msg = f"{what}: expected a number, got {number!r}"
-                raise InputError(msg)
+        done, total = _number("done", done), None if total is None else _number("total", total)
         if not isinstance(message, str):
             msg = f"message: expected text, got {message!r}"
             raise InputError(msg)
@@ -125,6 +122,14 @@ class AttemptContext:
     def __repr__(self) -> str:
         """Show the ids."""
         return f"AttemptContext(job_id={self.job_id!r}, attempt={self.attempt}, name={self.name!r})"
+
+
+def _number(what: str, number: object) -> float:
+    """Return a number, of those kinds (`numpy.float64`) too, as one of Python's own. `InputError` for what is none."""
+    if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
+        msg = f"{what}: expected a number, got {number!r}"
+        raise InputError(msg)
+    return int(number) if isinstance(number, int) else float(number)
 
 
 def _moment(at_us: int) -> datetime:

@@ -93,8 +93,8 @@ class Runtime:
         ring = KeyRing(None) if keys is None else keys
         self.vault = Vault(ring, lambda: log.entities(SUBJECT, upto=self.journal.watermark))
         self.keeper = Keeper(log, lambda: self.journal.watermark, photographer)
-        self.signals = Signals()
         self.executor = executor(self)
+        self.signals = Signals(self.executor.knows)
         self.served: frozenset[str] | None = frozenset()
         self.scheduling = False
         self.failed: BaseException | None = None

@@ -50,6 +50,10 @@ class Executor(Protocol):
         """Run an attempt; a key that was started before is ignored."""
         ...
 
+    def knows(self, key: AttemptKey) -> bool:
+        """Whether an attempt was started and not acknowledged."""
+        ...
+
     def cancel(self, key: AttemptKey) -> bool:
         """Give an attempt back (`returned`) if it has not begun; else tell it, and make up for its worker.
 
@@ -133,6 +137,10 @@ class ThreadExecutor:
             with self._lock:
                 if not self._closing and len(self._threads) < self.capacity:
                     self._hire()
+
+    def knows(self, key: AttemptKey) -> bool:
+        """Whether an attempt was started and not acknowledged."""
+        return key in self._known
 
     def hire(self) -> None:
         """Make all threads now; later ones are made as they are needed."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.runtime.effects import AttemptKey
 
 
@@ -23,7 +25,9 @@ class Progress(msgspec.Struct, frozen=True):
 class Signals:
     """Signs of life and progress, by attempt; only of attempts that gave any, and only until they have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, knows: Callable[[AttemptKey], bool]) -> None:
+        """`knows` says whether an attempt is under way: a thread that it has left behind may still give signs."""
+        self._knows = knows
         self.beats: dict[AttemptKey, int] = {}
         """When an attempt last gave a sign of life, µs UTC."""
         self.progress: dict[AttemptKey, Progress] = {}
@@ -31,11 +35,19 @@ class Signals:
     def beat(self, key: AttemptKey, now_us: int) -> None:
         """Take a sign of life."""
         self.beats[key] = now_us
+        self._look(key)
 
     def report(self, key: AttemptKey, progress: Progress) -> None:
         """Take a report of progress, which is a sign of life, too."""
         self.progress[key] = progress
         self.beats[key] = progress.at_us
+        self._look(key)
+
+    def _look(self, key: AttemptKey) -> None:
+        if not self._knows(
+            key
+        ):  # asked behind the note: whoever forgets it at this moment comes before, or after
+            self.forget(key)
 
     def forget(self, key: AttemptKey) -> None:
         """Forget an attempt that has ended."""

@@ -118,7 +118,9 @@ def test_an_end_is_told_again_until_it_is_acknowledged(rig: Rig) -> None:
     rig.until(lambda: rig.reports == [key("a")])
     rig.executor.report_unacknowledged()
     rig.until(lambda: rig.reports == [key("a")] * 2)
+    assert rig.executor.knows(key("a"))
     rig.executor.acknowledge(key("a"))
+    assert not rig.executor.knows(key("a"))
     rig.executor.report_unacknowledged()
     assert rig.reports == [key("a")] * 2
 
