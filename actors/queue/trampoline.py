@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from hashlib import blake2b
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -197,7 +198,8 @@ class Trampoline:
         try:
             value = function(*args, **kwargs)
             if isinstance(value, CoroutineType):
-                value = self._loop.run(start.key, value)
+                is_cancelled = partial(self._runtime.executor.is_cancelled, start.key)
+                value = self._loop.run(start.key, value, is_cancelled=is_cancelled)
             result = encode_result(value, limit=self._max_payload)
         except PoolClosedError:
             return returned(start)
@@ -242,7 +244,12 @@ class Trampoline:
 
         def call(jobs: list[BatchedJob]) -> object:
             answers = function(jobs)
-            return self._loop.run(key, answers) if isinstance(answers, CoroutineType) else answers
+            if isinstance(answers, CoroutineType):
+                return self._loop.run(key, answers, is_cancelled=is_cancelled)
+            return answers
+
+        def is_cancelled() -> bool:
+            return all(self._runtime.executor.is_cancelled(member.start.key) for member in members)
 
         token = CURRENT.set((self._runtime, key.job_id))
         try:

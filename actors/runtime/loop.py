@@ -11,7 +11,7 @@ from actors.runtime.later import Later
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
     from actors.runtime.effects import AttemptKey
@@ -33,14 +33,22 @@ class EventLoop:
         self._closed = False
         self._running: dict[AttemptKey, Future[Any]] = {}
 
-    def run(self, key: AttemptKey, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def run(
+        self, key: AttemptKey, coroutine: Coroutine[Any, Any, Any], *, is_cancelled: Callable[[], bool]
+    ) -> Any:
         """Run a coroutine in the caller's context; return or raise what it does.
 
         `CancelledError` if it was stopped: the caller is free then, whatever the coroutine makes of it.
+        `PoolClosedError` if the engine closes.
         """
         with self._lock:
+            if self._closed:
+                coroutine.close()
+                raise PoolClosedError
             future = asyncio.run_coroutine_threadsafe(_guarded(coroutine), self._started())
             self._running[key] = future
+        if is_cancelled():  # whoever cancelled it a moment ago found nothing to stop
+            future.cancel()
         try:
             value, error = future.result()
         except CancelledError:
@@ -77,20 +85,21 @@ class EventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(
-                target=_serve, args=(self._loop,), name="logistics-loop", daemon=True
+                target=self._serve, args=(self._loop,), name="logistics-loop", daemon=True
             )
             self._thread.start()
         return self._loop
 
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-        if leaving := asyncio.all_tasks(loop):
-            loop.run_until_complete(asyncio.wait(leaving, timeout=LEAVE_S))
-    finally:
-        loop.close()
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            while not self._closed:  # one of the coroutines has stopped it, for all others and those to come
+                loop.run_forever()
+            if leaving := asyncio.all_tasks(loop):
+                loop.run_until_complete(asyncio.wait(leaving, timeout=LEAVE_S))
+        finally:
+            loop.close()
 
 
 async def _guarded(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
