@@ -97,6 +97,8 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
         flush()
         way.stopped.clear()  # before the next call can be made, of which others may be stopped
         way.send(ENDED + answer)
+        if any(getattr(stream, "closed", False) for stream in (sys.stdout, sys.stderr)):
+            os._exit(0)  # whoever came next could not print
 
 
 def flush() -> None:

@@ -179,8 +179,13 @@ class ProcessPool:
         with self._lock:
             if self._closed:
                 raise PoolClosedError
+            gone = []
+            while self._idle and self._idle[-1].process.exitcode is not None:
+                gone.append(self._idle.pop())  # killed while it had nothing to do
             worker = self._idle.pop() if self._idle else self._make()
             self._busy.update(dict.fromkeys(keys, worker))
+        for each in gone:
+            _end(each)
         return worker
 
     def _make(self) -> Worker:

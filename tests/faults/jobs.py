@@ -138,6 +138,10 @@ def prints(much: int) -> None:
     print("the end")
 
 
+def closes_output() -> None:
+    sys.stdout.close()
+
+
 def prints_and_dies() -> None:
     print("last words")
     os.kill(os.getpid(), signal.SIGKILL)

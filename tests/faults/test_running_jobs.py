@@ -373,6 +373,11 @@ def test_f68_a_worker_that_dies_is_noticed_although_it_leaves_a_child_behind(
         os.kill(int(note.read_text()), signal.SIGKILL)
 
 
+def test_f77_who_closes_the_output_closes_it_for_nobody_else(queue: Queue) -> None:
+    run(queue, process_job(do.closes_output))
+    run(queue, process_job(do.prints, 1024))
+
+
 @needs_pidfd
 def test_f77_a_child_that_a_job_forked_does_not_answer_for_it_nor_for_the_next_one(queue: Queue) -> None:
     assert run(queue, process_job(do.forks)) == "parent"
