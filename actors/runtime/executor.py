@@ -186,7 +186,11 @@ class ThreadExecutor:
                 self._hire()
         for each in keys:  # whichever of them the call goes by
             self._stop(each)
-        return not self._has_ended(key) and made_up
+        if self._has_ended(key):
+            if not any(self._known.get(each, each) is None for each in keys):
+                self._give_back(call)  # the call may have looked before there was anything to give back
+            return False
+        return made_up
 
     def _is_awaited(self, key: AttemptKey) -> bool:
         return key not in self._cancelled and self._known.get(key, key) is None
@@ -213,7 +217,15 @@ class ThreadExecutor:
     @property
     def abandoned(self) -> int:
         """Functions that still run though nobody waits for them any more."""
-        return len(self._running & self._cancelled)
+        return sum(map(self._is_lost, tuple(self._running)))
+
+    def _is_lost(self, call: AttemptKey) -> bool:
+        """Whether nobody waits for a call that runs, nor for any attempt that it is made for."""
+        batch = self._batches.get(call)
+        if batch is None:
+            return call in self._cancelled
+        keys = (batch.key, *batch.others)
+        return not self._cancelled.isdisjoint(keys) and not any(map(self._is_awaited, keys))
 
     @property
     def under_way(self) -> int:
@@ -256,7 +268,9 @@ class ThreadExecutor:
             self._closing = True
             for _ in self._threads:
                 self._waiting.put(None)
-            idle = self._idle.wait_for(lambda: not self._running - self._cancelled, timeout=max(0.0, grace_s))
+            idle = self._idle.wait_for(
+                lambda: all(map(self._is_lost, tuple(self._running))), timeout=max(0.0, grace_s)
+            )
         self._end()
         return idle
 

@@ -298,3 +298,59 @@ def test_one_of_a_batch_that_is_cancelled_is_told_and_the_call_is_stopped_when_n
     assert {key("b"), key("c")} <= set(stopped)
     go_on.set()
     assert executor.close(10)
+
+
+class BatchRig:
+    """One worker that makes a call for two attempts, which settles both when it is let."""
+
+    def __init__(self, kind: type[ThreadExecutor] = ThreadExecutor) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.executor = kind(
+            1,
+            run=lambda start: AttemptFinished(key=start.key, outcome="ok"),
+            report=lambda _end: None,
+            run_batch=self._run,
+        )
+        self.executor.start(StartAttempt(key=key("a"), batched=True, others=(key("b"),)))
+        assert self.begun.wait(10)
+
+    def _run(self, start: StartAttempt, settle: Callable[[AttemptFinished], None]) -> None:
+        self.begun.set()
+        assert self.go_on.wait(10)
+        for each in (start.key, *start.others):
+            settle(AttemptFinished(key=each, outcome="ok"))
+
+
+def test_closing_waits_for_a_batch_although_nobody_waits_for_the_first_of_it() -> None:
+    rig = BatchRig()
+    rig.executor.cancel(key("a"))
+    assert rig.executor.abandoned == 0
+    assert not rig.executor.close(0)
+    rig.go_on.set()
+    assert rig.executor.close(10)
+
+
+def test_a_batch_that_ends_while_the_last_of_it_is_cancelled_gives_back_the_worker_that_was_made_up() -> None:
+    given_back, cancelled = threading.Event(), threading.Event()
+
+    class Interleaved(ThreadExecutor):
+        """Has the call end between the look whether anybody waits for it and the making up."""
+
+        def _is_awaited(self, each: AttemptKey) -> bool:
+            if each == key("b") and each in self._cancelled and not given_back.is_set():
+                batch.go_on.set()
+                assert given_back.wait(10)
+            return super()._is_awaited(each)
+
+        def _give_back(self, each: AttemptKey) -> None:
+            super()._give_back(each)
+            if threading.current_thread() in self._threads:
+                given_back.set()
+                assert cancelled.wait(10)
+
+    batch = BatchRig(Interleaved)
+    batch.executor.cancel(key("a"))
+    batch.executor.cancel(key("b"))
+    cancelled.set()
+    assert batch.executor.close(10)
+    assert batch.executor.capacity == 1
