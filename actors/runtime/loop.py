@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
@@ -93,9 +94,13 @@ class EventLoop:
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         try:
-            loop.run_forever()
-            while not self._closed:  # one of the coroutines has stopped it, for all others and those to come
-                loop.run_forever()
+            while True:
+                with contextlib.suppress(
+                    SystemExit, KeyboardInterrupt
+                ):  # of a task: whoever awaits it gets it, too
+                    loop.run_forever()
+                if self._closed:
+                    break  # else a coroutine has stopped it, for all others and those to come
             if leaving := asyncio.all_tasks(loop):
                 loop.run_until_complete(asyncio.wait(leaving, timeout=LEAVE_S))
         finally:

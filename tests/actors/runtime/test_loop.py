@@ -37,8 +37,22 @@ async def stops_the_loop() -> int:
     return await answer()
 
 
+async def has_a_task_that_wants_to_exit() -> None:
+    async def exits() -> None:
+        raise SystemExit(3)
+
+    await asyncio.gather(answer(), exits())
+
+
 def test_f77_a_coroutine_that_stops_the_loop_stops_nobody(loop: EventLoop) -> None:
     assert run(loop, stops_the_loop()) == 42
+    assert run(loop, answer()) == 42
+
+
+def test_f69_a_task_of_a_coroutine_that_wants_to_exit_ends_that_coroutine_only(loop: EventLoop) -> None:
+    """Of all exceptions these two leave a loop that runs."""
+    with pytest.raises(SystemExit):
+        run(loop, has_a_task_that_wants_to_exit())
     assert run(loop, answer()) == 42
 
 
