@@ -178,8 +178,9 @@ class Journal:
         self._put_last(Failure(generation, error))
 
     def _put_last(self, ending: Failure | _Stop) -> None:
-        self._inbox.append(ending)
-        self._urgent = True
+        with self._lock:  # else it is lost if a failed commit is clearing the inbox
+            self._inbox.append(ending)
+            self._urgent = True
         self._bell.put(None)
 
     def attend(self) -> None:

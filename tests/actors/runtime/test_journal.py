@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -226,3 +228,21 @@ def test_what_somebody_awaits_is_not_held_back(run: Callable[[Rig], None]) -> No
     rig.journal.hand_over(rig.item(records=1, effect=Acknowledge(key=KEY)))
     rig.journal.stop()
     assert rig.out[:1] == [Acknowledge(key=KEY)]
+
+
+def test_an_engine_that_is_closed_while_a_failed_commit_is_answered_for_ends() -> None:
+    """R23: word of the end is not cleared away with what was refused; the one who closes would wait for ever."""
+    rig = Rig(FaultyLog(MemoryLog()))
+    closing = threading.Thread(target=rig.journal.stop)
+
+    class Inbox(deque[Any]):
+        def clear(self) -> None:
+            if not closing.ident:
+                closing.start()
+                closing.join(0.02)  # as far as it gets
+            super().clear()
+
+    rig.journal._inbox = Inbox()
+    rig.journal.fail([], OSError("planned"))
+    closing.join()
+    assert rig.journal.backlog == 1  # the word itself
