@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WRONG = 1
 """The exit code for what was looked at and is not as it should be."""
+UNPROVEN = "a part has not the chain of its log: that nothing in it was changed is not proven"
 MomentArgument = Annotated[
     str,
     typer.Argument(metavar="MOMENT", help="A position of the log, or an instant like 2027-03-28T01:00:00Z."),
@@ -62,6 +63,7 @@ def verify(
         _verified_export(export, links) if export is not None else _verified_store(store, links, deep=deep)
     )
     if signed and not facts["problem"]:
+        _check_whole(facts.get("part", ""))
         facts |= _held_against(signed, links)
     show_facts(facts if json else facts | {"problem": facts["problem"] or "none"}, as_json=json)
     return WRONG if facts["problem"] else 0
@@ -75,6 +77,13 @@ def _signed(checkpoints: Path | None, public_key: Path | None) -> list[Checkpoin
         return []
     with checkpoints.open("rb") as lines:
         return read_checkpoints(lines, public_key)
+
+
+def _check_whole(part: str) -> None:
+    """Refuse what has a chain of its own: held against that of the log, all of it would seem to be changed."""
+    if part:
+        msg = f"checkpoints are of a whole log, and this is a part of one, which has another chain: {part}"
+        raise InputError(msg)
 
 
 def _held_against(signed: list[Checkpoint], links: dict[int, bytes]) -> dict[str, Any]:
@@ -99,8 +108,7 @@ def _verified_export(file: Path, links: dict[int, bytes]) -> dict[str, Any]:
         except CorruptStoreError as error:
             return facts | {"problem": str(error)}
     if part:
-        note = "a part has no chain: that nothing in it was changed is not proven"
-        return {"export": str(file), "part": part, "events": head.position, "note": note, "problem": ""}
+        return {"export": str(file), "part": part, "events": head.position, "note": UNPROVEN, "problem": ""}
     return {"export": str(file), "position": head.position, "link": head.link.hex(), "problem": ""}
 
 
@@ -117,6 +125,8 @@ def _verified_store(store: Path | None, links: dict[int, bytes], *, deep: bool) 
             "link": check.head.link.hex(),
             "problem": check.problem,
         }
+        if reader.part:
+            facts |= {"part": reader.part, "note": UNPROVEN}
         if deep and not check.problem:
             facts |= _looked_deeper(reader)
     return facts
@@ -163,6 +173,7 @@ def checkpoint(
     if create_key:
         new_key(key)
     with StoreReader(store) as reader:
+        _check_whole(reader.part)
         position = reader.head.position
         line = encoded(sign(reader.store_id, reader.head, key)).decode()
     if output is None:

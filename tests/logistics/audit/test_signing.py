@@ -106,6 +106,26 @@ def test_an_export_is_held_against_checkpoints_without_the_store(
     assert "was changed" in verified("--export", str(exports["false"]), code=1)["problem"]
 
 
+def test_a_part_is_not_said_to_be_changed_but_to_be_a_part(
+    store: Path, tmp_path: Path, signed: Path, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, part = str(tmp_path / "lines"), str(tmp_path / "part")
+    of = ["--of", "job:to-alice-3", "--store", str(store)]
+    assert main(["export", "--output", lines, *of]) == 0
+    assert main(["import", lines, "--store", part]) == 0
+    held = ["--checkpoints", str(signed), "--public-key", f"{key}.pub"]
+    for command in (
+        ["verify", "--export", lines, *held],
+        ["verify", "--store", part, *held],
+        ["checkpoint", "--key", str(key), "--store", part],
+    ):
+        capsys.readouterr()
+        assert main(command) == 2
+        assert "this is a part of one, which has another chain: of job:to-alice-3" in capsys.readouterr().err
+    assert main(["verify", "--store", part, "--json"]) == 0
+    assert "is not proven" in json.loads(capsys.readouterr().out)["note"]
+
+
 def test_a_log_that_went_on_is_still_what_was_signed(store: Path, tmp_path: Path, verified: Verified) -> None:
     assert main(["backup", str(tmp_path / "copy"), "--store", str(store)]) == 0
     with OrchestrationEngine(tmp_path / "copy") as engine:
