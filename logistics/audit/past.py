@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actors.runtime.messages import Event
     from eventstore.codec import EventCodec
     from eventstore.log import Log
-    from eventstore.records import Frame, Record
+    from eventstore.records import Frame, Head, Record
     from logistics.audit.narrowing import Clue
 
 
@@ -91,6 +91,11 @@ class Past:
     def position(self) -> int:
         """The position of the newest event."""
         return self._end()
+
+    @property
+    def begin(self) -> Head:
+        """Up to where what there was is not on record any more; `EMPTY` if all of it is."""
+        return self._log.horizon.head
 
     def events(
         self, pattern: str = "*", *, after: int = 0, upto: int | None = None

@@ -46,15 +46,19 @@ def explain_schedule(
     zone shows it.
     """
     past = log.of(f"schedule:{name}")
-    if not past:
-        msg = f"no schedule {name!r} on record"
-        raise UnknownIdError(msg)
     views: tuple[ScheduleView, ...] = ask(GetSchedules(names=(name,)))
     view = views[0] if views else None
-    status = _status(view)
+    if view is None and not past:
+        msg = f"no schedule {name!r} on record"
+        raise UnknownIdError(msg)
+    incarnations, begin_us = list(_incarnations(past, view)), log.begin.recorded_us
     if at is None:
-        return Why(f"schedule:{name}", status, tuple(_present(view, past)))
-    return Why(f"schedule:{name}", status, tuple(_Asked(past, view, now_us, at).reasons()))
+        reasons = _present(view, past)
+    elif incarnations:
+        reasons = _Asked(past, incarnations, view, now_us, at, begin_us=begin_us).reasons()
+    else:
+        reasons = iter((_forgotten("its definition", begin_us),))
+    return Why(f"schedule:{name}", _status(view), tuple(reasons))
 
 
 def _status(view: ScheduleView | None) -> str:
@@ -74,6 +78,11 @@ def _said(event: RecordedEvent | None, code: str, text: str) -> Reason:
     by = (event.cause,) if event.cause else ()
     whose = f" by {event.cause}" if event.cause else ""
     return Reason(code, f"{text}{whose} at {instant(event.recorded_at)}", by=by, since=event.recorded_at)
+
+
+def _forgotten(what: str, begin_us: int) -> Reason:
+    upto = instant(as_datetime(begin_us))
+    return Reason("forgotten", f"{what} is not on record any more: the log was compacted up to {upto}")
 
 
 def _present(view: ScheduleView | None, past: list[RecordedEvent]) -> Iterator[Reason]:
@@ -101,7 +110,8 @@ class _Incarnation(NamedTuple):
     """A definition of the schedule, and how long it held."""
 
     put: SchedulePut
-    recorded: RecordedEvent
+    recorded: RecordedEvent | None
+    """None if the log was compacted behind it: it is known from the state."""
     end: RecordedEvent | None
     """What replaced or removed it."""
 
@@ -110,13 +120,22 @@ class _Asked:
     """One question about one time of one schedule."""
 
     def __init__(
-        self, past: list[RecordedEvent], view: ScheduleView | None, now_us: int, at: datetime | str
+        self,
+        past: list[RecordedEvent],
+        incarnations: list[_Incarnation],
+        view: ScheduleView | None,
+        now_us: int,
+        at: datetime | str,
+        *,
+        begin_us: int,
     ) -> None:
+        """`begin_us`: when the newest of what is not on record any more was recorded."""
         self._past = past
         self._view = view
         self._now_us = now_us
-        self._incarnations = list(_incarnations(past))
-        newest = self._incarnations[-1].put.spec
+        self._begin_us = begin_us
+        self._incarnations = incarnations
+        newest = incarnations[-1].put.spec
         self._zone = newest.timezone
         self._time = _read(at, self._zone)
         self._wall_us, self._asked_us = self._time.wall_us, self._time.at_us
@@ -212,16 +231,22 @@ class _Asked:
     def _recorded(self, at_us: int, shown: str) -> Iterator[Reason]:
         """Say what the log says of an instant; else why it says nothing."""
         one = self._one
+        if one is None and at_us <= self._begin_us:
+            yield _forgotten(f"what became of {shown}", self._begin_us)
+            return
         if one is None:
             put = self._incarnations[0]
             text = f"{shown} was before the schedule was defined: instants up to then are none of its own,"
             yield _said(put.recorded, "not_defined", text)
             return
         said = [reason for event in self._past_of(one) if (reason := self._told(event, at_us, shown))]
+        if not said and at_us <= self._begin_us:
+            said = [_forgotten(f"what became of {shown}", self._begin_us)]
         yield from said or (self._silent(one, at_us, shown),)
 
     def _past_of(self, one: _Incarnation) -> Iterator[RecordedEvent]:
-        begin, end = one.recorded.position, None if one.end is None else one.end.position
+        begin = 0 if one.recorded is None else one.recorded.position
+        end = None if one.end is None else one.end.position
         return (each for each in self._past if begin < each.position and (end is None or each.position < end))
 
     def _told(self, recorded: RecordedEvent, at_us: int, shown: str) -> Reason | None:
@@ -256,12 +281,12 @@ class _Asked:
     def _silent(self, one: _Incarnation, at_us: int, shown: str) -> Reason:
         """Say why nothing is on record of an instant."""
         policies = one.put.policies
-        paused = self._paused_at(one, at_us)
+        paused, pause = self._paused(one, at_us)
         bound = _out_of_bounds(policies, at_us)
         if bound:
             return Reason("out_of_bounds", f"{shown} is {bound}")
-        if paused is not None:
-            return _said(paused, "schedule_paused", f"{shown} was not served: the schedule was paused")
+        if paused:
+            return _said(pause, "schedule_paused", f"{shown} was not served: the schedule was paused")
         if one.end is not None and at_us >= one.end.recorded_at.timestamp() * SECOND_US:
             what = "removed" if isinstance(one.end.event, ScheduleRemoved) else "replaced"
             return _said(one.end, what, f"{shown} was not served: the schedule was {what}")
@@ -273,22 +298,28 @@ class _Asked:
         text = f"{shown} is due and not served: no scheduler was started since"
         return Reason("not_served", text, since=until)
 
-    def _paused_at(self, one: _Incarnation, at_us: int) -> RecordedEvent | None:
-        """Return the pause that an instant fell into: it lasts until the schedule is resumed."""
-        pause = None
+    def _paused(self, one: _Incarnation, at_us: int) -> tuple[bool, RecordedEvent | None]:
+        """Return whether an instant fell into a pause, which lasts until the schedule is resumed, and its beginning.
+
+        The beginning of one that was there before the log's is not on record.
+        """
+        pause, unknown = None, self._begin_us > 0
         for each in self._past:
             if isinstance(each.event, SchedulePaused):
-                pause = each
+                pause, unknown = each, False
             elif isinstance(each.event, ScheduleResumed):
-                if pause is not None and at_us <= each.event.cursor_us and at_us > one.put.at_us:
-                    return pause
-                pause = None
-        return pause
+                if (pause or unknown) and one.put.at_us < at_us <= each.event.cursor_us:
+                    return True, pause
+                pause, unknown = None, False
+        return pause is not None or (unknown and self._view is not None and self._view.paused), pause
 
 
-def _incarnations(past: list[RecordedEvent]) -> Iterator[_Incarnation]:
+def _incarnations(past: list[RecordedEvent], view: ScheduleView | None) -> Iterator[_Incarnation]:
     changes = [each for each in past if isinstance(each.event, SchedulePut | ScheduleRemoved)]
-    for each, following in zip(changes, [*changes[1:], None], strict=True):
+    if not changes and view is not None:
+        put = SchedulePut(view.name, view.schedule_id, view.spec, view.target, view.policies, at_us=0)
+        yield _Incarnation(put, None, None)
+    for each, following in zip(changes, [*changes[1:], None], strict=False):
         if isinstance(each.event, SchedulePut):
             yield _Incarnation(each.event, each, following)
 

@@ -42,8 +42,15 @@ def find(reader: StoreReader, what: str) -> str:
     for entity in (what, *(f"{kind}:{what}" for kind in KINDS)):
         if ":" in entity and reader.first_of(entity) is not None:
             return entity
+    if reader.begin.position and (name := what.removeprefix("schedule:")) in _scheduled(reader):
+        return f"schedule:{name}"
     msg = f"nothing on record is called {what!r}"
     raise UnknownIdError(msg)
+
+
+def _scheduled(reader: StoreReader) -> set[str]:
+    """Return the names of the schedules: one may go on of which all events are forgotten."""
+    return {view.name for view in reader.as_of().schedules()}
 
 
 def _meant(what: str) -> tuple[str, ...]:

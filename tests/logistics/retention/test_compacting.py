@@ -16,6 +16,7 @@ from actors.compacting import Compactor, Policy, Retainer
 from actors.folding import RULES
 from actors.queue.actor import QueueActor
 from actors.retention import plan_compaction
+from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import ForgottenIdError, UnknownIdError
 from actors.runtime.fold import first_states
 from eventstore.archive import FOLDER_NAME
@@ -26,6 +27,7 @@ from logistics.audit.exchange import export_lines, verify_export
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
 from logistics.errors import RunNotFoundError
+from logistics.inputs import as_datetime
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.manager import ScheduleManager
@@ -408,3 +410,47 @@ def test_states_as_of_the_horizon_that_do_not_fit_are_folded_from_the_archive(
             OrchestrationEngine(path)
     with OrchestrationEngine(path) as engine:
         assert Queue(engine=engine).get_stats()["completed"] == 31
+
+
+def test_a_schedule_that_goes_on_is_found_and_explained_though_its_past_is_forgotten(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = VirtualClock()
+    begun = as_datetime(clock.now_us())
+    with OrchestrationEngine(path, clock=clock) as engine:
+        schedules = ScheduleManager(engine=engine)
+        for name in ("hourly", "paused", "gone"):
+            schedules.schedule_cron(name, "0 * * * *", functions.ten, queue="mine")
+        schedules.backfill("hourly", begun - timedelta(hours=5), begun)
+        schedules.pause("paused")
+        schedules.cancel("gone")
+        work(engine, jobs=1)
+        clock.advance(7_200_000_000)
+        assert engine.compact(0, archive=False)
+
+        def codes(name: str, hours: int | None = None) -> list[str]:
+            at = None if hours is None else begun + timedelta(hours=hours)
+            return [reason.code for reason in engine.why(f"schedule:{name}", at=at).reasons]
+
+        assert codes("hourly") == ["next"]
+        assert codes("hourly", -3) == codes("paused", -3) == ["forgotten"]
+        assert codes("hourly", 1) == ["not_served"]
+        assert codes("paused", 1) == ["schedule_paused"]
+        assert codes("paused") == ["schedule_paused"]
+        schedules.resume("paused")
+        assert codes("paused", 1) == ["schedule_paused"]
+        assert codes("paused", 9) == ["to_come"]
+        schedules.cancel("hourly")
+        assert codes("hourly") == ["removed"]
+        assert codes("hourly", 1) == ["forgotten"]
+        with pytest.raises(UnknownIdError):
+            engine.why("schedule:gone")
+        schedules.pause("paused")
+        clock.advance(7_200_000_000)
+        work(engine, jobs=1)
+        clock.advance(1)
+        assert engine.compact(0, archive=False)
+    for command in (["show", "paused"], ["history", "schedule:paused"], ["why", "paused"]):
+        assert main([*command, "--store", str(path)]) == 0, command
+    assert main(["show", "gone", "--store", str(path)]) == 2
+    assert "no events" in capsys.readouterr().out
