@@ -133,7 +133,10 @@ class CompactedError(StoreError, LookupError):
         """Say how far the log was compacted, and where the rest is."""
         where = f"; the archive {archive!r} has it" if archive else ""
         upto = f"up to position {horizon}" if horizon else "there"
-        super().__init__(f"position {position} is not in the log any more: it was compacted {upto}{where}")
+        gone = f"It was not archived; begin behind position {horizon}." if horizon and not archive else ""
+        super().__init__(
+            f"position {position} is not in the log any more: it was compacted {upto}{where}", remedy=gone
+        )
         self.position = position
         self.horizon = horizon
         self.archive = archive

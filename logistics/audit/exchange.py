@@ -15,6 +15,7 @@ from eventstore.framing import encode_frame
 from eventstore.records import EMPTY, Record
 from logistics.audit.belonging import entities_of_run
 from logistics.audit.past import recorded
+from logistics.inputs import instant_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -110,14 +111,22 @@ _EVENT: Final = msgspec.json.Decoder(ExportedEvent).decode
 
 
 def export_lines(reader: StoreReader, part: Part = ALL) -> Iterator[bytes]:
-    """Yield the lines of an export: of the whole log, provable, or of a part of it. `UnknownIdError`."""
+    """Yield the lines of an export: of the whole log, provable, or of a part of it. `UnknownIdError`.
+
+    Of one run or thing there may be events left from before what the log begins with: they come with it.
+    """
     belongs = part.chooser(reader)
     end = reader.position
-    said = ", ".join(filter(None, (reader.part, str(part))))
+    upto = end if part.upto is None else min(part.upto, end)
+    begin = reader.begin.position
+    with_kept = bool(part.run_id or part.entity) and part.after < begin
+    lacking = f"as far as it was not compacted up to position {begin}" if with_kept else ""
+    said = ", ".join(filter(None, (reader.part, str(part), lacking)))
     yield _ENCODE(ExportHeader(FORMAT, reader.store_id, end, said))
-    for frame, events in reader.frames(
-        after=part.after, upto=end if part.upto is None else min(part.upto, end)
-    ):
+    for event in filter(belongs, reader.kept() if with_kept else ()):
+        if part.after < event.position <= upto:
+            yield _ENCODE(_exported(event, event.position, 1, instant_us("recorded", event.recorded_at), ""))
+    for frame, events in reader.frames(after=begin if with_kept else part.after, upto=upto):
         for event in filter(belongs, events):
             link = frame.link.hex() if not said and event.position == frame.last else ""
             yield _ENCODE(_exported(event, frame.first, frame.epoch, frame.recorded_us, link))

@@ -144,6 +144,10 @@ class Past:
             ]
             yield frame, recorded
 
+    def kept(self) -> Iterator[RecordedEvent]:
+        """Yield what is left of the events up to `begin`, in order."""
+        return map(self._recorded, self._log.kept())
+
     def entities_with(self, clues: Sequence[Clue]) -> frozenset[str] | None:
         """Return the entities of which all clues hold; None if too many are, or the log lacks some of its past.
 

@@ -184,6 +184,38 @@ def test_a_run_that_was_under_way_tells_all_of_its_steps(path: Path) -> None:
         assert found.result(60).output == 20
 
 
+def test_a_run_from_before_the_horizon_is_exported_whole_and_looked_into_elsewhere(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine)
+        manager = WorkflowManager(engine)
+        flow = manager.create("slow").add_step("ten", functions.ten)
+        flow.add_step("double", functions.double, queue="slow")
+        run = manager.start("slow")
+        while run.steps["ten"].output != 10:
+            pass
+        work(engine, jobs=1)
+        horizon = engine.compact(0, archive=False)
+        JobScheduler(engine=engine).process(Queue("slow", engine=engine))
+        assert run.result(60).output == 20
+        after = Queue("slow", engine=engine).enqueue(Job("double", functions.double, (1,)))
+    lines, part = str(tmp_path / "lines"), str(tmp_path / "part")
+    assert main(["export", "--run", run.run_id, "-o", lines, "--store", str(path)]) == 0
+    assert main(["import", lines, "--store", part]) == 0
+    with StoreReader(path) as whole, StoreReader(part) as elsewhere:
+        assert horizon > whole.of(f"run:{run.run_id}")[0].position
+        for entity in [f"run:{run.run_id}", *whole.entities(f"job:{run.run_id}.")]:
+            assert [each.event for each in elsewhere.of(entity)] == [each.event for each in whole.of(entity)]
+        assert elsewhere.as_of().run_totals()["COMPLETED"] == 1
+        assert f"not compacted up to position {horizon}" in elsewhere.part
+    assert main(["export", "--of", after, "--store", str(path)]) == 0
+    capsys.readouterr()
+    assert main(["export", "--pattern", "job.*", "--store", str(path)]) == 2
+    assert f"begin behind position {horizon}" in capsys.readouterr().err
+    assert main(["export", "--after", str(horizon), "--store", str(path)]) == 0
+
+
 def test_the_tools_read_log_and_archive_as_one(path: Path, tmp_path: Path) -> None:
     with OrchestrationEngine(path) as engine:
         ids = work(engine)
