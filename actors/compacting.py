@@ -126,10 +126,10 @@ class Compactor:
             return prepare(runtime.log, policy, now_us=now_us, upto=upto, folder=None)
         file = folder / PLAN_NAME
         arguments = (folder, policy.keep_us, int(policy.archive), policy.least, now_us, upto)
-        child = self._child.start(*arguments)
-        _, said = child.communicate()
-        if child.returncode:
-            lines = said.decode(errors="replace").strip().splitlines() or [f"exit code {child.returncode}"]
+        remove_file(file)  # that of an owner who was killed: it may have wanted to keep less
+        code, said = self._child.end(self._child.start(*arguments))
+        if code:
+            lines = said.decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
             raise StoreError(
                 f"nothing was compacted: {lines[-1]}", remedy="Look at the message, and try again."
             )

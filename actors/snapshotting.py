@@ -7,6 +7,8 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +27,24 @@ logger = logging.getLogger("logistics.snapshots")
 
 NICENESS = 10
 CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main(sys.argv[2:])"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from actors.snapshotting import end_with_parent; end_with_parent(); "
+    "from {module} import main; main(sys.argv[2:])"
 )
 
 
+def end_with_parent() -> None:
+    """Have this process end as soon as the one that started it has: it must not write beside the next owner."""
+
+    def wait() -> None:
+        os.read(0, 1)  # nobody writes: it returns when the other end is closed
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 class Child:
-    """Runs a module's `main` in a child process, one at a time, politely."""
+    """Runs a module's `main` in a child process, one at a time, politely. It does not outlive its parent."""
 
     def __init__(self, module: str) -> None:
         self._code = CHILD.format(module=module)
@@ -40,15 +54,28 @@ class Child:
         """Start a child. `OSError` if there can be none."""
         command = [sys.executable, "-c", self._code, json.dumps(sys.path), *map(str, arguments)]
         self._child = subprocess.Popen(  # noqa: S603 -- our own interpreter and code, no shell
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         return self._child
+
+    @staticmethod
+    def end(child: subprocess.Popen[bytes]) -> tuple[int, bytes]:
+        """Wait until a child has ended; return its exit code and what it said."""
+        assert child.stdin is not None
+        assert child.stderr is not None
+        said = b""
+        with suppress(ValueError):  # somebody else closed it
+            said = child.stderr.read()
+        code = child.wait()
+        child.stdin.close()
+        child.stderr.close()
+        return code, said
 
     def close(self) -> None:
         """End the child, if there is one: what it has not finished is not done."""
         if self._child is not None:
             self._child.kill()
-            self._child.communicate()
+            self.end(self._child)
             self._child = None
 
 
@@ -68,7 +95,7 @@ class ChildPhotographer(Child):
         child = self._child
         if child is None or (code := child.poll()) is None:
             return child is not None
-        child.communicate()
+        self.end(child)
         self._child = None
         if code:
             logger.warning("a snapshot could not be taken (exit code %d); work goes on without it", code)

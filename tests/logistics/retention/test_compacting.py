@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from actors.compacting import Compactor, Policy, Retainer
+from actors.compacting import PLAN_NAME, Compactor, Policy, Retainer
 from actors.folding import RULES
 from actors.queue.actor import QueueActor
 from actors.retention import plan_compaction
 from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import ForgottenIdError, UnknownIdError
 from actors.runtime.fold import first_states
+from actors.snapshotting import Child
 from eventstore.archive import FOLDER_NAME
 from eventstore.errors import CompactedError, StoreError
 from eventstore.lmdb_log import LmdbLog
@@ -326,6 +327,17 @@ def test_a_plan_that_fails_says_why_and_nothing_is_forgotten(path: Path) -> None
         with pytest.raises(StoreError, match=r"nothing was compacted: .*archive"):
             engine.compact(0)
         assert Queue(engine=engine).result(ids[0]) == 0
+
+
+def test_a_plan_that_a_killed_owner_has_left_is_not_carried_out(path: Path) -> None:
+    with OrchestrationEngine(path) as engine:
+        work(engine, jobs=1)
+        runtime = engine.store.runtime
+        arguments = (path, 0, 1, 1, runtime.clock.now_us() + 1, runtime.journal.watermark)
+        assert Child.end(Child("actors.compacting").start(*arguments)) == (0, b"")
+        assert (path / PLAN_NAME).exists()
+        assert engine.compact(timedelta(days=1)) == 0
+        assert not (path / PLAN_NAME).exists()
 
 
 def test_the_command_compacts_a_store_that_nobody_has_open(
