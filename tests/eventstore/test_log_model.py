@@ -12,8 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from eventstore import entity_index
+from eventstore import archive, entity_index
+from eventstore.archive import write_archive
 from eventstore.errors import CompactedError, ConflictError, FencedError
+from eventstore.joined_log import JoinedLog
 from eventstore.lmdb_log import LmdbLog
 from eventstore.log import Log
 from eventstore.memory_log import MemoryLog
@@ -35,6 +37,7 @@ class LogMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.log = type(self).open_log(Path(self.folder.name) / "store")
+        self.reader = self.log
         self.model: list[Stored] = []
         self.ends: list[int] = []
         self.epoch = 0
@@ -95,33 +98,33 @@ class LogMachine(RuleBasedStateMachine):
     @rule(entity=ENTITIES, upto=UPTO)
     def look_up(self, entity: str, upto: int | None) -> None:
         expected = [stored for stored in self.within(upto) if stored.record.entity == entity]
-        assert self.log.history(entity, upto=upto) == expected
-        assert self.log.first(entity, upto=upto) == (expected[0] if expected else None)
-        assert self.log.last(entity, upto=upto) == (expected[-1] if expected else None)
+        assert self.reader.history(entity, upto=upto) == expected
+        assert self.reader.first(entity, upto=upto) == (expected[0] if expected else None)
+        assert self.reader.last(entity, upto=upto) == (expected[-1] if expected else None)
 
     @rule(prefix=st.sampled_from(["", "job:", "run:", "n", "x"]), before=st.none() | ENTITIES, upto=UPTO)
     def list_entities(self, prefix: str, before: str | None, upto: int | None) -> None:
         there = {stored.record.entity for stored in self.within(upto)}
         expected = [each for each in there if each.startswith(prefix) and (before is None or each < before)]
-        assert list(self.log.entities(prefix, before=before, upto=upto)) == sorted(expected, reverse=True)
+        assert list(self.reader.entities(prefix, before=before, upto=upto)) == sorted(expected, reverse=True)
 
     @rule(position=st.integers(-1, 40))
     def look_at(self, position: int) -> None:
         if position in self.forgotten:
             with pytest.raises(CompactedError):
-                self.log.at(position)
+                self.reader.at(position)
             return
         expected = self.model[position - 1] if 1 <= position <= len(self.model) else None
-        assert self.log.at(position) == expected
+        assert self.reader.at(position) == expected
 
     @rule(after=st.integers(-1, 40), upto=UPTO)
     def scan(self, after: int, upto: int | None) -> None:
         end = len(self.model) if upto is None else min(upto, len(self.model))
         if max(after, 0) < min(self.horizon, end):
             with pytest.raises(CompactedError):
-                list(self.log.frames(after=after, upto=upto))
+                list(self.reader.frames(after=after, upto=upto))
             return
-        frames = list(self.log.frames(after=after, upto=upto))
+        frames = list(self.reader.frames(after=after, upto=upto))
         found = [frame.stored(n) for frame in frames for n in range(frame.first, frame.last + 1)]
         assert found == self.model[max(after, 0) : end]
         assert all(frame.last in self.ends for frame in frames[:-1])
@@ -137,6 +140,38 @@ class LogMachine(RuleBasedStateMachine):
         assert head.position == len(self.model)
         if self.model:
             assert head.epoch == self.epoch
+
+
+class JoinedMachine(LogMachine):
+    """What is taken out is archived, or not, and the log is read together with its archive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.archive = Path(self.folder.name) / "archive"
+        self.reader = JoinedLog(self.log, self.archive)
+
+    @staticmethod
+    def open_log(path: Path) -> Log:
+        return LmdbLog.open(path, segment_records=4)
+
+    @rule(data=st.data(), kept=st.sets(ENTITIES), archived=st.booleans())
+    def compact(self, data: st.DataObject, kept: set[str], *, archived: bool) -> None:
+        ends = [end for end in self.ends[:-1] if end > self.log.horizon.head.position]
+        if not ends:
+            return
+        end = data.draw(st.sampled_from(ends))
+        (last,) = self.log.frames(after=end - 1, upto=end)
+        entries = [
+            (name, [each.position for each in self.log.history(name, upto=end)]) for name in sorted(kept)
+        ]
+        entries = [(name, positions) for name, positions in entries if positions]
+        if archived:
+            write_archive(self.log, self.archive, upto=last.head)
+        else:
+            self.horizon = end
+        self.log.compact(Compaction(Horizon(last.head, ""), entries, {}, len(self.model)))
+        there = {position for _, positions in entries for position in positions}
+        self.forgotten = set(range(1, self.horizon + 1)) - there
 
 
 class MemoryMachine(LogMachine):
@@ -158,12 +193,14 @@ class SegmentsMachine(LogMachine):
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(MemoryMachine, 60), (DiskMachine, 20), (SegmentsMachine, 20)]
+    ("machine", "examples"),
+    [(MemoryMachine, 60), (DiskMachine, 20), (SegmentsMachine, 20), (JoinedMachine, 20)],
 )
 def test_a_log_does_what_a_list_does(machine: Any, examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entity_index, "MERGED", 3)
     monkeypatch.setattr(entity_index, "MANY", 3)
     monkeypatch.setattr(entity_index, "PIECE_ROWS", 1)
+    monkeypatch.setattr(archive, "_BLOCK_BYTES", 300)
     run_state_machine_as_test(
         machine,
         settings=settings(max_examples=scaled("machines", examples), stateful_step_count=30, deadline=None),
