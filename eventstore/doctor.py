@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from eventstore.archive import FOLDER_NAME as ARCHIVE_NAME
 from eventstore.checking import check_log, check_past
 from eventstore.children import ChildDiedError, in_child
 from eventstore.data_file import damaged_places, look_at
-from eventstore.errors import NotAStoreError, StoreError, StoreFormatError
+from eventstore.errors import ArchiveError, NotAStoreError, StoreError, StoreFormatError
 from eventstore.file_system import remote_file_system
 from eventstore.high_water import HIGH_WATER_NAME, HighWaterMark
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME, MARKER_NAME, TO_READ, read_marker
 from eventstore.owner import living_owner, read_owner
 from eventstore.safe_mode import read_failures
+from eventstore.shelf import Shelf
 from eventstore.snapshots import FOLDER_NAME, SnapshotFolder
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def examine(folder: Path, *, more: Iterable[Callable[[str], list[Finding]]] = ()
     if not folder.is_dir() or not any((folder / name).exists() for name in (MARKER_NAME, DATA_NAME)):
         text = f"{folder} is not a store: it has no file {MARKER_NAME}"
         raise NotAStoreError(text, remedy=TO_READ)
-    for check in (check_folder, check_pages, check_frames, check_snapshots, *more):
+    for check in (check_folder, check_pages, check_frames, check_snapshots, check_archive, *more):
         yield asked(check, str(folder))
 
 
@@ -158,6 +160,31 @@ def check_snapshots(path: str) -> list[Finding]:
     except StoreError:
         return []  # told by the check before this one
     return found
+
+
+def check_archive(path: str) -> list[Finding]:
+    """Read what was taken out of the log, as far back as there are files of it: checksums and chain."""
+    try:
+        with LmdbLog.open(path, read_only=True) as log:
+            head, archive = log.horizon
+    except StoreError:
+        return []  # told by the check of the frames
+    if not head.position:
+        return []
+    shelf = Shelf(Path(path) / ARCHIVE_NAME, head)
+    try:
+        for file in shelf.files():
+            file.check()
+    except ArchiveError as error:
+        level = WRONG if error.remedy == ArchiveError.remedy else WARNING  # only not to be read here
+        return [Finding(level, str(error), error.remedy)]
+    if shelf.begin < head.position:
+        since = f", from position {shelf.begin + 1} on" if shelf.begin else ""
+        return [Finding(NOTE, f"what was compacted up to position {head.position} is whole{since}")]
+    text = f"what was compacted up to position {head.position} is not here"
+    if not archive:
+        return [Finding(NOTE, f"{text}: it was not archived")]
+    return [Finding(WARNING, text, f"Put {archive} back into the folder {ARCHIVE_NAME!r}.")]
 
 
 def _told(error: StoreError) -> Finding:

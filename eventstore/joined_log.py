@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 from heapq import merge
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from eventstore.errors import CompactedError, StoreAccessError
+from eventstore.errors import ArchiveError, CompactedError, StoreAccessError
 from eventstore.records import EMPTY, Frame, Head, Record, Stored
 from eventstore.retention import NO_HORIZON, Compaction, Horizon
+from eventstore.segments import kind_of
 from eventstore.shelf import Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from eventstore.log import Log
 
 T = TypeVar("T")
+logger = logging.getLogger("logistics.archive")
 
 
 class JoinedLog:
     """A `Log` that is only read. Of what the archive lacks, it says the same as the log alone."""
 
-    def __init__(self, log: Log, folder: Path) -> None:
-        """Join a log and the folder with its archive, which need not be there."""
+    def __init__(self, log: Log, folder: Path, *, whole: Collection[str] = ()) -> None:
+        """Join a log and the folder with its archive, which need not be there.
+
+        What the log has of an entity of one of the kinds `whole` is all that there is, or else the id was used
+        before: so it is told without the archive, and with a warning, if that cannot be read.
+        """
         self._log = log
+        self._whole = whole
         self._folder = folder
         self._seen = NO_HORIZON
         self._shelf = Shelf(folder, EMPTY)
+        self._is_warned = False
 
     @property
     def store_id(self) -> str:
@@ -76,7 +85,11 @@ class JoinedLog:
                 return recorded
             kept = [stored for stored in recorded if stored.position <= begin]
             newer = [stored for stored in recorded if stored.position > seen]
-            return [*kept, *self._archived(entity, upto), *newer]
+            try:
+                return [*kept, *self._archived(entity, upto), *newer]
+            except ArchiveError as error:
+                self._make_do(entity, error)
+                return recorded
 
         return self._steadily(find)
 
@@ -85,7 +98,11 @@ class JoinedLog:
             found = self._log.first(entity, upto=upto)
             if found is not None and found.position <= self._shelf.begin:
                 return found
-            return next(self._archived(entity, upto), found)
+            try:
+                return next(self._archived(entity, upto), found)
+            except ArchiveError as error:
+                self._make_do(entity, error)
+                return found
 
         return self._steadily(find)
 
@@ -166,6 +183,14 @@ class JoinedLog:
             if upto is not None and position > upto:
                 return
             yield file.frame_of(position).stored(position)
+
+    def _make_do(self, entity: str, error: ArchiveError) -> None:
+        """Raise the error, unless the log most likely has all of an entity."""
+        if kind_of(entity) not in self._whole or self._log.first(entity) is None:
+            raise error
+        if not self._is_warned:
+            self._is_warned = True
+            logger.warning("%s; what the log itself has is told without it", error)
 
     def _steadily(self, find: Callable[[], T]) -> T:
         """Find something in log and archive, once more if the log was compacted meanwhile."""

@@ -32,12 +32,20 @@ class History(Past):
         """Return the position of the last event that was recorded by then; 0 if there was none."""
         wanted_us = instant_us("moment", when)
         horizon = self._log.horizon.head
-        low, high = (horizon.position if horizon.recorded_us <= wanted_us else 0), self._end()
-        while low < high:
-            middle = (low + high + 1) // 2
-            stored = self._log.at(middle)
-            if stored is not None and stored.recorded_us <= wanted_us:
-                low = middle
+        low = horizon.position if horizon.recorded_us <= wanted_us else 0
+
+        def is_later(position: int) -> bool:
+            stored = self._log.at(position)
+            return stored is None or stored.recorded_us > wanted_us
+
+        found = self._end()
+        later, step = found + 1, 1
+        while found > low and is_later(found):  # most ask for what was not long ago: it is in no archive
+            later, found, step = found, max(found - step, low), 2 * step
+        while later - found > 1:
+            middle = (found + later) // 2
+            if is_later(middle):
+                later = middle
             else:
-                high = middle - 1
-        return low
+                found = middle
+        return found

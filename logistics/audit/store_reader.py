@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from actors.folding import event_codec
+from actors.retention import ENDING
 from eventstore.archive import FOLDER_NAME
 from eventstore.checking import Check, check_log
 from eventstore.errors import NotAStoreError, ReplayError
@@ -41,7 +42,7 @@ class StoreReader(History):
             msg = "a store in memory can be read only by its own engine"
             raise NotAStoreError(msg)
         self._store = LmdbLog.open(Path(where), read_only=True)
-        self._whole = JoinedLog(self._store, Path(self._store.path) / FOLDER_NAME)
+        self._whole = JoinedLog(self._store, Path(self._store.path) / FOLDER_NAME, whole=ENDING)
         super().__init__(self._whole, event_codec(), lambda: self._store.head.position)
 
     def __enter__(self) -> Self:

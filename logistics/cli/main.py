@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ if not missing:
     from logistics.cli.output import NobodyReads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 FAILED = 1
 USAGE = 2
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no character for it shows another
     try:
-        with Interrupts() as interrupts:
+        with Interrupts() as interrupts, _archive_heard():
             return _called(arguments, interrupts)
     except (BrokenPipeError, NobodyReads):  # whoever read what we print has seen enough
         return _unread()
@@ -59,6 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as end:
         _say(f"{dict(WORDS)[end.number]}; the same command again goes on where this one was")
         return 128 + end.number
+
+
+@contextmanager
+def _archive_heard() -> Iterator[None]:
+    """Say on standard error that an archive cannot be read, and what is told without it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("logistics: %(message)s"))
+    logger = logging.getLogger("logistics.archive")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:

@@ -40,7 +40,7 @@ KINDS = ("job", "run", "schedule", "workflow", "session", "project", "resource",
 def find(reader: StoreReader, what: str) -> str:
     """Return the entity that is meant: `job:ID`, or an ID of whatever kind. `UnknownIdError`."""
     for entity in (what, *(f"{kind}:{what}" for kind in KINDS)):
-        if ":" in entity and reader.first_of(entity) is not None:
+        if ":" in entity and reader.last_of(entity) is not None:
             return entity
     if reader.begin.position and (name := what.removeprefix("schedule:")) in _scheduled(reader):
         return f"schedule:{name}"

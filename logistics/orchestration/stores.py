@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from actors.assembly import open_runtime
 from actors.compacting import Compactor, Policy, Retainer
 from actors.queue.specs import THREAD
+from actors.retention import ENDING
 from actors.runtime.attempt import runtime_here
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
@@ -212,7 +213,7 @@ def started() -> object:
 
 def _whole(log: Log, path: str) -> Log:
     """Return a log joined with its archive; it can be used by one thread."""
-    return log if path == MEMORY else JoinedLog(log, Path(path) / FOLDER_NAME)
+    return log if path == MEMORY else JoinedLog(log, Path(path) / FOLDER_NAME, whole=ENDING)
 
 
 class Stores:

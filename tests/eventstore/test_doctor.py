@@ -58,7 +58,7 @@ def found(store: Path, level: str) -> dict[str, str]:
         for check, findings in examine(store)
     }
     assert before == {path: path.read_bytes() for path in before}
-    assert list(said) == ["folder", "pages", "frames", "snapshots"]
+    assert list(said) == ["folder", "pages", "frames", "snapshots", "archive"]
     return {check: text for check, text in said.items() if text}
 
 

@@ -72,6 +72,7 @@ def test_a_sound_store_is_code_0(store: Path, said: Said, capsys: pytest.Capture
         "pages",
         "frames",
         "snapshots",
+        "archive",
         "events",
         "keys",
     ]

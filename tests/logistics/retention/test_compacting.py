@@ -21,6 +21,7 @@ from actors.runtime.errors import ForgottenIdError, UnknownIdError
 from actors.runtime.fold import first_states
 from actors.snapshotting import Child
 from eventstore.archive import FOLDER_NAME
+from eventstore.doctor import WARNING, WRONG, check_archive
 from eventstore.errors import CompactedError, StoreError
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit import narrowing, store_view
@@ -260,6 +261,35 @@ def test_the_archive_is_listed_and_a_damaged_file_is_named(
     file.write_bytes(content)
     assert main(["archive", "--json", "--store", str(path)]) == 1
     assert "is damaged at byte" in json.loads(capsys.readouterr().out)["problem"]
+
+
+def test_what_goes_on_is_told_though_the_archive_is_damaged(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with OrchestrationEngine(path) as engine:
+        ended = work(engine, jobs=3)
+        later = Queue("later", engine=engine)
+        ids = [later.enqueue(Job("kept", functions.double, (1,)))]
+        engine.compact(0)
+        ids.append(later.enqueue(Job("new", functions.double, (1,))))
+    (file,) = (path / FOLDER_NAME).iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    for what in (
+        ["status"],
+        ["status", "--at", "2100-01-01"],
+        ["jobs"],
+        *([command, f"job:{job_id}"] for command in ("show", "history", "why") for job_id in ids),
+    ):
+        assert main([*what, "--store", str(path)]) == 0, what
+    assert f"{file.name} is damaged: its table fails its checksum; what the log" in capsys.readouterr().err
+    for what in (["jobs", "--ended"], ["history", ended[0]], ["events"]):
+        assert main([*what, "--store", str(path)]) == 2, what
+        assert file.name in capsys.readouterr().err
+    (found,) = check_archive(str(path))
+    assert (found.level, f"{file.name} is damaged" in found.text) == (WRONG, True)
+    file.unlink()
+    (found,) = check_archive(str(path))
+    assert (found.level, f"Put {file.name} back" in found.remedy) == (WARNING, True)
 
 
 def test_without_the_archive_what_was_forgotten_is_named(path: Path) -> None:
