@@ -168,7 +168,13 @@ def instant_us(what: str, value: object) -> int:
             "TimezoneManager('Europe/Zurich').localize(…)"
         )
         raise InputError(msg)
-    return (value - _EPOCH) // timedelta(microseconds=1)
+    instant = (value - _EPOCH) // timedelta(microseconds=1)
+    try:
+        as_datetime(instant)
+    except OverflowError as error:
+        msg = f"{what}: expected an instant that is in the years 1 to 9999 in UTC, too, got {value!r}"
+        raise InputError(msg) from error
+    return instant
 
 
 def as_datetime(instant: int) -> datetime:

@@ -344,6 +344,16 @@ class _Time(NamedTuple):
 
 
 def _read(at: datetime | str, zone: str) -> _Time:
+    time = _understood(at, zone)
+    try:
+        as_datetime(time.wall_us)
+    except OverflowError as error:
+        msg = f"at: expected a time in the years 1 to 9999 of {zone}, got {at!r}"
+        raise InputError(msg) from error
+    return time
+
+
+def _understood(at: datetime | str, zone: str) -> _Time:
     moment = at
     if isinstance(at, str):
         try:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logistics import Job, OrchestrationEngine, Queue, ScheduleManager
 from logistics.errors import InputError, LogisticsError
 from logistics.inputs import (
     MAX_DURATION_S,
@@ -24,6 +25,7 @@ from logistics.inputs import (
     instant_us,
     timeout_s,
 )
+from tests.logistics.audit import functions
 
 CONTROL = [chr(n) for n in (*range(0x20), *range(0x7F, 0xA0))]
 
@@ -193,3 +195,30 @@ def test_a_naive_datetime_is_refused_with_advice() -> None:
 def test_an_instant_is_a_datetime(value: object) -> None:
     with refused("^when: expected an aware datetime, got "):
         instant_us("when", value)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-14))),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+    ],
+)
+def test_an_instant_that_utc_has_no_date_for_is_refused_and_goes_nowhere(moment: datetime) -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        queue = Queue(engine=engine)
+        ScheduleManager(engine=engine).schedule_cron(
+            "daily", "0 0 * * *", functions.one, timezone="Pacific/Kiritimati"
+        )
+        for ask in (
+            lambda: queue.schedule(Job("late", functions.one), moment),
+            lambda: engine.as_of(moment),
+            lambda: engine.as_of().rehearse(moment),
+            lambda: engine.why("schedule:daily", at=moment),
+            lambda: engine.why("schedule:daily", at=moment.isoformat()),
+        ):
+            with pytest.raises(InputError, match="in the years 1 to 9999 in UTC"):
+                ask()
+        with pytest.raises(InputError, match="in the years 1 to 9999 of Pacific"):
+            engine.why("schedule:daily", at=datetime.max.replace(tzinfo=UTC))
+        assert queue.size() == 0
