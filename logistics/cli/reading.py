@@ -129,7 +129,7 @@ def tail(
     """Show the newest events, and with --follow those that are still to come."""
     interrupts: Interrupts = context.obj
     with interrupts.held_back(), StoreReader(store) as reader:
-        seen = max(reader.position - limit, 0)
+        seen = max(reader.position - limit, reader.begin.position)
         while True:
             end = reader.position
             for event in reader.events(pattern, after=seen, upto=end):

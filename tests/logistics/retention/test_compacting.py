@@ -524,7 +524,12 @@ def test_a_schedule_that_goes_on_is_found_and_explained_though_its_past_is_forgo
         work(engine, jobs=1)
         clock.advance(1)
         assert engine.compact(0, archive=False)
-    for command in (["show", "paused"], ["history", "schedule:paused"], ["why", "paused"]):
+    for command in (
+        ["show", "paused"],
+        ["history", "schedule:paused"],
+        ["why", "paused"],
+        ["tail", "-n", "99"],
+    ):
         assert main([*command, "--store", str(path)]) == 0, command
     assert main(["show", "gone", "--store", str(path)]) == 2
     assert "no events" in capsys.readouterr().out
