@@ -55,6 +55,7 @@ class JoinedLog:
         return self._seen if before == self._seen.head else Horizon(before, "")
 
     def frames(self, *, after: int = 0, upto: int | None = None) -> Iterator[Frame]:
+        after = max(after, 0)
         end = self.head.position if upto is None else min(upto, self.head.position)
         seen = self._look()
         while after < end:
