@@ -479,8 +479,7 @@ class LmdbLog:
             shedder.taken(done)
 
     def _compacted(self, position: int) -> CompactedError:
-        head, archive = self._ledger.horizon
-        return CompactedError(position, head.position, archive)
+        return _compacted(position, self._ledger.horizon)
 
     # --- checks ------------------------------------------------------------------------------------
 
@@ -570,7 +569,7 @@ class LmdbLog:
             now = self._horizon_now()
             if now == horizon or first > now.head.position + 1:
                 raise
-            raise CompactedError(first, now.head.position, now.archive) from error  # since it began
+            raise _compacted(first, now) from error  # since it began
 
     def _index(self) -> EntityIndex:
         """Return the index, once it knows the log up to the head: as it does but after opening."""
@@ -687,8 +686,12 @@ class LmdbLog:
         """Return what it means that no frame holds a position."""
         horizon = self._horizon_now()
         if position <= horizon.head.position:
-            return CompactedError(position, horizon.head.position, horizon.archive)
+            return _compacted(position, horizon)
         return NoFrameError(f"no frame holds position {position}")
+
+
+def _compacted(position: int, horizon: Horizon) -> CompactedError:
+    return CompactedError(position, horizon.head.position, horizon.archive)
 
 
 def _following(first: int, previous: bytes, position: int, value: bytes) -> Frame:
