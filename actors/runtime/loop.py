@@ -95,9 +95,8 @@ class EventLoop:
         asyncio.set_event_loop(loop)
         try:
             while True:
-                with contextlib.suppress(
-                    SystemExit, KeyboardInterrupt
-                ):  # of a task: whoever awaits it gets it, too
+                # Of a task: whoever awaits it gets it, too.
+                with contextlib.suppress(SystemExit, KeyboardInterrupt):
                     loop.run_forever()
                 if self._closed:
                     break  # else a coroutine has stopped it, for all others and those to come

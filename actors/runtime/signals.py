@@ -44,9 +44,8 @@ class Signals:
         self._look(key)
 
     def _look(self, key: AttemptKey) -> None:
-        if not self._knows(
-            key
-        ):  # asked behind the note: whoever forgets it at this moment comes before, or after
+        # Asked behind the note: whoever forgets it at this moment comes before, or after.
+        if not self._knows(key):
             self.forget(key)
 
     def forget(self, key: AttemptKey) -> None:

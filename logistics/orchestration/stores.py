@@ -370,9 +370,8 @@ class Stores:
                         self._wakes.get(timeout=LOOK_S)
         except KeyboardInterrupt:  # of a handler that is not ours
             self._interrupted = True
-        self._is_leaving = (
-            self._interrupted
-        )  # who presses it for the first time is tired of waiting for what runs
+        # Who presses it for the first time is tired of waiting for what runs.
+        self._is_leaving = self._interrupted
         for store in stores:
             self._close(store, HURRY_S if self._interrupted else GRACE_S)
 
