@@ -69,6 +69,8 @@ class SupervisorState(FoldedState[RunStatus]):
         """Plans in use, and the newest one of each workflow, by their ids."""
         self.newest: dict[str, str] = {}
         """The newest plan of each workflow."""
+        self._replaced: list[str] = []
+        """Those that were, until the run begins that has brought newer ones."""
         self.definitions: dict[str, bytes] = {}
         self.adoptable: dict[Adoption, dict[str, int]] = {}
         """By what the call has to say again: runs somebody waits for, or waited for when the process ended, and
@@ -211,7 +213,7 @@ class SupervisorState(FoldedState[RunStatus]):
         before = self.newest.get(workflow)
         self.newest[workflow] = event.plan_id
         if before is not None and before != event.plan_id:
-            self._drop_unused(before)
+            self._replaced.append(before)  # a plan that is recorded next may need it, or one of its steps
 
     def _add_graph(self, plan_id: str, plan: Plan) -> None:
         graph = self.graphs[plan_id] = Graph(plan_id, plan)
@@ -240,6 +242,8 @@ class SupervisorState(FoldedState[RunStatus]):
     def _on_created(self, event: RunCreated) -> None:
         graph = self.graphs[event.plan_id]
         graph.runs += 1
+        while self._replaced:
+            self._drop_unused(self._replaced.pop())
         run = self.new_run(event.run_id, graph, event.params, event.session_id, event.project)
         self.runs[event.run_id] = run
         if event.parent:

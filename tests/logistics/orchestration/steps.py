@@ -208,6 +208,10 @@ def give_other(other: Any) -> Any:
     return other
 
 
+def give_either(one: int = 0, two: int = 0) -> int:
+    return one + two
+
+
 def give_approval(approval: Any) -> Any:
     return approval
 

@@ -82,6 +82,17 @@ def test_a_run_keeps_the_child_that_it_began_with(manager: WorkflowManager, sign
     assert (run.result(WAIT_S).output, other.result(WAIT_S).output) == (1, 2)
 
 
+def test_a_plan_stays_that_only_a_child_of_a_redefined_workflow_needs(manager: WorkflowManager) -> None:
+    """The plan of the old definition goes, and its child is needed by a plan that is recorded behind it."""
+    manager.create("leaf").add_step("give", steps.give_either)
+    manager.create("top").add_workflow("leaf", "leaf", params={"one": 1})
+    assert manager.run("top").output == 1
+    assert manager.run("leaf", two=2).output == 2  # with other parameters: the newest plan of its workflow
+    manager.create("middle").add_workflow("leaf", "leaf", params={"one": 3})
+    manager.create("top").add_workflow("middle", "middle")
+    assert manager.run("top").output == 3
+
+
 def test_what_cannot_be_is_named_before_anything_runs(manager: WorkflowManager) -> None:
     manager.create("a").add_workflow("b", "b")
     with pytest.raises(BindingError, match="there is no workflow 'b'"):
