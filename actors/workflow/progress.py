@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from actors.queue.messages import CancelOwned, EnqueueJobs
 from actors.queue.specs import NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, JobStatus
+from actors.workflow.circles import held_up, lineage
 from actors.workflow.endings import ending_of
 from actors.workflow.events import (
     CallCached,
@@ -35,7 +36,7 @@ from actors.workflow.run import UNDO, Run
 from actors.workflow.specs import RunStatus, StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from actors.queue.messages import JobEnded
     from actors.queue.specs import JobSpec
@@ -308,9 +309,8 @@ class Advance:
         """Have a step wait for the end of another run."""
         run_id = self._run.run_id
         status = ending_of(self._state, other, self._context)
-        own = other in self._lineage()
-        if own or (status is None and other not in self._state.runs):
-            why = "it would wait for its own end" if own else f"there is no run {other!r} on record"
+        why = self._why_in_vain(other, due_us, status)
+        if why:
             self.failed(step, 1, why, self._now_us)
             return
         self._decision.emit(StepWaiting(run_id, step, due_us, other, self._now_us))
@@ -318,12 +318,15 @@ class Advance:
         if status is not None:
             self.run_ended(step, other, status, "")
 
-    def _lineage(self) -> Iterator[str]:
-        """Yield the run, the one whose step it is, and so on: none of them ends before it does."""
-        run: Run | None = self._run
-        while run is not None:
-            yield run.run_id
-            run = self._state.runs.get(run.extras.parent)
+    def _why_in_vain(self, other: str, due_us: int, status: RunStatus | None) -> str:
+        """Return why the run need not wait for another one; empty if that ends some time."""
+        if other in lineage(self._state, self._run):
+            return "it would wait for its own end"
+        if status is None and other not in self._state.runs:
+            return f"there is no run {other!r} on record"
+        if not due_us and other in held_up(self._state, self._run.run_id):
+            return f"run {other!r} waits for the end of this one: neither would ever end"
+        return ""
 
     def run_ended(self, step: int, other: str, status: RunStatus, error: str) -> None:
         """Take in the end of a run that a step is, or waits for."""

@@ -49,13 +49,16 @@ def warn_if_not_served(engine: OrchestrationEngine, entity: str, named: str) -> 
 
 
 def _not_served(engine: OrchestrationEngine, entity: str) -> Iterator[Reason]:
-    """Yield what nobody does: of a run by the jobs and the runs that its steps are."""
-    for reason in engine.why(entity).reasons:
-        if reason.code == "not_served" and entity.startswith("job:"):
-            yield reason
-        elif reason.code in ("not_served", "step_awaits_run"):
-            for each in reason.by:
-                yield from _not_served(engine, each)
+    """Yield what nobody does: of a run by the jobs and the runs that its steps are, each looked at once."""
+    seen, stack = {entity}, [entity]
+    while stack:
+        entity = stack.pop()
+        for reason in engine.why(entity).reasons:
+            if reason.code == "not_served" and entity.startswith("job:"):
+                yield reason
+            elif reason.code in ("not_served", "step_awaits_run"):
+                stack += (each for each in reason.by if each not in seen)
+                seen.update(reason.by)
 
 
 def wait_until_ended(

@@ -188,3 +188,50 @@ def test_a_wait_for_its_own_run_fails_at_once() -> None:
     life.start()
     life.say(ended("r.0", note=b"=r"))
     assert life.ends() == ({0: "FAILED"}, "FAILED")
+
+
+def waiting(names: str, *, span_us: int = 0) -> Life:
+    """Runs whose only step waits for another one, which is not known yet."""
+    step = PlanStep("other", "", EMPTY_CALL, (), options=StepOptions(wait=WaitPlan("run", span_us)))
+    life = Life(Plan("w", (step,)), ["ok"], Random(0))
+    for name in names:
+        life.say(StartRun(run_id=name, plan=life.plan, plan_id="p", params=b"\x80", blocking=False))
+    return life
+
+
+def failures(life: Life) -> dict[str, str]:
+    """The errors of the runs that have failed."""
+    for decision in RULES.settle(life.state, context()):
+        life.take(decision)
+    return {
+        event.run_id: event.error for events in life.log for event in events if isinstance(event, RunFailed)
+    }
+
+
+def test_a_wait_that_closes_a_circle_of_runs_fails_at_once() -> None:
+    """None of them would ever end."""
+    life = waiting("abc")
+    life.say(ended("a.0", note=b"=b"))
+    life.say(ended("b.0", note=b"=c"))
+    assert not failures(life)
+    life.say(ended("c.0", note=b"=a"))
+    found = failures(life)
+    assert "run 'a' waits for the end of this one: neither would ever end" in found["c"]
+    assert list(found) == ["c", "b", "a"]  # who waits for one that has failed fails
+
+
+def test_a_wait_for_a_run_that_waits_for_the_run_whose_step_it_is_fails_at_once() -> None:
+    wait = PlanStep("x", "", EMPTY_CALL, (), options=StepOptions(wait=WaitPlan("run")))
+    life = nested(Plan("inner", (wait,)))
+    life.say(StartRun(run_id="o", plan=Plan("o", (wait,)), plan_id="w", params=b"\x80", blocking=False))
+    life.say(ended("o.0", note=b"=r"))
+    life.say(ended("r.0.0", note=b"=o"))
+    assert "run 'o' waits for the end of this one" in failures(life)["r.0"]
+
+
+def test_a_circle_of_runs_one_of_which_waits_for_a_time_only_goes_on() -> None:
+    life = waiting("ab", span_us=1_000_000)
+    life.say(ended("a.0", note=b"=b"))
+    life.say(ended("b.0", note=b"=a"))
+    assert set(life.state.runs) == {"a", "b"}
+    assert not failures(life)

@@ -121,3 +121,21 @@ def test_nobody_is_told_who_waits_for_a_job_that_takes_its_time(
     waits()
     scheduler.stop()
     assert told.texts == []
+
+
+def test_whoever_waits_for_runs_that_wait_for_each_other_for_a_time_waits_on(
+    engine: OrchestrationEngine, told: Told
+) -> None:
+    manager = WorkflowManager(engine)
+    manager.create("w").add_wait("go").add_wait("other", run="{{params.run}}", timeout=3600)
+    for run_id, other in ("ab", "ba"):
+        engine.send(manager.start_command("w", run_id, run=other))
+    runs = [run for run_id in "ab" if (run := manager.get_run(run_id))]
+    for run in runs:
+        run.signal("go", None)
+    while any(engine.why(f"run:{run_id}").reasons[0].code != "step_awaits_run" for run_id in "ab"):
+        pass  # the runs that they wait for are being found out
+    awaiting.warn_if_not_served(engine, "run:a", "run a")
+    assert told.texts == []
+    assert runs[0].cancel()
+    assert "run a is CANCELLED" in str(runs[1].result(PATIENCE_S).error)
