@@ -50,6 +50,8 @@ CANCELLED = "it was cancelled"
 OPEN = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING)
 WINDOW = 512
 """Items of one list that are under way at one time, where nobody has set a limit: a bound of memory."""
+LONGEST_ID = 480
+"""Characters of the id of a run that is a step: those of its jobs are longer, and have to fit into a `Key`."""
 BATCH = 1_000
 """Jobs in one message to the queue."""
 
@@ -338,8 +340,16 @@ class Advance:
     def _begin_child(self, step: int, options: StepOptions, params: bytes) -> None:
         """Begin the run that a step is."""
         run, child = self._run, self._run.job_id(step)
-        if child in self._state.runs or child in self._state.retired or f"run:{child}" in self._context.known:
-            self.failed(step, 1, f"run id {child!r} is on record for another run", self._now_us)
+        known = self._context.known
+        why = ""
+        if child in self._state.runs or child in self._state.retired or f"run:{child}" in known:
+            why = f"run id {child!r} is on record for another run"
+        elif len(child) > LONGEST_ID:
+            why = (
+                f"run id {child!r} has more than {LONGEST_ID} characters: too many runs are inside each other"
+            )
+        if why:
+            self.failed(step, 1, why, self._now_us)
             return
         graph = self._state.graphs[options.child]
         self._decision.emit(StepWaiting(run.run_id, step, 0, child, self._now_us))

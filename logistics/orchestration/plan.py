@@ -38,6 +38,8 @@ ITEM = "item"
 """The parameter of a mapped function that gets an item, whatever the list is called."""
 WHO_GETS_ITEMS = f"an item goes to the parameter {ITEM!r}, or else to the one that would get the list"
 ORDINARY = StepOptions()
+DEEPEST = 100
+"""Runs that are inside each other, at most: planning one takes a few frames of Python's stack for each."""
 ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -152,6 +154,9 @@ class Children:
         if name in self._within:
             path = " -> ".join((*self._within[self._within.index(name) :], name))
             problem = f"a run of a workflow cannot be a step of itself: {path}"
+            raise GraphError(self._within[-1], (problem,))
+        if len(self._within) > DEEPEST:
+            problem = f"more than {DEEPEST} runs would be inside each other: {self._within[0]} -> … -> {name}"
             raise GraphError(self._within[-1], (problem,))
         prepared = self._find(name)
         if prepared is None:

@@ -235,3 +235,25 @@ def test_a_circle_of_runs_one_of_which_waits_for_a_time_only_goes_on() -> None:
     life.say(ended("b.0", note=b"=a"))
     assert set(life.state.runs) == {"a", "b"}
     assert not failures(life)
+
+
+def test_a_run_as_a_step_whose_jobs_would_have_ids_too_long_to_be_read_again_fails_its_step() -> None:
+    def begun(run_id: str) -> Life:
+        life = Life(OUTER, ["ok"], Random(0))
+        life.say(
+            StartRun(
+                run_id=run_id,
+                plan=OUTER,
+                plan_id="o",
+                params=b"\x80",
+                blocking=False,
+                children=(("inner", INNER),),
+            )
+        )
+        life.say(ended(f"{run_id}.0", note=b"=\x80"))
+        return life
+
+    assert set(begun("r" * 478).state.runs) == {"r" * 478, "r" * 478 + ".0"}
+    life = begun("r" * 479)
+    assert not life.state.runs
+    assert "more than 480 characters" in failures(life)["r" * 479]

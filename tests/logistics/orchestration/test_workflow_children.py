@@ -35,6 +35,15 @@ def test_runs_may_be_inside_each_other_deeply(manager: WorkflowManager) -> None:
     assert manager.run("w8").output == 1
 
 
+def test_runs_inside_each_other_more_deeply_than_can_be_planned_are_refused(manager: WorkflowManager) -> None:
+    manager.create("w0").add_step("one", steps.one)
+    for depth in range(1, 302):
+        manager.create(f"w{depth}").add_workflow("inner", f"w{depth - 1}")
+    assert manager.run("w100").output == 1
+    with pytest.raises(GraphError, match="more than 100 runs would be inside each other: w301 -> … -> w200"):
+        manager.run("w301")
+
+
 def test_a_child_that_fails_fails_the_step(manager: WorkflowManager) -> None:
     manager.create("inner").add_step("bad", steps.fail)
     manager.create("outer").add_workflow("inner", "inner").add_step("after", steps.one)
