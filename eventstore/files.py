@@ -50,9 +50,10 @@ def make_folders(folder: Path) -> None:
     """Make a folder and those that it is in, durably, where there are none. `OSError`."""
     if not folder.is_dir():
         make_folders(folder.parent)
-        if folder.exists():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
         sync_folder(folder.parent)
 
 

@@ -261,7 +261,7 @@ def _checked(path: Path, *, read_only: bool) -> Path:
         raise NotAStoreError(f"{path} is a symbolic link in a folder that everybody can write to")
     folder = path.resolve()
     if not read_only and not folder.exists():
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)  # another process may be as fast
         sync_folder(folder.parent)
     names = set(os.listdir(folder))  # noqa: PTH208 - its errors are the ones translated below
     if MARKER_NAME not in names and (read_only or not names <= _UNMARKED):

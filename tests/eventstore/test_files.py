@@ -63,3 +63,14 @@ def test_folders_that_are_made_are_durable_in_those_that_they_are_in(
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         make_folders(tmp_path / "file" / "under")
+
+
+def test_folders_that_another_process_makes_at_the_same_time_are_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def be_overtaken(_folder: Path) -> None:
+        (tmp_path / "one" / "two").mkdir(exist_ok=True)
+
+    monkeypatch.setattr(files, "sync_folder", be_overtaken)
+    make_folders(tmp_path / "one" / "two" / "three")
+    assert (tmp_path / "one" / "two" / "three").is_dir()

@@ -98,6 +98,20 @@ def test_a_store_keeps_its_id_and_its_records(path: Path) -> None:
         assert log.path == str(path)
 
 
+def test_a_folder_that_another_process_makes_at_the_same_time_is_taken_as_it_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Path.mkdir
+
+    def be_overtaken(folder: Path, *given: Any, **named: Any) -> None:
+        make(folder)
+        make(folder, *given, **named)
+
+    monkeypatch.setattr(Path, "mkdir", be_overtaken)
+    with LmdbLog.open(path) as log:
+        append(log, "job:1")
+
+
 def test_two_stores_have_two_ids(tmp_path: Path) -> None:
     with LmdbLog.open(tmp_path / "a") as one, LmdbLog.open(tmp_path / "b") as other:
         assert one.store_id != other.store_id
