@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,13 +13,13 @@ from eventstore.checking import check_log, check_past
 from eventstore.children import ChildDiedError, in_child
 from eventstore.data_file import verify
 from eventstore.errors import CorruptStoreError, NotAStoreError, StoreError, StoreFullError
-from eventstore.files import make_folders, sync_folder, sync_tree
+from eventstore.files import claim, make_folders, sync_folder, sync_tree
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME
 from eventstore.records import EMPTY, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PARTIAL: Final = ".partial"
 
@@ -38,7 +39,7 @@ def build_aside(
     """Have a new folder filled with a store; return its head once all of it was read back.
 
     The folder has a name that ends in `.partial` until it is whole, was read from its beginning to its end, and is
-    durable.
+    durable. Of two processes that make it at the same time, one is refused.
     """
     whole = Path(target)
     try:
@@ -49,21 +50,39 @@ def build_aside(
         raise NotAStoreError(f"{whole} is there already", remedy="Name a folder that does not exist yet.")
     partial = whole.with_name(whole.name + PARTIAL)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         make_folders(partial.parent)
-        partial.mkdir(mode=0o700)
-        fill(partial)
-        head = checked_elsewhere(partial) if at_work else checked(partial)
-        sync_tree(partial)
-        partial.rename(whole)
+        with _folder_of_ours(partial):
+            fill(partial)
+            head = checked_elsewhere(partial) if at_work else checked(partial)
+            sync_tree(partial)
+            partial.rename(whole)
         sync_folder(whole.parent)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFullError(f"{whole}: {error.strerror}") from error
         raise _no_folder(whole, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return head
+
+
+@contextmanager
+def _folder_of_ours(folder: Path) -> Iterator[None]:
+    """Have an empty folder that no other process fills; what a killed one left there is removed, as ours if we fail.
+
+    `BlockingIOError` while another process fills it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        claim(descriptor, folder)
+        try:
+            for left in folder.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            yield
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _no_folder(path: Path, error: OSError) -> NotAStoreError:

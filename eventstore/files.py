@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,24 @@ def make_folders(folder: Path) -> None:
         except FileExistsError as error:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
         sync_folder(folder.parent)
+
+
+def claim(descriptor: int, path: Path) -> None:
+    """Have a file or folder to oneself while it is made: until its descriptor is closed.
+
+    `BlockingIOError` if another process has it, or had it when it was opened. Where a file system has no such locks,
+    nobody is kept away.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        is_ours = False
+    except OSError:
+        return
+    else:
+        is_ours = path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))
+    if not is_ours:
+        raise BlockingIOError(errno.EAGAIN, "another process is making it")
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from errno import EEXIST
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -14,6 +14,7 @@ import typer
 from actors.runtime.errors import InputError
 from eventstore.backup import PARTIAL, build_aside, checked, copy_store
 from eventstore.errors import NotAStoreError
+from eventstore.files import claim
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import MARKER_NAME, mark_as_part
 from logistics.audit.exchange import Part, export_header, export_lines, import_lines
@@ -102,16 +103,19 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
     try:
         if output.exists():
             raise FileExistsError(EEXIST, os.strerror(EEXIST))
-        with partial.open("wb") as file:
-            yield file
-            os.fsync(file.fileno())
-        partial.rename(output)
+        with partial.open("ab") as file:
+            claim(file.fileno(), partial)
+            try:
+                file.truncate(0)  # what is there was left by one that was killed
+                yield file
+                os.fsync(file.fileno())
+                partial.rename(output)
+            except BaseException:
+                partial.unlink()
+                raise
     except OSError as error:
         msg = f"{output}: {error.strerror}"
         raise InputError(msg) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def import_export(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from eventstore import backup
-from eventstore.backup import PARTIAL, checked, copy_store
+from eventstore.backup import PARTIAL, build_aside, checked, copy_store
 from eventstore.checking import check_log
 from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
 from eventstore.lmdb_log import LmdbLog
@@ -56,6 +56,21 @@ def test_a_copy_is_never_made_over_something(tmp_path: Path) -> None:
         (tmp_path / f"copy{PARTIAL}" / "data.mdb").write_bytes(b"half of it")
         copy_store(log, tmp_path / "copy")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "store", "there"]
+
+
+def test_a_copy_that_is_being_made_is_left_alone_by_another_one(tmp_path: Path) -> None:
+    """The second one removed what the first one had, and both failed, or what was half copied got the name."""
+
+    def make_another(folder: Path) -> None:
+        log.copy_to(folder)
+        with pytest.raises(NotAStoreError, match="another process is making it"):
+            copy_store(log, tmp_path / "copy")
+
+    with LmdbLog.open(tmp_path / "store") as log:
+        head = append(log, *FILL)
+        assert build_aside(tmp_path / "copy", make_another) == head
+    assert checked(tmp_path / "copy") == head
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "store"]
 
 
 def test_all_of_a_copy_is_durable_before_it_has_its_name(

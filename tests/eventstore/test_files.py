@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eventstore import files
-from eventstore.files import make_folders, remove_file, write_file
+from eventstore.files import claim, make_folders, remove_file, write_file
 
 
 def test_a_file_is_replaced_and_private(tmp_path: Path) -> None:
@@ -74,3 +76,25 @@ def test_folders_that_another_process_makes_at_the_same_time_are_as_good(
     monkeypatch.setattr(files, "sync_folder", be_overtaken)
     make_folders(tmp_path / "one" / "two" / "three")
     assert (tmp_path / "one" / "two" / "three").is_dir()
+
+
+def test_what_was_given_its_name_since_it_was_opened_is_not_ones_own(tmp_path: Path) -> None:
+    with (tmp_path / "one").open("ab") as first, (tmp_path / "one").open("ab") as second:
+        claim(first.fileno(), tmp_path / "one")
+        with pytest.raises(BlockingIOError, match="another process"):
+            claim(second.fileno(), tmp_path / "one")
+        (tmp_path / "one").rename(tmp_path / "whole")
+        first.close()
+        with pytest.raises(BlockingIOError, match="another process"):
+            claim(second.fileno(), tmp_path / "one")
+
+
+def test_where_a_file_system_has_no_locks_a_file_is_made_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (tmp_path / "one").open("ab") as file:
+        claim(file.fileno(), tmp_path / "one")
