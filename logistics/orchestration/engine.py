@@ -198,14 +198,17 @@ class OrchestrationEngine:
         seconds for running functions, interrupts the rest at nobody's charge, and closes the store.
         """
         grace_s = duration_us("grace", grace) / 1e6
-        if not self._closed:
-            self._closed = True
+        if self._closed:
+            return
+        self._closed = True
+        try:
             self._subscriptions.close()
             for follower in self._following:
                 follower.stop()
             if self._store.runtime.is_here:
                 for scheduler in tuple(self.started):
                     scheduler.stop()
+        finally:  # an interrupt, too, must not leave the store open for ever
             if self._owns:
                 STORES.release(self._store, grace_s)
 

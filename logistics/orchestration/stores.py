@@ -220,8 +220,8 @@ class Stores:
     """Every store that is open in this process. With the table of task names the only process-wide state."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._making = threading.RLock()
+        self.make_locks()
+        os.register_at_fork(after_in_child=self.make_locks)
         self._open: dict[str, Store] = {}
         self._private: list[Store] = []
         self._exit_hooked = False
@@ -232,6 +232,11 @@ class Stores:
         """Unlike an event, it may be put into by a signal's handler, whatever that has interrupted."""
         self.defaults: dict[str, Any] = {}
         """Default engines by the path of their store."""
+
+    def make_locks(self) -> None:
+        """Make locks that nobody holds: in a process that was forked, whoever held those of before is not there."""
+        self._lock = threading.RLock()
+        self._making = threading.RLock()
 
     def acquire(
         self, path: str | os.PathLike[str] | None, options: dict[str, Any], clock: Clock | None

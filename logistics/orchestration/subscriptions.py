@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.runtime.errors import InputError
+from actors.runtime.errors import EngineClosedError, InputError
 from eventstore.errors import ArchiveError, CompactedError, StoreError
 from logistics.audit.past import recorded
 
@@ -78,6 +78,9 @@ class Subscriptions:
         watermark = self._runtime.journal.watermark
         subscription = Subscription(pattern, call, watermark if after is None else after)
         with self._lock:
+            if self._closing:
+                msg = "this engine was closed; make a new one"
+                raise EngineClosedError(msg)
             self._subscriptions.append(subscription)
             if self._thread is None:
                 self._runtime.watch.listen(self._changed)
@@ -154,11 +157,13 @@ class Subscriptions:
 
     def close(self) -> None:
         """Tell nobody anything more; a handler in progress is waited for, briefly."""
-        self._closing = True
+        with self._lock:  # so that a thread is not met between being made and being started
+            self._closing = True
+            thread = self._thread
         self._changed.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(1.0)
-            self._runtime.watch.unlisten(self._changed)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(1.0)
+        self._runtime.watch.unlisten(self._changed)
 
 
 def check_handler(handler: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import pytest
 
 from actors.runtime.attempt import CURRENT
 from actors.runtime.errors import EngineClosedError
+from logistics.orchestration import stores, subscriptions
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.task.job_scheduler import JobScheduler
@@ -98,3 +101,59 @@ def test_closing_a_handle_stops_what_was_started_through_it_and_nothing_else(
         ours.stop()
         assert not store.busy
         assert not first.started
+
+
+def test_whoever_subscribes_while_the_handle_is_closed_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = OrchestrationEngine(":memory:")
+    monkeypatch.setattr(subscriptions, "check_after", lambda _after: engine.close())
+    with pytest.raises(EngineClosedError):
+        engine.subscribe("job.*", print)
+    assert "logistics-subscriptions" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_handle_can_be_closed_while_somebody_subscribes_for_the_first_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = OrchestrationEngine(":memory:")
+    closer = threading.Thread(target=engine.close)
+
+    class Slow(threading.Thread):
+        def start(self) -> None:
+            closer.start()
+            closer.join(0.05)  # it comes between, or waits
+            super().start()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("logistics.orchestration.subscriptions.threading.Thread", Slow)
+        engine.subscribe("job.*", print)
+    closer.join(10)
+    assert engine._store.closed.is_set()
+
+
+def test_a_forked_process_opens_a_store_of_its_own_though_another_thread_was_opening_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+    make = stores.Store
+
+    def slow(*args: object) -> object:
+        opening.set()
+        assert go_on.wait(10)
+        return make(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stores, "Store", slow)
+    opener = threading.Thread(target=lambda: OrchestrationEngine(":memory:").close())
+    opener.start()
+    assert opening.wait(10)
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        go_on.set()
+        try:
+            with OrchestrationEngine(":memory:") as own:
+                os._exit(Queue("q", engine=own).size())
+        finally:
+            os._exit(1)
+    go_on.set()
+    opener.join(10)
+    assert os.waitpid(child, 0)[1] == 0
