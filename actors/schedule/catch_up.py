@@ -58,6 +58,14 @@ def expected_us(spec: ScheduleSpec, after_us: int) -> int:
     return 0 if firing is None else firing.at_us
 
 
+def told_us(spec: ScheduleSpec, after_us: int) -> int:
+    """Return the next instant as `expected_us` does; 0 also if it cannot be told: the schedule's view says why."""
+    try:
+        return expected_us(spec, after_us)
+    except ScheduleError:
+        return 0
+
+
 def next_instant(schedule: Schedule, after_us: int) -> Firing | None:
     """Return the first instant of a schedule after another, within its bounds; None: there is no more."""
     policies = schedule.policies
@@ -81,6 +89,15 @@ def choose(schedule: Schedule, first: Firing, now_us: int) -> Due:
     if not served:
         return Due((), _count(schedule, first, newest) + 1, newest.at_us)
     return Due(served, _count(schedule, first, served[0]), newest.at_us)
+
+
+def overdue(schedule: Schedule, now_us: int) -> tuple[int, int]:
+    """Return the newest of the instants that are due and were not served, and how many they are: 0 if none is."""
+    first = None if schedule.paused or schedule.completed else next_instant(schedule, schedule.cursor_us)
+    if first is None or due_us(schedule, first) > now_us:
+        return 0, 0
+    newest = _newest(schedule, first, now_us)
+    return newest.at_us, _count(schedule, first, newest) + 1
 
 
 def _held(schedule: Schedule, first: Firing, now_us: int) -> tuple[Firing, ...]:

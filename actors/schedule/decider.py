@@ -13,7 +13,7 @@ from actors.runtime.errors import ConflictingIdError, InternalError
 from actors.runtime.messages import Context, Decision, Message
 from actors.schedule.backfill import backfill_schedule, jobs_of_backfill
 from actors.schedule.catch_up import choose, due_upto_us, due_us, expected_us, next_instant
-from actors.schedule.definitions import apply_schedules, drop_waiting, leave_group, put_schedule, schedule_of
+from actors.schedule.definitions import apply_schedules, leave_group, let_go, put_schedule, schedule_of
 from actors.schedule.firings import FiringTurn, Turn, job_of, owner_of
 from actors.schedule.messages import (
     SCHEDULE_EVENTS,
@@ -164,7 +164,7 @@ def _text_of(error: Exception) -> str:
 def _remove(state: SchedulerState, message: RemoveSchedule, context: Context, decision: Decision) -> None:
     known = message.name in state.schedules
     if known:
-        drop_waiting(state.schedules[message.name], "remove", context, decision)
+        let_go(state.schedules[message.name], "remove", context, decision)
         decision.emit(ScheduleRemoved(message.name, context.now_us))
         leave_group(state, message.name, context, decision)
     decision.answer(known)
@@ -173,7 +173,7 @@ def _remove(state: SchedulerState, message: RemoveSchedule, context: Context, de
 def _pause(state: SchedulerState, message: PauseSchedule, context: Context, decision: Decision) -> None:
     schedule = schedule_of(state, message.name)
     if not schedule.paused:
-        drop_waiting(schedule, "pause", context, decision)
+        let_go(schedule, "pause", context, decision)
         decision.emit(SchedulePaused(message.name, context.now_us))
     decision.answer(not schedule.paused)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from actors.clock.zones import tzdata_version
 from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
-from actors.schedule.catch_up import expected_us
+from actors.schedule.catch_up import expected_us, overdue, told_us
 from actors.schedule.messages import (
     DROPPED,
     MAX_JITTER_US,
@@ -39,14 +39,28 @@ def schedule_of(state: SchedulerState, name: str) -> Schedule:
     return schedule
 
 
-def drop_waiting(schedule: Schedule, policy: str, context: Context, decision: Decision) -> None:
-    """Say of each instant that waits for a job to end that it will not fire, because of such an order."""
+def let_go(schedule: Schedule, policy: str, context: Context, decision: Decision) -> None:
+    """Say of each instant that waits for a job to end, or is due, that it will not fire, because of such an order."""
     for instant in schedule.waiting:
-        decision.emit(
-            ScheduleSkipped(
-                schedule.name, instant.scheduled_us, 1, DROPPED, context.now_us, tzdata_version(), policy
-            )
+        _skip(schedule, (instant.scheduled_us, 1, DROPPED), policy, context, decision)
+    try:
+        upto_us, count = overdue(schedule, context.now_us)
+    except Exception:  # noqa: BLE001 -- a zone that is gone, say: what is due cannot be told, and the order holds
+        return
+    if count:
+        _skip(schedule, (upto_us, count, "missed"), policy, context, decision)
+
+
+def _skip(
+    schedule: Schedule, what: tuple[int, int, str], policy: str, context: Context, decision: Decision
+) -> None:
+    upto_us, count, reason = what
+    next_us = 0 if reason == DROPPED else told_us(schedule.spec, upto_us)
+    decision.emit(
+        ScheduleSkipped(
+            schedule.name, upto_us, count, reason, context.now_us, tzdata_version(), policy, next_us
         )
+    )
 
 
 def put_schedule(state: SchedulerState, message: PutSchedule, context: Context, decision: Decision) -> None:
@@ -77,7 +91,7 @@ def _close_group(
     before = state.groups.get(message.group, ())
     gone = [name for name in before if name in state.schedules and name not in names]
     for name in gone:
-        drop_waiting(state.schedules[name], "remove", context, decision)
+        let_go(state.schedules[name], "remove", context, decision)
         decision.emit(ScheduleRemoved(name, context.now_us))
     if names != before:
         decision.emit(ScheduleGroupApplied(message.group, names, context.now_us))
@@ -120,7 +134,7 @@ def _put(state: SchedulerState, message: PutSchedule, context: Context, decision
         raise ConflictingIdError(msg)
     next_us = _check(message, context.now_us)
     if before is not None:
-        drop_waiting(before, "replace", context, decision)
+        let_go(before, "replace", context, decision)
     decision.emit(
         SchedulePut(
             message.name,

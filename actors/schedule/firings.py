@@ -8,8 +8,7 @@ from actors.clock.zones import tzdata_version
 from actors.queue.messages import CancelOwned, EnqueueJobs
 from actors.queue.specs import FIRINGS, JobSpec, StepWork
 from actors.runtime.messages import Decision
-from actors.schedule.catch_up import ON_TIME_US, due_us, expected_us
-from actors.schedule.errors import ScheduleError
+from actors.schedule.catch_up import ON_TIME_US, due_us, told_us
 from actors.schedule.messages import ScheduleDeferred, ScheduleFired, ScheduleSkipped
 from actors.schedule.state import Waiting
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from actors.schedule.catch_up import Due
     from actors.schedule.messages import JobTemplate, Policies
     from actors.schedule.passed import Passed
-    from actors.schedule.spec import ScheduleSpec
     from actors.schedule.state import Schedule, SchedulerState
 
 PLANS = StepWork(gives="run")
@@ -137,7 +135,7 @@ class FiringTurn(Turn):
                 instant.missed,
                 replaces,
                 policy,
-                _told_us(schedule.spec, max(schedule.cursor_us, instant.scheduled_us)),
+                told_us(schedule.spec, max(schedule.cursor_us, instant.scheduled_us)),
             )
         )
         self.enqueue(job_id, name, schedule.target)
@@ -148,7 +146,7 @@ class FiringTurn(Turn):
     def _defer(self, schedule: Schedule, instant: Waiting) -> None:
         scheduled_us, rule, missed = instant
         policy = f"overlap.{schedule.policies.overlap}"
-        next_us = _told_us(schedule.spec, scheduled_us)
+        next_us = told_us(schedule.spec, scheduled_us)
         self.decision.emit(
             ScheduleDeferred(
                 schedule.name, scheduled_us, self._now_us, rule, self._tzdata, missed, policy, next_us
@@ -156,20 +154,12 @@ class FiringTurn(Turn):
         )
 
     def _skip(self, schedule: Schedule, upto_us: int, count: int, reason: str, policy: str) -> None:
-        next_us = _told_us(schedule.spec, upto_us)
+        next_us = told_us(schedule.spec, upto_us)
         self.decision.emit(
             ScheduleSkipped(
                 schedule.name, upto_us, count, reason, self._now_us, self._tzdata, policy, next_us
             )
         )
-
-
-def _told_us(spec: ScheduleSpec, after_us: int) -> int:
-    """Return the next instant for an event to keep; 0 if there is none, or it cannot be told: the view says why."""
-    try:
-        return expected_us(spec, after_us)
-    except ScheduleError:
-        return 0
 
 
 def _too_late(policies: Policies) -> str:

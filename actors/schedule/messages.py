@@ -308,7 +308,7 @@ class ScheduleSkipped(ScheduleEvent, frozen=True, tag="schedule.skipped"):
     tzdata: str
     policy: str = ""
     """The rule that says so: `catch_up.none`, `catch_up.window`, `overlap.skip`, `gap.skip`, `exclude` …, or the
-    order: `pause`, `replace`, `remove`."""
+    order that came before it was served: `pause`, `replace`, `remove`."""
     next_us: int = 0
 
 

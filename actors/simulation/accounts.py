@@ -34,10 +34,10 @@ class Accounts:
 
     def take(self, event: Event) -> str:
         """Return what the event breaks, or nothing."""
-        if isinstance(event, SchedulePut | SchedulePaused | ScheduleRemoved) and self._waiting.get(
-            event.name
+        if isinstance(event, SchedulePut | SchedulePaused | ScheduleRemoved) and (
+            self._waiting.get(event.name) or event.name in self.silent(event.at_us)
         ):
-            return "instants of a schedule waited, and nothing is told of what became of them"
+            return "instants of a schedule waited or were due, and nothing is told of what became of them"
         if isinstance(event, SchedulePut):
             assert isinstance(event.spec, IntervalSpec)
             self._intervals_us[event.name] = event.spec.interval_s * 1_000_000

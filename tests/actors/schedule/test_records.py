@@ -78,7 +78,7 @@ def test_what_an_overlap_does_is_named(overlap: str) -> None:
         assert policies_of(world, ScheduleFired) == ["", f"overlap.{overlap}"]
 
 
-@pytest.mark.parametrize(
+ORDERS = pytest.mark.parametrize(
     ("order", "policy"),
     [
         (PauseSchedule(name="report"), "pause"),
@@ -87,6 +87,9 @@ def test_what_an_overlap_does_is_named(overlap: str) -> None:
         (ApplySchedules(schedules=(), group="file"), "remove"),
     ],
 )
+
+
+@ORDERS
 def test_what_waited_when_an_order_came_is_on_record_as_dropped(order: Message, policy: str) -> None:
     world = World()
     put = PutSchedule("report", "s1", HOURLY, TARGET, Policies(overlap="queue_all"))
@@ -104,6 +107,38 @@ def test_what_waited_when_an_order_came_is_on_record_as_dropped(order: Message, 
     world.check()
     world.end_all()
     assert len(world.events(ScheduleFired)) == 1
+
+
+@ORDERS
+@pytest.mark.parametrize("jitter_us", [0, 10 * MINUTE])
+def test_what_was_due_and_not_served_when_an_order_came_is_on_record_as_missed(
+    order: Message, policy: str, jitter_us: int
+) -> None:
+    world = World()
+    put = PutSchedule("report", "s1", HOURLY, TARGET, Policies(jitter_us=jitter_us))
+    world.send(ApplySchedules(schedules=(put,), group="file"))
+    world.scheduling = False
+    world.pass_time(3 * HOUR + 10 * MINUTE)
+    world.send(order)
+    missed, *others = world.full[2:]
+    assert isinstance(missed, ScheduleSkipped)
+    assert (missed.upto_us, missed.count, missed.next_us) == (START + 3 * HOUR, 3, START + 4 * HOUR)
+    assert (missed.reason, missed.policy) == ("missed", policy)
+    assert not any(isinstance(event, ScheduleSkipped) for event in others)
+    world.check()
+    world.scheduling = True
+    world.settle()
+    assert not world.jobs
+
+
+def test_what_cannot_be_told_of_a_schedule_keeps_nobody_from_removing_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_of()
+    world.scheduling = False
+    world.pass_time(3 * HOUR)
+    monkeypatch.setattr("actors.schedule.catch_up._following", lambda *_: 1 // 0)
+    assert world.send(RemoveSchedule(name="report"))
 
 
 def test_a_time_that_the_clocks_skipped_is_on_record() -> None:
