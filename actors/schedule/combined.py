@@ -86,10 +86,12 @@ def _leap(spec: CombinedSpec, other: ScheduleSpec | DaysSpec, at_us: int, search
 
 def _skipped(spec: ScheduleSpec, other: ScheduleSpec, at_us: int, search: Search) -> int:
     """Whence to search on, as far as can be told, from an instant that a part rules out."""
-    while isinstance(spec, CombinedSpec) and spec.how != "any":  # it fires when its first part does, at most
-        first = spec.parts[0]
-        assert not isinstance(first, DaysSpec)
-        spec = first
+    if isinstance(spec, CombinedSpec):
+        parts = (
+            spec.parts if spec.how == "any" else spec.parts[:1]
+        )  # it fires when its first part does, at most
+        whence = [_skipped(part, other, at_us, search) for part in parts if not isinstance(part, DaysSpec)]
+        return min(whence, key=lambda each: search.sign * each)
     if isinstance(other, CombinedSpec) and other.how == "any":
         for part in other.parts:
             found = _ask(part, at_us - search.sign, search.ask)

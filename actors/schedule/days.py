@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import lru_cache
 
-from actors.clock.zones import DAY_S, SECOND_US, instant_to_wall
+from actors.clock.zones import DAY_S, SECOND_US, instant_to_wall, transitions
 from actors.schedule.holiday_calendar import check_holidays, holiday_name
 from actors.schedule.pattern import EPOCH_ORDINAL
 from actors.schedule.spec import DaysSpec
@@ -32,6 +33,21 @@ def edge(zone: str, at_us: int, sign: int) -> int:
     if instant_to_wall(zone, found) - found == wall_us - at_us:
         return found
     return at_us  # clocks change on that day: leap no further than the next candidate
+
+
+def spans(
+    days: Iterable[DaysSpec], zone: str, from_us: int, to_us: int, *, held: bool
+) -> Iterator[tuple[int, int]]:
+    """The parts of a span of instants, ends excluded, that lie in all of these days (`held`), or in none of them."""
+    listed = tuple(days)
+    for begin, end, offset in transitions(zone, from_us, to_us):
+        first, last = ((at_us + offset) // DAY_US for at_us in (begin, end - 1))
+        whole = (
+            day for day in range(first, last + 1) if all(_holds_day(each, day) is held for each in listed)
+        )
+        for day in whole:
+            start = day * DAY_US - offset
+            yield max(start, begin), min(start + DAY_US, end)
 
 
 def check_days(days: DaysSpec) -> None:

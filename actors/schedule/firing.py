@@ -184,18 +184,18 @@ def _last_in(pattern: Pattern, piece: Piece, at: int) -> Firing | None:
 
 
 def _skip(spec: PatternSpec, other: PatternSpec, at_us: int, sign: int) -> int:
-    """Whence to search on from an instant at which both fire, over what the other rules out of the same day.
+    """Whence to search on from an instant at which the other fires, over what it rules out of its own day.
 
     Days on which clocks change are walked.
     """
     at_s = at_us // SECOND_US
     piece, beside = (_piece(each, at_s) for each in (spec, other))
-    if piece.plain is None or piece.plain != beside.plain or spec.timezone != other.timezone:
+    if piece.plain is None or beside.plain is None:
         return at_us
     if ready(spec).pattern.spill or ready(other).pattern.spill:
         return at_us
-    free = _free_times(spec, other)
-    midnight = at_s - (at_s + piece.plain) % DAY_S
+    free = _free_times(spec, other, piece.plain - beside.plain)
+    midnight = at_s - (at_s + beside.plain) % DAY_S
     if sign > 0:
         place = bisect_right(free, at_s - midnight)
         until = midnight + (free[place] if place < len(free) else DAY_S)
@@ -211,16 +211,20 @@ def _piece(spec: PatternSpec, at_s: int) -> Piece:
 
 
 @lru_cache(maxsize=64)
-def _free_times(spec: PatternSpec, other: PatternSpec) -> array[int]:
-    """The times of day at which the first may fire without the other: at most one for each second."""
+def _free_times(spec: PatternSpec, other: PatternSpec, ahead_s: int) -> array[int]:
+    """The times of the other's day at which the first may fire without it: at most one for each second.
+
+    The wall of the first is `ahead_s` ahead of the other's.
+    """
     times, others = ready(spec).pattern.times, ready(other).pattern.times
-    free = array("l")
+    free = []
     second = times.at_or_after(0)
     while second >= 0:
-        if others.at_or_after(second) != second:
-            free.append(second)
+        there = (second - ahead_s) % DAY_S
+        if others.at_or_after(there) != there:
+            free.append(there)
         second = times.at_or_after(second + 1)
-    return free
+    return array("l", sorted(free))
 
 
 def fires(spec: ScheduleSpec, after_us: int) -> Iterator[Firing]:

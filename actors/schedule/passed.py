@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from actors.clock.zones import SECOND_US, offset_changes
 from actors.schedule.firing import previous_fire, ready
-from actors.schedule.missed import count_fires, walked
+from actors.schedule.missed import count_fires, counted
 from actors.schedule.spec import CombinedSpec, DaysSpec, InstantsSpec, PatternSpec, ScheduleSpec
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _excluded(spec: CombinedSpec, base: ScheduleSpec, after_us: int, before_us: 
     last = previous_fire(base, before_us)
     if last is None or last.at_us <= after_us:
         return []
-    kept, upto_us = walked(spec, after_us, last.at_us)
+    kept, upto_us = counted(spec, after_us, last.at_us)
     count = count_fires(base, after_us, upto_us) - kept
     return [Passed(upto_us, count, "excluded", "exclude")] if count > 0 else []
 

@@ -6,6 +6,7 @@ import contextlib
 import random
 from collections.abc import Callable
 from datetime import date, timedelta
+from itertools import islice
 
 import pytest
 
@@ -163,7 +164,11 @@ def test_what_is_leapt_over_is_what_a_walk_finds_to_be_left_out(monkeypatch: pyt
         rng = random.Random(seed)
         zone = rng.choice((ZURICH, "Australia/Lord_Howe", "America/Havana", "America/Santiago", "UTC"))
         around = rng.choice(("2027-03-14", "2027-03-28", "2027-04-03", "2027-10-31", "2027-11-07"))
-        base, one, two = (a_dense_part(rng, zone) for _ in range(3))
+        elsewhere = rng.choice((zone, zone, "Asia/Kathmandu", "Pacific/Kiritimati"))
+        part, one, two = (a_dense_part(rng, there) for there in (zone, elsewhere, zone))
+        base: ScheduleSpec = part
+        if rng.random() < 0.3:
+            base = CombinedSpec("any", (base, a_dense_part(rng, elsewhere)), zone)
         others = rng.choice(((one,), (one, two), (CombinedSpec("any", (one, two), zone),)))
         spec = CombinedSpec("but", (base, *others), zone)
         if rng.random() < 0.3:
@@ -173,6 +178,60 @@ def test_what_is_leapt_over_is_what_a_walk_finds_to_be_left_out(monkeypatch: pyt
             for sign, found in ((1, next_fire), (-1, previous_fire)):
                 with contextlib.suppress(ScheduleError):
                     assert found(spec, at_us) == walked_beyond(spec, at_us, sign), (seed, at_us, sign)
+
+
+AUGUST = CronSpec("* * * 8 *", ZURICH)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        CronSpec("* * * * *", "Asia/Tokyo"),
+        CombinedSpec(
+            "any", (CronSpec("* * * * *", ZURICH), CronSpec("*/7 * * * *", "Asia/Kathmandu")), ZURICH
+        ),
+    ],
+)
+def test_a_month_of_another_zone_or_for_one_of_several_is_leapt_over(base: CronSpec | CombinedSpec) -> None:
+    """A schedule that met more than ten thousand times in a row that were left out stood still for ever."""
+    spec = CombinedSpec("but", (base, AUGUST), ZURICH)
+    july, september = at("2026-07-31T21:59"), at("2026-08-31T22:00")
+    assert next_fire(spec, july) == (september, "")
+    assert previous_fire(spec, september) == (july, "")
+
+
+def test_what_leaves_out_days_and_instants_is_counted_as_one_by_one() -> None:
+    for seed in range(scaled("counts", 20)):
+        rng = random.Random(seed)
+        zone = rng.choice(
+            (ZURICH, "Australia/Lord_Howe", "America/Havana", "Pacific/Apia", "Africa/Casablanca")
+        )
+        around = rng.choice(
+            ("2026-03-28", "2026-10-25", "2026-04-05", "2026-03-08", "2011-12-30", "2026-02-15")
+        )
+        start, end = (at(f"{around}T00:00") + rng.randrange(-2 * DAY, 2 * DAY) for _ in range(2))
+        days = [DaysSpec(tuple(rng.sample(range(7), 3)), (around,)) for _ in range(2)]
+        base: ScheduleSpec = a_dense_part(rng, zone)
+        some = [each.at_us for each in islice(fires(base, min(start, end)), 40)]
+        instants = InstantsSpec(tuple(sorted({*rng.sample(some, 5), start})), zone)
+        if rng.random() < 0.5:
+            base = CombinedSpec("all", (base, days[1]), zone)
+        spec = CombinedSpec("all", (base, days[0]), zone)
+        if rng.random() < 0.5:
+            spec = CombinedSpec("but", (base, days[0], instants), zone)
+        found = between(spec, start, end)
+        assert count_fires(spec, start, end) == len(found), seed
+
+
+def test_years_are_counted_without_a_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.schedule.missed.fires", None)
+    monkeypatch.setattr("actors.schedule.missed.MOST_DAYS", 400)
+    spec = CombinedSpec(
+        "but", (CronSpec("* * * * *", "UTC"), WEEKENDS, InstantsSpec((at("2026-01-05"),))), "UTC"
+    )
+    begin = at("2026-01-05") - 1
+    assert count_fires(spec, begin, begin + 52 * 7 * DAY) == 52 * 5 * 1440 - 1
+    assert count_fires(spec, begin, begin + 1000 * 365 * DAY) == (400 // 7 * 5 + 1) * 1440 - 1
 
 
 BUSY = CronSpec("* * 9-17 * * *", "UTC", seconds="first")

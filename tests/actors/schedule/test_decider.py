@@ -685,8 +685,10 @@ def test_a_decision_changes_nothing_by_itself() -> None:
     assert folded(world.log).dump() == image
 
 
-UNTOLD = CombinedSpec("but", (MINUTELY, CronSpec("* * * 8 *", "Africa/Abidjan")), "UTC")
-"""Of two zones, so that no day is leapt over: of what comes after July nothing can be told."""
+UNTOLD = CombinedSpec(
+    "but", (IntervalSpec(60, HOUR // SECOND, 25 * 3600 - 60, "UTC"), CronSpec("* * * 8 *", "UTC")), "UTC"
+)
+"""A window that spans midnight, so that no day is leapt over: of what comes after July nothing can be told."""
 
 
 @pytest.fixture
@@ -724,7 +726,7 @@ def test_a_downtime_into_what_cannot_be_told_stops_no_scheduler() -> None:
 
 def test_what_was_left_out_is_counted_as_far_as_what_was_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a long time what was missed is counted up to a bound, and all beyond was told as left out."""
-    monkeypatch.setattr("actors.schedule.missed.MOST_COUNTED", 5_000)
+    monkeypatch.setattr("actors.schedule.missed.MOST_DAYS", 5)
     world = World(at("2026-01-01T00:00"))  # a Thursday
     world.put(spec=CombinedSpec("but", (MINUTELY, DaysSpec(weekdays=(6,))), "UTC"))
     world.pass_time(14 * DAY)
