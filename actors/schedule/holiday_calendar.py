@@ -36,11 +36,16 @@ def _year(calendar: Holidays, year: int) -> Mapping[date, str]:
             f"holidays: {error}; expected an ISO 3166 code such as 'CH' and a part of it such as 'ZH', got "
             f"{calendar.country!r} and {calendar.subdivision!r}"
         ) from error
+    except Exception as error:
+        name = "-".join(filter(None, (calendar.country, calendar.subdivision)))
+        raise ScheduleError(f"holidays: {name} of {year} cannot be told: {error!r}") from error
     return dict(found)
 
 
 def _package() -> Any:
     try:
         return importlib.import_module("holidays")
-    except ModuleNotFoundError as error:
-        raise ScheduleError(f"a calendar of holidays needs the package holidays: {NEEDED}") from error
+    except ImportError as error:
+        raise ScheduleError(
+            f"a calendar of holidays needs the package holidays: {NEEDED} ({error})"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ from actors.schedule.messages import (
     ScheduleTriggered,
     TriggerSchedule,
 )
-from actors.schedule.spec import CombinedSpec, CronSpec, DaysSpec, IntervalSpec
+from actors.schedule.spec import CombinedSpec, CronSpec, DaysSpec, Holidays, IntervalSpec
 from tests.actors.schedule.world import (
     DAY,
     HOUR,
@@ -721,6 +722,30 @@ def test_a_downtime_into_what_cannot_be_told_stops_no_scheduler() -> None:
     (fired,) = world.settle()
     assert isinstance(fired, ScheduleFired)
     assert (fired.scheduled_us, fired.missed) == (at("2026-07-31T23:59"), 3)
+    world.check()
+
+
+class Raising:
+    """A package of holidays that fails for some years."""
+
+    def country_holidays(self, country: str, *, years: int, **_: object) -> dict[date, str]:
+        if years < 2027:
+            return {}
+        raise KeyError(country)
+
+
+def test_holidays_that_cannot_be_told_stop_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the next year were asked for by the event of a firing, and what the package raised ended the actor."""
+    monkeypatch.setattr("actors.schedule.holiday_calendar._package", Raising)
+    world = World(at("2026-12-31T22:30"))
+    world.put(spec=CombinedSpec("but", (HOURLY, DaysSpec(holidays=(Holidays("X9"),))), "UTC"))
+    world.put("other", HOURLY, overlap="allow")
+    world.pass_time(HOUR)
+    assert len(world.events(ScheduleFired)) == 2
+    assert "holidays: X9 of 2027 cannot be told: KeyError('X9')" in world.view().error
+    world.pass_time(HOUR)
+    assert len(world.events(ScheduleFired)) == 3
+    world.restart()
     world.check()
 
 
