@@ -114,8 +114,10 @@ def planned(view: ScheduleView, n: int, now_us: int) -> list[PlannedRun]:
     if policies.max_runs is not None:
         count = min(count, policies.max_runs - view.runs - view.waiting)
     after_us = now_us if policies.start_us is None else max(now_us, policies.start_us - 1)
+    if view.next_us is not None:  # past if jitter puts it off, later than the first if the clock was set back
+        after_us = view.next_us - 1
     found: list[PlannedRun] = []
-    if count <= 0:
+    if count <= 0 or view.completed:
         return found
     for firing in fires(view.spec, after_us):
         if policies.end_us is not None and firing.at_us > policies.end_us:

@@ -225,6 +225,23 @@ def test_a_preview_keeps_the_bounds(place: Place) -> None:
         manager.preview("a", -1)
 
 
+def test_a_preview_begins_with_the_run_that_comes_next(place: Place) -> None:
+    """One that jitter put off was left out; what was served before the clock was set back was not."""
+    manager = ScheduleManager(engine=place.engine)
+    manager.schedule_cron("mail", "0 1 * * *", report, jitter=20 * HOUR, queue="mine")
+    manager.start()
+    place.pass_time(1.5 * HOUR)
+    (put_off, *_) = manager.preview("mail", 2)
+    assert put_off.at == START + HOUR
+    assert put_off.due > START + 1.5 * HOUR
+    place.pass_time(20 * HOUR)
+    assert place.fired("mail") == [START + HOUR]
+    place.clock.jump(-20 * 3_600_000_000 - 3_600_000_000)
+    task = manager.get("mail")
+    assert task is not None
+    assert [run.at for run in manager.preview("mail", 1)] == [task.next_run] == [START + 25 * HOUR]
+
+
 def test_a_schedule_that_has_ended_is_completed_and_no_error(place: Place) -> None:
     manager = ScheduleManager(engine=place.engine)
     manager.schedule_cron("past", "0 * * * *", report, end=START - HOUR)
