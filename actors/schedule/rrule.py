@@ -118,7 +118,7 @@ class _Rule:
         if frequency in ("daily", "weekly"):
             return self._of_days(frequency, anchor, months)
         if frequency == "yearly" and not months and not self._has("BYMONTHDAY"):
-            months = (self._started("month"),)
+            months = self._months_of_days() if self._has("BYDAY") else (self._started("month"),)
         return calendar_spec(
             frequency, self._times(), anchor, days=self._days_of_month(), months=months, month_end="skip"
         )
@@ -135,6 +135,20 @@ class _Rule:
         if ordinals != {None}:
             raise ScheduleError("rrule: BYDAY takes no numbers with FREQ=DAILY or WEEKLY")
         return calendar_spec("weekly", self._times(), anchor, weekdays=weekdays)
+
+    def _months_of_days(self) -> tuple[int, ...]:
+        """The months in which the weekdays of a year lie: without `BYMONTH` they are counted through the year."""
+        ordinals = {each for each in self._by_day()[0] if each}
+        if not ordinals:
+            return tuple(range(1, 13))
+        if ordinals <= {1, 2, 3, 4}:
+            return (1,)
+        if ordinals <= {-1, -2, -3, -4}:
+            return (12,)
+        raise ScheduleError(
+            "rrule: BYDAY of FREQ=YEARLY without BYMONTH is counted through the year: expected 1 to 4 or -1 to -4; "
+            "name a month"
+        )
 
     def _days_of_month(self) -> DayOfMonth:
         if self._has("BYDAY") and self._has("BYMONTHDAY"):

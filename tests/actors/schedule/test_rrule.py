@@ -30,9 +30,10 @@ def a_rule(rng: random.Random) -> str:
     if frequency == "WEEKLY" and rng.random() < 0.7:
         parts.append(f"BYDAY={some(DAYS)}")
     if frequency == "MONTHLY" or (frequency == "YEARLY" and rng.random() < 0.7):
-        if frequency == "YEARLY" or rng.random() < 0.3:
+        if rng.random() < (0.6 if frequency == "YEARLY" else 0.3):
             parts.append(f"BYMONTH={some([str(each) for each in range(1, 13)])}")
-        nth = rng.choice(["", "1", "2", "5", "-1", "-2"])
+        through_the_year = frequency == "YEARLY" and "BYMONTH" not in parts[-1]
+        nth = rng.choice(["", "1", "2", "4" if through_the_year else "5", "-1", "-2"])
         by_day = [f"{nth}{day}" for day in rng.sample(DAYS, 2)]
         days = some([str(each) for each in range(1, 32)])
         parts.append(rng.choice([f"BYDAY={','.join(by_day)}", f"BYMONTHDAY={days}", "BYMONTHDAY=-1"]))
@@ -83,6 +84,8 @@ def test_rules_run_when_dateutil_says() -> None:
         ("FREQ=MONTHLY;BYDAY=1MO,2TU", "the same numbers for each weekday"),
         ("FREQ=MONTHLY;BYDAY=1MO,MO", "the same numbers for each weekday"),
         ("FREQ=MONTHLY;BYDAY=1MO;BYMONTHDAY=3", "together cannot be said"),
+        ("FREQ=YEARLY;BYDAY=5MO", "without BYMONTH is counted through the year: expected 1 to 4"),
+        ("FREQ=YEARLY;BYDAY=1MO,-1MO", "without BYMONTH is counted through the year"),
         ("FREQ=MONTHLY;BYMONTHDAY=0", "BYMONTHDAY must be -31 to 31, got '0'"),
         ("FREQ=MONTHLY;BYMONTHDAY=32", "BYMONTHDAY must be -31 to 31, got '32'"),
         ("FREQ=DAILY;BYMONTH=1", "BYMONTH goes with FREQ=MONTHLY"),
