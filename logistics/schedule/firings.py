@@ -9,6 +9,8 @@ from actors.clock.zones import to_datetime
 from actors.queue.events import JobFailed, JobUnresolved
 from actors.queue.messages import GetJob
 from actors.queue.specs import JobStatus
+from actors.runtime.fold import first_states
+from actors.schedule.decider import SchedulerRules
 from actors.schedule.messages import (
     ScheduleBackfilled,
     ScheduleClosed,
@@ -22,6 +24,7 @@ from logistics.orchestration.reading import history, last
 
 if TYPE_CHECKING:
     from actors.runtime.messages import Event
+    from actors.schedule.state import Schedule
     from logistics.orchestration.engine import OrchestrationEngine
 
 
@@ -50,8 +53,9 @@ def fired_runs(engine: OrchestrationEngine, name: str, limit: int) -> list[Fired
     """Return the newest firings of a schedule, newest first; none if the name is unknown."""
     runs: dict[str, FiredRun] = {}
     ends: dict[str, ScheduleClosed] = {}
-    put: SchedulePut | None = None
-    for event in history(engine, f"schedule:{name}"):
+    past = history(engine, f"schedule:{name}")
+    put = _from_before(engine, name) if past and not isinstance(past[0], SchedulePut) else None
+    for event in past:
         if isinstance(event, SchedulePut):
             put = event
         elif isinstance(event, ScheduleClosed):
@@ -62,7 +66,14 @@ def fired_runs(engine: OrchestrationEngine, name: str, limit: int) -> list[Fired
     return [_with_end(engine, run, ends.get(run.job_id)) for run in newest]
 
 
-def _of(event: Event, put: SchedulePut) -> list[FiredRun]:
+def _from_before(engine: OrchestrationEngine, name: str) -> SchedulePut | Schedule | None:
+    """Return the definition that a schedule had when the log was compacted: what put it there was forgotten."""
+    states, _ = first_states(engine.store.runtime.log, (SchedulerRules(),), snapshots=False)
+    schedule: Schedule | None = states[SchedulerRules.name].schedules.get(name)
+    return schedule
+
+
+def _of(event: Event, put: SchedulePut | Schedule) -> list[FiredRun]:
     def moment(at_us: int) -> datetime:
         return to_datetime(put.spec.timezone, at_us)
 

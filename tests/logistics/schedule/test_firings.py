@@ -105,3 +105,28 @@ def test_a_name_may_have_meant_something_else_before(engine: OrchestrationEngine
         manager.firings("s", 0)
     manager.schedule_cron("t", "0 * * * *", work)
     assert manager.firings("t") == []
+
+
+def test_firings_are_told_of_though_the_definition_was_forgotten(engine: OrchestrationEngine) -> None:
+    """Once the definition was older than what a store keeps, nothing that the schedule fired was told of any more."""
+    manager = ScheduleManager(engine=engine)
+    expression = CronExpression("0 * * * *", timezone="Europe/Zurich")
+    manager.schedule_cron("s", expression, Job("j", work, max_retries=0))
+    manager.start()
+    pass_time(engine, HOUR)
+    manager.pause("s")
+    pass_time(engine, HOUR)
+    assert engine.compact(0)
+    assert manager.firings("s") == []
+    manager.resume("s")
+    pass_time(engine, HOUR)
+    (made_up,) = manager.backfill("s", START - HOUR, START - HOUR)
+    manager.schedule_cron("s", "0 * * * *", Job("j", work, max_retries=0), timezone="Asia/Tokyo")
+    pass_time(engine, HOUR)
+    told = [(run.at and run.at.isoformat(), run.job_id) for run in manager.firings("s")]
+    (_, fired), (_, _), (_, before) = told
+    assert told == [
+        ("2026-01-01T13:00:00+09:00", fired),
+        ("2026-01-01T00:00:00+01:00", made_up.job_id),
+        ("2026-01-01T04:00:00+01:00", before),
+    ]
