@@ -91,18 +91,31 @@ def snapshot_of(state: Any) -> bytes:
 def _first_state(log: Log, rules: Rules, upto: int | None, *, snapshots: bool) -> tuple[Any, int]:
     """Return the newest snapshot that fits; of a log that was compacted, at least its state as of the horizon.
 
-    That one is no cache: it is taken as it is, whatever code has made it.
+    That one, the last of all, is no cache: it is taken as it is, whatever code has made it. It may be newer than the
+    horizon of a log that is joined with its archive, if that does not begin with the first event.
     """
-    mark = fingerprint()
-    horizon = log.horizon.head.position
+    mark, base = fingerprint(), None
     for position, data in log.load_snapshots(rules.name, upto=upto):
-        is_base = 0 < position == horizon
-        if is_base or (snapshots and data.startswith(mark)):
-            try:
-                return rules.restore(msgspec.msgpack.decode(data[len(mark) :])), position
-            except Exception:
-                logger.warning("the snapshot of %r does not fit and is ignored", rules.name, exc_info=True)
+        base = position, data
+        if snapshots and data.startswith(mark):
+            state = _restored(rules, data[len(mark) :])
+            if state is not None:
+                return state, position
+    if base is not None and log.horizon.head.position:
+        position, data = base
+        state = _restored(rules, data[len(mark) :])
+        if state is not None:
+            return state, position
     return rules.initial(), 0
+
+
+def _restored(rules: Rules, image: bytes) -> Any:
+    """Return the state whose image this is; None if it does not fit."""
+    try:
+        return rules.restore(msgspec.msgpack.decode(image))
+    except Exception:
+        logger.warning("the snapshot of %r does not fit and is ignored", rules.name, exc_info=True)
+        return None
 
 
 def _merged(handlers: Iterable[Evolvers]) -> Evolvers:

@@ -16,8 +16,10 @@ from actors.compacting import PLAN_NAME, Compactor, Policy, Retainer
 from actors.folding import RULES
 from actors.queue.actor import QueueActor
 from actors.retention import plan_compaction
+from actors.runtime import fold
 from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import ForgottenIdError, UnknownIdError
+from actors.runtime.fingerprint import fingerprint
 from actors.runtime.fold import first_states
 from actors.snapshotting import Child
 from eventstore.archive import FOLDER_NAME
@@ -290,6 +292,25 @@ def test_what_goes_on_is_told_though_the_archive_is_damaged(
     file.unlink()
     (found,) = check_archive(str(path))
     assert (found.level, f"Put {file.name} back" in found.remedy) == (WARNING, True)
+
+
+def test_states_are_told_without_the_beginning_of_the_archive_whatever_code_has_compacted(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the log alone knew the states with which it begins: after an upgrade the tools found none."""
+    with OrchestrationEngine(path) as engine:
+        work(engine, jobs=3)
+        engine.compact(0, archive=False)
+        work(engine, jobs=3)
+        horizon = engine.compact(0)
+        work(engine, jobs=3)
+        expected = engine.as_of().state_hash()
+    monkeypatch.setattr(fold, "fingerprint", lambda: bytes(len(fingerprint())))
+    with StoreReader(path) as reader:
+        assert reader.as_of().state_hash() == expected
+        assert reader.as_of(snapshots=False).state_hash() == expected
+        with pytest.raises(CompactedError):
+            reader.as_of(horizon - 1)
 
 
 def test_without_the_archive_what_was_forgotten_is_named(path: Path) -> None:
