@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from actors.runtime.fold import first_states
 from actors.runtime.seals import MAGIC, shown
+from actors.schedule.decider import SchedulerRules
 from actors.schedule.messages import ScheduleTriggered
 from eventstore.errors import ArchiveError, CodecError, CompactedError
 from eventstore.records import Stored
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from actors.runtime.messages import Event
+    from actors.schedule.state import Schedule
     from eventstore.codec import EventCodec
     from eventstore.log import Log
     from eventstore.records import Frame, Head, Record
@@ -144,6 +147,10 @@ class Past:
             ]
             yield frame, recorded
 
+    def schedule_at_begin(self, name: str) -> Schedule | None:
+        """Return a schedule as it was at `begin`, or where the log itself begins: what defined it was forgotten."""
+        return schedule_at_begin(self._log, name, upto=self._end())
+
     def kept(self) -> Iterator[RecordedEvent]:
         """Yield what is left of the events up to `begin`, in order."""
         return map(self._recorded, self._log.kept())
@@ -211,3 +218,10 @@ def _tag(stored: Stored) -> str:
         return stored.record.tag
     except CodecError:
         return "?"
+
+
+def schedule_at_begin(log: Log, name: str, *, upto: int | None = None) -> Schedule | None:
+    """Return a schedule as it was where a log begins that was compacted; None if there was none."""
+    states, _ = first_states(log, (SchedulerRules(),), upto=upto, snapshots=False)
+    schedule: Schedule | None = states[SchedulerRules.name].schedules.get(name)
+    return schedule

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.runtime.messages import Message
     from actors.schedule.messages import Policies, ScheduleView
     from actors.schedule.spec import ScheduleSpec
+    from actors.schedule.state import Schedule
     from logistics.audit.past import Past, RecordedEvent
 
 AROUND_S = 2 * 86_400
@@ -51,7 +52,7 @@ def explain_schedule(
     if view is None and not past:
         msg = f"no schedule {name!r} on record"
         raise UnknownIdError(msg)
-    incarnations, begin_us = list(_incarnations(past, view)), log.begin.recorded_us
+    incarnations, begin_us = list(_incarnations(past, log.schedule_at_begin(name))), log.begin.recorded_us
     if at is None:
         reasons = _present(view, past)
     elif incarnations:
@@ -314,11 +315,15 @@ class _Asked:
         return pause is not None or (unknown and self._view is not None and self._view.paused), pause
 
 
-def _incarnations(past: list[RecordedEvent], view: ScheduleView | None) -> Iterator[_Incarnation]:
+def _incarnations(past: list[RecordedEvent], before: Schedule | None) -> Iterator[_Incarnation]:
+    """Return the definitions that are on record, and the one that a schedule had when its log was compacted."""
     changes = [each for each in past if isinstance(each.event, SchedulePut | ScheduleRemoved)]
-    if not changes and view is not None:
-        put = SchedulePut(view.name, view.schedule_id, view.spec, view.target, view.policies, at_us=0)
-        yield _Incarnation(put, None, None)
+    known = {each.event.schedule_id for each in changes if isinstance(each.event, SchedulePut)}
+    if before is not None and before.schedule_id not in known:
+        put = SchedulePut(
+            before.name, before.schedule_id, before.spec, before.target, before.policies, at_us=0
+        )
+        yield _Incarnation(put, None, changes[0] if changes else None)
     for each, following in zip(changes, [*changes[1:], None], strict=False):
         if isinstance(each.event, SchedulePut):
             yield _Incarnation(each.event, each, following)

@@ -9,8 +9,6 @@ from actors.clock.zones import to_datetime
 from actors.queue.events import JobFailed, JobUnresolved
 from actors.queue.messages import GetJob
 from actors.queue.specs import JobStatus
-from actors.runtime.fold import first_states
-from actors.schedule.decider import SchedulerRules
 from actors.schedule.messages import (
     ScheduleBackfilled,
     ScheduleClosed,
@@ -20,6 +18,7 @@ from actors.schedule.messages import (
 )
 from actors.workflow.events import RunFailed
 from actors.workflow.messages import GetRun
+from logistics.audit.past import schedule_at_begin
 from logistics.orchestration.reading import history, last
 
 if TYPE_CHECKING:
@@ -54,7 +53,9 @@ def fired_runs(engine: OrchestrationEngine, name: str, limit: int) -> list[Fired
     runs: dict[str, FiredRun] = {}
     ends: dict[str, ScheduleClosed] = {}
     past = history(engine, f"schedule:{name}")
-    put = _from_before(engine, name) if past and not isinstance(past[0], SchedulePut) else None
+    put: SchedulePut | Schedule | None = None
+    if past and not isinstance(past[0], SchedulePut):
+        put = schedule_at_begin(engine.store.runtime.log, name)
     for event in past:
         if isinstance(event, SchedulePut):
             put = event
@@ -64,13 +65,6 @@ def fired_runs(engine: OrchestrationEngine, name: str, limit: int) -> list[Fired
             runs.update((run.job_id, run) for run in _of(event, put))
     newest = list(runs.values())[::-1][:limit]
     return [_with_end(engine, run, ends.get(run.job_id)) for run in newest]
-
-
-def _from_before(engine: OrchestrationEngine, name: str) -> SchedulePut | Schedule | None:
-    """Return the definition that a schedule had when the log was compacted: what put it there was forgotten."""
-    states, _ = first_states(engine.store.runtime.log, (SchedulerRules(),), snapshots=False)
-    schedule: Schedule | None = states[SchedulerRules.name].schedules.get(name)
-    return schedule
 
 
 def _of(event: Event, put: SchedulePut | Schedule) -> list[FiredRun]:

@@ -537,7 +537,7 @@ def test_a_schedule_that_goes_on_is_found_and_explained_though_its_past_is_forgo
         assert codes("paused", 9) == ["to_come"]
         schedules.cancel("hourly")
         assert codes("hourly") == ["removed"]
-        assert codes("hourly", 1) == ["forgotten"]
+        assert codes("hourly", 1) == ["skipped_missed"]
         with pytest.raises(UnknownIdError):
             engine.why("schedule:gone")
         schedules.pause("paused")
@@ -554,3 +554,28 @@ def test_a_schedule_that_goes_on_is_found_and_explained_though_its_past_is_forgo
         assert main([*command, "--store", str(path)]) == 0, command
     assert main(["show", "gone", "--store", str(path)]) == 2
     assert "no events" in capsys.readouterr().out
+
+
+def test_what_was_due_before_a_schedule_was_replaced_is_explained_though_its_definition_was_forgotten() -> (
+    None
+):
+    """It was said to be from before the schedule was defined."""
+    clock = VirtualClock()
+    begun = as_datetime(clock.now_us())
+    with OrchestrationEngine(":memory:", clock=clock) as engine:
+        schedules = ScheduleManager(engine=engine)
+        schedules.schedule_cron("hourly", "0 * * * *", functions.ten, queue="mine")
+        clock.advance(5_400_000_000)
+        work(engine, jobs=1)
+        clock.advance(1)
+        assert engine.compact(0)
+        clock.advance(7_200_000_000)
+        schedules.schedule_cron("hourly", "0 * * * *", functions.ten, queue="other")
+        codes = [
+            [
+                reason.code
+                for reason in engine.why("schedule:hourly", at=begun + timedelta(hours=hours)).reasons
+            ]
+            for hours in (-1, 3, 4)
+        ]
+    assert codes == [["forgotten"], ["skipped_missed"], ["to_come"]]
