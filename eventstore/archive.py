@@ -101,7 +101,10 @@ def files_upto(folder: Path, position: int) -> list[Found]:
 def copy_archive(store: Path, other: Path) -> None:
     """Copy the archive of a store, if it has one, into the folder of another. `OSError`."""
     if (store / FOLDER_NAME).is_dir():
-        shutil.copytree(store / FOLDER_NAME, other / FOLDER_NAME, ignore=shutil.ignore_patterns("*.new"))
+        (other / FOLDER_NAME).mkdir(mode=0o700)
+        for path in (store / FOLDER_NAME).glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):  # removed meanwhile: of a compaction that was given up
+                shutil.copy(path, other / FOLDER_NAME)
 
 
 def whole_archive(folder: Path) -> list[ArchiveFile]:

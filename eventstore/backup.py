@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from eventstore.archive import FOLDER_NAME
 from eventstore.checking import check_log, check_past
 from eventstore.children import ChildDiedError, in_child
 from eventstore.data_file import verify
-from eventstore.errors import CorruptStoreError, NotAStoreError, StoreError, StoreFullError
+from eventstore.errors import ArchiveError, CorruptStoreError, NotAStoreError, StoreError, StoreFullError
 from eventstore.files import claim, make_folders, sync_folder, sync_tree
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME
 from eventstore.records import EMPTY, Head
+from eventstore.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PARTIAL: Final = ".partial"
+_LOG: Final = logging.getLogger("logistics.archive")
 
 
 def copy_store(log: LmdbLog, target: str | os.PathLike[str], *, at_work: bool = False) -> Head:
@@ -39,7 +43,8 @@ def build_aside(
     """Have a new folder filled with a store; return its head once all of it was read back.
 
     The folder has a name that ends in `.partial` until it is whole, was read from its beginning to its end, and is
-    durable. Of two processes that make it at the same time, one is refused.
+    durable. Of two processes that make it at the same time, one is refused. An archive in it that is damaged is
+    warned about.
     """
     whole = Path(target)
     try:
@@ -61,6 +66,8 @@ def build_aside(
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFullError(f"{whole}: {error.strerror}") from error
         raise _no_folder(whole, error) from error
+    if damage := _damage_elsewhere(whole) if at_work else damage_of_archive(str(whole)):
+        _LOG.warning("%s; so it was in what this is a copy of, and the rest of the copy is whole", damage)
     return head
 
 
@@ -117,3 +124,23 @@ def read_back(path: str) -> tuple[Head, str]:
         return checked(Path(path)), ""
     except StoreError as error:
         return EMPTY, str(error)
+
+
+def damage_of_archive(path: str) -> str:
+    """Return what is wrong with the archive of a store, as far as there are files of it; empty if nothing is."""
+    folder = Path(path)
+    with LmdbLog.open(folder, read_only=True) as log:
+        shelf = Shelf(folder / FOLDER_NAME, log.horizon.head)
+    try:
+        shelf.check()
+    except ArchiveError as error:
+        return str(error)
+    return ""
+
+
+def _damage_elsewhere(folder: Path) -> str:
+    """Do what `damage_of_archive` does in a child process."""
+    try:
+        return in_child(damage_of_archive, str(folder), answer=str)
+    except ChildDiedError as error:
+        return f"the archive of {folder} cannot be read back: {error}"

@@ -173,8 +173,7 @@ def check_archive(path: str) -> list[Finding]:
         return []
     shelf = Shelf(Path(path) / ARCHIVE_NAME, head)
     try:
-        for file in shelf.files():
-            file.check()
+        shelf.check()
     except ArchiveError as error:
         level = WRONG if error.remedy == ArchiveError.remedy else WARNING  # only not to be read here
         return [Finding(level, str(error), error.remedy)]

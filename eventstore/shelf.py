@@ -47,6 +47,11 @@ class Shelf:
             if after < found.last and (upto is None or found.before < upto):
                 yield self._file(number)
 
+    def check(self) -> None:
+        """Read all of it: checksums and chain. `ArchiveError`."""
+        for file in self.files():
+            file.check()
+
     def _file(self, number: int) -> ArchiveFile:
         for found in self._found[len(self._opened) : number + 1]:
             file = ArchiveFile(found.path)

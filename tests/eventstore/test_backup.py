@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from eventstore import backup
+from eventstore.archive import FOLDER_NAME, SUFFIX
 from eventstore.backup import PARTIAL, build_aside, checked, copy_store
 from eventstore.checking import check_log
 from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.records import Head
 from tests.eventstore.support import ROOT, append
+from tests.eventstore.test_archive import compact
+from tests.eventstore.test_retention import fill
 
 FILL = [f"job:{number}" for number in range(50)]
 
@@ -150,6 +155,42 @@ def test_f46_a_copy_with_a_wrong_bit_is_refused(
         with pytest.raises(CorruptStoreError, match="checksum"):
             copy_store(log, tmp_path / "copy", at_work=at_work)
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_a_copy_of_a_damaged_archive_is_made_and_said_to_be_one(
+    tmp_path: Path, at_work: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LmdbLog.open(tmp_path / "store") as log:
+        fill(log)
+        compact(log, tmp_path / "store" / FOLDER_NAME, 18)
+        copy_store(log, tmp_path / "sound", at_work=at_work)
+        assert caplog.text == ""
+        (file,) = (tmp_path / "store" / FOLDER_NAME).iterdir()
+        content = bytearray(file.read_bytes())
+        content[30] ^= 1
+        file.write_bytes(content)
+        assert copy_store(log, tmp_path / "copy", at_work=at_work) == log.head
+    (said,) = caplog.messages
+    assert f"{tmp_path / 'copy' / FOLDER_NAME / file.name} is damaged at byte" in said
+
+
+def test_f22_an_archive_that_finds_no_room_in_a_copy_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copyfile
+
+    def full(source: Path, target: Path, **how: bool) -> object:
+        if source.name.endswith(SUFFIX):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return copy(source, target, **how)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with LmdbLog.open(tmp_path / "store") as log:
+        fill(log)
+        compact(log, tmp_path / "store" / FOLDER_NAME, 18)
+        with pytest.raises(StoreFullError):
+            copy_store(log, tmp_path / "copy")
 
 
 def test_f22_a_copy_that_finds_no_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
