@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import lmdb
 
-from eventstore.errors import StoreClosedError
+from eventstore.errors import StoreClosedError, StoreFullError
+from eventstore.files import sync_folder
 from eventstore.lmdb_errors import commit_error, open_error, read_error
 
 if TYPE_CHECKING:
@@ -61,16 +62,18 @@ class LmdbNotebook:
 
     def __init__(self, folder: Path) -> None:
         """Open the folder, made if need be. `StoreError`."""
-        folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder = folder
         self._lock = threading.RLock()
         """Held while notes are made, and while the map grows, when nobody may read."""
+        self._is_closed = False
+        self._size = FIRST_SIZE
         try:
-            self._environment: Any = lmdb.open(
-                str(folder), map_size=FIRST_SIZE, mode=0o600, lib_version=0, max_readers=1024
-            )
-        except lmdb.Error as error:
-            raise open_error(error) from error
-        self._size = max(FIRST_SIZE, self._environment.info()["map_size"])
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._environment: Any = self._opened()
+            for each in (folder, folder.parent):
+                sync_folder(each)  # the engine does not: with the names of its files, all notes would be gone
+        except OSError as error:
+            raise StoreFullError(f"the notebook {folder} cannot be made: {error.strerror}") from error
 
     def read(self, look: Callable[[Notes], T]) -> T:
         with self._lock, self._begun() as transaction:
@@ -89,18 +92,35 @@ class LmdbNotebook:
                     self._size *= 2
                     self._environment.set_mapsize(self._size)
                 except lmdb.Error as error:
+                    self._shut()  # after a failed commit it may refuse everything, or take for durable what is not
                     raise commit_error(error) from error
 
     def _begun(self, *, write: bool = False) -> Any:
-        if self._environment is None:
+        if self._is_closed:
             raise StoreClosedError("this notebook is closed")
+        if self._environment is None:
+            self._environment = self._opened()
         return self._environment.begin(write=write)
+
+    def _opened(self) -> Any:
+        try:
+            environment = lmdb.open(
+                str(self._folder), map_size=self._size, mode=0o600, lib_version=0, max_readers=1024
+            )
+        except lmdb.Error as error:
+            raise open_error(error) from error
+        self._size = max(self._size, environment.info()["map_size"])
+        return environment
+
+    def _shut(self) -> None:
+        if self._environment is not None:
+            self._environment.close()
+            self._environment = None
 
     def close(self) -> None:
         with self._lock:
-            if self._environment is not None:
-                self._environment.close()
-                self._environment = None
+            self._is_closed = True
+            self._shut()
 
 
 class _LmdbNotes:
