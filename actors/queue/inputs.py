@@ -122,7 +122,7 @@ class Inputs:
 
     def count(self, given: Input, spec: JobSpec) -> int:
         """Return how many items an input has; `InputError` if it is no list."""
-        if given.kind == "list":
+        if given.kind in {"list", "runs"}:
             return int(given.source.partition("/")[0])
         return len(self._items(given.kind, given.source, spec.owner))
 
@@ -134,6 +134,9 @@ class Inputs:
             if kind == "list":
                 return [self._result(job_id) for job_id in job_ids]
             return [decode_value(data) for data in map(self._completed, job_ids) if data is not None]
+        if kind == "runs":
+            count, _, prefix = source.partition("/")
+            return [self.run_output(f"{prefix}{number}") for number in range(int(count))]
         if kind == "step":
             return self._result(source)
         if kind == "signal":

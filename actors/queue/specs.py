@@ -195,9 +195,9 @@ class Input(Data, frozen=True):
     context; `ref-step` and `ref-param`: named in a `{{…}}` reference as `parameter`, not passed themselves;
     `ref`: nothing is named, but the arguments have doubled braces to undo. In place of `step`: `none`, the step
     has no output, so it is None; `list`, the results of jobs, `source` is their number, a slash and what their
-    ids begin with; `done`, of those of them that have completed; `run`, the output of the run `source`; `signal`,
-    what was sent to the step `source`.
-    `item-…`: the item of that list which the job is about."""
+    ids begin with; `done`, of those of them that have completed; `run`, the output of the run `source`; `runs`, those
+    of runs, `source` as for `list`; `signal`, what was sent to the step `source`.
+    `item-…`: the item of that list which the job is about; `ref-item-…`: what `{{item}}` means, no `parameter`."""
     source: str
     positional: bool = False
     """Passed by position, behind the constants."""

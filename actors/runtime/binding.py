@@ -7,8 +7,8 @@ where there is one.
 
 Files may also ask for values in the arguments themselves: `{{step.output}}` is a step's output,
 `{{params.year}}` a run parameter. A text that is nothing but one reference becomes the value with its type;
-inside other text the value is formatted (text as it is, anything else as JSON). `{{{{` and `}}}}` stand for
-the braces themselves.
+inside other text the value is formatted (text as it is, anything else as JSON). `{{item}}` is the item of the list
+that a step is mapped over. `{{{{` and `}}}}` stand for the braces themselves.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CONTEXT_PARAMETER: Final = "ctx"
 PARAMS: Final = "params"
 """The word before the dot that means run parameters; a step of a file cannot have this name."""
+ITEM: Final = "item"
+"""The word that means the item of a list."""
 
 BindingKind = Literal["step", "param", "ctx", "const"]
 
@@ -237,9 +239,9 @@ def assemble(
 
 
 class Reference(NamedTuple):
-    """What `{{…}}` refers to: a step's output or a run parameter."""
+    """What `{{…}}` refers to: a step's output, a run parameter or, with an empty name, an item."""
 
-    kind: Literal["step", "param"]
+    kind: Literal["step", "param", "item"]
     name: str
 
 
@@ -258,17 +260,25 @@ def find_parameters(value: Any) -> frozenset[str]:
     return _names(value, "param")
 
 
+def refers_to_item(value: Any) -> bool:
+    """Whether a value asks for the item of a list; raises `BindingError` for what is no reference."""
+    return bool(_names(value, "item"))
+
+
 def is_templated(value: Any) -> bool:
     """Whether `substitute` would change a value: it has references, or doubled braces."""
     return any(_TOKENS.search(text) for text in _texts(value))
 
 
 def substitute(value: Any, outputs: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> Any:
-    """The value with its references replaced; raises `BindingError` if one of them has no value."""
+    """The value with its references replaced; raises `BindingError` if one of them has no value.
+
+    In `outputs` an item is the output of the step without a name.
+    """
     given = params or {}
 
     def look_up(reference: Reference) -> Any:
-        source, what = (outputs, "output of step") if reference.kind == "step" else (given, "run parameter")
+        source, what = (given, "run parameter") if reference.kind == "param" else (outputs, "output of step")
         if reference.name not in source:
             raise BindingError([f"there is no {what} {reference.name!r}"])
         return source[reference.name]
@@ -277,11 +287,12 @@ def substitute(value: Any, outputs: Mapping[str, Any], params: Mapping[str, Any]
 
 
 def parse_reference(text: str) -> Reference:
-    """What a text that is nothing but one reference refers to; raises `BindingError`."""
+    """Which step or parameter a text that is nothing but one reference refers to; raises `BindingError`."""
     token = _TOKENS.fullmatch(text)
-    if token is None or token[1] is None:
+    reference = None if token is None or token[1] is None else _reference(token)
+    if reference is None or reference.kind == "item":
         raise BindingError([f"{text!r} is no reference: expected {_FORMS}"])
-    return _reference(token)
+    return reference
 
 
 def _names(value: Any, kind: str) -> frozenset[str]:
@@ -315,6 +326,8 @@ def _references(text: str) -> Iterator[Reference]:
 
 def _reference(token: re.Match[str]) -> Reference:
     inside = (token[1] or "").strip()
+    if inside == ITEM:
+        return Reference("item", "")
     head, dot, tail = inside.partition(".")
     if head == PARAMS and dot and tail:
         return Reference("param", tail)

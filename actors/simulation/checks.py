@@ -476,9 +476,13 @@ class History:
                 raise violated("items scheduled twice, or left out", event)
             self.items[key] = event.first + event.count
         elif isinstance(event, ItemEnded):
-            job = self.jobs.get(f"{event.run_id}.{event.step}:{event.item}")
-            if job is None or (job.status is JobStatus.COMPLETED) == bool(event.error):
-                raise violated("effect before cause (item ended, job not)", event)
+            part = f"{event.run_id}.{event.step}:{event.item}"
+            job, run = self.jobs.get(part), self.runs.get(part)
+            done = job is not None and job.status is JobStatus.COMPLETED
+            if run is not None:  # the item is a run, whose parameters its job has found out
+                done = run == RunCompleted.__name__
+            if job is None or run == "open" or done == bool(event.error):
+                raise violated("effect before cause (item ended, job or run not)", event)
         elif key in self.undone:
             raise violated("compensated twice", event)
         else:

@@ -22,8 +22,8 @@ def held_up(state: SupervisorState, run_id: str) -> Iterator[str]:
     """Yield every run that waits for a run without a limit of time, or for one that does, each once."""
     seen, stack = {run_id}, [run_id]
     while stack:
-        for other, step in state.awaited.get(stack.pop(), ()):
-            if other not in seen and not state.runs[other].extras.waits[step]:
+        for other, step, _ in state.awaited.get(stack.pop(), ()):
+            if other not in seen and not state.runs[other].extras.waits.get(step):
                 seen.add(other)
                 stack.append(other)
                 yield other

@@ -82,7 +82,7 @@ def _family(state: SupervisorState, run: Run) -> Iterator[Run]:
     while stack:
         run = stack.pop()
         yield run
-        others = (run.extras.others[step] for step in run.extras.waits if run.graph.options[step].child)
+        others = (other for step in run.graph.options for other in run.children(step))
         stack += (state.runs[other] for other in others if other in state.runs)
 
 

@@ -121,9 +121,9 @@ class SupervisorRules:
 def _runs_ended(state: SupervisorState, context: Context) -> Iterator[Decision]:
     """End the steps whose run has ended."""
     while state.answered:
-        (run_id, step), (status, error) = next(iter(state.answered.items()))
+        (run_id, step, item), (status, error) = next(iter(state.answered.items()))
         decision, advance = advanced(state, run_id, context)
-        advance.run_ended(step, state.runs[run_id].extras.others[step], status, error)
+        advance.run_ended(step, item, status, error)
         advance.conclude()
         cancel_all(state, advance.orphans, context, decision)
         yield decision

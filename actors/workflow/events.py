@@ -137,8 +137,16 @@ class ItemsScheduled(RunEvent, frozen=True, tag="items.scheduled"):
     at_us: int
 
 
+class ItemWaiting(RunEvent, frozen=True, tag="item.waiting"):
+    """What one item of a list is, is known: a run, which begins, and whose end is the item's."""
+
+    step: int
+    item: int
+    at_us: int
+
+
 class ItemEnded(RunEvent, frozen=True, tag="item.ended"):
-    """The call for one item has succeeded, or failed for good; its output is with its job."""
+    """The call, or the run, for one item has succeeded, or failed for good; its output is with that."""
 
     step: int
     item: int
@@ -395,4 +403,5 @@ WORKFLOW_EVENTS: tuple[type[Event], ...] = (
     ProjectCreated,
     ProjectUpdated,
     SessionReleased,
+    ItemWaiting,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,10 @@ NO_ARGUMENTS = b"\x92\x90\x80"
 def task_share(session_id: str) -> str:
     """Return the name of the resource that the calls of a session share."""
     return f"{SHARE}{session_id}"
+
+
+SINGLE = MappingProxyType({"list": "step", "runs": "run"})
+"""Of which kind one of several sources is."""
 
 
 class Ahead:
@@ -73,7 +78,7 @@ def step_job(run: Run, index: int, ahead: Ahead | None = None) -> JobSpec:
     inputs = step.inputs
     payload = step.payload
     if options.mapped:
-        inputs = tuple(_whole(given) for given in inputs if given.kind.startswith("item-"))
+        inputs = tuple(_whole(given) for given in inputs if "item-" in given.kind)
         payload = NO_ARGUMENTS
     return _job(
         run,
@@ -103,10 +108,9 @@ def item_job(run: Run, index: int, item: int, ahead: Ahead | None = None) -> Job
     step = run.graph.plan.steps[index]
     options = step.options
     assert options is not None
-    inputs = tuple(
-        _item(run, given, item) if given.kind.startswith("item-") else given for given in step.inputs
-    )
-    work = StepWork(item=item, cache_us=options.cache_us, cache_key=options.cache_key)
+    inputs = tuple(_item(run, given, item) if "item-" in given.kind else given for given in step.inputs)
+    gives = "params" if options.child else ""
+    work = StepWork(item=item, gives=gives, cache_us=options.cache_us, cache_key=options.cache_key)
     return _job(run, index, step, part=str(item), inputs=_inputs(run, inputs, ahead), work=work)
 
 
@@ -195,13 +199,14 @@ def _done(given: Input, kind: str, source: str) -> Input:
 
 
 def _whole(given: Input) -> Input:
-    return msgspec.structs.replace(given, kind=given.kind.removeprefix("item-"))
+    return msgspec.structs.replace(given, kind=given.kind.removeprefix("ref-").removeprefix("item-"))
 
 
 def _item(run: Run, given: Input, item: int) -> Input:
-    """Say where an item is: in a list, or the result of a job of its own."""
-    if given.kind == "item-step":
+    """Say where an item is: in a list, or the result of a job, or the output of a run, of its own."""
+    if given.kind.endswith("item-step"):
         kind, source = run.output(int(given.source))
-        if kind == "list":
-            return msgspec.structs.replace(given, kind="step", source=f"{source.partition('/')[2]}{item}")
+        if kind in SINGLE:
+            kind = given.kind.replace("item-step", SINGLE[kind])
+            return msgspec.structs.replace(given, kind=kind, source=f"{source.partition('/')[2]}{item}")
     return given

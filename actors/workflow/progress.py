@@ -13,6 +13,7 @@ from actors.workflow.events import (
     CancelSettled,
     ItemEnded,
     ItemsScheduled,
+    ItemWaiting,
     RunBegun,
     RunCancelled,
     RunCompleted,
@@ -90,7 +91,7 @@ class Advance:
         if part == UNDO:
             self._undone(step, message.attempts, error, message.ended_us)
         elif part:
-            self._item_ended(step, int(part), error, message)
+            self._item_found_out(step, int(part), error, message)
         elif error:
             self.failed(step, message.attempts, error, message.ended_us)
         elif message.note == NOTE_SKIP:
@@ -117,7 +118,7 @@ class Advance:
         if options.mapped:
             self._spread(step, int(value))
         elif options.child:
-            self._begin_child(step, options, value)
+            self._begin_child(step, -1, options, value)
         else:
             self._wait(step, options, value.decode())
 
@@ -212,8 +213,7 @@ class Advance:
         jobs = tuple(run.owed_jobs(step))
         self._ahead.doubts[step] = run.job_id(step) in jobs
         self._cancel_jobs(jobs)
-        if step in run.extras.waits and run.graph.options[step].child:
-            self.orphans.append(run.extras.others[step])
+        self.orphans += run.children(step)
 
     def _cancel_jobs(self, jobs: Iterable[str]) -> None:
         for job_id in jobs:
@@ -263,7 +263,7 @@ class Advance:
         self._paused = False
         for step, fan in self._run.extras.fans.items():
             if self._run.steps[step] is StepStatus.RUNNING:
-                self._refill(step, fan, len(fan.flying))
+                self._refill(step, fan, fan.under_way)
         self.begin()
 
     def conclude(self) -> None:
@@ -318,7 +318,7 @@ class Advance:
         self._decision.emit(StepWaiting(run_id, step, due_us, other, self._now_us))
         self._ahead.others[step] = other
         if status is not None:
-            self.run_ended(step, other, status, "")
+            self._other_ended(step, -1, other, status, "")
 
     def _why_in_vain(self, other: str, due_us: int, status: RunStatus | None) -> str:
         """Return why the run need not wait for another one; empty if that ends some time."""
@@ -330,16 +330,28 @@ class Advance:
             return f"run {other!r} waits for the end of this one: neither would ever end"
         return ""
 
-    def run_ended(self, step: int, other: str, status: RunStatus, error: str) -> None:
-        """Take in the end of a run that a step is, or waits for."""
-        if status is RunStatus.COMPLETED:
-            self.completed(step, 1, self._now_us)
-        else:
-            self.failed(step, 1, f"run {other} is {status}{error and f': {error}'}", self._now_us)
+    def run_ended(self, step: int, item: int, status: RunStatus, error: str) -> None:
+        """Take in the end of a run that a step, or an item of its list, is, or that a step waits for."""
+        run = self._run
+        other = run.extras.others[step] if item < 0 else run.job_id(step, str(item))
+        self._other_ended(step, item, other, status, error)
 
-    def _begin_child(self, step: int, options: StepOptions, params: bytes) -> None:
-        """Begin the run that a step is."""
-        run, child = self._run, self._run.job_id(step)
+    def _other_ended(self, step: int, item: int, other: str, status: RunStatus, error: str) -> None:
+        failed = status is not RunStatus.COMPLETED
+        self._part_ended(step, item, f"run {other} is {status}{error and f': {error}'}" if failed else "")
+
+    def _part_ended(self, step: int, item: int, error: str) -> None:
+        """End a step, or an item of its list, that is no call."""
+        if item >= 0:
+            self._item_ended(step, item, error, 1, self._now_us)
+        elif error:
+            self.failed(step, 1, error, self._now_us)
+        else:
+            self.completed(step, 1, self._now_us)
+
+    def _begin_child(self, step: int, item: int, options: StepOptions, params: bytes) -> None:
+        """Begin the run that a step, or an item of its list, is."""
+        run, child = self._run, self._run.job_id(step, "" if item < 0 else str(item))
         known = self._context.known
         why = ""
         if child in self._state.runs or child in self._state.retired or f"run:{child}" in known:
@@ -349,10 +361,13 @@ class Advance:
                 f"run id {child!r} has more than {LONGEST_ID} characters: too many runs are inside each other"
             )
         if why:
-            self.failed(step, 1, why, self._now_us)
+            self._part_ended(step, item, why)
             return
         graph = self._state.graphs[options.child]
-        self._decision.emit(StepWaiting(run.run_id, step, 0, child, self._now_us))
+        if item < 0:
+            self._decision.emit(StepWaiting(run.run_id, step, 0, child, self._now_us))
+        else:
+            self._decision.emit(ItemWaiting(run.run_id, step, item, self._now_us))
         self._decision.emit(
             RunCreated(
                 child,
@@ -400,25 +415,34 @@ class Advance:
         if self._run.graph.options[step].parallel or flying <= limit // 2:
             self._send(step, fan.next, fan.count, limit - flying)
 
-    def _item_ended(self, step: int, item: int, error: str, message: JobEnded) -> None:
-        run = self._run
-        fan = run.extras.fans[step]
-        self._decision.emit(ItemEnded(run.run_id, step, item, message.attempts, error, message.ended_us))
+    def _item_found_out(self, step: int, item: int, error: str, message: JobEnded) -> None:
+        """Take in the end of an item's job: its call, or what found out the parameters of its run."""
+        if not error and message.note.startswith(NOTE_VALUE):
+            params = message.note.removeprefix(NOTE_VALUE)
+            self._begin_child(step, item, self._run.graph.options[step], params)
+            return
+        self._item_ended(step, item, error, message.attempts, message.ended_us)
         if not error:
             self._remember(message)
-        flying, failed = len(fan.flying) - 1, fan.failed + bool(error)
+
+    def _item_ended(self, step: int, item: int, error: str, attempts: int, at_us: int) -> None:
+        run = self._run
+        fan = run.extras.fans[step]
+        self._decision.emit(ItemEnded(run.run_id, step, item, attempts, error, at_us))
+        flying, failed = fan.under_way - 1, fan.failed + bool(error)
         first_error = fan.error or f"item {item}: {error}"
         if failed and run.graph.options[step].on_failure == "stop":
-            others = (job_id for job_id in run.owed_jobs(step) if job_id != message.job_id)
-            self._cancel_jobs(others)
-            self.failed(step, 1, f"{first_error}; the others were stopped", message.ended_us, failed)
+            own = run.job_id(step, str(item))
+            self._cancel_jobs(job_id for job_id in run.owed_jobs(step) if job_id != own)
+            self.orphans += run.children(step)
+            self.failed(step, 1, f"{first_error}; the others were stopped", at_us, failed)
         elif flying or fan.next < fan.count:
             self._refill(step, fan, flying)
         elif failed:
             error = f"{failed} of {fan.count} items failed; {first_error}"
-            self.failed(step, 1, error, message.ended_us, failed)
+            self.failed(step, 1, error, at_us, failed)
         else:
-            self.completed(step, 1, message.ended_us)
+            self.completed(step, 1, at_us)
 
     # -- the end of the run ----------------------------------------------------------------------------------
 

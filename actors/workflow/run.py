@@ -76,30 +76,42 @@ class Graph:
         return options is None or (options.required and not self.passes(step, StepStatus.FAILED))
 
 
+FAN_BEFORE_RUNS = 5
+"""Values in the image of a fan by a version whose items were no runs."""
+
+
 class Fan:
     """A step that is mapped over a list."""
 
-    __slots__ = ("count", "error", "failed", "flying", "next")
+    __slots__ = ("count", "error", "failed", "flying", "next", "runs")
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.next = 0
         """The first item whose turn has not come."""
         self.flying: dict[int, None] = {}
-        """Items whose outcome the queue owes; all others before `next` have ended."""
+        """Items whose outcome the queue owes."""
+        self.runs: dict[int, None] = {}
+        """Items that are runs which have begun; all others before `next` have ended."""
         self.failed = 0
         self.error = ""
         """Of the first item that failed."""
 
+    @property
+    def under_way(self) -> int:
+        """How many items have begun and not ended."""
+        return len(self.flying) + len(self.runs)
+
     def dump(self) -> Any:
         """Give it as plain data."""
-        return self.count, self.next, list(self.flying), self.failed, self.error
+        return self.count, self.next, list(self.flying), self.failed, self.error, list(self.runs)
 
     @classmethod
     def restore(cls, image: Any) -> Fan:
         """Return the one whose `dump` was `image`."""
         fan = cls(image[0])
         fan.next, fan.flying, fan.failed, fan.error = image[1], dict.fromkeys(image[2]), image[3], image[4]
+        fan.runs = dict.fromkeys(image[5] if len(image) > FAN_BEFORE_RUNS else ())
         return fan
 
 
@@ -247,6 +259,14 @@ class Run:
                 for item in fan.flying:
                     yield self.job_id(step, str(item))
 
+    def children(self, step: int) -> Iterator[str]:
+        """Yield the ids of the runs that a step is and that have not ended."""
+        fan = self.extras.fans.get(step)
+        if fan is not None:
+            yield from (self.job_id(step, str(item)) for item in fan.runs)
+        elif step in self.extras.waits and self.graph.options[step].child:
+            yield self.extras.others[step]
+
     def owes(self, step: int, part: str) -> bool:
         """Whether the queue owes the outcome of a step's job, or of one of them."""
         if part == UNDO:
@@ -263,9 +283,14 @@ class Run:
             return RunStatus.PENDING
         if self.extras.paused:
             return RunStatus.PAUSED
-        if self.extras.waits and self.extras.undoing < 0 and StepStatus.RUNNING not in self.steps:
+        if self.extras is not NO_EXTRAS and self.extras.undoing < 0 and not self._works():
             return RunStatus.WAITING
         return RunStatus.RUNNING
+
+    def _works(self) -> bool:
+        """Whether the queue owes the outcome of a step, or nothing is waited for."""
+        fans = [fan for fan in self.extras.fans.values() if fan.runs and not fan.flying]
+        return self.steps.count(StepStatus.RUNNING) > len(fans) or not (fans or self.extras.waits)
 
     def output(self, step: int) -> tuple[str, str]:
         """Return of which kind the source of a step's output is (see `Input`), and the source."""
@@ -277,7 +302,7 @@ class Run:
         if options.mapped:
             fan = self.extras.fans.get(step)
             count = kept.count if kept is not None else 0 if fan is None else fan.count
-            return "list", f"{count}/{source}:"
+            return "runs" if options.child else "list", f"{count}/{source}:"
         if options.child:
             return "run", source
         if options.wait is None:

@@ -76,11 +76,11 @@ class StepOptions(Data, frozen=True):
     when_function: str = ""
     when_inputs: tuple[Input, ...] = ()
     mapped: bool = False
-    """Called once for each item of the list that its `item-…` input is."""
+    """Called once for each item of the list that its `item-…` input is; or a run each, if it is `child`."""
     parallel: Count = 0
     """Items under way at one time, at most; 0: no limit."""
     child: str = ""
-    """The plan of the run that it is, instead of a call."""
+    """The plan of the run, or of each of the runs, that it is, instead of a call."""
     wait: WaitPlan | None = None
     compensate: str = ""
     """A function that undoes it, called if the run fails or is cancelled after the step has succeeded."""

@@ -13,6 +13,7 @@ from actors.workflow.events import (
     CancelSettled,
     ItemEnded,
     ItemsScheduled,
+    ItemWaiting,
     PlanRecorded,
     ProjectCreated,
     ProjectUpdated,
@@ -50,6 +51,8 @@ from actors.workflow.specs import LOST, Plan, RunStatus, StepStatus
 
 Adoption: TypeAlias = tuple[str, bytes, str, str]
 """Workflow, parameters, session and project of a run that a call may adopt."""
+Waiting: TypeAlias = tuple[str, int, int]
+"""A run, a step of it that waits for another run, and which of its items does; -1: it is no list."""
 FEW = 256
 """Timers that are kept unasked."""
 
@@ -79,9 +82,9 @@ class SupervisorState(FoldedState[RunStatus]):
         """Jobs of cancelled runs whose end the queue has not confirmed."""
         self.plan_uses: dict[str, int] = {}
         """How many plans in memory have a plan as one of their steps."""
-        self.awaited: dict[str, dict[tuple[str, int], None]] = {}
+        self.awaited: dict[str, dict[Waiting, None]] = {}
         """By live run: the steps of others that wait for its end."""
-        self.answered: dict[tuple[str, int], tuple[RunStatus, str]] = {}
+        self.answered: dict[Waiting, tuple[RunStatus, str]] = {}
         """Steps whose run has ended, and how: what settling them is made of."""
         self.timers: list[tuple[int, str, int]] = []
         """A heap of when which steps stop waiting; `waits` of the run says whether one still counts."""
@@ -105,6 +108,7 @@ class SupervisorState(FoldedState[RunStatus]):
             StepSpread: self._on_spread,
             ItemsScheduled: self._on_items_scheduled,
             ItemEnded: self._on_item_ended,
+            ItemWaiting: self._on_item_waiting,
             StepWaiting: self._on_waiting,
             SignalReceived: self._on_signal,
             UndoScheduled: self._on_undo_scheduled,
@@ -172,7 +176,8 @@ class SupervisorState(FoldedState[RunStatus]):
         state.adoptable = {tuple(key): dict(runs) for *key, runs in image["adoptable"]}
         state.cancelling = dict.fromkeys(image["cancelling"])
         state.answered = {
-            (run_id, step): (RunStatus(status), error) for run_id, step, status, error in image["answered"]
+            (run_id, step, *(item or (-1,))): (RunStatus(status), error)
+            for run_id, step, *item, status, error in image["answered"]
         }
         state.totals = {RunStatus(status): count for status, count in image["totals"]}
         state.projects = {row[0]: ProjectView(*row) for row in image["projects"]}
@@ -190,6 +195,9 @@ class SupervisorState(FoldedState[RunStatus]):
             run.extras = Extras.restore(extras)
             for step, due_us in run.extras.waits.items():
                 self._await(run, step, due_us)
+            for step, fan in run.extras.fans.items():
+                for item in fan.runs:
+                    self._await_item(run, step, item)
         if session_id and run.extras.parent:
             self.sessions.accompany(session_id, run_id)
         elif session_id:
@@ -298,6 +306,9 @@ class SupervisorState(FoldedState[RunStatus]):
         run.end_step(step, status, spared=spared, lost=lost)
         if run.extras is not NO_EXTRAS and step in run.extras.waits:
             self._stop_waiting(run, step)
+        elif step in run.extras.fans:
+            for item in tuple(run.extras.fans[step].runs):
+                self._stop_awaiting_item(run, step, item)
         if run.is_to_undo(step, status):
             run.extend().undo.append(step)
         return run
@@ -401,9 +412,20 @@ class SupervisorState(FoldedState[RunStatus]):
         fan.next = event.first + event.count
         fan.flying.update(dict.fromkeys(range(event.first, fan.next)))
 
-    def _on_item_ended(self, event: ItemEnded) -> None:
-        fan = self.runs[event.run_id].extras.fans[event.step]
+    def _on_item_waiting(self, event: ItemWaiting) -> None:
+        run = self.runs[event.run_id]
+        fan = run.extras.fans[event.step]
         del fan.flying[event.item]
+        fan.runs[event.item] = None
+        self._await_item(run, event.step, event.item)
+
+    def _on_item_ended(self, event: ItemEnded) -> None:
+        run = self.runs[event.run_id]
+        fan = run.extras.fans[event.step]
+        if event.item in fan.runs:
+            self._stop_awaiting_item(run, event.step, event.item)
+        else:
+            del fan.flying[event.item]
         if event.error:
             fan.failed += 1
             fan.error = fan.error or f"item {event.item}: {event.error}"
@@ -424,7 +446,14 @@ class SupervisorState(FoldedState[RunStatus]):
                 self._forget_timers()
         other = run.extras.others.get(step)
         if other:
-            self.awaited.setdefault(other, {})[run.run_id, step] = None
+            self.awaited.setdefault(other, {})[run.run_id, step, -1] = None
+
+    def _await_item(self, run: Run, step: int, item: int) -> None:
+        self.awaited.setdefault(run.job_id(step, str(item)), {})[run.run_id, step, item] = None
+
+    def _stop_awaiting_item(self, run: Run, step: int, item: int) -> None:
+        del run.extras.fans[step].runs[item]
+        self._stop_awaiting((run.run_id, step, item), run.job_id(step, str(item)))
 
     def _forget_timers(self) -> None:
         """Drop the timers of what waits no more, which may be far from the first."""
@@ -434,15 +463,17 @@ class SupervisorState(FoldedState[RunStatus]):
 
     def _stop_waiting(self, run: Run, step: int) -> None:
         del run.extras.waits[step]
-        self.answered.pop((run.run_id, step), None)
-        other = run.extras.others.get(step, "")
-        waiting = self.awaited.get(other)
-        if waiting is not None:
-            waiting.pop((run.run_id, step), None)
-            if not waiting:
-                del self.awaited[other]
+        self._stop_awaiting((run.run_id, step, -1), run.extras.others.get(step, ""))
         while self.timers and not self._still_waits(*self.timers[0]):
             heapq.heappop(self.timers)
+
+    def _stop_awaiting(self, who: Waiting, other: str) -> None:
+        self.answered.pop(who, None)
+        waiting = self.awaited.get(other)
+        if waiting is not None:
+            waiting.pop(who, None)
+            if not waiting:
+                del self.awaited[other]
 
     def _still_waits(self, due_us: int, run_id: str, step: int) -> bool:
         run = self.runs.get(run_id)

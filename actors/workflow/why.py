@@ -42,7 +42,7 @@ def obstacles(run: Run, sessions: Sessions) -> Iterator[Obstacle]:
         yield Obstacle("undoing", _name(run, run.extras.undoing), (job,))
     under_way = (step for step, status in enumerate(run.steps) if status is StepStatus.RUNNING)
     for step in islice(under_way, FEW):
-        yield _working(run, step)
+        yield from _working(run, step)
     for step in islice(run.extras.waits, FEW):
         yield _waiting(run, step)
     pending = [step for step, status in enumerate(run.steps) if status is StepStatus.PENDING]
@@ -62,12 +62,16 @@ def _held(session_id: str, sessions: Sessions) -> Obstacle:
     return Obstacle("session_places", session_id, by, used=len(begun), limit=places)
 
 
-def _working(run: Run, step: int) -> Obstacle:
+def _working(run: Run, step: int) -> Iterator[Obstacle]:
     jobs = tuple(f"job:{job_id}" for job_id in islice(run.owed_jobs(step), FEW))
     fan = run.extras.fans.get(step)
     if fan is None:
-        return Obstacle("step_running", _name(run, step), jobs)
-    return Obstacle("items_running", _name(run, step), jobs, used=fan.next - len(fan.flying), limit=fan.count)
+        yield Obstacle("step_running", _name(run, step), jobs)
+        return
+    yield Obstacle("items_running", _name(run, step), jobs, used=fan.next - fan.under_way, limit=fan.count)
+    if fan.runs:
+        runs = tuple(f"run:{run_id}" for run_id in islice(run.children(step), FEW))
+        yield Obstacle("step_awaits_run", _name(run, step), runs)
 
 
 def _waiting(run: Run, step: int) -> Obstacle:

@@ -24,7 +24,14 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from actors.runtime.binding import PARAMS, BindingError, find_parameters, find_references, is_templated
+from actors.runtime.binding import (
+    PARAMS,
+    BindingError,
+    find_parameters,
+    find_references,
+    is_templated,
+    refers_to_item,
+)
 from actors.runtime.errors import InputError
 from actors.runtime.functions import parse_ref
 from actors.workflow.condition import parse
@@ -332,7 +339,7 @@ class _Reader:
         references: frozenset[str] = frozenset()
         parameters: frozenset[str] = frozenset()
         for name, value in arguments.items():
-            found = self._try(f"{place}.{name}", partial(_asked_for, value))
+            found = self._try(f"{place}.{name}", partial(_asked_for, value, mapped=raw.map_over is not None))
             if found is not None:
                 references, parameters = references | found[0], parameters | found[1]
         by_function = _is_reference(raw.when)
@@ -390,8 +397,7 @@ class _Reader:
         for key in (
             "args",
             "kwargs",
-            "map_over",
-            "parallel",
+            *(("map_over", "parallel") if kind == "wait" else ()),
             "compensate",
             "last",
             "queue",
@@ -485,5 +491,7 @@ def _condition(name: str) -> str:
     return name if not name.isidentifier() else f"builtins:{name}"
 
 
-def _asked_for(value: Any) -> tuple[frozenset[str], frozenset[str]]:
+def _asked_for(value: Any, *, mapped: bool) -> tuple[frozenset[str], frozenset[str]]:
+    if not mapped and refers_to_item(value):
+        raise BindingError(["it refers to {{item}}, and is not mapped over a list (map_over)"])
     return find_references(value), find_parameters(value)

@@ -103,7 +103,7 @@ def _unchanged(record: RunRecord, run: Run, begin: int) -> Iterable[int]:
 
 def _kept(run: Run, step: int) -> Kept:
     kind, source = run.output(step)
-    if kind == "list":
+    if kind in ("list", "runs"):
         count, _, prefix = source.partition("/")
         return Kept(step, prefix.removesuffix(":"), int(count))
     return Kept(step, source or run.job_id(step))

@@ -10,6 +10,7 @@ import msgspec
 
 from actors.queue.specs import NO_LIFE, Input, JobLife, RetryPolicy
 from actors.runtime.binding import (
+    ITEM,
     PARAMS,
     Binding,
     BindingError,
@@ -17,6 +18,7 @@ from actors.runtime.binding import (
     find_references,
     is_templated,
     plan_bindings,
+    refers_to_item,
 )
 from actors.runtime.functions import UnresolvedFunctionError
 from actors.runtime.values import decode_call
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from logistics.orchestration.definition import Definition, StepDefinition
 
 OF_PARAMS = f"{PARAMS}."
-ITEM = "item"
-"""The parameter of a mapped function that gets an item, whatever the list is called."""
 WHO_GETS_ITEMS = f"an item goes to the parameter {ITEM!r}, or else to the one that would get the list"
 ORDINARY = StepOptions()
 DEEPEST = 100
@@ -66,6 +66,8 @@ class _Arguments(NamedTuple):
     steps: frozenset[str]
     params: frozenset[str]
     templated: bool
+    item: bool = False
+    """Whether they refer to the item of a list."""
 
 
 _NO_ARGUMENTS = _Arguments((), {}, frozenset(), frozenset(), templated=False)
@@ -219,7 +221,12 @@ def _arguments(step: StepDefinition) -> _Arguments:
         return _Arguments(args, kwargs, frozenset(), frozenset(), templated=False)
     constants = [args, kwargs]
     return _Arguments(
-        args, kwargs, find_references(constants), find_parameters(constants), is_templated(constants)
+        args,
+        kwargs,
+        find_references(constants),
+        find_parameters(constants),
+        is_templated(constants),
+        refers_to_item(constants),
     )
 
 
@@ -266,7 +273,7 @@ class _Planner:
         try:
             if step.function:
                 inputs = self._mapped(step, arguments) if step.map_over else self._bindings(step, arguments)
-            inputs += self._references(arguments)
+            inputs += self._references(arguments) + self._item(step, arguments)
             when_inputs = self._when(step)
             undo_inputs = self._undo(step)
             if step.workflow:
@@ -289,13 +296,7 @@ class _Planner:
 
     def _mapped(self, step: StepDefinition, arguments: _Arguments) -> list[Input]:
         """Return the inputs of a step that is called for each item: `item`, or what would get the list, gets it."""
-        kind, source = "step", step.map_over
-        if step.map_over.startswith(OF_PARAMS):
-            kind, source = "param", step.map_over.removeprefix(OF_PARAMS)
-            if source not in self._params:
-                raise BindingError([f"map_over: the run is not given a parameter {source!r}"])
-        else:
-            source = str(self._numbers[source])
+        kind, source = self._list(step)
         by_name = ITEM in self._signature(step.function).parameters and ITEM not in arguments.kwargs
         try:
             inputs = self._bindings(step, arguments, item_of=step.map_over if by_name else "")
@@ -307,11 +308,33 @@ class _Planner:
             else each
             for each in inputs
         ]
-        if mapped == inputs:
+        if mapped == inputs and not arguments.item:
             raise BindingError(
                 [f"map_over: no parameter takes the items of {step.map_over!r}; {WHO_GETS_ITEMS}"]
             )
         return mapped
+
+    def _list(self, step: StepDefinition) -> tuple[str, str]:
+        """Return of which kind the list is that a step is mapped over, and where it is."""
+        if not step.map_over.startswith(OF_PARAMS):
+            return "step", str(self._numbers[step.map_over])
+        name = step.map_over.removeprefix(OF_PARAMS)
+        if name not in self._params:
+            raise BindingError([f"map_over: the run is not given a parameter {name!r}"])
+        return "param", name
+
+    def _item(self, step: StepDefinition, arguments: _Arguments) -> list[Input]:
+        """Return what `{{item}}` means: the parameters of a run for each item need it."""
+        if arguments.item and not step.map_over:
+            raise BindingError(["it refers to {{item}}, and is not mapped over a list"])
+        if step.map_over and step.workflow and not arguments.item:
+            raise BindingError(
+                [f"map_over: no parameter refers to {{{{item}}}}, an item of {step.map_over!r}"]
+            )
+        if not arguments.item:
+            return []
+        kind, source = self._list(step)
+        return [Input("", f"ref-item-{kind}", source)]
 
     def _undo(self, step: StepDefinition) -> list[Input]:
         """Return what the function gets that compensates a step: its output by its name, else the only one."""
@@ -398,7 +421,7 @@ class _Planner:
             )
         steps = [Input(name, "ref-step", str(self._numbers[name])) for name in sorted(arguments.steps)]
         params = [Input(name, "ref-param", name) for name in sorted(arguments.params)]
-        if arguments.templated and not (steps or params):
+        if arguments.templated and not (steps or params or arguments.item):
             return [Input("", "ref", "")]
         return steps + params
 

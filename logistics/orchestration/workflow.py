@@ -181,28 +181,33 @@ class Workflow:
         when: str | Callable[..., Any] | None = None,
         required: bool = True,
         on_failure: str | None = None,
+        map_over: str | None = None,
+        parallel: int | None = None,
     ) -> Workflow:
-        """Add a step that is a run of another workflow; return the workflow.
+        """Add a step that is a run of another workflow, or one for each item of a list; return the workflow.
 
         Args:
             name: the step's.
             workflow: the name of the other workflow, which has to be defined when a run begins.
-            params: the parameters of that run, plain data; `{{step.output}}` and `{{params.name}}` in texts
-                stand for values, as in files.
+            params: the parameters of that run, plain data; `{{step.output}}`, `{{params.name}}` and, with
+                `map_over`, `{{item}}` in texts stand for values, as in files.
             depends_on: as for `add_step`, and so are `when`, `required` and `on_failure`.
             when: see there.
             required: see there.
             on_failure: see there.
+            map_over: a step whose output is a list, or `params.` and the name of a run parameter that is one:
+                there is a run for each item, and the output is the list of their outputs in the same order.
+            parallel: runs under way at one time, at most; None: 512.
 
-        The output is that of the run, whose id is that of this run, a dot and the number of the step.
-        Cancelling, pausing and resuming pass on to it.
+        The output is that of the run, whose id is that of this run, a dot and the number of the step; of a run for
+        an item, a colon and the number of the item are behind it. Cancelling, pausing and resuming pass on to it.
 
         """
         given = check_named("params", params)
         return self._add(
             name,
             None,
-            StepOptions(required=required, on_failure=on_failure),
+            StepOptions(required=required, on_failure=on_failure, map_over=map_over, parallel=parallel),
             depends_on,
             when,
             kwargs=given,

@@ -21,7 +21,7 @@ from logistics.orchestration.workflow_manager import WorkflowManager
 from tests.faults import flow_steps as steps
 from tests.faults.children import say
 
-KINDS = ("waits", "list", "nested", "undone")
+KINDS = ("waits", "list", "each", "nested", "undone")
 EACH = 3
 
 
@@ -35,6 +35,10 @@ def define(manager: WorkflowManager, path: str) -> None:
     listed = manager.create("list").add_step("numbers", steps.numbers, **sure)
     listed.add_step("square", steps.square, map_over="numbers", parallel=5, **sure)
     listed.add_step("total", steps.total, **sure)
+    manager.create("squared").add_step("square", steps.square, **sure)
+    each = manager.create("each").add_step("numbers", steps.numbers, **sure)
+    each.add_workflow("square", "squared", params={"item": "{{item}}"}, map_over="numbers", parallel=5)
+    each.add_step("total", steps.total, **sure)
     manager.create("inner").add_step("one", steps.noted, **sure).add_step("two", steps.noted, **sure)
     nested = manager.create("nested").add_step("before", steps.noted, **sure)
     nested.add_workflow("inside", "inner").add_step("after", steps.noted, **sure)

@@ -17,7 +17,7 @@ from tests.faults.flow_steps import ITEMS
 from tests.support.scale import scaled
 
 KILLS = scaled("FLOW_KILLS", 8)
-EXECUTIONS = flows.EACH * (1 + (ITEMS + 2) + 4 + 5)
+EXECUTIONS = flows.EACH * (1 + 2 * (ITEMS + 2) + 4 + 5)
 """How many there are if nothing is cut off."""
 
 
@@ -60,7 +60,7 @@ def test_runs_of_every_kind_end_as_they_must_however_often_their_process_is_kill
         assert (status, output) == EXPECTED[run_id.partition("-")[0]], run_id
     assert under_way > KILLS / 2, "most kills must hit a process that has runs under way"
     evidence = check(tmp_path)
-    assert len(evidence.all(RunCompleted, RunFailed)) == flows.EACH * (len(flows.KINDS) + 1)
+    assert len(evidence.all(RunCompleted, RunFailed)) == flows.EACH * (len(flows.KINDS) + 1 + ITEMS)
     undone = [(event.run_id, event.step, event.error) for event in evidence.all(UndoEnded)]
     assert sorted(undone, key=lambda each: each[0]) == [
         (f"undone-{number}", step, "") for number in range(flows.EACH) for step in (1, 0)
@@ -76,6 +76,7 @@ def _end(line: str) -> tuple[str, tuple[str, object]]:
 EXPECTED = {
     "waits": ("COMPLETED", "waits.after"),
     "list": ("COMPLETED", sum(n * n for n in range(ITEMS))),
+    "each": ("COMPLETED", sum(n * n for n in range(ITEMS))),
     "nested": ("COMPLETED", "nested.after"),
     "undone": ("FAILED", None),
 }

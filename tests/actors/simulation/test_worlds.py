@@ -94,6 +94,7 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
         runs["kept"] += len(durable.kept)
         runs["tasks"] += sum(job_id.startswith("t") for job_id in durable.jobs)
         runs["held"] += durable.sessions.held_ever
+        runs["runs of items"] += sum(":" in run_id for run_id in durable.runs)
         runs["children"] += sum(bool(parent) for parent in durable.parents.values())
     for what in (
         "RunCompleted",
@@ -103,6 +104,7 @@ def test_everything_that_the_simulation_is_about_does_happen() -> None:
         "items",
         "undone",
         "children",
+        "runs of items",
         "forks",
         "tasks",
         "held",

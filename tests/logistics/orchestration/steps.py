@@ -208,6 +208,18 @@ def give_other(other: Any) -> Any:
     return other
 
 
+def hold_unless_zero(item: int) -> int:
+    Current.signals.note(f"item {item}")
+    if item:
+        Current.signals.begun.set()
+        assert Current.signals.go_on.wait(WAIT_S)
+    return item
+
+
+def text(text: str) -> str:
+    return text
+
+
 def give_either(one: int = 0, two: int = 0) -> int:
     return one + two
 

@@ -54,7 +54,10 @@ def random_workflow(manager: WorkflowManager, random: Random) -> Workflow:
     """Define a workflow of steps of several kinds, each of which needs some of those before it."""
     workflow = manager.create("w").add_step("list", numbers, depends_on=[])
     workflow.add_step("mapped", double, map_over="list", depends_on=["list"])
-    names = ["list", "mapped"]
+    manager.create("doubled").add_step("double", double)
+    params = {"item": "{{item}}"}
+    workflow.add_workflow("runs", "doubled", params=params, map_over="list", depends_on=["list"])
+    names = ["list", "mapped", "runs"]
     for number in range(random.randint(3, 7)):
         needs = random.sample(names, random.randint(0, min(2, len(names))))
         func = random.choice((work, work, flaky, fail))

@@ -84,7 +84,10 @@ def workflows(draw: st.DrawFn, manager: WorkflowManager) -> Workflow:
             params = draw(
                 st.dictionaries(st.sampled_from("xyz"), VALUES.filter(is_reference_free), max_size=2)
             )
-            workflow.add_workflow(name, "other", params=params, **common)
+            mapped: dict[str, Any] = draw(st.sampled_from([{}, {"map_over": "params.r", "parallel": 2}]))
+            workflow.add_workflow(
+                name, "other", params=params | ({"i": "{{item}}"} if mapped else {}), **common, **mapped
+            )
     return workflow
 
 
