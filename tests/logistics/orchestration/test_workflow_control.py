@@ -156,7 +156,7 @@ def test_an_item_that_takes_too_long_has_failed(manager: WorkflowManager, signal
 
 def test_a_paused_run_begins_no_step_until_it_is_resumed(manager: WorkflowManager, signals: Signals) -> None:
     workflow = manager.create("w").add_step("hold", steps.hold)
-    workflow.add_step("after", steps.one).add_finally("tidy", steps.noted)
+    workflow.add_step("after", steps.one).add_wait("word").add_finally("tidy", steps.noted)
     run = manager.start("w")
     assert signals.begun.wait(WAIT_S)
     run.pause()
@@ -168,6 +168,7 @@ def test_a_paused_run_begins_no_step_until_it_is_resumed(manager: WorkflowManage
     assert run.steps["after"].status == "PENDING"
     run.resume()
     run.resume()
+    run.signal("word")
     assert run.result(WAIT_S).success
 
 
