@@ -304,7 +304,7 @@ def _get_run(state: SupervisorState, message: GetRun, _context: Context, decisio
     decision.answer(None)
     if run is not None:
         steps = {step.name: str(status) for step, status in zip(run.graph.plan.steps, run.steps, strict=True)}
-        decision.answer(RunView(run.run_id, run.workflow, run.status, steps))
+        decision.answer(RunView(run.run_id, run.workflow, run.status, steps, tuple(run.owed())))
 
 
 def _get_runs(state: SupervisorState, _message: GetRuns, _context: Context, decision: Decision) -> None:

@@ -138,6 +138,8 @@ class RunView(Data, frozen=True):
     status: str
     steps: dict[str, str]
     """Status by the step's name."""
+    owed: tuple[str, ...] = ()
+    """Jobs whose outcomes the queue owes it."""
 
 
 class CreateSession(Message, frozen=True, tag="session.create"):

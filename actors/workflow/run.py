@@ -259,6 +259,13 @@ class Run:
                 for item in fan.flying:
                     yield self.job_id(step, str(item))
 
+    def owed(self) -> Iterator[str]:
+        """Yield the ids of all its jobs whose outcomes the queue owes."""
+        for step in range(len(self.steps)):
+            yield from self.owed_jobs(step)
+        if self.extras.undoing >= 0:
+            yield self.job_id(self.extras.undoing, UNDO)
+
     def children(self, step: int) -> Iterator[str]:
         """Yield the ids of the runs that a step is and that have not ended."""
         fan = self.extras.fans.get(step)

@@ -273,9 +273,8 @@ def run_status(status: str) -> RunStatus:
 
 def standing(view: RunView, ask: Callable[[GetJob], JobView | None]) -> RunStatus:
     """Return where a live run stands; PARKED: all that it could go on with waits for functions that are not found."""
-    under_way = [number for number, status in enumerate(view.steps.values()) if status == "RUNNING"]
-    if view.status == RunStatus.RUNNING and under_way:
-        jobs = (ask(GetJob(job_id=f"{view.run_id}.{number}")) for number in under_way)
+    if view.status == RunStatus.RUNNING and view.owed:
+        jobs = (ask(GetJob(job_id=job_id)) for job_id in view.owed)
         if all(job is not None and job.status == JobStatus.UNRESOLVED for job in jobs):
             return RunStatus.PARKED
     return RunStatus(view.status)
