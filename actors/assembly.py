@@ -65,7 +65,7 @@ def open_runtime(
         )
 
         def report(end: AttemptFinished) -> None:
-            cause = f"attempt:{end.key.job_id}/{end.key.attempt}"
+            cause = end.key.cause
             runtime.report(end, cause)
             if end.outcome == "unresolved" and (known := run.found_meanwhile(end)) is not None:
                 runtime.report(known, cause)

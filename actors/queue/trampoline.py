@@ -193,7 +193,7 @@ class Trampoline:
         *,
         started_us: int,
     ) -> AttemptFinished:
-        token = CURRENT.set((self._runtime, spec.job_id))
+        token = CURRENT.set((self._runtime, start.key))
         begun_ns = time.perf_counter_ns()
         try:
             value = function(*args, **kwargs)
@@ -251,7 +251,7 @@ class Trampoline:
         def is_cancelled() -> bool:
             return all(self._runtime.executor.is_cancelled(member.start.key) for member in members)
 
-        token = CURRENT.set((self._runtime, key.job_id))
+        token = CURRENT.set((self._runtime, key))
         try:
             call_for_all(call, [self._batched_job(*member) for member in members])
         finally:

@@ -149,8 +149,10 @@ def context_place(func: Callable[..., Any]) -> int | None:
     return list(parameters).index(CONTEXT_PARAMETER)
 
 
-CURRENT: contextvars.ContextVar[tuple[Any, str]] = contextvars.ContextVar("logistics", default=(None, ""))
-"""The runtime on whose worker the present code runs, and the id of the job that it belongs to."""
+CURRENT: contextvars.ContextVar[tuple[Any, AttemptKey | None]] = contextvars.ContextVar(
+    "logistics", default=(None, None)
+)
+"""The runtime on whose worker the present code runs, and the attempt that it belongs to."""
 TEXT_LENGTH = 10_000
 """Characters of an error's text, and of a traceback, that are kept."""
 
@@ -162,8 +164,14 @@ def runtime_here() -> Any:
 
 def own_job(runtime: Any) -> str:
     """Return the id of the job of this engine that the present code belongs to; empty for none."""
-    here, job_id = CURRENT.get()
-    return job_id if here is runtime else ""
+    here, key = CURRENT.get()
+    return key.job_id if here is runtime and key is not None else ""
+
+
+def cause_here(runtime: Any) -> str:
+    """Return which attempt of this engine is the cause of what the present code says to it; empty for none."""
+    here, key = CURRENT.get()
+    return key.cause if here is runtime and key is not None else ""
 
 
 def refuse_own_job(runtime: Any, job_id: str) -> None:

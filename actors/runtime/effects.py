@@ -17,6 +17,11 @@ class AttemptKey(msgspec.Struct, frozen=True, array_like=True, order=True, gc=Fa
     epoch: int
     """The owner's epoch under which the attempt was started: the fencing token."""
 
+    @property
+    def cause(self) -> str:
+        """What the log calls it as the cause of an event."""
+        return f"attempt:{self.job_id}/{self.attempt}"
+
 
 class Verdict(NamedTuple):
     """What is to become of a job whose attempt raised."""

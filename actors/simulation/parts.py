@@ -218,7 +218,7 @@ class SimExecutor:
 
     def report(self, end: AttemptFinished) -> None:
         """Tell the queue."""
-        self._runtime.report(end, f"attempt:{end.key.job_id}/{end.key.attempt}")
+        self._runtime.report(end, end.key.cause)
 
     def cancel(self, key: AttemptKey) -> bool:
         """Make up for the worker: user code cannot be stopped, the world ends it late."""

@@ -12,7 +12,7 @@ import msgspec
 from actors.clock.zones import zone as find_zone
 from actors.compacting import Policy
 from actors.queue.messages import FunctionsKnown, GetResources, GetStats
-from actors.runtime.attempt import runtime_here
+from actors.runtime.attempt import cause_here, runtime_here
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.workflow.messages import GetTotals
 from eventstore.backup import copy_store
@@ -217,10 +217,11 @@ class OrchestrationEngine:
     def send(self, command: Message, *, command_id: str | None = None) -> Any:
         """Send a command or query of `logistics.messages` and return its answer, durable.
 
-        `command_id` is what the log says to be the cause of all that comes of it (`command:ID`); one is made if you
-        give none. Raises the refusal, `InputError` for what is no command, has wrong fields, or bytes that cannot
-        be read, `BusyError` and `EngineClosedError` if it was certainly not taken, `OutcomeUnknownError` if the disk
-        failed meanwhile: then it is safe to send the same command again.
+        `command_id` is what the log says to be the cause of all that comes of it (`command:ID`); if you give none, that
+        is the attempt that sends it (`attempt:JOB/NUMBER`), and outside of jobs and steps an id is made. Raises the
+        refusal, `InputError` for what is no command, has wrong fields, or bytes that cannot be read, `BusyError` and
+        `EngineClosedError` if it was certainly not taken, `OutcomeUnknownError` if the disk failed meanwhile: then it
+        is safe to send the same command again.
         """
         actor = COMMANDS.get(type(command))
         if actor is None:
@@ -482,8 +483,13 @@ class OrchestrationEngine:
         return self.answer(self.tell(actor, message))
 
     def tell(self, actor: str, message: Message, command_id: str | None = None) -> Reply:
-        """Send a message that is known to be well-formed to an actor; return what its answer comes in."""
-        return self.store.runtime.send(actor, message, cause=f"command:{command_id or new_id()}")
+        """Send a message that is known to be well-formed to an actor; return what its answer comes in.
+
+        Its cause is the attempt that sends it, if it has no id of its own.
+        """
+        runtime = self.store.runtime
+        attempt = "" if command_id else cause_here(runtime)
+        return runtime.send(actor, message, cause=attempt or f"command:{command_id or new_id()}")
 
     @staticmethod
     def answer(reply: Reply) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import msgspec
 
 from actors.queue.messages import FunctionsKnown
+from actors.runtime.attempt import cause_here
 from actors.runtime.binding import is_templated
 from actors.runtime.errors import InputError
 from actors.workflow.messages import DefineWorkflow
@@ -345,8 +346,9 @@ class Workflow:
 
     def save(self) -> None:
         """Make the definition durable now; runs in progress keep the one they started with."""
-        command = self.define_command()
-        self._store.runtime.send("supervisor", command, cause=f"command:{new_id()}").get(SAVE_TIMEOUT_S)
+        runtime = self._store.runtime
+        cause = cause_here(runtime) or f"command:{new_id()}"
+        runtime.send("supervisor", self.define_command(), cause=cause).get(SAVE_TIMEOUT_S)
 
     def define_command(self) -> DefineWorkflow:
         """Return the command that makes the definition durable, for `OrchestrationEngine.send`."""

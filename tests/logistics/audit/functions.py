@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logistics import BatchedJob
+from logistics import BatchedJob, Job, Queue, WorkflowManager
 
 
 def one() -> int:
@@ -11,6 +11,17 @@ def one() -> int:
 
 def itself(item: int) -> int:
     return item
+
+
+def ask_for_another() -> str:
+    """Enqueue a job, and begin a run, as a job of the engine that runs this."""
+    WorkflowManager().create("asked").add_step("one", one)
+    WorkflowManager().start("asked").result(10)
+    return Queue("q").enqueue(Job("another", one, job_id="another"))
+
+
+async def cancel_another() -> bool:
+    return Queue("q").cancel("another")
 
 
 def fail() -> None:

@@ -79,6 +79,22 @@ def test_what_comes_before_a_position_is_left_out_and_still_known(store: Path) -
     assert [tag for tag, _ in led_to(store, enqueue, after=began[0])] == ["job.completed"]
 
 
+def test_what_a_job_asks_of_its_engine_came_of_its_attempt(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with OrchestrationEngine(store) as engine:
+        other = Queue("other", engine=engine)
+        other.enqueue(Job("asks", functions.ask_for_another, job_id="asks"))
+        JobScheduler(engine=engine).process(other)
+        other.enqueue(Job("cancels", functions.cancel_another, job_id="cancels"))
+        JobScheduler(engine=engine).process(other)
+    told = led_to(store, "job:asks")
+    with StoreReader(store) as reader:
+        by = {each.tag: each.cause for each in reader.of("job:another")}
+    assert by == {"job.enqueued": "attempt:asks/1", "job.cancelled": "attempt:cancels/1"}
+    assert {("workflow.defined", "workflow"), ("run.completed", "run"), ("job.enqueued", "job")} <= set(told)
+    assert ("job.cancelled", "job") not in told
+
+
 def test_the_command_line_takes_an_id_of_any_kind(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = []
     for what in ("command:stop-b", "stop-b"):

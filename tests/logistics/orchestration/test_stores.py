@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.runtime.attempt import CURRENT
+from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import EngineClosedError
 from logistics.orchestration import stores, subscriptions
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
@@ -76,7 +77,7 @@ def test_a_job_that_outlives_its_engine_is_not_given_the_default_engine(
     monkeypatch.setenv("LOGISTICS_HOME", str(tmp_path / "default"))
     with OrchestrationEngine(":memory:") as engine:
         runtime = engine.store.runtime
-    token = CURRENT.set((runtime, "job"))
+    token = CURRENT.set((runtime, AttemptKey("job", 1, 1)))
     try:
         with pytest.raises(EngineClosedError, match="the engine that runs this job was closed"):
             engine_or_default(None)
