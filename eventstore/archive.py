@@ -286,10 +286,16 @@ class ArchiveFile:
         return table
 
 
+def check_can_archive() -> None:
+    """`ArchiveError` if nothing can be archived here, as the extra for it is missing."""
+    _zstandard()
+
+
 def _zstandard() -> Any:
     try:
         return importlib.import_module("zstandard")
     except ImportError as error:
         raise ArchiveError(
-            "the archive needs the package zstandard", remedy="Run pip install 'logistics[archive]'."
+            "the archive needs the package zstandard",
+            remedy="Run pip install 'logistics[archive]', or do without: archive=False, --no-archive.",
         ) from error

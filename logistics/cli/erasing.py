@@ -9,7 +9,7 @@ import typer
 
 from logistics.cli.opening import open_existing
 from logistics.cli.options import JsonOption, StoreOption
-from logistics.cli.output import show_facts
+from logistics.cli.output import say, show_facts
 from logistics.whereabouts import resolve
 
 
@@ -31,6 +31,9 @@ def erase(
     with open_existing(where, keys=keys) as engine:
         erasure = engine.erase(subject, by=by, cancel=cancel)
     facts: dict[str, Any] = {"store": where, "key": None, "at": None, "cancelled": []}
+    if erasure is None and not json:
+        say(f"nothing is kept of {subject!r}")
+        return
     if erasure is not None:
         facts |= {"key": erasure.key, "at": erasure.at.isoformat(), "cancelled": list(erasure.cancelled)}
     show_facts(facts, as_json=json)

@@ -119,11 +119,13 @@ class OrchestrationEngine:
             modules: patterns of the modules whose functions may be called; None: any.
             max_payload: largest size of a call's arguments, or of a result, in bytes; 1 MiB unless said.
             retention: how long jobs and runs that are over stay on record; for ever unless said.
-            archive: whether they are archived before they are forgotten; they are unless said.
+            archive: whether they are archived before they are forgotten, which needs the extra `archive`; they are
+                unless said.
             keys: the file with the keys of subjects; `keys` in the store's folder unless said.
 
         `StoreInUseError` if another process has the store open, `InputError` for an argument that makes no
-        sense or contradicts another handle, any other `StoreError` if the store cannot be opened.
+        sense or contradicts another handle, any other `StoreError` if the store cannot be opened, or an extra is
+        missing.
 
         """
         refuse_worker()

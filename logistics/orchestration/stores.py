@@ -22,7 +22,7 @@ from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
 from actors.runtime.processes import UNGUARDED
 from actors.snapshotting import ChildPhotographer
-from eventstore.archive import FOLDER_NAME
+from eventstore.archive import FOLDER_NAME, check_can_archive
 from eventstore.errors import StoreInUseError
 from eventstore.joined_log import JoinedLog
 from eventstore.keyring import FILE_NAME as KEYS_NAME
@@ -86,6 +86,8 @@ class Store:
         if path == MEMORY:
             log = MemoryLog()
         else:
+            if options["retention"] is not None and options["archive"]:
+                check_can_archive()
             make_parents(Path(path))
             log = LmdbLog.open(path)
             guard = guarded(Path(path), package_version())

@@ -272,6 +272,7 @@ def test_without_the_extra_it_is_named(log: LmdbLog, folder: Path, monkeypatch: 
     with pytest.raises(ArchiveError, match="zstandard") as caught:
         write_archive(log, folder, upto=head_at(log, 30))
     assert "logistics[archive]" in caught.value.remedy
+    assert "--no-archive" in caught.value.remedy
 
 
 def test_f22_a_file_for_which_there_is_no_room_leaves_nothing_behind(

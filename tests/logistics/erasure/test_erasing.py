@@ -484,6 +484,8 @@ def test_the_command_erases_and_says_so(path: Path, capsys: pytest.CaptureFixtur
     assert told["cancelled"] == [f"job:{waiting}"]
     assert main(command) == 0
     assert json.loads(capsys.readouterr().out)["key"] is None
+    assert main(command[:-1]) == 0
+    assert capsys.readouterr().out == f"nothing is kept of {WHO!r}\n"
     assert main(["history", f"subject:{told['key']}", "--store", str(path), "--json"]) == 0
     assert "the officer" in capsys.readouterr().out
     assert main(["erase", WHO, "--store", str(path.parent / "none")]) != 0

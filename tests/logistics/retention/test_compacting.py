@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from actors.runtime.fold import first_states
 from actors.snapshotting import Child
 from eventstore.archive import FOLDER_NAME
 from eventstore.doctor import WARNING, WRONG, check_archive
-from eventstore.errors import CompactedError, StoreError
+from eventstore.errors import ArchiveError, CompactedError, StoreError
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit import narrowing, store_view
 from logistics.audit.exchange import export_lines, verify_export
@@ -579,3 +580,14 @@ def test_what_was_due_before_a_schedule_was_replaced_is_explained_though_its_def
             for hours in (-1, 3, 4)
         ]
     assert codes == [["forgotten"], ["skipped_missed"], ["to_come"]]
+
+
+def test_an_engine_that_could_not_archive_what_it_is_to_forget_does_not_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(ArchiveError, match="zstandard"):
+        OrchestrationEngine(tmp_path / "store", retention=timedelta(days=30))
+    assert not (tmp_path / "store").exists()
+    OrchestrationEngine(tmp_path / "store", retention=timedelta(days=30), archive=False).close()
+    OrchestrationEngine(":memory:", retention=timedelta(days=30)).close()
