@@ -116,7 +116,7 @@ def pass_time(
 def _clock_of(engine: OrchestrationEngine) -> VirtualClock:
     clock = engine.store.runtime.clock
     if not isinstance(clock, VirtualClock):
-        msg = f"expected an engine with clock=VirtualClock(…), got one with {clock!r}"
+        msg = f"expected an engine with clock=VirtualClock(…), got one with a {type(clock).__name__}"
         raise InputError(msg)
     return clock
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from actors.queue.specs import FIRINGS
+from actors.runtime.clock import VirtualClock
 from actors.runtime.later import Later
 from eventstore.errors import LogisticsError
 from logistics.errors import WaitTimeoutError
@@ -28,6 +29,8 @@ LOOK_S = 5.0
 """How often the log is looked at again: it may have been looked at while it was reopened. After the first time
 it is asked whether anybody does the work."""
 
+STANDING = "%s is waited for, but %s, and the VirtualClock goes on only when it is told to; see pass_time"
+
 
 def too_long(engine: OrchestrationEngine, entity: str, named: str, limit_s: float) -> TimeoutError:
     """Return the error of whoever has waited for the end of an entity long enough, with what keeps it."""
@@ -39,13 +42,20 @@ def too_long(engine: OrchestrationEngine, entity: str, named: str, limit_s: floa
 
 
 def warn_if_not_served(engine: OrchestrationEngine, entity: str, named: str) -> None:
-    """Warn whoever waits for the end of an entity of each queue that this hangs on and nobody serves."""
+    """Warn whoever waits for the end of an entity of each queue that this hangs on and nobody serves.
+
+    And of a time that a clock for tests does not come to by itself: whoever waits may be the one who was to move it.
+    """
     kind, _, its_id = entity.partition(":")
     with contextlib.suppress(LogisticsError):  # it has just ended, or the engine has
         for queue, text in {each.name: each.text for each in _not_served(engine, entity)}.items():
             advice = "" if queue == FIRINGS else f"; call JobScheduler().start({queue!r})"
             about = {f"{kind}_id": its_id, "queue": queue}
             logger.warning("%s is waited for, but %s%s", named, text, advice, extra=about)
+        if isinstance(engine.store.runtime.clock, VirtualClock):
+            for reason in engine.why(entity).reasons:
+                if reason.until is not None and reason.code != "step_awaits_run":
+                    logger.warning(STANDING, named, reason.text, extra={f"{kind}_id": its_id})
 
 
 def _not_served(engine: OrchestrationEngine, entity: str) -> Iterator[Reason]:

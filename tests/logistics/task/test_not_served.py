@@ -6,9 +6,11 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 
+from actors.runtime.clock import VirtualClock
 from logistics.audit.words import Why
 from logistics.orchestration import awaiting
 from logistics.orchestration.engine import OrchestrationEngine
@@ -97,6 +99,21 @@ def test_whoever_waits_for_a_run_is_told_which_queues_of_its_steps_and_of_their_
     scheduler.stop()
     named = f"run {run.run_id} of workflow 'outer' is waited for, but "
     assert sorted(told.texts) == [named + advice("deep"), named + advice("wide")]
+
+
+def test_whoever_waits_for_a_time_that_a_clock_for_tests_does_not_come_to_is_told_so(
+    engine: OrchestrationEngine, clock: VirtualClock, queue: Queue, told: Told
+) -> None:
+    scheduler = JobScheduler(engine=engine)
+    scheduler.start(queue.name)
+    job_id = queue.schedule(Job("add", do.add, (1, 2)), timedelta(minutes=1))
+    waits = in_thread(lambda: queue.result(job_id))
+    assert told.some.wait(PATIENCE_S)
+    clock.advance(60_000_000)
+    assert waits() == 3
+    scheduler.stop()
+    text = f"job {job_id} is waited for, but delayed until "
+    assert [each for each in told.texts if each.startswith(text) and "pass_time" in each]
 
 
 def test_nobody_is_told_who_waits_for_a_job_that_takes_its_time(
