@@ -450,12 +450,16 @@ def _same_file(script: str, main_home: str) -> bool:
     return os.path.realpath(script) == os.path.realpath(main_home.removeprefix(_SCRIPT_PREFIX))
 
 
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 def _imported(name: str, ref: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except BaseException as error:  # a module may do anything when imported, sys.exit() included
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise
+        if not isinstance(error, Exception | SystemExit | GeneratorExit) and _is_main_thread():
+            raise  # Ctrl-C, or what a handler made of the signal
         detail = f"importing {name!r} raised {type(error).__name__}: {error}"
         raise UnresolvedFunctionError(ref, UnresolvedReason.IMPORT_FAILED, detail) from error
 

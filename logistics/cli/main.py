@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _unread()
     except Interrupted as end:
-        _say(f"{dict(WORDS)[end.number]}; the same command again goes on where this one was")
+        given = sys.argv[1:] if arguments is None else arguments
+        goes_on = "; the same command again goes on where this one was" if "run" in given[:2] else ""
+        _say(dict(WORDS)[end.number] + goes_on)
         return 128 + end.number
 
 
