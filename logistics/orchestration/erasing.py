@@ -80,19 +80,24 @@ def _erase(
 
 
 def _open_work(engine: OrchestrationEngine, key: str) -> Iterator[str]:
-    """Yield what is not over of all that is sealed with a key; the steps of a run count as the run."""
+    """Yield what is not over of all that is sealed with a key; the steps of a run count as the run.
+
+    Work goes from schedules to jobs, and from the job that plans a firing by way of the scheduler to a run. Whoever
+    is asked in this order is asked before or behind what goes on meanwhile, and nothing slips by.
+    """
     for view in engine.query("scheduler", GetSchedules()):
         if key_in(view.target.payload) == key and (view.waiting or not view.completed):
             yield f"schedule:{view.name}"
-    for run_id in engine.query("supervisor", GetRuns()):
-        created = first(engine, f"run:{run_id}")
-        if isinstance(created, RunCreated) and key_in(created.params) == key:
-            yield f"run:{run_id}"
     for queue in engine.query("queue", ListQueues()):
         for job_id in engine.query("queue", ListJobs(queue=queue)):
             enqueued = first(engine, f"job:{job_id}")
             if isinstance(enqueued, JobEnqueued) and key_in(enqueued.spec.payload) == key:
                 yield f"job:{job_id}"
+    engine.query("scheduler", GetSchedules(names=("",)))  # answered once it has passed on what was planned
+    for run_id in engine.query("supervisor", GetRuns()):
+        created = first(engine, f"run:{run_id}")
+        if isinstance(created, RunCreated) and key_in(created.params) == key:
+            yield f"run:{run_id}"
 
 
 def _cancel(engine: OrchestrationEngine, work: tuple[str, ...], limit_s: float | None) -> None:

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
+from actors.runtime.messages import Message
 from logistics import (
     Erased,
     InputError,
@@ -81,6 +82,31 @@ def test_a_firing_that_was_not_planned_yet_is_open_work(path: Path) -> None:
         assert engine.erase(WHO, cancel=True) is not None
         assert WorkflowManager(engine).get_run(fired) is None
     assert not is_in(path, CANARY)
+
+
+@pytest.mark.parametrize("asked", ["scheduler", "queue", "supervisor"])
+def test_a_run_that_begins_while_open_work_is_looked_for_is_found(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job had ended when jobs were looked for, and it had not begun when runs were."""
+    with OrchestrationEngine(":memory:") as engine:
+        schedules, query = ScheduleManager(engine=engine), engine.query
+        greet = WorkflowManager(engine).create("waits").add_step("greet", functions.greet, queue="nobody")
+        schedules.schedule_cron("nightly", NIGHTLY, greet, kwargs={"name": CANARY}, subject=WHO)
+        fired = schedules.trigger("nightly")
+        schedules.cancel("nightly")
+        begun: SimpleQueue[str] = SimpleQueue()
+        engine.subscribe("run.created", lambda event, _position: begun.put(event.run_id))
+
+        def meanwhile(actor: str, message: Message) -> object:
+            if actor == asked and not schedules.running:
+                schedules.start()
+                assert begun.get(timeout=60) == fired
+            return query(actor, message)
+
+        monkeypatch.setattr(engine, "query", meanwhile)
+        with pytest.raises(SubjectInUseError, match=fired):
+            engine.erase(WHO)
 
 
 def test_an_equal_schedule_of_the_same_subject_is_the_same_schedule(path: Path) -> None:
