@@ -62,6 +62,10 @@ def digest_of(spec: JobSpec) -> bytes:
     return blake2b(ENCODE(made_of), digest_size=8).digest()
 
 
+TAKEN = b""
+"""In place of the fingerprint of a job that was not looked up: it is another one."""
+
+
 def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision: Decision) -> None:
     """Take jobs on, all or none; answered with the id of each, or of the one that stands for it."""
     seen: dict[str, bytes] = {}
@@ -171,6 +175,8 @@ def _digest_on_record(
     known = context.known.get(f"job:{job_id}")
     if known is not None and isinstance(first := known.history[0], JobEnqueued):
         return first.digest
+    if job_id in state.jobs:  # an id that was said to be new
+        return TAKEN
     return seen.get(job_id)
 
 

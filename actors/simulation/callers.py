@@ -303,7 +303,11 @@ class Caller:
             return self._start_run()
         promising = [run_id for run_id in ended if durable.keepable(run_id)]
         origin = self._random.choice((promising or ended)[-5:])
-        plan, run_id = durable.plan_of[origin], self._new_id("f")
+        plan, run_id = (
+            durable.plan_of[origin],
+            f"{self.number:012x}{self._made:012x}",
+        )  # as if nobody had chosen it
+        self._made += 1
         self._runs.append(run_id)
         kept = [Kept(step, f"{origin}.{step}") for step in durable.keepable(origin)]
         return "supervisor", StartRun(

@@ -280,7 +280,8 @@ class Advance:
     def _ask(self) -> None:
         jobs = self._jobs
         for first in range(0, len(jobs), BATCH):
-            self._decision.tell("queue", EnqueueJobs(jobs=tuple(jobs[first : first + BATCH]), fresh=True))
+            batch = tuple(jobs[first : first + BATCH])
+            self._decision.tell("queue", EnqueueJobs(jobs=batch, fresh=self._run.has_made_id()))
         self._jobs = []
 
     def _begin_ready(self) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 UNDO = "undo"
 """Which of a step's jobs compensates it."""
+MADE_ID, HEX = 24, frozenset("0123456789abcdef")
+"""How long an id is that nobody has chosen, and what it is made of."""
 
 
 def digest(value: bytes) -> bytes:
@@ -244,6 +246,11 @@ class Run:
     def workflow(self) -> str:
         """The name of its workflow."""
         return self.graph.plan.workflow
+
+    def has_made_id(self) -> bool:
+        """Whether its id, or that of the run or firing at its root, looks made: no caller has chosen one like it."""
+        root = self.run_id.partition(".")[0]
+        return len(root) == MADE_ID and HEX.issuperset(root)
 
     def job_id(self, step: int, part: str = "") -> str:
         """Return the id of a step's job, or of one of them: the same however often it is said (R9)."""

@@ -23,6 +23,9 @@ from logistics.errors import (
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.task.job import Job
+from logistics.task.job_scheduler import JobScheduler
+from logistics.task.queue import Queue
 from tests.logistics.orchestration import steps
 from tests.logistics.orchestration.steps import WAIT_S, Signals
 
@@ -475,3 +478,35 @@ def test_execute_workflow_gives_a_plain_dict(engine: OrchestrationEngine, manage
     assert done["error"].startswith("step 'fail' failed: ValueError")
     with pytest.raises(UnknownIdError, match="no session 'nobody' on record"):
         execute_workflow(engine, "w", "nobody", {"year": 2027})
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_job_that_has_the_id_of_a_step_stays_and_the_step_fails(
+    engine: OrchestrationEngine, manager: WorkflowManager, over: bool
+) -> None:
+    manager.create("w").add_step("one", steps.one)
+    queue = Queue("q", engine=engine)
+    queue.enqueue(Job("extract", steps.extract, job_id="chosen.0"))
+    if over:
+        JobScheduler(engine=engine).process(queue)
+    engine.send(manager.start_command("w", "chosen"))
+    run = manager.get_run("chosen")
+    assert run is not None
+    assert "job id 'chosen.0' is on record for another job" in str(run.result(WAIT_S).error)
+    JobScheduler(engine=engine).process(queue)
+    assert queue.result("chosen.0") == [1, 2, 3]
+    assert queue.get_stats()["total_jobs"] == 1
+
+
+def test_a_job_that_has_the_id_of_a_later_step_of_a_run_under_way_stays(
+    engine: OrchestrationEngine, manager: WorkflowManager, signals: Signals
+) -> None:
+    manager.create("w").add_step("hold", steps.hold).add_step("one", steps.one)
+    run = manager.start("w")
+    assert signals.begun.wait(WAIT_S)
+    queue = Queue("q", engine=engine)
+    job_id = queue.enqueue(Job("extract", steps.extract, job_id=f"{run.run_id}.1"))
+    signals.go_on.set()
+    assert "is on record for another job" in str(run.result(WAIT_S).error)
+    JobScheduler(engine=engine).process(queue)
+    assert queue.result(job_id) == [1, 2, 3]
