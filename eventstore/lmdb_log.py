@@ -40,7 +40,7 @@ from eventstore.errors import (
 from eventstore.frame_cache import FrameCache
 from eventstore.frame_table import NoFrameError, count_commits, put_frame, read_batch, read_frame, read_head
 from eventstore.framing import decode_frame, encode_frame
-from eventstore.gate import Gate
+from eventstore.gate import Doors
 from eventstore.high_water import HighWaterMark
 from eventstore.lmdb_errors import commit_error, open_error, read_error
 from eventstore.log import check_head, check_snapshot
@@ -74,7 +74,7 @@ class LmdbLog:
         self._max_map_size = max_map_size
         self._segment_records = segment_records
         self._pid = os.getpid()
-        self._gate = Gate()
+        self._doors = Doors()
         self._writing = Lock()
         self._indexing = Lock()
         self._tidying = Lock()
@@ -252,7 +252,7 @@ class LmdbLog:
         with self._tidying, self._writing:
             if self._refusal is not StoreClosedError:
                 self._refusal = ReopenNeededError
-                with self._gate.alone():
+                with self._doors.alone():
                     self._databases.environment.close()
                     self._connect()
                     self._refusal = None
@@ -279,7 +279,7 @@ class LmdbLog:
         try:
             if self._wrote:
                 self._mark.note(self.store_id, self._head)
-            with self._gate:
+            with self._doors.own():
                 if self._refusal is None:
                     self._databases.environment.reader_check()
         except (OSError, lmdb.Error):
@@ -295,7 +295,7 @@ class LmdbLog:
         `StoreError` if it cannot be written.
         """
         self._check_process()
-        with self._gate:
+        with self._doors.own():
             self._check_usable()
             try:
                 self._databases.environment.copy(str(folder))
@@ -313,7 +313,7 @@ class LmdbLog:
             if self._refusal is None:
                 self.tend()
             self._refusal = StoreClosedError
-            with self._gate.alone():
+            with self._doors.alone():
                 self._databases.environment.close()
             self._folder.close()
 
@@ -408,7 +408,7 @@ class LmdbLog:
         size = min(2 * self._map_size, self._max_map_size)
         if size <= self._map_size:
             raise CapReachedError(f"the store has reached its largest size, {self._max_map_size} bytes")
-        with self._gate.alone():
+        with self._doors.alone():
             self._databases.environment.set_mapsize(size)
         self._map_size = size
 
@@ -527,12 +527,12 @@ class LmdbLog:
         self._check_process()
         while True:
             try:
-                with self._gate:
+                with self._doors.own():
                     self._check_usable()
                     with self._databases.environment.begin(buffers=True) as transaction:
                         return look(transaction, getattr(self._databases, table), **what)
             except lmdb.MapResizedError:
-                with self._gate.alone():
+                with self._doors.alone():
                     self._databases.environment.set_mapsize(0)
             except lmdb.Error as error:
                 raise read_error(error) from error

@@ -135,7 +135,7 @@ class ThreadExecutor:
         self._waiting.put(attempt)
         if len(self._threads) < self.capacity:
             with self._lock:
-                if not self._closing and len(self._threads) < self.capacity:
+                if len(self._threads) < self.capacity:
                     self._hire()
 
     def knows(self, key: AttemptKey) -> bool:
@@ -149,6 +149,8 @@ class ThreadExecutor:
                 self._hire()
 
     def _hire(self) -> None:
+        if self._closing:
+            return  # whoever came now would wait for work, and for word that it is over, for ever
         thread = threading.Thread(
             target=self._work, name=f"logistics-worker-{len(self._threads)}", daemon=True
         )

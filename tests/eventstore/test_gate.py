@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import AbstractContextManager, suppress
 from threading import Barrier, Event, Thread
+from typing import Any
 
 import pytest
 
-from eventstore.gate import Gate
+from eventstore.gate import Doors, Gate
 
 
-def test_readers_pass_together() -> None:
-    gate, meeting = Gate(), Barrier(3)
+@pytest.fixture(params=[Gate, Doors])
+def gate(request: pytest.FixtureRequest) -> Any:
+    return request.param()
+
+
+def inside(gate: Gate | Doors) -> AbstractContextManager[Any]:
+    """Return what is entered by a reader."""
+    return gate.own() if isinstance(gate, Doors) else gate
+
+
+def test_readers_pass_together(gate: Gate | Doors) -> None:
+    meeting = Barrier(3)
 
     def read() -> None:
-        with gate:
+        with inside(gate):
             meeting.wait(10)
 
     threads = [Thread(target=read) for _ in range(3)]
@@ -24,14 +37,13 @@ def test_readers_pass_together() -> None:
     assert not meeting.broken
 
 
-def test_alone_waits_for_readers_and_holds_back_new_ones() -> None:
-    gate = Gate()
+def test_alone_waits_for_readers_and_holds_back_new_ones(gate: Gate | Doors) -> None:
     order: list[str] = []
-    inside, may_leave = Event(), Event()
+    is_inside, may_leave = Event(), Event()
 
     def read() -> None:
-        with gate:
-            inside.set()
+        with inside(gate):
+            is_inside.set()
             may_leave.wait(10)
             order.append("reader")
 
@@ -41,7 +53,7 @@ def test_alone_waits_for_readers_and_holds_back_new_ones() -> None:
 
     reader, closer = Thread(target=read), Thread(target=close)
     reader.start()
-    inside.wait(10)
+    is_inside.wait(10)
     closer.start()
     may_leave.set()
     reader.join(10)
@@ -75,12 +87,12 @@ def test_who_comes_after_one_who_waits_to_be_alone_waits_too() -> None:
     assert sorted(order[1:]) == ["alone", "late reader"]
 
 
-def test_readers_without_end_cannot_keep_out_who_wants_to_be_alone() -> None:
-    gate, done = Gate(), Event()
+def test_readers_without_end_cannot_keep_out_who_wants_to_be_alone(gate: Gate | Doors) -> None:
+    done = Event()
 
     def read() -> None:
         while not done.is_set():
-            with gate:
+            with inside(gate):
                 pass
 
     threads = [Thread(target=read) for _ in range(3)]
@@ -94,13 +106,12 @@ def test_readers_without_end_cannot_keep_out_who_wants_to_be_alone() -> None:
         thread.join(10)
 
 
-def test_many_readers_and_many_who_want_to_be_alone_all_get_through() -> None:
-    gate = Gate()
+def test_many_readers_and_many_who_want_to_be_alone_all_get_through(gate: Gate | Doors) -> None:
     held = [0]
 
     def read() -> None:
         for _ in range(500):
-            with gate:
+            with inside(gate):
                 assert held[0] == 0
 
     def hold() -> None:
@@ -117,10 +128,45 @@ def test_many_readers_and_many_who_want_to_be_alone_all_get_through() -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_an_error_inside_leaves_the_gate_as_it_was() -> None:
-    gate = Gate()
-    for enter in (lambda: gate, gate.alone):
+def test_an_error_inside_leaves_the_gate_as_it_was(gate: Gate | Doors) -> None:
+    for enter in (lambda: inside(gate), gate.alone):
         with pytest.raises(KeyError), enter():
             raise KeyError
     with gate.alone(), pytest.raises(KeyError):
         raise KeyError
+
+
+def test_an_interrupt_leaves_no_door_held() -> None:
+    doors = Doors()
+
+    def hold() -> None:
+        with doors.alone():
+            pass
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for number in range(100):
+            with suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 1e-4 + number * 1e-6)
+                while True:
+                    with doors.own():
+                        pass
+            holder = Thread(target=hold, daemon=True)
+            holder.start()
+            holder.join(10)
+            assert not holder.is_alive()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_doors_of_threads_that_are_gone_are_forgotten() -> None:
+    doors = Doors()
+    for _ in range(3):
+        thread = Thread(target=doors.own)
+        thread.start()
+        thread.join(10)
+    doors.own()
+    assert len(doors._doors) == 1

@@ -232,6 +232,15 @@ def test_an_attempt_that_never_got_here_is_given_back_when_nobody_waits_for_it(r
     assert not rig.begun
 
 
+def test_nobody_is_hired_once_the_executor_has_closed() -> None:
+    executor = ThreadExecutor(
+        2, run=lambda start: AttemptFinished(key=start.key, outcome="ok"), report=lambda _: None
+    )
+    executor.close(0)
+    executor.hire()
+    assert not executor._threads
+
+
 def test_f77_a_child_that_a_job_forked_does_nothing_of_what_waits() -> None:
     code = """
 import os, threading, warnings
