@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.queue import hall
 from actors.queue.events import JobStarted
-from actors.queue.hall import FEW
 from actors.queue.messages import CancelJob, LeaseJob, MoveJobs, SettleLease
 from actors.queue.specs import JobLife, JobStatus, Terms
 from actors.queue.state import QueueState
@@ -19,6 +20,13 @@ from tests.actors.queue.lives import STEPS, Life
 from tests.support.scale import scaled
 
 LIVES = scaled("queue_lives", 150)
+FEW = 16
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have kinds and gates kept unasked that are no more than `FEW`."""
+    monkeypatch.setattr(hall, "FEW", FEW)
 
 
 @settings(max_examples=LIVES)
@@ -176,6 +184,7 @@ def test_jobs_that_come_one_behind_the_other_share_a_place_and_keep_their_order(
     bench.check()
 
 
+@pytest.mark.usefixtures("few")
 def test_kinds_of_jobs_that_are_gone_are_forgotten() -> None:
     bench = Bench()
     for n in range(3 * FEW):
@@ -185,6 +194,7 @@ def test_kinds_of_jobs_that_are_gone_are_forgotten() -> None:
     bench.check()
 
 
+@pytest.mark.usefixtures("few")
 def test_groups_that_are_gone_are_forgotten() -> None:
     bench = Bench()
     for n in range(3 * FEW):
@@ -196,6 +206,7 @@ def test_groups_that_are_gone_are_forgotten() -> None:
     bench.check()
 
 
+@pytest.mark.usefixtures("few")
 def test_groups_of_one_job_each_leave_nothing_behind_while_nobody_waits() -> None:
     bench = Bench()
     for n in range(3 * FEW):
@@ -217,6 +228,7 @@ def test_a_group_at_work_while_nobody_waits_gives_way_to_those_who_come_then() -
     assert bench.started() == ["a1", "b2", "a2", "b3", "a3"], "a has had one when b comes"
 
 
+@pytest.mark.usefixtures("few")
 def test_a_snapshot_may_have_more_kinds_of_jobs_than_are_kept_unasked() -> None:
     bench = Bench(capacity=0)
     bench.enqueue(*(spec(f"j{n}", terms=Terms(key=f"customer {n}")) for n in range(3 * FEW)))
