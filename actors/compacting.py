@@ -17,6 +17,7 @@ from actors.forgetting import compacted, forget
 from actors.retention import RECORDS, plan_compaction
 from actors.snapshotting import NICENESS, Child
 from eventstore.archive import FOLDER_NAME, write_archive
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import LogisticsError, StoreError
 from eventstore.files import remove_file, write_file
 from eventstore.joined_log import JoinedLog
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("logistics.retention")
 
+_DECODE: Final = msgpack_decoder(Compaction)
 PLAN_NAME: Final = "compaction.plan"
 TRIES: Final = 3
 """Plans that are made anew when something stands against them, before it is left for later."""
@@ -134,7 +136,7 @@ class Compactor:
                 f"nothing was compacted: {lines[-1]}", remedy="Look at the message, and try again."
             )
         try:
-            return msgspec.msgpack.decode(file.read_bytes(), type=Compaction)
+            return _DECODE(file.read_bytes())
         except FileNotFoundError:
             return None
         finally:

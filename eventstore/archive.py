@@ -21,6 +21,7 @@ from zlib import crc32
 
 import msgspec
 
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import ArchiveError, StoreFullError
 from eventstore.files import remove_file, sync_folder
 from eventstore.framing import decode_frame, encode_frame
@@ -64,8 +65,8 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
     blocks: list[Block]
 
 
-_TABLE: Final = msgspec.msgpack.Decoder(Table)
-_FRAMES: Final = msgspec.msgpack.Decoder(list[tuple[int, bytes]])
+_TABLE: Final = msgpack_decoder(Table)
+_FRAMES: Final = msgpack_decoder(list[tuple[int, bytes]])
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
@@ -252,7 +253,7 @@ class ArchiveFile:
         if sha256(data).digest() != block.sha256:
             raise ArchiveError(f"{self.path} is damaged at byte {block.offset}")
         try:
-            rows = _FRAMES.decode(zstandard.ZstdDecompressor().decompress(data))
+            rows = _FRAMES(zstandard.ZstdDecompressor().decompress(data))
         except (zstandard.ZstdError, *DECODE_ERRORS) as error:
             raise ArchiveError(f"{self.path} is damaged at byte {block.offset}: {error}") from error
         return [decode_frame(position, value) for position, value in rows]
@@ -280,7 +281,7 @@ class ArchiveFile:
         if crc32(data) != checksum:
             raise ArchiveError(f"{self.path} is damaged: its table fails its checksum")
         try:
-            table: Table = _TABLE.decode(data)
+            table: Table = _TABLE(data)
         except DECODE_ERRORS as error:
             raise ArchiveError(f"{self.path} is damaged: {error}") from error
         return table

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import msgspec
+from eventstore.decoding import json_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def in_child(function: Callable[..., T], *arguments: str, answer: Any) -> T:
     )
     if child.returncode:
         raise ChildDiedError(_last_words(child))
-    found: T = msgspec.json.decode(child.stdout, type=answer)
+    found: T = json_decoder(answer)(child.stdout)
     return found
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Union
+from typing import Any, Final, Union
 
 import msgspec
 
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CodecError, UnknownEventError
 from eventstore.records import DECODE_ERRORS, Frame, Record
 
@@ -17,6 +18,7 @@ Upcaster = Callable[[list[Any]], list[Any]]
 """Takes a payload of one schema version, tag first, and returns that of the next version."""
 
 _ENCODE_ERRORS = (TypeError, ValueError, OverflowError, RecursionError)
+_FIELDS: Final = msgpack_decoder(list[Any])
 
 
 class EventCodec:
@@ -43,7 +45,7 @@ class EventCodec:
         self._versions = {type_: _version(type_) for type_ in self._types.values()}
         self._check_upcasters()
         union: Any = Union[tuple(self._types.values())]  # noqa: UP007 - made of a runtime tuple
-        self._decode = msgspec.msgpack.Decoder(union).decode
+        self._decode = msgpack_decoder(union)
         self._encode = msgspec.msgpack.Encoder().encode
 
     @property
@@ -119,7 +121,7 @@ class EventCodec:
     def _upcast(self, record: Record, tag: str) -> Event:
         version = record.version
         try:
-            fields: list[Any] = msgspec.msgpack.decode(record.payload, type=list)
+            fields: list[Any] = _FIELDS(record.payload)
             while upcaster := self._upcasters.get((tag, version)):
                 fields = upcaster(fields)
                 tag, version = fields[0], version + 1

@@ -10,6 +10,7 @@ from zlib import crc32
 
 import msgspec
 
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CodecError, CorruptStoreError, StoreFormatError
 from eventstore.records import DECODE_ERRORS, Frame, Head, Record
 
@@ -25,7 +26,7 @@ _HEADER: Final = struct.Struct(_SEAL.format + _FIELDS.format[1:])
 HEADER_SIZE: Final = _HEADER.size
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(list[Record])
+_DECODE: Final = msgpack_decoder(list[Record])
 
 
 def encode_frame(
@@ -88,7 +89,7 @@ def decode_frame(position: int, value: bytes) -> Frame:
     if crc32(view[_SEAL.size :]) != checksum:
         raise CorruptStoreError(f"the frame at position {position}{_entity_of(value)} fails its checksum")
     try:
-        records = _DECODER.decode(view[_HEADER.size :])
+        records = _DECODE(view[_HEADER.size :])
     except DECODE_ERRORS as error:
         raise CorruptStoreError(f"the frame at position {position} cannot be decoded: {error}") from error
     if first != position or size != len(records) or not records:
@@ -102,7 +103,7 @@ def decode_frame(position: int, value: bytes) -> Frame:
 def _entity_of(value: bytes) -> str:
     """Name a damaged frame's first entity, as far as it can still be read."""
     try:
-        records = _DECODER.decode(memoryview(value)[_HEADER.size :])
+        records = _DECODE(memoryview(value)[_HEADER.size :])
     except DECODE_ERRORS:
         return ""
     return f" (of {records[0].entity!r})" if records else ""

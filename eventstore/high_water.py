@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from eventstore.decoding import json_decoder
 from eventstore.errors import StoreRolledBackError
 from eventstore.files import remove_file, write_file
 from eventstore.records import Head
@@ -28,6 +29,9 @@ class HighWater(msgspec.Struct, frozen=True):
     position: int
     link: str
     """Of the frame that ends there, in hexadecimal digits."""
+
+
+_DECODE: Final = json_decoder(HighWater)
 
 
 class HighWaterMark:
@@ -70,6 +74,6 @@ class HighWaterMark:
     def read(self) -> HighWater | None:
         """Return what the file says; None if it is missing or cannot be read."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=HighWater)
+            return _DECODE(self._path.read_bytes())
         except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             return None

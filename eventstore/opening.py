@@ -26,6 +26,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore.data_file import last_transaction, look_at, verify
+from eventstore.decoding import json_decoder
 from eventstore.errors import (
     CorruptStoreError,
     NotAStoreError,
@@ -95,6 +96,9 @@ class Marker(msgspec.Struct, frozen=True, omit_defaults=True):
     """ISO 8601, UTC."""
     part: str = ""
     """Of which log it holds only a part, to be looked into; empty for what can be worked with."""
+
+
+_DECODE: Final = json_decoder(Marker)
 
 
 class Folder:
@@ -277,7 +281,7 @@ def _checked(path: Path, *, read_only: bool) -> Path:
 def read_marker(folder: Path) -> Marker | None:
     """Return what the marker says; None if there is none. `CorruptStoreError`, `StoreFormatError`."""
     try:
-        marker = msgspec.json.decode((folder / MARKER_NAME).read_bytes(), type=Marker)
+        marker = _DECODE((folder / MARKER_NAME).read_bytes())
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import msgspec
 
+from eventstore.decoding import json_decoder
 from eventstore.errors import StoreInUseError
 from eventstore.files import remove_file, write_file
 
@@ -29,6 +30,9 @@ class OwnerInfo(msgspec.Struct, frozen=True):
     """When it opened the store, ISO 8601, UTC."""
     transaction: int = -1
     """The last transaction that was there then."""
+
+
+_DECODE: Final = json_decoder(OwnerInfo)
 
 
 class Owner:
@@ -104,7 +108,7 @@ def boot_id() -> str:
 def read_owner(folder: Path) -> OwnerInfo | None:
     """Return who has a store open, or had and did not close it; of a note that cannot be read, nobody's."""
     try:
-        return msgspec.json.decode((folder / INFO_NAME).read_bytes(), type=OwnerInfo)
+        return _DECODE((folder / INFO_NAME).read_bytes())
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError):

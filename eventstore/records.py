@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CodecError
 
 NO_LINK: Final = bytes(32)
@@ -21,7 +22,7 @@ class _Tagged(msgspec.Struct, array_like=True, gc=False):
     tag: str
 
 
-_TAGGED: Final = msgspec.msgpack.Decoder(_Tagged)
+_TAGGED: Final = msgpack_decoder(_Tagged)
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -42,7 +43,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def tag(self) -> str:
         """The event's type, read from the payload. `CodecError` if there is none."""
         try:
-            return _TAGGED.decode(self.payload).tag
+            return _TAGGED(self.payload).tag
         except DECODE_ERRORS as error:
             raise CodecError(f"a payload of {self.entity!r} does not begin with a tag: {error}") from error
 

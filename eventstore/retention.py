@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
 
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CompactedError, CorruptStoreError
 from eventstore.records import DECODE_ERRORS, EMPTY, Frame, Head, Record, Stored
 from eventstore.segments import Entries
@@ -86,8 +87,8 @@ REMNANT_FORMAT: Final = 2
 """The first byte of a remnant, where a frame has its own format."""
 _SEAL: Final = Struct(">BI")
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_REMNANT: Final = msgspec.msgpack.Decoder(Remnant)
-_LEDGER: Final = msgspec.msgpack.Decoder(Ledger)
+_REMNANT: Final = msgpack_decoder(Remnant)
+_LEDGER: Final = msgpack_decoder(Ledger)
 
 
 def remnant_of(frame: Frame | Remnant, kept: list[int]) -> Remnant | None:
@@ -144,9 +145,9 @@ def unsealed(value: bytes, what: str) -> bytes:
     return body
 
 
-def _unsealed(decoder: msgspec.msgpack.Decoder[Any], value: bytes, what: str) -> Any:
+def _unsealed(decode: Callable[[bytes | memoryview], Any], value: bytes, what: str) -> Any:
     try:
-        return decoder.decode(unsealed(value, what))
+        return decode(unsealed(value, what))
     except DECODE_ERRORS as error:
         raise CorruptStoreError(f"{what} cannot be decoded: {error}") from error
 

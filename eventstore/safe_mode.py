@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from eventstore.decoding import json_decoder
 from eventstore.errors import ReplayError, SafeModeError
 from eventstore.files import remove_file, write_file
 
@@ -30,6 +31,9 @@ class Failures(msgspec.Struct, frozen=True):
     times: int
     version: str
     why: str
+
+
+_DECODE: Final = json_decoder(Failures)
 
 
 @contextlib.contextmanager
@@ -58,7 +62,7 @@ def guarded(folder: Path, version: str) -> Iterator[None]:
 def read_failures(folder: Path) -> Failures | None:
     """Return what was counted so far."""
     try:
-        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Failures)
+        return _DECODE((folder / FILE_NAME).read_bytes())
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 

@@ -7,7 +7,7 @@ contents, so that damage is noticed by whoever reads it, and a damaged row canno
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from itertools import chain, islice
 from operator import itemgetter
@@ -17,6 +17,7 @@ from zlib import crc32
 
 import msgspec
 
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CorruptStoreError
 from eventstore.records import DECODE_ERRORS
 
@@ -39,7 +40,7 @@ Digest = tuple[int, int]
 """The two places, before they are brought into the range of a filter, where an entity leaves its mark."""
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_BLOCK_DECODER: Final = msgspec.msgpack.Decoder(Entries)
+_DECODE_BLOCK: Final = msgpack_decoder(Entries)
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -73,7 +74,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return bisect_right(self.fences, prefix, key=lambda fence: fence[: len(prefix)])
 
 
-_HEADER_DECODER: Final = msgspec.msgpack.Decoder(Header)
+_DECODE_HEADER: Final = msgpack_decoder(Header)
 
 
 def digest_of(entity: str) -> Digest:
@@ -183,13 +184,13 @@ def number_of(key: bytes | memoryview) -> int:
 
 def decode_header(key: bytes, value: memoryview | bytes) -> Header:
     """Return a segment's header. `CorruptStoreError` if a bit of it is wrong."""
-    header: Header = _decode(_HEADER_DECODER, key, value)
+    header: Header = _decode(_DECODE_HEADER, key, value)
     return header
 
 
 def decode_block(key: bytes, value: memoryview | bytes) -> Entries:
     """Return the entities of a block. `CorruptStoreError` if a bit of it is wrong."""
-    entries: Entries = _decode(_BLOCK_DECODER, key, value)
+    entries: Entries = _decode(_DECODE_BLOCK, key, value)
     return entries
 
 
@@ -198,13 +199,13 @@ def _row(key: bytes, content: Header | Entries) -> Row:
     return key, _CHECKSUM.pack(crc32(body, crc32(key))) + body
 
 
-def _decode(decoder: msgspec.msgpack.Decoder[Any], key: bytes, value: memoryview | bytes) -> Any:
+def _decode(decode: Callable[[bytes | memoryview], Any], key: bytes, value: memoryview | bytes) -> Any:
     view = memoryview(value)
     body = view[_CHECKSUM.size :]
     if len(view) < _CHECKSUM.size or crc32(body, crc32(key)) != _CHECKSUM.unpack_from(view)[0]:
         raise CorruptStoreError(f"the index has a damaged row, {key.hex()}")
     try:
-        return decoder.decode(body)
+        return decode(body)
     except DECODE_ERRORS as error:
         raise CorruptStoreError(f"the index has a row that cannot be decoded, {key.hex()}") from error
 

@@ -12,6 +12,7 @@ from actors.queue.gates import ONLY_BY_AN_END, Gate
 from actors.queue.heads import Heads
 from actors.queue.lanes import STRETCH, Kind, Lane, Line
 from actors.queue.specs import FIRINGS, SHARE, STEPS, QueueSettings
+from eventstore.decoding import converter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from actors.runtime.messages import Context
 
 PLAIN = QueueSettings()
+_SETTINGS = converter(QueueSettings)
 FEW = 256
 """Kinds, and gates, that are kept without looking whether they are still needed."""
 
@@ -506,7 +508,7 @@ class Hall:
         for name, settings, _, turns, memory, retries in image:
             line = self.line(name)
             line.turns = dict(turns)
-            self.configure(line, msgspec.convert(settings, QueueSettings), holders)
+            self.configure(line, _SETTINGS(settings), holders)
             line.remember(*memory)
             line.retries = dict(retries)
 

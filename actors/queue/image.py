@@ -11,12 +11,15 @@ from actors.queue.floor import QueueFloor
 from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job, Kind
 from actors.queue.specs import JobStatus
 from actors.runtime.effects import AttemptKey
+from eventstore.decoding import converter
 
 COURSE = Course.__struct_fields__
 
 # Looking a member up in its class is slow, and this is done for every job.
 _PENDING = JobStatus.PENDING
 _RUNNING = JobStatus.RUNNING
+_KIND = converter(Kind)
+_COURSE = converter(Course)
 
 
 class QueueImage(QueueFloor):
@@ -69,7 +72,7 @@ class QueueImage(QueueFloor):
             line.tallies.restore(tallies)
             line.counts.update((JobStatus(status), count) for status, count in counts)
         state.hall.expect(len(image["kinds"]))
-        kinds = [state.hall.kind(msgspec.convert(kind, Kind).values) for kind in image["kinds"]]
+        kinds = [state.hall.kind(_KIND(kind).values) for kind in image["kinds"]]
         state._restore_jobs(image["jobs"], kinds)
         state.leases = dict(image["leases"])
         state.expiries = dict(image["expiries"])
@@ -124,7 +127,7 @@ class QueueImage(QueueFloor):
         for n, status in image["statuses"]:
             jobs[n].status = JobStatus(status)
         for n, course in image["courses"]:
-            jobs[n].course = msgspec.convert(dict(zip(COURSE, course, strict=True)), Course)
+            jobs[n].course = _COURSE(dict(zip(COURSE, course, strict=True)))
         for job in jobs:
             self.jobs[job.job_id] = job
             self.lanes[job.kind].size += 1

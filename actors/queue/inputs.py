@@ -14,6 +14,7 @@ from actors.runtime.values import check_depth, decode_value, encode_result
 from actors.workflow.events import CallCached, PlanRecorded, RunCompleted, RunCreated, SignalReceived
 from actors.workflow.past import leaves, run_of
 from actors.workflow.specs import StepStatus
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CorruptStoreError, LogisticsError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ LEFT, FAR = 64, 16_384
 MAX_LIST = 1 << 30
 """Bytes of a list of run parameters that is taken apart: it was checked when the run began."""
 
-_split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_split = msgpack_decoder(list[msgspec.Raw])
 
 
 class Inputs:

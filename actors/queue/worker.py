@@ -28,6 +28,7 @@ from actors.runtime.processes import BEGUN, ENDED, STOPPED
 from actors.runtime.signals import Progress
 from actors.runtime.values import decode_call, encode_result
 from actors.runtime.verdict import judge
+from eventstore.decoding import msgpack_decoder
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,11 +69,11 @@ class News(msgspec.Struct, frozen=True, array_like=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Call | Batch).decode
-decode_key = msgspec.msgpack.Decoder(AttemptKey).decode
-decode_news = msgspec.msgpack.Decoder(News).decode
-decode_end = msgspec.msgpack.Decoder(AttemptFinished).decode
-decode_ends = msgspec.msgpack.Decoder(tuple[AttemptFinished, ...]).decode
+decode_request = msgpack_decoder(cast("type[Call | Batch]", Call | Batch))
+decode_key = msgpack_decoder(AttemptKey)
+decode_news = msgpack_decoder(News)
+decode_end = msgpack_decoder(AttemptFinished)
+decode_ends = msgpack_decoder(tuple[AttemptFinished, ...])
 
 
 def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None, max_payload: int) -> None:

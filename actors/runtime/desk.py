@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from actors.runtime.effects import AttemptKey
+from eventstore.decoding import msgpack_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,9 +60,9 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_hello = msgspec.msgpack.Decoder(Hello).decode
-decode_said = msgspec.msgpack.Decoder(Said).decode
-decode_key = msgspec.msgpack.Decoder(AttemptKey).decode
+decode_hello = msgpack_decoder(Hello)
+decode_said = msgpack_decoder(Said)
+decode_key = msgpack_decoder(AttemptKey)
 
 
 class Guest:

@@ -16,12 +16,13 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 from msgspec import inspect as msgspec_inspect
 
 from actors.runtime.marks import Sealed, decode_extension
+from eventstore.decoding import TYPES, converter, msgpack_decoder
 from eventstore.errors import LogisticsError
 from eventstore.records import DECODE_ERRORS
 
@@ -45,9 +46,7 @@ _TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels; flatten it"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(ext_hook=decode_extension).decode
-_decode_call: Final = msgspec.msgpack.Decoder(
-    tuple[tuple[Any, ...], dict[str, Any]], ext_hook=decode_extension
-).decode
+_decode_call: Final = msgpack_decoder(tuple[tuple[Any, ...], dict[str, Any]], ext_hook=decode_extension)
 
 
 class PayloadError(LogisticsError, ValueError):
@@ -373,7 +372,7 @@ def decode_value(data: bytes, type: Any = Any) -> Any:  # noqa: A002 -- as msgsp
         value = _decode(data)
     except Exception as error:
         raise _unreadable("value", error) from error
-    return value if type is Any or not _converts(type) else _convert(value, type, "value")
+    return value if type is Any or not _converts(type) else _convert(value, _converter(type), "value")
 
 
 def result_type(func: Callable[..., Any]) -> Any:
@@ -385,9 +384,9 @@ def _unreadable(what: str, error: Exception) -> PayloadError:
     return PayloadError(f"the stored {what} cannot be read: {type(error).__name__}: {error}")
 
 
-def _convert(value: Any, kind: Any, path: str) -> Any:
+def _convert(value: Any, convert: Callable[[Any], object], path: str) -> Any:
     try:
-        return msgspec.convert(value, kind)
+        return convert(value)
     except msgspec.ValidationError as error:
         text, _, inner = str(error).partition(" - at `$")
         where = path + inner.rstrip("`")
@@ -461,26 +460,26 @@ _ITEMS: Final = (*(0,) * 128, *(2,) * 16, *(1,) * 16, *(0,) * 60, 1, 1, 2, 2, *(
 
 
 class _Parameters(typing.NamedTuple):
-    """What to convert the arguments of a function to; `None` leaves one as it is."""
+    """What converts the arguments of a function; `None` leaves one as it is."""
 
-    positional: tuple[Any, ...]
-    rest: Any
-    keywords: Mapping[str, Any]
-    others: Any
+    positional: tuple[Callable[[Any], object] | None, ...]
+    rest: Callable[[Any], object] | None
+    keywords: Mapping[str, Callable[[Any], object] | None]
+    others: Callable[[Any], object] | None
 
     def convert(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         known = len(self.positional)
         converted = [
-            value if kind is None else _convert(value, kind, f"args[{index}]")
+            value if convert is None else _convert(value, convert, f"args[{index}]")
             for index, value in enumerate(args)
-            for kind in [self.positional[index] if index < known else self.rest]
+            for convert in [self.positional[index] if index < known else self.rest]
         ]
         for name, value in kwargs.items():
-            kind = self.keywords.get(name, self.others)
-            if kind is not None:
-                kwargs[name] = _convert(value, kind, f"kwargs[{name!r}]")
+            convert = self.keywords.get(name, self.others)
+            if convert is not None:
+                kwargs[name] = _convert(value, convert, f"kwargs[{name!r}]")
         return tuple(converted), kwargs
 
 
@@ -495,15 +494,19 @@ def _hints(func: Callable[..., Any]) -> _Hints:
         signature = inspect.signature(func)
     except (TypeError, ValueError):  # some functions written in C have none
         return _Hints(None, Any)
-    kinds = {parameter.name: _kind(func, parameter) for parameter in signature.parameters.values()}
+    converters = {parameter.name: _parameter(func, parameter) for parameter in signature.parameters.values()}
     result = _resolved(func, signature.return_annotation)
     return _Hints(
-        _parameters(signature, kinds) if any(kind is not None for kind in kinds.values()) else None,
+        _parameters(signature, converters)
+        if any(convert is not None for convert in converters.values())
+        else None,
         result if _converts(result) else Any,
     )
 
 
-def _parameters(signature: inspect.Signature, kinds: Mapping[str, Any]) -> _Parameters:
+def _parameters(
+    signature: inspect.Signature, converters: Mapping[str, Callable[[Any], object] | None]
+) -> _Parameters:
     by_kind: dict[Any, list[str]] = {}
     for parameter in signature.parameters.values():
         by_kind.setdefault(parameter.kind, []).append(parameter.name)
@@ -518,20 +521,33 @@ def _parameters(signature: inspect.Signature, kinds: Mapping[str, Any]) -> _Para
     rest = by_kind.get(inspect.Parameter.VAR_POSITIONAL, [])
     others = by_kind.get(inspect.Parameter.VAR_KEYWORD, [])
     return _Parameters(
-        positional=tuple(kinds[name] for name in [*only, *either]),
-        rest=kinds[rest[0]] if rest else None,
-        keywords={name: kinds[name] for name in [*either, *keyword]},
-        others=kinds[others[0]] if others else None,
+        positional=tuple(converters[name] for name in [*only, *either]),
+        rest=converters[rest[0]] if rest else None,
+        keywords={name: converters[name] for name in [*either, *keyword]},
+        others=converters[others[0]] if others else None,
     )
 
 
-def _kind(func: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """What a parameter's argument is converted to, `None` if it is left as it is."""
+def _parameter(func: Callable[..., Any], parameter: inspect.Parameter) -> Callable[[Any], object] | None:
+    """What converts a parameter's argument, `None` if it is left as it is."""
     hint = _resolved(func, parameter.annotation)
     if not _converts(hint):
         return None
     # `when: datetime = None` is written often; the default must be able to be passed.
-    return hint | None if parameter.default is None else hint
+    return _converter(hint | None if parameter.default is None else hint)
+
+
+def _converter(hint: Any) -> Callable[[Any], object]:
+    """What converts to a type; one that msgspec refuses is refused with each value, as a wrong value is."""
+    try:
+        return converter(hint)
+    except Exception as error:  # noqa: BLE001 -- not supported, for one of many reasons
+        refusal = error
+
+    def refuse(_value: object) -> NoReturn:
+        raise refusal.with_traceback(None)
+
+    return refuse
 
 
 def _resolved(func: Callable[..., Any], annotation: Any) -> Any:
@@ -553,7 +569,8 @@ def _converts(hint: Any) -> bool:
     if hint is Any or (isinstance(hint, type) and hint in _SCALARS):
         return False
     try:
-        nodes = list(_nodes(msgspec_inspect.type_info(hint), set()))
+        with TYPES:
+            nodes = list(_nodes(msgspec_inspect.type_info(hint), set()))
     except Exception:  # noqa: BLE001 -- not supported, for one of many reasons
         return False
     return not any(isinstance(node, msgspec_inspect.CustomType) for node in nodes) and not all(

@@ -20,6 +20,7 @@ from actors.schedule.messages import (
     ScheduleRemoved,
     ScheduleSkipped,
 )
+from eventstore.decoding import msgpack_decoder
 
 if TYPE_CHECKING:
     from actors.runtime.messages import Context, Decision
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from actors.schedule.state import Schedule, SchedulerState
 
 ENCODE = msgspec.msgpack.Encoder().encode
-DECODE_PUT = msgspec.msgpack.Decoder(PutSchedule).decode
+DECODE_PUT = msgpack_decoder(PutSchedule)
 
 
 def schedule_of(state: SchedulerState, name: str) -> Schedule:

@@ -15,13 +15,14 @@ from actors.queue.specs import NOTE_VALUE, JobStatus
 from actors.schedule.firings import owner_of
 from actors.schedule.messages import ScheduleClosed
 from actors.workflow.messages import CancelOwnedRun, RunEnded, StartRun
+from eventstore.decoding import msgpack_decoder
 
 if TYPE_CHECKING:
     from actors.queue.messages import JobEnded
     from actors.runtime.messages import Context, Decision
     from actors.schedule.state import OpenFiring, SchedulerState
 
-DECODE = msgspec.msgpack.Decoder(StartRun).decode
+DECODE = msgpack_decoder(StartRun)
 
 
 def begin_run(firing: OpenFiring, message: JobEnded, decision: Decision) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
@@ -30,12 +30,16 @@ from actors.schedule.messages import (
     ZoneRulesChanged,
 )
 from actors.schedule.spec import ScheduleSpec
+from eventstore.decoding import converter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 NONE_OPEN: Mapping[str, None] = MappingProxyType({})
+_SPEC: Callable[[Any], ScheduleSpec] = converter(cast("Any", ScheduleSpec))
+_TARGET = converter(JobTemplate)
+_POLICIES = converter(Policies)
 
 
 class Waiting(NamedTuple):
@@ -198,9 +202,9 @@ class SchedulerState(FoldedState[ScheduleClosed]):
             put = SchedulePut(
                 name,
                 schedule_id,
-                msgspec.convert(spec, ScheduleSpec),
-                msgspec.convert(target, JobTemplate),
-                msgspec.convert(policies, Policies),
+                _SPEC(spec),
+                _TARGET(target),
+                _POLICIES(policies),
                 0,
             )
             schedule = state.schedules[name] = Schedule(put)
@@ -219,9 +223,7 @@ class SchedulerState(FoldedState[ScheduleClosed]):
             ) = rest
             schedule.waiting.extend(Waiting(*each) for each in waiting)
         for job_id, name, schedule_id, target, unwanted in image["firings"]:
-            template = (
-                state.schedules[name].target if target is None else msgspec.convert(target, JobTemplate)
-            )
+            template = state.schedules[name].target if target is None else _TARGET(target)
             state._admit(OpenFiring(job_id, name, schedule_id, template, unwanted))
         state.groups = {group: tuple(names) for group, names in image["groups"]}
         state.tzdata = image["tzdata"]

@@ -48,11 +48,13 @@ from actors.workflow.messages import ProjectView
 from actors.workflow.run import NO_EXTRAS, UNDO, Extras, Fan, Graph, Run, digest
 from actors.workflow.session_state import Sessions
 from actors.workflow.specs import LOST, Plan, RunStatus, StepStatus
+from eventstore.decoding import converter
 
 Adoption: TypeAlias = tuple[str, bytes, str, str]
 """Workflow, parameters, session and project of a run that a call may adopt."""
 Waiting: TypeAlias = tuple[str, int, int]
 """A run, a step of it that waits for another run, and which of its items does; -1: it is no list."""
+_PLAN = converter(Plan)
 FEW = 256
 """Timers that are kept unasked."""
 
@@ -168,7 +170,7 @@ class SupervisorState(FoldedState[RunStatus]):
         state = cls()
         state.sessions.restore(image["sessions"])
         for plan_id, plan in image["graphs"]:
-            state._add_graph(plan_id, msgspec.convert(plan, Plan))
+            state._add_graph(plan_id, _PLAN(plan))
         state.newest = dict(image["newest"])
         state.definitions = dict(image["definitions"])
         for row in image["runs"]:

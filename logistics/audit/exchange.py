@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from actors.runtime.errors import InputError
+from eventstore.decoding import json_decoder
 from eventstore.errors import CorruptStoreError, StoreError
 from eventstore.framing import encode_frame
 from eventstore.records import EMPTY, Record
@@ -106,8 +107,8 @@ class ExportedEvent(msgspec.Struct, frozen=True):
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode
-_HEADER: Final = msgspec.json.Decoder(ExportHeader).decode
-_EVENT: Final = msgspec.json.Decoder(ExportedEvent).decode
+_HEADER: Final = json_decoder(ExportHeader)
+_EVENT: Final = json_decoder(ExportedEvent)
 
 
 def export_lines(reader: StoreReader, part: Part = ALL) -> Iterator[bytes]:

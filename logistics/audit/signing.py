@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from actors.runtime.errors import InputError
+from eventstore.decoding import json_decoder
 from logistics.inputs import as_datetime
 
 try:
@@ -58,6 +59,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
         """What the signature is of: a line for each field but itself."""
         fields = (self.store_id, self.position, self.link, self.recorded_us, self.signed_us, self.key)
         return PREFIX + "".join(f"{field}\n" for field in fields).encode()
+
+
+_CHECKPOINT: Final = json_decoder(Checkpoint)
 
 
 def create_key(path: Path) -> Path:
@@ -109,7 +113,7 @@ def read_checkpoints(lines: Iterable[bytes], key: Path) -> list[Checkpoint]:
         if not line.strip():
             continue
         try:
-            checkpoint = msgspec.json.decode(line, type=Checkpoint)
+            checkpoint = _CHECKPOINT(line)
             public.verify(base64.b64decode(checkpoint.signature, validate=True), checkpoint.signed_bytes)
         except (ValueError, RecursionError) as error:
             msg = f"line {number}: not a checkpoint: {error}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.runtime.errors import InputError
+from eventstore.decoding import msgpack_decoder
 from logistics.inputs import check_name
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
-_DECODE = msgspec.msgpack.Decoder(Cursor).decode
+_DECODE = msgpack_decoder(Cursor)
 
 
 def check_reader_name(name: object) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CorruptStoreError
 from logistics.audit.past import recorded
 from logistics.following.cursors import (
@@ -59,7 +60,7 @@ class _Parked(msgspec.Struct, frozen=True, array_like=True):
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
-_DECODE = msgspec.msgpack.Decoder(_Parked).decode
+_DECODE = msgpack_decoder(_Parked)
 
 
 class DurableSubscription(Follower):

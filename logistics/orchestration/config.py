@@ -35,6 +35,7 @@ from actors.runtime.binding import (
 from actors.runtime.errors import InputError
 from actors.runtime.functions import parse_ref
 from actors.workflow.condition import parse
+from eventstore.decoding import TYPES, converter
 from logistics.inputs import check_name, duration_us
 from logistics.orchestration.lines import with_lines
 from logistics.orchestration.parameters import ParameterDefinition, ParameterType, converted, hint
@@ -220,7 +221,8 @@ def workflow_of(data: Any, file: Path) -> WorkflowDefinition:
 
 def file_schema() -> dict[str, Any]:
     """Return the JSON Schema of files, for editors: what it forbids is refused here, too."""
-    (whole,), parts = msgspec.json.schema_components([_Whole], ref_template="#/$defs/{name}")
+    with TYPES:
+        (whole,), parts = msgspec.json.schema_components([_Whole], ref_template="#/$defs/{name}")
     defs = {name.lstrip("_"): part for name, part in parts.items()}
     for part in defs.values():
         part["title"] = part["title"].lstrip("_")
@@ -257,7 +259,7 @@ def tables_of(places: Mapping[str, Any], kind: type[_Table], problems: list[str]
         prefix = f"{place}." if place else ""
         problems += [f"{prefix}{key}: unknown key, {hint}" for key, hint in _unknown_keys(table, kind)]
         try:
-            found.append(msgspec.convert(table, kind))
+            found.append(converter(kind)(table))
         except msgspec.ValidationError as error:
             text, _, inside = str(error).partition(" - at `$")
             where = (place + inside.rstrip("`")).lstrip(".") or "the file"

@@ -10,6 +10,7 @@ from actors.queue.specs import Backoff
 from actors.runtime.errors import InputError
 from actors.runtime.values import encode_call
 from actors.workflow.condition import parse
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CorruptStoreError
 from logistics.inputs import check_arguments, check_name, check_named
 from logistics.task.options import DEFAULT_RETRY_DELAY
@@ -105,6 +106,9 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     steps: tuple[StepDefinition, ...] = ()
 
 
+_DECODE = msgpack_decoder(Definition)
+
+
 def encode_definition(definition: Definition) -> bytes:
     """Return the canonical bytes."""
     return CANONICAL.encode(definition)
@@ -113,7 +117,7 @@ def encode_definition(definition: Definition) -> bytes:
 def decode_definition(data: bytes) -> Definition:
     """Return the definition; `CorruptStoreError` if the bytes say something else, or something newer."""
     try:
-        return msgspec.msgpack.decode(data, type=Definition)
+        return _DECODE(data)
     except (msgspec.DecodeError, ValueError) as error:
         msg = f"a workflow's definition cannot be read: {error}; a newer version may have written it"
         raise CorruptStoreError(msg) from error

@@ -16,6 +16,7 @@ from actors.runtime.attempt import cause_here, runtime_here
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.workflow.messages import GetTotals
 from eventstore.backup import copy_store
+from eventstore.decoding import msgpack_decoder
 from eventstore.errors import NotAStoreError, StoreError
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit.differences import differences
@@ -230,7 +231,7 @@ class OrchestrationEngine:
             msg = f"expected a command of logistics.messages, got {type(command).__name__}"
             raise InputError(msg)
         try:
-            checked = msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=type(command))
+            checked = msgpack_decoder(type(command))(msgspec.msgpack.encode(command))
         except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError) as error:
             msg = f"{type(command).__name__}: {error}"
             raise InputError(msg) from error

@@ -17,6 +17,9 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
             "a context variable: inside a job the default engine is the one that runs the job, and a job that would "
             "wait for itself is refused"
         ),
+        "eventstore.decoding:TYPES": (
+            "a lock around what msgspec keeps in classes, which are of the process and not of an engine"
+        ),
         "logistics.orchestration.stores:STORES": (
             "the default engine and the stores that are open: handles on one path share one runtime"
         ),

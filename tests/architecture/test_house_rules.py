@@ -47,6 +47,7 @@ def broken(found: list[str]) -> str:
         import_rules.cron_and_zones_have_one_module_each,
         word_rules.no_code_from_data,
         word_rules.lmdb_is_opened_safely,
+        word_rules.types_are_met_by_one_thread_at_a_time,
         word_rules.actors_do_not_wait_for_each_other,
         word_rules.loggers_are_below_logistics,
     ],

@@ -176,6 +176,20 @@ VIOLATIONS: list[tuple[Rule, dict[str, str], str]] = [
         "a script in a string",
     ),
     (word_rules.no_sleep, {"tests/test_a.py": "import asyncio\nasyncio.sleep(1)"}, "calls asyncio.sleep()"),
+    *(
+        (
+            word_rules.types_are_met_by_one_thread_at_a_time,
+            {"actors/a.py": f"import msgspec\nx = {call}"},
+            "eventstore.decoding has a lock",
+        )
+        for call in (
+            "msgspec.convert({}, X)",
+            "msgspec.json.Decoder(X)",
+            "msgspec.msgpack.Decoder(type=X).decode",
+            "msgspec.msgpack.decode(b'', type=X)",
+            "msgspec.inspect.type_info(X)",
+        )
+    ),
     (word_rules.actors_do_not_wait_for_each_other, {"actors/a.py": "ref.ask(1, timeout=1)"}, "calls .ask()"),
     (word_rules.actors_do_not_wait_for_each_other, {"actors/a.py": "ref.proxy()"}, "calls .proxy()"),
     (
@@ -242,6 +256,14 @@ INNOCENTS: list[tuple[Rule, dict[str, str]]] = [
         {"eventstore/a.py": "import lmdb\nlmdb.open('x', lib_version=0)\nopen('y')"},
     ),
     (word_rules.no_sleep, {"tests/test_a.py": "import time\ntime.monotonic()"}),
+    (
+        word_rules.types_are_met_by_one_thread_at_a_time,
+        {
+            "actors/a.py": "import msgspec\nmsgspec.msgpack.decode(b'')\nmsgspec.json.Decoder()",
+            "actors/b.py": "from eventstore.decoding import TYPES\nwith TYPES:\n    inspect.type_info(X)",
+            "eventstore/decoding.py": "import msgspec\nmsgspec.msgpack.Decoder(X)",
+        },
+    ),
     (
         word_rules.actors_do_not_wait_for_each_other,
         {"actors/a.py": "ref.tell(1)", "logistics/a.py": "engine.ask(1)"},

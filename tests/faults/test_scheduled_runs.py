@@ -61,12 +61,13 @@ def test_each_firing_of_a_workflow_is_one_run_and_ends_whenever_the_process_is_k
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         ) as child:
             assert child.stdout is not None
-            for _ in range(2 + number):  # in the middle of something else each time
-                assert child.stdout.readline()
+            lines = [child.stdout.readline() for _ in range(2 + number)]  # at another place each time
+            assert all(lines), (lines, child.wait())
             child.send_signal(signal.SIGKILL)
     monkeypatch.syspath_prepend(str(tmp_path))
     clock = VirtualClock(datetime.now(UTC))
