@@ -16,6 +16,7 @@ from actors.runtime.effects import AttemptFinished, CancelAttempt, StartAttempt
 from actors.runtime.messages import Context, Known
 from actors.workflow.messages import StartRun
 from eventstore.errors import LogisticsError
+from logistics.audit.foreseen import foreseen
 from logistics.inputs import as_datetime
 
 if TYPE_CHECKING:
@@ -177,6 +178,9 @@ class Stage:
         """Return what a worker would tell the owner of a job; None if only a call can tell."""
         if spec.work is None or not spec.work.gives:
             return b""
+        if spec.work.gives != "run":
+            known = self._known(spec.owner)
+            return None if known is None else foreseen(spec, known.history[0])
         firing = self._states["scheduler"].firings.get(spec.job_id)
         supervisor = self._states["supervisor"]
         plan_id = "" if firing is None else supervisor.newest.get(firing.target.workflow, "")

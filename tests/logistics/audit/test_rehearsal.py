@@ -13,6 +13,7 @@ import pytest
 
 from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import InputError
+from actors.runtime.values import decode_value
 from actors.simulation.world import World
 from logistics import (
     CronScheduler,
@@ -86,6 +87,34 @@ def test_runs_go_on_and_what_hangs_on_a_result_is_named(tmp_path: Path) -> None:
         assert ends == {f"run:{run.run_id}": "run.completed", f"run:{other.run_id}": "run.completed"}
         assert found.unknown == (f"job:{hanging.run_id}.1",)
         assert found.until == view.at + HOUR
+
+
+def test_what_the_parameters_of_a_run_tell_is_known(tmp_path: Path) -> None:
+    with OrchestrationEngine(tmp_path / "s", clock=VirtualClock()) as engine:
+        workflows = WorkflowManager(engine)
+        workflows.create("inner").add_wait("nap", 60).add_step("itself", functions.itself, queue="slow")
+        outer = workflows.create("outer").add_wait("first", 60)
+        outer.add_workflow("one", "inner", params={"item": "of {{params.day}}"})
+        outer.add_workflow("each", "inner", params={"item": "{{item}}"}, map_over="params.files", parallel=1)
+        outer.add_wait("perhaps", 60, when="{{params.day}} == 1")
+        outer.add_step("calls", functions.itself, map_over="params.files", queue="slow")
+        outer.add_workflow("late", "inner", params={"item": "{{calls.output}}"})
+        run = workflows.start("outer", day=1, files=["a", "b"])
+        view = engine.as_of()
+        found = view.rehearse(view.at + HOUR)
+        runs = [
+            each.entity.removeprefix(f"run:{run.run_id}")
+            for each in found.events
+            if each.tag == "run.completed"
+        ]
+        assert runs == [".1", ".2:0", ".2:1"]
+        assert tags(found)["item.ended"] == 4
+        assert found.unknown == (f"job:{run.run_id}.5",)
+        created = next(each.event for each in found.events if each.tag == "run.created")
+        assert decode_value(created.params) == {"item": "of 1"}  # type: ignore[attr-defined]
+        wrong = workflows.start("outer", day=1, files=7)
+        view = engine.as_of()
+        assert f"job:{wrong.run_id}.2" in view.rehearse(view.at + HOUR).unknown
 
 
 def test_each_job_of_a_batch_ends(tmp_path: Path) -> None:
