@@ -112,7 +112,7 @@ class Compactor:
                     tries -= 1
                 elif not _goes_on(plan, before):
                     break
-            while not self._closed and self._runtime.log.tidy():
+            while not self._closed and self._runtime.tidy():
                 pass
             return self._runtime.log.horizon.head.position
 

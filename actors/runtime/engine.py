@@ -25,7 +25,14 @@ from actors.runtime.seals import MAGIC
 from actors.runtime.signals import Signals
 from actors.runtime.vault import SUBJECT, Vault
 from actors.runtime.watch import Watch
-from eventstore.errors import CorruptStoreError, FencedError, ForkedError, ReplayError, StoreError
+from eventstore.errors import (
+    CorruptStoreError,
+    FencedError,
+    ForkedError,
+    OutcomeUnknownError,
+    ReplayError,
+    StoreError,
+)
 from eventstore.gate import Gate
 from eventstore.keyring import KeyRing
 from eventstore.records import Record
@@ -93,6 +100,7 @@ class Runtime:
         ring = KeyRing(None) if keys is None else keys
         self.vault = Vault(ring, lambda: log.entities(SUBJECT, upto=self.journal.watermark))
         self.keeper = Keeper(log, lambda: self.journal.watermark, photographer)
+        self.keeper.tidy = self.tidy
         self.executor = executor(self)
         self.signals = Signals(self.executor.knows)
         self.served: frozenset[str] | None = frozenset()
@@ -274,6 +282,18 @@ class Runtime:
             self._refuse()
         for actor in actors:
             self.directory.post(actor, Letter(Nudge()))
+
+    def tidy(self) -> bool:
+        """Have the log take out a little of what was forgotten; whether there was something.
+
+        A commit that fails there is a failed commit: the log refuses everything until the engine is rebuilt.
+        """
+        generation = self.journal.generation
+        try:
+            return self.log.tidy()
+        except OutcomeUnknownError as error:
+            self.journal.fail_from(generation, error)
+            raise
 
     # -- after a failure -----------------------------------------------------------------------------------
 

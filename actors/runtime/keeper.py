@@ -81,6 +81,7 @@ class Keeper:
         self._watermark = watermark
         self._photographer = photographer
         self.retention: Retention | None = None
+        self.tidy: Callable[[], bool] = log.tidy
         self.policy = SnapshotPolicy()
         self.position = 0
         """Where the newest snapshot is, as far as we know: replay begins there."""
@@ -121,7 +122,7 @@ class Keeper:
         """Do what is due."""
         try:
             self._log.tend()
-            while self._log.tidy() and not self._stopped.wait(TIDY_PAUSE_S):
+            while self.tidy() and not self._stopped.wait(TIDY_PAUSE_S):
                 pass
             photographer, watermark = self._photographer, self._watermark()
             if photographer is not None and not photographer.busy:

@@ -515,7 +515,7 @@ class OrchestrationEngine:
         What is sealed in them is opened, or a mark: none of it is to be put on record again.
         """
         runtime = self.store.runtime
-        past = runtime.log.history(entity, upto=runtime.journal.watermark)
+        past = patiently(lambda: runtime.log.history(entity, upto=runtime.journal.watermark))
         return [(stored.position, runtime.read(stored.record)) for stored in past]
 
     def compact(self, keep: Duration, *, archive: bool = True) -> int:
@@ -524,7 +524,8 @@ class OrchestrationEngine:
         They are archived first, which needs the extra `archive`, unless `archive` is False: then they are gone.
         Nobody is stopped. `StoreError` if it cannot be done; then nothing is forgotten.
         """
-        return self.store.compactor.compact(Policy(duration_us("keep", keep), archive=archive))
+        policy = Policy(duration_us("keep", keep), archive=archive)
+        return patiently(lambda: self.store.compactor.compact(policy))
 
     def erase(
         self, subject: str, *, by: str = "", cancel: bool = False, timeout: Duration = 60

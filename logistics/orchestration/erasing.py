@@ -13,7 +13,7 @@ from actors.workflow.events import RunCreated
 from actors.workflow.messages import CancelRun, GetRuns
 from eventstore.keyring import KEY_BYTES
 from logistics.inputs import as_datetime, check_name, timeout_s
-from logistics.orchestration.reading import first
+from logistics.orchestration.reading import first, patiently
 from logistics.orchestration.run import WorkflowRun
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _erase(
 ) -> Erasure | None:
     runtime = engine.store.runtime
     vault = runtime.vault
-    vault.settle(runtime)
+    patiently(lambda: vault.settle(runtime))
     key = vault.keys.find(subject)
     if not key:
         return None
@@ -75,7 +75,7 @@ def _erase(
             advice = "try again" if cancel else "wait for its end, or cancel it first (cancel=True)"
             msg = f"the subject has work that is not over: {named}; {advice}; nothing was erased"
             raise SubjectInUseError(msg, left)
-        vault.destroy(runtime, key, by=by)
+        patiently(lambda: vault.destroy(runtime, key, by=by))
     return Erasure(key, as_datetime(runtime.clock.now_us()), work)
 
 

@@ -53,7 +53,7 @@ def history(engine: OrchestrationEngine, entity: str) -> list[Event]:
 
 def numbered(engine: OrchestrationEngine, entity: str) -> list[tuple[int, Event]]:
     """Return the durable events of an entity with their positions, oldest first."""
-    return patiently(lambda: engine.history(entity))
+    return engine.history(entity)
 
 
 def first(engine: OrchestrationEngine, entity: str) -> Event | None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 
 from actors.compacting import PLAN_NAME, Compactor, Policy, Retainer
@@ -25,7 +26,7 @@ from actors.runtime.fold import first_states
 from actors.snapshotting import Child
 from eventstore.archive import FOLDER_NAME
 from eventstore.doctor import WARNING, WRONG, check_archive
-from eventstore.errors import ArchiveError, CompactedError, StoreError
+from eventstore.errors import ArchiveError, CompactedError, DiskFullError, StoreError
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit import narrowing, store_view
 from logistics.audit.exchange import export_lines, verify_export
@@ -72,6 +73,32 @@ def test_a_failed_job_that_is_kept_from_before_the_horizon_is_listed(
         assert [job.job_id for job in queue.list_jobs(status="FAILED")] == [bad]
     assert main(["jobs", "--status", "failed", "--json", "--store", str(path)]) == 0
     assert [json.loads(line)["job_id"] for line in capsys.readouterr().out.splitlines()] == [bad]
+
+
+def test_a_commit_that_fails_while_the_log_is_tidied_is_got_over_though_nobody_commits_anything(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log refused every look into it until somebody wrote something, who was told that this had failed."""
+    with OrchestrationEngine(path) as engine:
+        forgotten = work(engine, jobs=3)[0]
+        tidy = LmdbLog.tidy
+
+        def fail(_log: LmdbLog, _transaction: Any) -> None:
+            raise lmdb.DiskError("mdb_txn_commit: No space left on device, as planned")
+
+        def tidy_on_a_full_disk(log: LmdbLog) -> bool:
+            with monkeypatch.context() as disk:
+                disk.setattr(LmdbLog, "_commit", fail)
+                return tidy(log)
+
+        with monkeypatch.context() as tidying:
+            tidying.setattr(LmdbLog, "tidy", tidy_on_a_full_disk)
+            with pytest.raises(DiskFullError):
+                engine.compact(0, archive=False)
+        assert engine.history(f"job:{forgotten}") == []
+        assert engine.as_of().state_hash()
+        assert engine.compact(0, archive=False)
+        work(engine, jobs=1)
 
 
 def test_a_state_is_folded_again_if_the_log_is_compacted_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
