@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from actors.schedule.days import edge, holds
+from actors.schedule.days import edge, holds, is_over
 from actors.schedule.errors import ScheduleError
 from actors.schedule.spec import CombinedSpec, DaysSpec, Firing, InstantsSpec, PatternSpec, ScheduleSpec
 
@@ -75,7 +75,10 @@ def _leap(spec: CombinedSpec, other: ScheduleSpec | DaysSpec, at_us: int, search
     sign, ask = search.sign, search.ask
     wanted = spec.how == "all"
     if isinstance(other, DaysSpec):
-        return None if holds(other, spec.timezone, at_us) is wanted else edge(spec.timezone, at_us, sign)
+        if holds(other, spec.timezone, at_us) is wanted:
+            return None
+        over = wanted and is_over(other, spec.timezone, at_us, sign)
+        return sign * NEVER_US if over else edge(spec.timezone, at_us, sign)
     found = ask(other, at_us - sign)
     if (found is not None and found.at_us == at_us) is wanted:
         return None

@@ -35,6 +35,14 @@ def edge(zone: str, at_us: int, sign: int) -> int:
     return at_us  # clocks change on that day: leap no further than the next candidate
 
 
+def is_over(days: DaysSpec, zone: str, at_us: int, sign: int) -> bool:
+    """Whether these are dates of which none is left after an instant's day (`sign` 1) or before it (-1)."""
+    if days.weekdays or days.holidays or not days.dates:
+        return False
+    day = date.fromordinal(instant_to_wall(zone, at_us) // DAY_US + EPOCH_ORDINAL).isoformat()
+    return max(days.dates) < day if sign > 0 else day < min(days.dates)
+
+
 def spans(
     days: Iterable[DaysSpec], zone: str, from_us: int, to_us: int, *, held: bool
 ) -> Iterator[tuple[int, int]]:

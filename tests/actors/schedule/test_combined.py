@@ -32,7 +32,7 @@ from actors.schedule.spec import (
     is_zoned,
     zoned,
 )
-from tests.actors.schedule.world import DAY, HOUR, MINUTE, at
+from tests.actors.schedule.world import DAY, HOUR, MINUTE, MINUTELY, at
 from tests.support.scale import scaled
 
 ZURICH = "Europe/Zurich"
@@ -259,6 +259,18 @@ def test_parts_that_never_meet_are_found_out() -> None:
 def test_an_intersection_with_what_has_ended_has_ended() -> None:
     spec = CombinedSpec("all", (CronSpec("0 * * * *", "UTC"), InstantsSpec((HOUR,), "UTC")), "UTC")
     assert [firing.at_us for firing in fires(spec, 0)] == [HOUR]
+
+
+def test_what_keeps_to_dates_has_ended_behind_the_last_of_them() -> None:
+    """It was said to fire never, or far too rarely to be told."""
+    dates = DaysSpec(dates=("2026-12-24", "2026-12-31"))
+    spec = CombinedSpec("all", (CronSpec("0 9,21 * * *", "Asia/Tokyo"), dates), "Asia/Tokyo")
+    first, last = at("2026-12-24T00:00"), at("2026-12-31T12:00")
+    assert between(spec, first - 1, last) == [first, first + 12 * HOUR, last - 12 * HOUR, last]
+    assert next_fire(spec, last) is None
+    assert previous_fire(spec, first) is None
+    with pytest.raises(ScheduleError, match="fires never"):
+        next_fire(CombinedSpec("all", (MINUTELY, DaysSpec()), "UTC"), 0)
 
 
 def test_days_alone_are_no_schedule() -> None:

@@ -725,6 +725,16 @@ def test_a_downtime_into_what_cannot_be_told_stops_no_scheduler() -> None:
     world.check()
 
 
+def test_a_schedule_that_keeps_to_dates_is_completed_behind_the_last_of_them() -> None:
+    world = World(at("2026-12-30T12:30"))
+    world.put(spec=CombinedSpec("all", (HOURLY, DaysSpec(dates=("2026-12-30",))), "UTC"))
+    world.pass_time(DAY)
+    (fired,) = world.events(ScheduleFired)
+    assert isinstance(fired, ScheduleFired)
+    assert fired.missed == 10
+    assert (world.view().completed, world.view().error) == (True, "")
+
+
 class Raising:
     """A package of holidays that fails for some years."""
 
