@@ -32,6 +32,8 @@ def check_job(job: object) -> None:
     if not isinstance(job, Job):
         name = getattr(job, "__name__", "")
         hint = f"; have it in one: Job({name!r}, {name}, args=[…])" if callable(job) and name else ""
+        if isinstance(job, Chain):
+            hint = "; Queue.enqueue_chain takes a chain"
         msg = f"job: expected a Job, got {job!r}{hint}"
         raise InputError(msg)
 
@@ -240,6 +242,10 @@ class Chain:
     def __init__(self) -> None:
         """Begin with nothing."""
         self._stages: tuple[tuple[tuple[Job, ...], bool], ...] = ()
+
+    def __repr__(self) -> str:
+        names = ([job.name for job in jobs] for jobs, _ in self._stages)
+        return f"Chain({' -> '.join(repr(each[0] if len(each) == 1 else each) for each in names)})"
 
     @property
     def stages(self) -> tuple[tuple[tuple[Job, ...], bool], ...]:

@@ -76,6 +76,10 @@ def test_limits_are_told_as_they_were_set(queue: Queue) -> None:
         (lambda _: job(on_failure="x"), "job: expected a Job, got 'x'"),
         (lambda _: job().then([]), "then: expected at least one job"),
         (lambda _: job().then(WRONG), "then: expected a Job, or a list of them, got 3"),
+        (
+            lambda q: q.enqueue(group([job(), job()]).then(job())),
+            "job: expected a Job, got Chain(['add', 'add'] -> 'add'); Queue.enqueue_chain takes a chain",
+        ),
         (lambda q: q.enqueue_chain(Chain()), "chain: expected what Job.then or group() returns"),
     ],
 )
