@@ -29,7 +29,10 @@ WRONG = 1
 UNPROVEN = "a part has not the chain of its log: that nothing in it was changed is not proven"
 MomentArgument = Annotated[
     str,
-    typer.Argument(metavar="MOMENT", help="A position of the log, or an instant like 2027-03-28T01:00:00Z."),
+    typer.Argument(
+        metavar="MOMENT",
+        help="A position of the log, an instant like 2027-03-28T01:00:00Z, or how long ago, like 2h.",
+    ),
 ]
 
 

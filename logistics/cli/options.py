@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +33,9 @@ LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show so 
 AtOption = Annotated[
     str | None,
     typer.Option(
-        "--at", metavar="MOMENT", help="A position of the log, or an instant like 2027-03-28T01:00:00Z."
+        "--at",
+        metavar="MOMENT",
+        help="A position of the log, an instant like 2027-03-28T01:00:00Z, or how long ago, like 2h.",
     ),
 ]
 
@@ -58,6 +62,10 @@ UptoOption = Annotated[
 ]
 
 
+_SPAN = re.compile(r"([0-9]+)([smhd])")
+_UNITS = MappingProxyType({"s": "seconds", "m": "minutes", "h": "hours", "d": "days"})
+
+
 def statuses_of(given: list[str] | None) -> tuple[str, ...] | None:
     """Return statuses as the library spells them; None for none."""
     return tuple(status.upper() for status in given) if given else None
@@ -69,15 +77,21 @@ def position(reader: StoreReader, text: str | None) -> int | None:
     return reader.position_at(when) if isinstance(when, datetime) else when
 
 
-def moment(text: str | None) -> int | datetime | None:
-    """Return what a MOMENT means: a position, or an aware datetime; one without a zone is UTC."""
+def moment(text: str | None, *, ahead: bool = False) -> int | datetime | None:
+    """Return what a MOMENT means: a position, or an aware datetime; one without a zone is UTC.
+
+    A span of time is so long ago, or with `ahead` so long from now.
+    """
     if text is None:
         return None
     if text.isdecimal():
         return int(text)
     try:
+        if found := _SPAN.fullmatch(text):
+            span = timedelta(**{_UNITS[found[2]]: int(found[1])})
+            return datetime.now(UTC) + (span if ahead else -span)
         when = datetime.fromisoformat(text)
-    except ValueError:
-        msg = f"expected a position or an instant like 2027-03-28T01:00:00Z, got {text!r}"
+    except (ValueError, OverflowError):
+        msg = f"expected a position, an instant like 2027-03-28T01:00:00Z, or a span like 2h, got {text!r}"
         raise InputError(msg) from None
     return when if when.tzinfo else when.replace(tzinfo=UTC)

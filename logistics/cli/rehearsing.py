@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 def rehearse(
     until: Annotated[
-        str, typer.Option("--until", metavar="TIME", help="Up to this instant, as in 2027-03-28T01:00:00Z.")
+        str,
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="Up to this instant, as in 2027-03-28T01:00:00Z, or for so long: 12h.",
+        ),
     ],
     *,
     events: Annotated[bool, typer.Option("--events", help="Show each event, instead of counts.")] = False,
@@ -39,9 +44,9 @@ def rehearse(
 
     Schedules fire, jobs are started and succeed, retries fall due; no function is called, nothing is written.
     """
-    instant = moment(until)
+    instant = moment(until, ahead=True)
     if not isinstance(instant, datetime):
-        msg = f"--until: expected an instant like 2027-03-28T01:00:00Z, got {until!r}"
+        msg = f"--until: expected an instant like 2027-03-28T01:00:00Z, or a span like 12h, got {until!r}"
         raise InputError(msg)
     with StoreReader(store) as reader:
         found = reader.as_of().rehearse(instant, now=datetime.now(UTC), workers=workers, took=took)

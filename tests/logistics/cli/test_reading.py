@@ -338,6 +338,12 @@ def test_copies_go_out_and_come_back(store: Path, tmp_path: Path, capsys: pytest
     assert set(tmp_path.iterdir()) == there
 
 
+def test_a_moment_may_be_said_as_how_long_ago_and_a_rehearsal_as_how_long(said: Said) -> None:
+    assert said("events", "--upto", "7d") == []
+    assert said("events", "--after", "7d") == said("events", "--upto", "0s") == said("events")
+    assert [each["schedule"] for each in said("rehearse", "--until", "36h")[0]["schedules"]] == ["nightly"]
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), Interrupted(2)])
 def test_an_export_that_is_not_written_whole_leaves_nothing(
     store: Path,
@@ -373,9 +379,11 @@ def test_an_export_that_is_not_written_whole_leaves_nothing(
         (["show", "999999"], "nothing is at position 999999"),
         (["show", "0"], "nothing is at position 0"),
         (["history", "job:nobody"], "nothing on record"),
-        (["status", "--at", "soon"], "expected a position or an instant"),
+        (["status", "--at", "soon"], "expected a position, an instant"),
+        (["status", "--at", "9999999999d"], "or a span like 2h, got '9999999999d'"),
+        (["rehearse", "--until", "5"], "--until: expected an instant like"),
         (["status", "--at", "999999"], "expected a position from 0"),
-        (["diff", "x"], "expected a position or an instant"),
+        (["diff", "x"], "expected a position, an instant"),
         (["verify", "--export", "/nowhere"], "No such file"),
         (["import", "/nowhere"], "No such file"),
         (["events", "--limit", "0"], "limit"),
