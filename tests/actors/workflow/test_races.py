@@ -257,3 +257,54 @@ def test_a_run_as_a_step_whose_jobs_would_have_ids_too_long_to_be_read_again_fai
     life = begun("r" * 479)
     assert not life.state.runs
     assert "more than 480 characters" in failures(life)["r" * 479]
+
+
+def child(plan_id: str) -> PlanStep:
+    return PlanStep(plan_id, "", EMPTY_CALL, (), options=StepOptions(child=plan_id))
+
+
+def some_plans(random: Random) -> dict[str, Plan]:
+    """Plans of three workflows, several of each, whose steps are runs of those below."""
+    plans = {f"c{n}": Plan("c", (PlanStep(f"x{n}", "m:f", EMPTY_CALL, ()),)) for n in range(3)}
+    for name in "ba":
+        below = sorted(plans)
+        for n in range(3):
+            steps = (child(each) for each in random.sample(below, 1))
+            plans[f"{name}{n}"] = Plan(name, tuple(steps))
+    return plans
+
+
+@settings(max_examples=scaled("plans", 60))
+@given(st.integers(0, 2**32))
+def test_no_plan_is_forgotten_that_a_step_of_one_which_is_kept_needs(seed: int) -> None:
+    random = Random(seed)
+    plans = some_plans(random)
+
+    def inside(plan_id: str) -> list[tuple[str, Plan]]:
+        """The plans of the runs that its steps are, and theirs, each behind those that have it."""
+        found = {plan_id: plans[plan_id]}
+        for name in "bc":
+            steps = [
+                step.name for plan in found.values() for step in plan.steps if step.name.startswith(name)
+            ]
+            found |= {each: plans[each] for each in steps if each in plans}
+        return [each for each in found.items() if each[0] != plan_id]
+
+    life = Life(CHAIN, ["ok"], random)
+    for number in range(40):
+        plan_id = random.choice(sorted(plans))
+        of = plans[plan_id]
+        life.say(
+            StartRun(
+                run_id=f"r{number}",
+                plan=of,
+                plan_id=plan_id,
+                params=b"\x80",
+                blocking=False,
+                children=tuple(inside(plan_id)),
+            )
+        )
+        if random.random() < 0.9:
+            life.say(CancelRun(run_id=f"r{number}"))
+        needed = {each for graph in life.state.graphs.values() for each in graph.children}
+        assert needed <= life.state.graphs.keys()
