@@ -75,10 +75,10 @@ class SnapshotFolder:
                     if snapshot is not None:
                         yield snapshot
 
-    def names(self) -> dict[str, int]:
-        """Return of what there are snapshots, and how many files of each, whole or not."""
+    def names(self, *, since: int = 0) -> dict[str, int]:
+        """Return of what there are snapshots from a position on, and how many files of each, whole or not."""
         files = self._path.glob(f"*.{'[0-9]' * _DIGITS}{_SUFFIX}") if self._path.is_dir() else ()
-        return Counter(unquote(file.name.partition(".")[0]) for file in files)
+        return Counter(unquote(file.name.partition(".")[0]) for file in files if _position(file) >= since)
 
     def _files(self, name: str) -> list[Path]:
         """Return the files of a name, those of the highest position first."""

@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from eventstore import doctor
-from eventstore.doctor import NOTE, WARNING, WRONG, Finding, examine
+from eventstore.doctor import NOTE, WARNING, WRONG, Finding, check_snapshots, examine
 from eventstore.errors import NotAStoreError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.owner import OwnerInfo, boot_id
 from tests.eventstore.support import append
+from tests.eventstore.test_retention import fill, plan, settle
 
 PAGE = 4096
 
@@ -141,6 +142,22 @@ def test_what_deserves_a_look_is_a_warning(store: Path) -> None:
     ):
         assert words in said["folder"]
     assert "1 of 2 snapshots of 'queue'" in said["snapshots"]
+
+
+def test_snapshots_from_before_a_compaction_are_no_matter_and_a_damaged_one_behind_it_is(
+    tmp_path: Path,
+) -> None:
+    """The state as of the horizon was counted as a snapshot, and took the place of one that is damaged."""
+    with LmdbLog.open(tmp_path, segment_records=5) as log:
+        fill(log)
+        log.save_snapshot("queue", 18, b"old")
+        log.compact(plan(log, 33, queue=b"as of the horizon"))
+        settle(log)
+        log.save_snapshot("queue", 60, b"new")
+    assert check_snapshots(str(tmp_path)) == []
+    max(tmp_path.rglob("*.snapshot")).write_bytes(b"damaged")
+    (warning,) = check_snapshots(str(tmp_path))
+    assert "1 of 1 snapshots of 'queue'" in warning.text
 
 
 @pytest.mark.usefixtures("_same_process")
