@@ -46,7 +46,9 @@ class Tail:
 
     def items(self) -> list[Entry]:
         """Return the entities, in any order."""
-        return list(self._found().items())
+        with self._sorting:  # the pairs are made one by one, and another thread may come between
+            self._sort()
+            return list(self._by_entity.items())
 
     def _found(self) -> dict[str, list[int]]:
         if self._sorted < len(self._names):

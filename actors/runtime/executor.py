@@ -118,6 +118,7 @@ class ThreadExecutor:
         """Attempts that are made in one call with others."""
         self._cancelled: set[AttemptKey] = set()
         self._running: set[AttemptKey] = set()
+        """Changed without a lock. Of a set, `list` makes a copy at once; `tuple` may be interrupted by a collection."""
         self._made_up: set[AttemptKey] = set()
         self._blocked = 0
         self._closing = False
@@ -219,7 +220,7 @@ class ThreadExecutor:
     @property
     def abandoned(self) -> int:
         """Functions that still run though nobody waits for them any more."""
-        return sum(map(self._is_lost, tuple(self._running)))
+        return sum(map(self._is_lost, list(self._running)))
 
     def _is_lost(self, call: AttemptKey) -> bool:
         """Whether nobody waits for a call that runs, nor for any attempt that it is made for."""
@@ -271,7 +272,7 @@ class ThreadExecutor:
             for _ in self._threads:
                 self._waiting.put(None)
             idle = self._idle.wait_for(
-                lambda: all(map(self._is_lost, tuple(self._running))), timeout=max(0.0, grace_s)
+                lambda: all(map(self._is_lost, list(self._running))), timeout=max(0.0, grace_s)
             )
         self._end()
         return idle

@@ -324,7 +324,7 @@ class ExecutorPool:
             generation.pool.submit(int)
         except Exception as error:  # noqa: BLE001 -- whatever a pool raises is the pool's fault
             _fail(
-                tuple(generation.in_flight.values()), error
+                list(generation.in_flight.values()), error
             )  # all but the one that it overlooked know it already
 
     def _have_some_not_begun(self, generation: Generation) -> bool:

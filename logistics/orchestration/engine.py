@@ -209,7 +209,7 @@ class OrchestrationEngine:
             for follower in self._following:
                 follower.stop()
             if self._store.runtime.is_here:
-                for scheduler in tuple(self.started):
+                for scheduler in list(self.started):
                     scheduler.stop()
         finally:  # an interrupt, too, must not leave the store open for ever
             if self._owns:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 import pytest
@@ -14,6 +15,7 @@ from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.errors import WouldDeadlockError
 from actors.runtime.executor import ThreadExecutor
 from actors.simulation.parts import SimExecutor
+from tests.support.collecting import at_every_collection
 
 
 class Rig(Protocol):
@@ -239,6 +241,16 @@ def test_nobody_is_hired_once_the_executor_has_closed() -> None:
     executor.close(0)
     executor.hire()
     assert not executor._threads
+
+
+def test_those_at_work_can_be_counted_while_they_come_and_go() -> None:
+    executor = ThreadExecutor(
+        2, run=lambda start: AttemptFinished(key=start.key, outcome="ok"), report=lambda _: None
+    )
+    keys = (AttemptKey(f"j{number}", 1, 1) for number in range(10**6))
+    executor._running.update(islice(keys, 40))
+    with at_every_collection(lambda: executor._running.add(next(keys))):
+        assert executor.abandoned == 0
 
 
 def test_f77_a_child_that_a_job_forked_does_nothing_of_what_waits() -> None:
