@@ -17,7 +17,7 @@ from logistics.orchestration.folders import check_free, folder_of, mark_folder
 from logistics.orchestration.running import check_project
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.listing import JobFilter, jobs_on_record
-from logistics.task.queue import MOST_JOBS
+from logistics.task.reading import MOST_JOBS
 from logistics.task.record import read_job
 from logistics.whereabouts import MEMORY
 
