@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -11,26 +10,25 @@ import msgspec
 
 from actors.clock.zones import zone as find_zone
 from actors.compacting import Policy
-from actors.queue.messages import FunctionsKnown, GetResources, GetStats
-from actors.runtime.attempt import cause_here, runtime_here
-from actors.runtime.errors import EngineClosedError, InputError
+from actors.queue.messages import GetResources, GetStats
+from actors.runtime.attempt import runtime_here
+from actors.runtime.errors import InputError
 from actors.workflow.messages import GetTotals
 from eventstore.backup import copy_store
 from eventstore.decoding import msgpack_decoder
-from eventstore.errors import NotAStoreError, StoreError
+from eventstore.errors import NotAStoreError
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit.differences import differences
 from logistics.audit.history import History
 from logistics.audit.past import Past, source_of
 from logistics.audit.why import Witness, explain
-from logistics.errors import WaitTimeoutError
 from logistics.following.durable import DurableSubscription
 from logistics.following.projection import RunningProjection, check_projection
-from logistics.ids import new_id
 from logistics.inputs import absolute, check_id, check_int, check_path, duration_us
 from logistics.messages import COMMANDS
 from logistics.orchestration import erasing
 from logistics.orchestration import session as sessions
+from logistics.orchestration.handle import Handle
 from logistics.orchestration.payloads import check_payloads
 from logistics.orchestration.reading import first, patiently
 from logistics.orchestration.recorded import check_recorded
@@ -54,10 +52,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from actors.runtime.clock import Clock
-    from actors.runtime.functions import FunctionRegistry
-    from actors.runtime.messages import Event, Message
+    from actors.runtime.messages import Message
     from actors.runtime.pool import PoolFactory
-    from actors.runtime.reply import Reply
     from logistics.audit.differences import Difference
     from logistics.audit.past import RecordedEvent
     from logistics.audit.store_view import StoreView
@@ -71,8 +67,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("logistics")
 
-COMMAND_TIMEOUT_S = 300.0
-"""How long a command waits for its answer before it gives up; it may still be carried out."""
 MAX_WORKERS = 10_000
 MAX_TASKS = 2**31
 MAX_PAYLOAD = 1 << 30
@@ -85,7 +79,7 @@ class Stoppable(Protocol):
         """Stop it; stopping twice is fine."""
 
 
-class OrchestrationEngine:
+class OrchestrationEngine(Handle):
     """A handle on a store: opening it recovers whatever was under way.
 
     Handles on one path share one runtime, which ends with the last of them. `":memory:"` is a store of its own,
@@ -180,19 +174,9 @@ class OrchestrationEngine:
         return f"OrchestrationEngine({self.path!r}{', closed' if self._closed else ''})"
 
     @property
-    def path(self) -> str:
-        """The store's folder, or `":memory:"`."""
-        return self._store.path
-
-    @property
     def timezone(self) -> str:
         """The name of the zone of schedules that name none."""
         return str(self._store.options["timezone"])
-
-    @property
-    def closed(self) -> bool:
-        """Whether this handle was closed."""
-        return self._closed
 
     def close(self, grace: Duration = 10) -> None:
         """Give the handle back; a second call does nothing.
@@ -445,79 +429,6 @@ class OrchestrationEngine:
             raise NotAStoreError(msg)
         return copy_store(log, target, at_work=True).position
 
-    # -- what the other façade classes use ----------------------------------------------------------------
-
-    @property
-    def store(self) -> Store:
-        """The open store behind this handle."""
-        self._check_open()
-        return self._store
-
-    def _check_open(self) -> None:
-        if self._closed:
-            msg = "this engine was closed; make a new one"
-            raise EngineClosedError(msg)
-
-    @property
-    def functions(self) -> FunctionRegistry:
-        """Where functions are registered and found."""
-        return self._store.functions
-
-    def register(self, func: Callable[..., Any]) -> str:
-        """Return the reference by which a function is stored; `FunctionError` if it cannot be.
-
-        Jobs that wait for this function go on: one of an earlier process may be due before its script has
-        defined the function again.
-        """
-        functions = self._store.functions
-        ref = functions.known(func)
-        if ref is None:
-            ref = functions.register(func)
-            self.store.runtime.send("queue", FunctionsKnown(functions=(ref,)))
-        return ref
-
-    @property
-    def max_payload(self) -> int:
-        """Largest size of arguments or of a result, in bytes."""
-        return int(self._store.options["max_payload"])
-
-    def ask(self, actor: str, message: Message) -> Any:
-        """Send a message that is known to be well-formed to an actor and wait for its durable answer."""
-        return self.answer(self.tell(actor, message))
-
-    def tell(self, actor: str, message: Message, command_id: str | None = None) -> Reply:
-        """Send a message that is known to be well-formed to an actor; return what its answer comes in.
-
-        Its cause is the attempt that sends it, if it has no id of its own.
-        """
-        runtime = self.store.runtime
-        attempt = "" if command_id else cause_here(runtime)
-        return runtime.send(actor, message, cause=attempt or f"command:{command_id or new_id()}")
-
-    @staticmethod
-    def answer(reply: Reply) -> Any:
-        """Wait for the answer to a command."""
-        try:
-            return reply.get(COMMAND_TIMEOUT_S)
-        except TimeoutError as error:
-            if not reply.done:
-                msg = f"no answer in {COMMAND_TIMEOUT_S:.0f} s; the command may still be carried out"
-                raise WaitTimeoutError(msg) from error
-            raise
-
-    def query(self, actor: str, message: Message) -> Any:
-        """Ask what changes nothing; asked again while the store cannot be written."""
-        return patiently(lambda: self.ask(actor, message), StoreError)
-
-    def history(self, entity: str) -> list[tuple[int, Event]]:
-        """Return positions and events of one entity, oldest first, as far as they are durable.
-
-        What is sealed in them is opened, or a mark: none of it is to be put on record again.
-        """
-        runtime = self.store.runtime
-        past = patiently(lambda: runtime.log.history(entity, upto=runtime.journal.watermark))
-        return [(stored.position, runtime.read(stored.record)) for stored in past]
-
     def compact(self, keep: Duration, *, archive: bool = True) -> int:
         """Forget jobs and runs that were over before `keep` ago; return the position up to which that is done.
 
@@ -540,21 +451,6 @@ class OrchestrationEngine:
         destroyed, too.
         """
         return erasing.erase(self, subject, by=by, cancel=cancel, timeout=timeout)
-
-    def watch(self, entity: str) -> Reply:
-        """Return a reply that gets the next final event of an entity."""
-        return self.store.runtime.watch.final(entity)
-
-    def unwatch(self, entity: str, reply: Reply) -> None:
-        """Give up a `watch`."""
-        self._store.runtime.watch.forget(entity, reply)
-
-    def wait(self, reply: Reply, timeout_s: float | None) -> Any:
-        """Wait for a watched reply; on one of our own workers, only if another worker is left."""
-        runtime = self.store.runtime
-        on_worker = runtime_here() is runtime
-        with runtime.executor.blocking() if on_worker and not reply.done else nullcontext():
-            return reply.get(timeout_s)
 
 
 def engine_or_default(engine: OrchestrationEngine | None) -> OrchestrationEngine:
