@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,7 +54,6 @@ DEFAULT_MAP_SIZE: Final = 64 * 1024**3
 
 DEFAULT_MAX_MAP_SIZE: Final = 1024**4
 
-_LOOK_EVERY_S: Final = 0.5
 _LOG: Final = logging.getLogger("logistics.store")
 
 T = TypeVar("T")
@@ -78,7 +76,7 @@ class LmdbLog:
         self._writing = Lock()
         self._indexing = Lock()
         self._tidying = Lock()
-        self._paths = [folder.path / DATA_NAME, folder.path / ENGINE_LOCK_NAME]
+        self._paths = [str(folder.path / name) for name in (DATA_NAME, ENGINE_LOCK_NAME)]
         self._snapshots = SnapshotFolder(folder.path / FOLDER_NAME)
         self._mark = HighWaterMark(folder.path)
         self._warned = False
@@ -154,10 +152,10 @@ class LmdbLog:
             self._check_writable()
             check_head(self._head, expected=expected, epoch=epoch)
             frame, value = encode_frame(records, head=self._head, epoch=epoch, recorded_us=recorded_us)
-            self._check_files()
             self._write_missing_segments()
             while not self._has_written(frame, value):
                 self._grow()
+            self._check_files()
             if len(frame.records) > 1:
                 # A lone record is decoded as fast as it is found here.
                 self._cache.add(frame, len(value))
@@ -337,7 +335,6 @@ class LmdbLog:
                 if not self._folder.read_only:
                     self._check_mark(transaction)
             self._files = self._stat_files()
-            self._next_look_s = time.monotonic() + _LOOK_EVERY_S
         except lmdb.Error as error:
             environment.close()
             raise read_error(error) from error
@@ -503,11 +500,7 @@ class LmdbLog:
             raise ConflictError(f"somebody else wrote to {self.path}; it has to be reopened")
 
     def _check_files(self) -> None:
-        """Look, now and then, whether the files still have their names: else writes go into the void."""
-        now_s = time.monotonic()
-        if now_s < self._next_look_s:
-            return
-        self._next_look_s = now_s + _LOOK_EVERY_S
+        """Look whether the files still have their names: else what was written went into the void."""
         try:
             same = self._stat_files() == self._files
         except OSError:
@@ -517,7 +510,7 @@ class LmdbLog:
             raise StoreLostError(f"files of {self.path} were deleted or replaced while it was open")
 
     def _stat_files(self) -> list[tuple[int, int]]:
-        stats = [path.stat() for path in self._paths]
+        stats = [os.stat(path) for path in self._paths]  # noqa: PTH116 - done at each commit
         return [(found.st_dev, found.st_ino) for found in stats]
 
     # --- reading -----------------------------------------------------------------------------------
