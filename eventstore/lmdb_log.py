@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,7 @@ DEFAULT_MAP_SIZE: Final = 64 * 1024**3
 
 DEFAULT_MAX_MAP_SIZE: Final = 1024**4
 
+_LOOK_EVERY_S: Final = 0.5
 _LOG: Final = logging.getLogger("logistics.store")
 
 T = TypeVar("T")
@@ -335,6 +337,7 @@ class LmdbLog:
                 if not self._folder.read_only:
                     self._check_mark(transaction)
             self._files = self._stat_files()
+            self._next_look_s = time.monotonic() + _LOOK_EVERY_S
         except lmdb.Error as error:
             environment.close()
             raise read_error(error) from error
@@ -500,7 +503,15 @@ class LmdbLog:
             raise ConflictError(f"somebody else wrote to {self.path}; it has to be reopened")
 
     def _check_files(self) -> None:
-        """Look whether the files still have their names: else what was written went into the void."""
+        """Look whether the files still have their names: else what was written went into the void.
+
+        Whether they are the same files is looked up now and then only: who asks for a file's times has the next write
+        change them, and the commit take a fifth longer.
+        """
+        now_s = time.monotonic()
+        if now_s < self._next_look_s and all(os.access(path, os.F_OK) for path in self._paths):
+            return
+        self._next_look_s = now_s + _LOOK_EVERY_S
         try:
             same = self._stat_files() == self._files
         except OSError:
@@ -510,7 +521,7 @@ class LmdbLog:
             raise StoreLostError(f"files of {self.path} were deleted or replaced while it was open")
 
     def _stat_files(self) -> list[tuple[int, int]]:
-        stats = [os.stat(path) for path in self._paths]  # noqa: PTH116 - done at each commit
+        stats = [os.stat(path) for path in self._paths]  # noqa: PTH116 - they are texts, for `access`
         return [(found.st_dev, found.st_ino) for found in stats]
 
     # --- reading -----------------------------------------------------------------------------------
