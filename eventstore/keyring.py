@@ -164,7 +164,8 @@ class KeyRing:
         except OSError as error:
             self._file.close()
             self._file = None
-            raise StoreInUseError(f"the keys {path} are in use by another process") from error
+            cause = None if isinstance(error, BlockingIOError) else error  # which says nothing more
+            raise StoreInUseError(f"the keys {path} are in use by another process") from cause
 
     def _read(self, path: Path) -> None:
         assert self._file is not None

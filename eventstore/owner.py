@@ -61,7 +61,8 @@ class Owner:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise StoreInUseError(f"{folder} is open in {_describe(previous)}") from error
+            cause = None if isinstance(error, BlockingIOError) else error  # which says nothing more
+            raise StoreInUseError(f"{folder} is open in {_describe(previous)}") from cause
         return cls(folder, descriptor, previous)
 
     def announce(self, transaction: int) -> None:

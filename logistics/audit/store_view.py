@@ -146,12 +146,12 @@ class StoreView:
     # -- why -----------------------------------------------------------------------------------------------
 
     def why(self, subject: str, *, at: datetime | str | None = None, now: datetime | None = None) -> Why:
-        """Say why a job or run (`job:ID`, `run:ID`) was where it was then, or what became of a schedule's time.
+        """Say why a job or run was where it was then, or what became of a schedule's time.
 
-        Of a schedule (`schedule:NAME`) `at` is the time that is asked about: an aware datetime, or a text like
-        `2027-03-28T02:30`, as the wall of its zone shows it; None: why it is where it is. With `now`, as if
-        nothing had happened since. How many workers there were, and which queues were served, is not on record.
-        `UnknownIdError` for what was not on record.
+        `subject`: `job:ID`, `run:ID`, or the id alone. Of a schedule (`schedule:NAME`) `at` is the time that is asked
+        about: an aware datetime, or a text like `2027-03-28T02:30`, as the wall of its zone shows it; None: why it
+        is where it is. With `now`, as if nothing had happened since. How many workers there were, and which queues
+        were served, is not on record. `UnknownIdError` for what was not on record.
         """
         now_us = max(self._recorded_us, 0 if now is None else instant_us("now", now))
         witness = Witness(lambda query: self.ask(query, now_us=now_us), self._past, now_us, live=False)

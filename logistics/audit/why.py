@@ -49,7 +49,7 @@ class Witness:
 
 def explain(witness: Witness, subject: str, at: datetime | str | None = None) -> Why:
     """Say why a job or run is where it is, or what became of an instant of a schedule."""
-    kind, _, name = subject.partition(":") if isinstance(subject, str) else ("", "", "")
+    kind, _, name = _meant(witness, subject).partition(":") if isinstance(subject, str) else ("", "", "")
     if kind == "schedule" and name:
         return explain_schedule(witness.ask, witness.log, witness.now_us, name, at)
     if at is not None:
@@ -61,6 +61,14 @@ def explain(witness: Witness, subject: str, at: datetime | str | None = None) ->
         return _run(witness, name)
     msg = f"expected job:ID, run:ID or schedule:NAME, got {subject!r}"
     raise InputError(msg)
+
+
+def _meant(witness: Witness, subject: str) -> str:
+    """Return the job or run that has this id; anything else as it is."""
+    if not subject or subject.startswith(("job:", "run:", "schedule:")):
+        return subject
+    known = (entity for kind in ("job", "run") if witness.log.last_of(entity := f"{kind}:{subject}"))
+    return next(known, subject)
 
 
 # -- jobs --------------------------------------------------------------------------------------------------

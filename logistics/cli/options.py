@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from actors.queue.specs import JobStatus
 from actors.runtime.errors import InputError
 
 if TYPE_CHECKING:
+    from enum import StrEnum
+
     from logistics.audit.store_reader import StoreReader
 
 StoreOption = Annotated[
@@ -66,9 +69,20 @@ _SPAN = re.compile(r"([0-9]+)([smhd])")
 _UNITS = MappingProxyType({"s": "seconds", "m": "minutes", "h": "hours", "d": "days"})
 
 
+def spelled(status: str, known: type[StrEnum]) -> str:
+    """Return a status as the library spells it, or what was given if it is none."""
+    return status.upper() if status.upper() in known.__members__ else status
+
+
 def statuses_of(given: list[str] | None) -> tuple[str, ...] | None:
-    """Return statuses as the library spells them; None for none."""
-    return tuple(status.upper() for status in given) if given else None
+    """Return statuses of jobs as the library spells them; None for none."""
+    return tuple(spelled(status, JobStatus) for status in given) if given else None
+
+
+def span_of(text: str) -> timedelta | None:
+    """Return a span of time such as `90s` or `7d`; None for what is none. `OverflowError`, `ValueError`: too long."""
+    found = _SPAN.fullmatch(text)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
 
 
 def position(reader: StoreReader, text: str | None) -> int | None:
@@ -84,11 +98,10 @@ def moment(text: str | None, *, ahead: bool = False) -> int | datetime | None:
     """
     if text is None:
         return None
-    if text.isdecimal():
-        return int(text)
     try:
-        if found := _SPAN.fullmatch(text):
-            span = timedelta(**{_UNITS[found[2]]: int(found[1])})
+        if text.isdecimal():
+            return int(text)
+        if (span := span_of(text)) is not None:
             return datetime.now(UTC) + (span if ahead else -span)
         when = datetime.fromisoformat(text)
     except (ValueError, OverflowError):

@@ -58,7 +58,10 @@ def remove(name: NameArgument, *, store: StoreOption = None, json: JsonOption = 
 def backfill(
     name: NameArgument,
     *,
-    begin: Annotated[str, typer.Option("--from", metavar="TIME", help="From when on, in its zone.")],
+    begin: Annotated[
+        str,
+        typer.Option("--from", metavar="TIME", help="From when on, in its zone, or how long ago, like 7d."),
+    ],
     end: Annotated[
         str | None, typer.Option("--to", metavar="TIME", help="Until when; now, if left out.")
     ] = None,

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from actors.workflow.events import PlanRecorded, RunCreated
+from actors.workflow.specs import RunStatus
 from logistics.audit.narrowing import narrowed
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.looking import Looking
-from logistics.cli.options import JsonOption, LimitOption, ProjectOption, SessionOption, StoreOption
+from logistics.cli.options import (
+    JsonOption,
+    LimitOption,
+    ProjectOption,
+    SessionOption,
+    StoreOption,
+    spelled,
+)
 from logistics.cli.output import say, say_json, show, show_facts, show_first
 from logistics.orchestration.listing import ENDS, clues_of, under_way
 from logistics.orchestration.run import run_status, standing
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from actors.runtime.messages import Event
-    from actors.workflow.specs import Plan, RunStatus
+    from actors.workflow.specs import Plan
     from logistics.audit.past import RecordedEvent
     from logistics.orchestration.timeline import StepTimeline
 
@@ -42,7 +50,7 @@ def runs(
 ) -> None:
     """List runs, newest first, ended or not."""
     with StoreReader(store) as reader:
-        wanted = None if status is None else run_status(status.upper())
+        wanted = None if status is None else run_status(spelled(status, RunStatus))
         looking = Looking("runs looked at")
         rows = (
             row

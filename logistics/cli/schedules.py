@@ -15,7 +15,7 @@ from rich.text import Text
 from actors.clock.zones import instant_of, to_datetime
 from actors.runtime.errors import InputError
 from actors.schedule.firing import next_fires
-from logistics.cli.options import StoreOption
+from logistics.cli.options import StoreOption, span_of
 from logistics.cli.output import say_rows
 from logistics.inputs import check_int
 from logistics.orchestration.engine import OrchestrationEngine
@@ -100,11 +100,15 @@ def show_preview(request: Preview) -> int:
 
 
 def moment_of(text: str, zone: TimezoneManager, option: str) -> datetime:
-    """Return the moment that an option names, in this zone unless it says so itself; `InputError`."""
+    """Return the moment that an option names, in this zone unless it says so itself; `InputError`.
+
+    A span of time is so long ago.
+    """
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        msg = f"{option}: expected a date or a date and time such as 2027-03-01T12:00, got {text!r}"
+        span = span_of(text)
+        moment = datetime.fromisoformat(text) if span is None else zone.now() - span
+    except (ValueError, OverflowError) as error:
+        msg = f"{option}: expected a date, a date and time such as 2027-03-01T12:00, or a span like 7d, got {text!r}"
         raise InputError(msg) from error
     return zone.localize(moment, gap="shift_forward") if moment.tzinfo is None else moment
 

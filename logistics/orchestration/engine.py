@@ -403,12 +403,12 @@ class OrchestrationEngine(Handle):
         return list(differences(self.as_of(before), self.as_of(after)))
 
     def why(self, subject: str, *, at: datetime | str | None = None) -> Why:
-        """Say why a job or run (`job:ID`, `run:ID`) is where it is now, or what became of a time of a schedule.
+        """Say why a job or run is where it is now, or what became of a time of a schedule.
 
-        Of a schedule (`schedule:NAME`) `at` is the time that is asked about: an aware datetime, or a text like
-        `2027-03-28T02:30`, as the wall of its zone shows it; None: why it is where it is. The answer is what
-        the rules say that start jobs, and the log. `UnknownIdError` for what is not on record, `InputError`
-        for what is none of these. Of the past: `as_of(…).why(…)`.
+        `subject`: `job:ID`, `run:ID`, or the id alone. Of a schedule (`schedule:NAME`) `at` is the time that is asked
+        about: an aware datetime, or a text like `2027-03-28T02:30`, as the wall of its zone shows it; None: why it
+        is where it is. The answer is what the rules say that start jobs, and the log. `UnknownIdError` for what is
+        not on record, `InputError` for what is none of these. Of the past: `as_of(…).why(…)`.
         """
         runtime = self.store.runtime
         past = Past(self.store.whole_log, runtime.codec, lambda: runtime.journal.watermark)

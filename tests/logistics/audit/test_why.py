@@ -98,6 +98,7 @@ def test_a_job_that_has_ended_says_how_and_an_unknown_one_is_refused(engine: Orc
     queue = Queue("q", engine=engine)
     job_id = queue.enqueue(Job("bad", functions.fail, max_retries=0))
     JobScheduler(engine=engine).process(queue)
+    assert engine.why(job_id) == engine.why(f"job:{job_id}")
     (ended,) = engine.why(f"job:{job_id}").reasons
     assert ended.code == "ended"
     assert "ValueError: it does not work" in ended.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -153,6 +154,22 @@ def test_a_slip_in_the_name_of_a_command_is_answered_with_the_name(
 ) -> None:
     assert main(["statsu"]) == 2
     assert "Did you mean 'status'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("jobs --status done", "status: expected one of PENDING, SCHEDULED, .*, got 'done'"),
+        ("runs --status done", "status: expected one of PENDING, RUNNING, .*, got 'done'"),
+        (f"status --at {'9' * 5000}", "expected a position, an instant like .*, or a span like 2h, got '999"),
+    ],
+)
+def test_what_is_no_status_and_no_moment_is_answered_as_it_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    OrchestrationEngine(tmp_path / "store").close()
+    assert main([*words.split(), "--store", str(tmp_path / "store")]) == 2
+    assert re.match(f"logistics: {said}", capsys.readouterr().err)
 
 
 def test_help_that_nobody_asked_for_comes_without_an_error(capsys: pytest.CaptureFixture[str]) -> None:

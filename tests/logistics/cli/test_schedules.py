@@ -276,6 +276,8 @@ def test_a_schedule_is_triggered_and_its_past_made_up(
     assert lines(capsys) == planned
     assert main(past[:-1]) == 0
     assert capsys.readouterr().out.strip() == "0 made up"
+    assert main(["schedules", "backfill", "report", "--from", "62d", "--dry-run", "--json"]) == 0
+    assert len(lines(capsys)) in {1, 2, 3}, "two months"
     with OrchestrationEngine() as engine:
         made_up = ScheduleManager(engine=engine).firings("report")
     assert [run.policy for run in made_up] == ["backfill", "backfill", "trigger"]
@@ -287,6 +289,7 @@ def test_a_schedule_is_triggered_and_its_past_made_up(
         ["trigger", "nobody"],
         ["backfill", "nobody", "--from", "2025-01-01"],
         ["backfill", "report", "--from", "soon"],
+        ["backfill", "report", "--from", "9999999999d"],
         ["backfill", "report", "--from", "2025-01-01", "--to", "soon"],
         ["backfill", "report"],
     ],

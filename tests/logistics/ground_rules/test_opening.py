@@ -122,6 +122,7 @@ from logistics import OrchestrationEngine, StoreInUseError
 try:
     OrchestrationEngine(sys.argv[1])
 except StoreInUseError as error:
+    assert error.__suppress_context__, "that a lock is taken says nothing more"
     print(error)
     print("; ".join(error.__notes__))
     sys.exit(7)
