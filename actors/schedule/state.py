@@ -33,7 +33,7 @@ from actors.schedule.spec import ScheduleSpec
 from eventstore.decoding import converter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 NONE_OPEN: Mapping[str, None] = MappingProxyType({})
@@ -74,6 +74,7 @@ class Schedule:
         "late_most_us",
         "late_sum_us",
         "late_us",
+        "made_up",
         "name",
         "paused",
         "policies",
@@ -106,6 +107,8 @@ class Schedule:
         """The next instant as its events say, by the tz database of their time; 0 if they do not."""
         self.runs = 0
         self.waiting: deque[Waiting] = deque()
+        self.made_up: tuple[int, ...] = ()
+        """Instants that were made up and are still to be served: their jobs must not be forgotten before."""
 
     def take_firing(self, event: ScheduleFired) -> None:
         """Take note of a firing, and of how late it was."""
@@ -115,6 +118,13 @@ class Schedule:
         self.late_us = max(0, event.fired_us - event.scheduled_us - delay_us)
         self.late_sum_us += self.late_us
         self.late_most_us = max(self.late_most_us, self.late_us)
+
+    def still_to_come(self, instants: Iterable[int]) -> tuple[int, ...]:
+        """Return those of some instants that this schedule will look at, or fire when a job has ended."""
+        if self.completed:
+            return ()
+        waiting = {each.scheduled_us for each in self.waiting}
+        return tuple(at_us for at_us in instants if at_us > self.cursor_us or at_us in waiting)
 
     def job_id(self, scheduled_us: int) -> str:
         """Return the id of the job of an instant: another instant or incarnation is another id."""
@@ -192,6 +202,7 @@ class SchedulerState(FoldedState[ScheduleClosed]):
             ],
             "groups": [(group, list(names)) for group, names in self.groups.items()],
             "tzdata": self.tzdata,
+            **({"made_up": made_up} if (made_up := self._made_up()) else {}),
         }
 
     @classmethod
@@ -227,6 +238,8 @@ class SchedulerState(FoldedState[ScheduleClosed]):
             state._admit(OpenFiring(job_id, name, schedule_id, template, unwanted))
         state.groups = {group: tuple(names) for group, names in image["groups"]}
         state.tzdata = image["tzdata"]
+        for name, job_ids in image.get("made_up", ()):
+            state.schedules[name].made_up = tuple(int(job_id.rpartition(".")[2]) for job_id in job_ids)
         for name in state.schedules:
             state._touched(name)
         return state
@@ -237,6 +250,14 @@ class SchedulerState(FoldedState[ScheduleClosed]):
         """Return the jobs of this incarnation that have not ended, oldest first."""
         return self.open.get(schedule.schedule_id, NONE_OPEN)
 
+    def _made_up(self) -> list[tuple[str, list[str]]]:
+        """Return the jobs of what was made up and is still to be served, by their ids: what is named here is kept."""
+        return [
+            (schedule.name, [schedule.job_id(at_us) for at_us in schedule.made_up])
+            for schedule in self.schedules.values()
+            if schedule.made_up
+        ]
+
     def _has_present_target(self, firing: OpenFiring) -> bool:
         schedule = self.schedules.get(firing.name)
         return schedule is not None and schedule.target == firing.target
@@ -246,6 +267,9 @@ class SchedulerState(FoldedState[ScheduleClosed]):
     def _touched(self, name: str) -> None:
         """Have what follows from a schedule's state found anew: its next instant, whether a wait is over."""
         self.agenda.invalidate(name)
+        schedule = self.schedules.get(name)
+        if schedule is not None and schedule.made_up:
+            schedule.made_up = schedule.still_to_come(schedule.made_up)
         self._release(name)
 
     def _release(self, name: str) -> None:
@@ -342,6 +366,8 @@ class SchedulerState(FoldedState[ScheduleClosed]):
         for scheduled_us, _ in event.instants:
             job_id = schedule.job_id(scheduled_us)
             self._admit(OpenFiring(job_id, event.name, schedule.schedule_id, schedule.target))
+        made_up = [scheduled_us for scheduled_us, _ in event.instants]
+        schedule.made_up += schedule.still_to_come(made_up)
         self._release(event.name)
 
     # -- jobs ----------------------------------------------------------------------------------------

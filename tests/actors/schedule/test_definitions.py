@@ -171,6 +171,27 @@ def test_what_has_fired_is_left_out_and_the_cursor_stays() -> None:
     assert world.view().open == 3
 
 
+def test_what_was_made_up_before_its_turn_is_named_until_it_is_served() -> None:
+    """By that name its job is kept: catch-up asks for the same one."""
+    world = World()
+    world.put(catch_up="all", overlap="queue_all")
+    world.scheduling = False
+    world.pass_time(2 * HOUR)
+    assert backfilled(world, START, START + 2 * HOUR) == [START, START + HOUR, START + 2 * HOUR]
+    named = [f"s1.{START + HOUR}", f"s1.{START + 2 * HOUR}"]
+    assert world.state.dump()["made_up"] == [("report", named)]
+    world.scheduling = True
+    world.settle()
+    assert world.view().waiting == 2
+    assert world.state.dump()["made_up"] == [("report", named)]
+    world.check()
+    world.end_all()
+    assert world.state.dump()["made_up"] == [("report", named[1:])]
+    world.end_all()
+    assert "made_up" not in world.state.dump()
+    assert len(world.jobs) == 3
+
+
 def test_an_instant_that_waits_is_left_out() -> None:
     world = World()
     world.put(overlap="queue")

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actors.runtime.attempt import AttemptContext
+from actors.schedule.messages import Overlap
 from logistics.errors import InputError, UnknownIdError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.expression import CronExpression
 from logistics.schedule.manager import ScheduleManager
 from logistics.task.job import Job
+from logistics.task.job_scheduler import JobScheduler
+from logistics.task.queue import Queue
 from logistics.testing import VirtualClock, pass_time, settle
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,6 +27,16 @@ def work(ctx: AttemptContext) -> None:
     assert ctx.scheduled_at is not None
     if ctx.scheduled_at.hour == 2:
         raise ValueError("not at two")
+
+
+def work_at_any_time() -> None:
+    pass
+
+
+def clock_of(engine: OrchestrationEngine) -> VirtualClock:
+    clock = engine.store.runtime.clock
+    assert isinstance(clock, VirtualClock)
+    return clock
 
 
 @pytest.fixture
@@ -82,9 +95,7 @@ def test_runs_of_workflows_stand_where_they_stand(engine: OrchestrationEngine) -
 def test_what_was_missed_and_what_a_gap_has_moved_is_told(engine: OrchestrationEngine) -> None:
     manager = ScheduleManager(engine=engine)
     manager.schedule_cron("s", CronExpression("30 2 * * *", timezone="Europe/Zurich"), work)
-    clock = engine.store.runtime.clock
-    assert isinstance(clock, VirtualClock)
-    clock.set(datetime(2026, 3, 29, 1, 0, tzinfo=UTC))
+    clock_of(engine).set(datetime(2026, 3, 29, 1, 0, tzinfo=UTC))
     manager.start()
     settle(engine)
     (run,) = manager.firings("s")
@@ -130,3 +141,31 @@ def test_firings_are_told_of_though_the_definition_was_forgotten(engine: Orchest
         ("2026-01-01T00:00:00+01:00", made_up.job_id),
         ("2026-01-01T04:00:00+01:00", before),
     ]
+
+
+@pytest.mark.parametrize("overlap", ["allow", "queue_all"])
+def test_what_was_made_up_before_its_turn_is_not_run_again_though_it_was_compacted_away(
+    engine: OrchestrationEngine, overlap: Overlap
+) -> None:
+    """Catch-up enqueued the very same jobs again, and nobody knew any more that there had been any."""
+    manager, mine, clock = ScheduleManager(engine=engine), Queue("mine", engine=engine), clock_of(engine)
+
+    def work_off() -> None:
+        JobScheduler(engine=engine).process(mine)
+        settle(engine)
+
+    manager.schedule_cron("s", "0 * * * *", work_at_any_time, queue="mine", catch_up="all", overlap=overlap)
+    clock.advance(3 * HOUR)
+    assert len(manager.backfill("s", START + HOUR, START + 3 * HOUR)) == 3
+    work_off()
+    manager.trigger("s")  # what is due waits for it, or does not
+    clock.advance(HOUR / 4)
+    assert engine.compact(0)
+    manager.start()
+    settle(engine)
+    clock.advance(HOUR / 4)
+    mine.enqueue(Job("last", work_at_any_time))  # what has happened last is kept anyway
+    assert engine.compact(0)
+    for _ in range(4):
+        work_off()
+    assert mine.get_stats()["completed"] == 3 + 2
