@@ -200,6 +200,8 @@ class Hall:
             line.serve(lane.group)
             self._place(line)
         self._stir(lane)
+        if self._stores and (lane.gates or line.gate is not None):
+            self._let_pass(lane, at_us)
 
     def hold(self, kind: Kind) -> None:
         """Note that an attempt holds what it holds although its job is over."""
@@ -408,6 +410,19 @@ class Hall:
                     line.put(lane)
                     self.stir_resources(names)
 
+    def _let_pass(self, lane: Lane, now_us: int) -> None:
+        """Have whom a gate holds back that an attempt of this lane has closed wait for no resources before others."""
+        line = lane.line
+        if line.gate is not None and line.gate.opens_us(now_us):
+            self._withdraw(line)
+            self._place(line)
+            return
+        closed = {gate for gate in lane.gates if gate.opens_us(now_us)}
+        for store in self._stores.values() if closed else ():
+            first = store.parked.first()
+            if first is not None and not closed.isdisjoint(first.gates):
+                self._unpark(first)  # it is tried before those behind it, and they are when it stands aside
+
     def _see_who_is_served(self, context: Context) -> None:
         served = (context.served, context.scheduling)
         if served != self._served:
@@ -430,6 +445,7 @@ class Hall:
 
         What a rate remembers is kept as long as that rate stays the same.
         """
+        self._withdraw(line)
         for lane in line.active:
             self._unpark(lane)
         if line.gate is not None:

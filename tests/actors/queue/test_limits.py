@@ -275,6 +275,40 @@ def test_who_cannot_start_keeps_nothing_from_others(how: str) -> None:
     bench.check()
 
 
+@pytest.mark.parametrize(
+    ("settings", "key"), [(QueueSettings(concurrency=1), ""), (QueueSettings(key_concurrency=1), "k")]
+)
+@pytest.mark.parametrize("waits_before", [True, False])
+def test_who_is_held_back_by_a_limit_that_is_reached_later_keeps_nothing_from_others(
+    settings: QueueSettings, key: str, waits_before: bool
+) -> None:
+    bench = with_gpus()
+    bench.when(ConfigureQueue("p", settings))
+    bench.when(Allocate("mine", "me", (("gpu", 1.0),)))
+    bench.enqueue(spec("large", queue="p", terms=Terms(key=key, resources=(("gpu", 2.0),))))
+    if waits_before:
+        bench.enqueue(needing("small", 1))
+    bench.enqueue(keyed("other", key, queue="p", function="app:other"))
+    if not waits_before:
+        bench.enqueue(needing("small", 1))
+    assert set(bench.running) == {"other", "small"}, "the large one could not start if there were two"
+    bench.finish("other")
+    bench.finish("small")
+    bench.when(Release("mine"))
+    assert bench.running == ["large"]
+    bench.check()
+
+
+def test_who_is_held_back_by_new_settings_keeps_nothing_from_others() -> None:
+    bench = with_gpus()
+    bench.enqueue(needing("a", 1), spec("b", queue="p"))
+    bench.enqueue(needing("large", 2, queue="p"), needing("small", 1))
+    assert bench.running == ["a", "b"]
+    bench.when(ConfigureQueue("p", QueueSettings(concurrency=1)))
+    assert bench.running == ["a", "b", "small"]
+    bench.check()
+
+
 def test_who_waits_by_hand_goes_first() -> None:
     bench = with_gpus()
     bench.enqueue(needing("a", 2))
