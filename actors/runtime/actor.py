@@ -66,6 +66,15 @@ class EventSourcedActor(pykka.ThreadingActor):
     def _create_actor_inbox() -> Any:
         return Mailbox()
 
+    def _start_actor_loop(self) -> None:
+        """Start the thread; if there is none, nobody is left who would have to be stopped."""
+        try:
+            super()._start_actor_loop()
+        except BaseException:
+            self.stop()  # interrupted, it may run all the same
+            pykka.ActorRegistry.unregister(self.actor_ref)
+            raise
+
     def on_receive(self, message: Any) -> None:
         """Take one turn. No exception, of whatever kind, gets out of here: Pykka would stop every actor."""
         letters: list[Letter] = message if isinstance(message, list) else [message]

@@ -168,11 +168,19 @@ class Runtime:
     # -- opening ---------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Raise the epoch, recover, start the actors and the journal; commands are served when this returns."""
-        self.begin()
-        self.vault.settle(self)
-        self.journal.start()
-        self.keeper.start()
+        """Raise the epoch, recover, start the actors and the journal; commands are served when this returns.
+
+        If that fails, whatever it started is stopped, and the log is closed.
+        """
+        try:
+            self.begin()
+            self.vault.settle(self)
+            self.journal.start()
+            self.keeper.start()
+        except BaseException as error:
+            self.failed = error  # so nobody is asked to settle anything, and nothing is written
+            self.close(0.0)
+            raise
 
     def begin(self) -> None:
         """Raise the epoch, fold the log, write the barrier and publish the actors.
@@ -217,10 +225,14 @@ class Runtime:
 
     def _started(self, states: dict[str, Any]) -> dict[str, ActorRef[EventSourcedActor]]:
         generation = self.journal.generation
-        return {
-            actor.rules.name: actor.start(self, states[actor.rules.name], generation)
-            for actor in self._actor_types
-        }
+        refs: dict[str, ActorRef[EventSourcedActor]] = {}
+        try:
+            for actor in self._actor_types:
+                refs[actor.rules.name] = actor.start(self, states[actor.rules.name], generation)
+        except BaseException:
+            _stop(refs)
+            raise
+        return refs
 
     def publish(self, refs: dict[str, ActorRef[EventSourcedActor]]) -> None:
         """Open the gate, then make all addresses known at once, `Resume` first in each mailbox (R17)."""
@@ -228,11 +240,6 @@ class Runtime:
         self.journal.open_gate()
         self.directory.publish(refs)
         self._intake_open = True
-
-    def _stop_actors(self) -> None:
-        for ref in self._refs.values():
-            with contextlib.suppress(ActorDeadError):
-                _ = ref.stop(block=False)
 
     @property
     def accepting(self) -> bool:
@@ -309,7 +316,7 @@ class Runtime:
     def recovery(self, error: BaseException) -> Iterator[str]:
         """Drop the actors, reopen the log until a barrier is synced, fold and publish (R11, R12, R17)."""
         self.directory.withdraw()
-        self._stop_actors()
+        _stop(self._refs)
         yield "dropped"
         if not isinstance(error, (StoreError, OSError)) and self._too_many_rebuilds():
             self._give_up(error)
@@ -346,7 +353,7 @@ class Runtime:
         with self._turning:
             if self._closing.is_set():
                 self._refs = refs
-                self._stop_actors()
+                _stop(self._refs)
             else:
                 self.publish(refs)
                 self._intake_open = self._capacity is None
@@ -390,17 +397,18 @@ class Runtime:
             self._capacity = 0  # decide no more starts
             self._intake_open = False
         self.executor.close(grace_s)
-        reply = Reply()
-        self.directory.post("queue", Letter(Shutdown(), reply=reply))
-        self._wait_for(reply)
+        if self.failed is None:
+            reply = Reply()
+            self.directory.post("queue", Letter(Shutdown(), reply=reply))
+            self._wait_for(reply)
         self.keeper.stop()
         with self._turning:
             self._closing.set()
-            if self.keeper.is_behind:
+            if self.failed is None and self.keeper.is_behind:
                 for name in self._refs:
                     self.directory.post(name, Letter(TakeSnapshot()))
             self.directory.withdraw()
-            self._stop_actors()
+            _stop(self._refs)
         for ref in self._refs.values():
             ref.actor_stopped.wait(JOIN_S)  # set behind the last turn: no handler is in progress after it
         self.journal.stop()
@@ -421,3 +429,9 @@ class Runtime:
             self.record(EngineClosed(epoch=self.journal.epoch, at_us=self.clock.now_us()))
         except StoreError:
             logger.warning("the closing of the engine could not be recorded", exc_info=True)
+
+
+def _stop(refs: Mapping[str, ActorRef[EventSourcedActor]]) -> None:
+    for ref in refs.values():
+        with contextlib.suppress(ActorDeadError):
+            _ = ref.stop(block=False)

@@ -255,8 +255,9 @@ class Journal:
     def stop(self) -> None:
         """Write what waits, let it out, and end. Called when the actors have ended (R23)."""
         self._put_last(_Stop())
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        thread = self._thread
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            thread.join()
         with self._lock:
             self._accepting = False
         self._refuse_waiting(EngineClosedError("the engine was closed"))

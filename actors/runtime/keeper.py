@@ -109,7 +109,7 @@ class Keeper:
         self._stopped.set()
         if self.retention is not None:
             self.retention.stop()
-        if self._thread is not None:
+        if self._thread is not None and self._thread.is_alive():
             self._thread.join()
         if self._photographer is not None:
             self._photographer.close()
