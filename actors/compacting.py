@@ -25,7 +25,7 @@ from eventstore.lmdb_log import LmdbLog
 from eventstore.retention import Compaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from actors.runtime.engine import Runtime
     from eventstore.log import Log
@@ -94,8 +94,13 @@ def _goes_on(plan: Compaction, before: int) -> bool:
 class Compactor:
     """Has the log of a running engine compacted, one compaction at a time."""
 
-    def __init__(self, runtime: Runtime, folder: Path | None) -> None:
-        """`folder` is the store's; None for a log in memory, which is planned right here and never archived."""
+    def __init__(self, runtime: Runtime, folder: Path | None, forgotten: Callable[[int], None]) -> None:
+        """`folder` is the store's; None for a log in memory, which is planned right here and never archived.
+
+        `forgotten` is told up to when (µs UTC) the log has forgotten, at once and after each compaction.
+        """
+        forgotten(runtime.log.horizon.head.recorded_us)
+        self._forgotten = forgotten
         self._runtime = runtime
         self._folder = folder
         self._child = Child(__name__)
@@ -110,7 +115,9 @@ class Compactor:
                 before = self._runtime.log.horizon.head.position
                 if not forget(self._runtime, plan):
                     tries -= 1
-                elif not _goes_on(plan, before):
+                    continue
+                self._forgotten(self._runtime.log.horizon.head.recorded_us)
+                if not _goes_on(plan, before):
                     break
             while not self._closed and self._runtime.tidy():
                 pass

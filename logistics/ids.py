@@ -21,6 +21,11 @@ class IdSource:
         self._suffix = ""
         os.register_at_fork(after_in_child=self._forget)
 
+    def go_beyond(self, us: int) -> None:
+        """Make ids that are later than an instant from now on, also if the wall clock is not there yet."""
+        with self._lock:
+            self._last_us = max(self._last_us, us)
+
     def _forget(self) -> None:
         """Be another process: one that another thread was making an id in when it was forked."""
         self._lock = threading.Lock()

@@ -18,6 +18,7 @@ from actors.compacting import Compactor, Policy, Retainer
 from actors.queue.specs import THREAD
 from actors.retention import ENDING
 from actors.runtime.attempt import runtime_here
+from actors.runtime.clock import SystemClock
 from actors.runtime.errors import EngineClosedError, InputError
 from actors.runtime.functions import FunctionRegistry
 from actors.runtime.processes import UNGUARDED
@@ -33,6 +34,7 @@ from eventstore.notebook import FOLDER_NAME as NOTEBOOK_NAME
 from eventstore.notebook import LmdbNotebook, MemoryNotebook
 from eventstore.opening import make_parents
 from eventstore.safe_mode import guarded
+from logistics.ids import new_id
 from logistics.orchestration.launching import Launcher
 from logistics.version import package_version
 from logistics.whereabouts import MEMORY, resolve
@@ -150,7 +152,13 @@ class Store:
 
     def _retain(self, runtime: Runtime) -> None:
         """Have what is over forgotten, if its handles said after how long."""
-        self.compactor = Compactor(runtime, None if self.path == MEMORY else Path(self.path))
+
+        def forgotten(upto_us: int) -> None:
+            """Make no ids that would be taken for forgotten ones, though the clock was set back since."""
+            if isinstance(runtime.clock, SystemClock):
+                new_id.go_beyond(upto_us)
+
+        self.compactor = Compactor(runtime, None if self.path == MEMORY else Path(self.path), forgotten)
         keep_us = self.options["retention"]
         if keep_us is not None:
             policy = Policy(keep_us, archive=self.options["archive"], least=LEAST_FORGOTTEN)

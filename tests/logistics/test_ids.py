@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+from actors.runtime.ids import made_us
 from logistics.ids import IdSource
 from logistics.inputs import check_id
 
@@ -15,6 +16,15 @@ def test_ids_increase_and_are_ids() -> None:
     ids = [source() for _ in range(10_000)]
     assert ids == sorted(set(ids))
     assert check_id("id", ids[0]) == ids[0]
+
+
+def test_ids_are_later_than_an_instant_that_the_clock_has_not_reached() -> None:
+    source = IdSource()
+    source.go_beyond(1 << 51)
+    ids = [source(), source()]
+    assert [made_us(f"run:{each}") for each in ids] == [(1 << 51) + 1, (1 << 51) + 2]
+    source.go_beyond(0)
+    assert source() > ids[-1]
 
 
 def test_ids_of_many_threads_are_all_different() -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from logistics.audit.exchange import export_lines, verify_export
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
 from logistics.errors import RunNotFoundError
+from logistics.ids import new_id
 from logistics.inputs import as_datetime
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
@@ -499,6 +501,29 @@ def test_a_backfill_never_fires_what_was_compacted_away(path: Path) -> None:
         with pytest.raises(ForgottenIdError):
             schedules.backfill("hourly", *past)
         assert Queue("mine", engine=engine).size() == 0
+
+
+def test_work_is_taken_though_the_clock_was_set_back_behind_what_is_forgotten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each new id was taken for one that was forgotten: no run could begin until the clock was there again."""
+    four_years_ns, time_ns = 4 * 365 * 86_400 * 10**9, time.time_ns
+    monkeypatch.setattr(new_id, "_last_us", 0)
+    with OrchestrationEngine(path) as engine:
+        monkeypatch.setattr(time, "time_ns", lambda: time_ns() + four_years_ns)
+        work(engine, jobs=1)
+        monkeypatch.setattr(new_id, "_last_us", 0)  # as if what has happened had been asked for elsewhere
+        assert engine.compact(0, archive=False)
+        monkeypatch.setattr(time, "time_ns", time_ns)
+        work(engine, jobs=1)
+    monkeypatch.setattr(new_id, "_last_us", 0)  # as in a new process
+    with OrchestrationEngine(path) as engine:
+        work(engine, jobs=1)
+        schedules = ScheduleManager(engine=engine)
+        schedules.schedule_cron("hourly", "0 * * * *", functions.ten)
+        assert schedules.trigger("hourly")
+        now = datetime.now(UTC)
+        assert schedules.backfill("hourly", now - timedelta(hours=2), now)
 
 
 def test_states_as_of_the_horizon_that_do_not_fit_are_folded_from_the_archive(
