@@ -184,7 +184,7 @@ def _last_in(pattern: Pattern, piece: Piece, at: int) -> Firing | None:
 
 
 def _skip(spec: PatternSpec, other: PatternSpec, at_us: int, sign: int) -> int:
-    """Whence to search on from an instant at which the other fires, over what it rules out of its own day.
+    """Whence to search on from an instant at which the other fires, over what it rules out of its own day or window.
 
     Days on which clocks change are walked.
     """
@@ -192,13 +192,12 @@ def _skip(spec: PatternSpec, other: PatternSpec, at_us: int, sign: int) -> int:
     piece, beside = (_piece(each, at_s) for each in (spec, other))
     if piece.plain is None or beside.plain is None:
         return at_us
-    if ready(spec).pattern.spill or ready(other).pattern.spill:
-        return at_us
+    pattern = ready(other).pattern
     free = _free_times(spec, other, piece.plain - beside.plain)
-    midnight = at_s - (at_s + beside.plain) % DAY_S
+    midnight = pattern.day_of(at_s + beside.plain) * DAY_S - beside.plain
     if sign > 0:
         place = bisect_right(free, at_s - midnight)
-        until = midnight + (free[place] if place < len(free) else DAY_S)
+        until = midnight + (free[place] if place < len(free) else pattern.span_s)
         return min(until, piece.end_s, beside.end_s) * SECOND_US - 1
     place = bisect_left(free, at_s - midnight)
     until = midnight + (free[place - 1] if place else -1)
@@ -212,19 +211,18 @@ def _piece(spec: PatternSpec, at_s: int) -> Piece:
 
 @lru_cache(maxsize=64)
 def _free_times(spec: PatternSpec, other: PatternSpec, ahead_s: int) -> array[int]:
-    """The times of the other's day at which the first may fire without it: at most one for each second.
+    """The times of the other's day or window at which the first may fire without it: at most one for each second.
 
     The wall of the first is `ahead_s` ahead of the other's.
     """
-    times, others = ready(spec).pattern.times, ready(other).pattern.times
-    free = []
+    times, pattern = ready(spec).pattern.times, ready(other).pattern
+    own = set()
     second = times.at_or_after(0)
     while second >= 0:
-        there = (second - ahead_s) % DAY_S
-        if others.at_or_after(there) != there:
-            free.append(there)
+        own.add((second - ahead_s) % DAY_S)
         second = times.at_or_after(second + 1)
-    return array("l", sorted(free))
+    both = (day_s + second for day_s in range(0, pattern.span_s, DAY_S) for second in own)
+    return array("l", sorted(each for each in both if each < pattern.span_s and not pattern.holds(each)))
 
 
 def fires(spec: ScheduleSpec, after_us: int) -> Iterator[Firing]:

@@ -111,6 +111,21 @@ class Pattern:
             day = self._day_upto(day - 1)
         return None
 
+    @property
+    def span_s(self) -> int:
+        """From midnight of a day to the end of it, or of its window if that ends later."""
+        return max(DAY_S, self.times.last_s + 1)
+
+    def holds(self, second: int) -> bool:
+        """Whether a second after midnight is one of the times."""
+        return self.times.at_or_after(second) == second
+
+    def day_of(self, wall_s: int) -> int:
+        """The day that a wall time of this pattern belongs to: the one before if it lies beyond midnight."""
+        day = wall_s // DAY_S
+        own = not self.spill or (self._has_day(day) and self.holds(wall_s - day * DAY_S))
+        return day if own else day - 1
+
     def count(self, from_s: int, to_s: int) -> int:
         """How many wall times there are from `from_s` on and before `to_s`; months cost, days do not."""
         if from_s >= to_s:

@@ -146,8 +146,9 @@ def walked_beyond(spec: ScheduleSpec, at_us: int, sign: int) -> Firing | None:
 
 def a_dense_part(rng: random.Random, zone: str) -> CronSpec | IntervalSpec:
     if rng.random() < 0.3:
-        window = rng.choice(((0, 86_399), (9 * 3600, 17 * 3600), (79_200, 100_800)))
-        return IntervalSpec(rng.choice((300, 600)), *window, timezone=zone, gap=rng.choice(GAP_RULES))
+        window = rng.choice(((0, 86_399), (9 * 3600, 17 * 3600), (79_200, 100_800), (3600, 89_700)))
+        gap, every_n = rng.choice(GAP_RULES), rng.choice((1, 1, 2))
+        return IntervalSpec(rng.choice((300, 600)), *window, zone, gap=gap, every_n=every_n)
     fields = rng.choice(("*/5 *", "*/10 0-3", "*/15 1-22", "0,30 *")), rng.choice(("* *", "*/2 *"))
     return CronSpec(
         f"{fields[0]} {fields[1]} *",
@@ -198,6 +199,20 @@ def test_a_month_of_another_zone_or_for_one_of_several_is_leapt_over(base: CronS
     july, september = at("2026-07-31T21:59"), at("2026-08-31T22:00")
     assert next_fire(spec, july) == (september, "")
     assert previous_fire(spec, september) == (july, "")
+
+
+OVER_MIDNIGHT = IntervalSpec(60, 22 * 3600, 28 * 3600, ZURICH)
+
+
+def test_a_month_or_a_window_is_leapt_over_by_a_window_that_spans_midnight() -> None:
+    spec = CombinedSpec("but", (OVER_MIDNIGHT, AUGUST), ZURICH)
+    july, september = at("2026-07-31T21:59"), at("2026-08-31T22:00")
+    assert next_fire(spec, july) == (september, "")
+    assert previous_fire(spec, september) == (july, "")
+    every_fortnight = IntervalSpec(60, 22 * 3600, 28 * 3600, ZURICH, every_n=14, starting="2026-07-31")
+    but_one = CombinedSpec("but", (CombinedSpec("any", (OVER_MIDNIGHT,), ZURICH), every_fortnight), ZURICH)
+    assert next_fire(but_one, at("2026-07-31T19:59")) == (at("2026-08-01T20:00"), "")
+    assert previous_fire(but_one, at("2026-08-01T20:00")) == (at("2026-07-31T02:00"), "")
 
 
 def test_what_leaves_out_days_and_instants_is_counted_as_one_by_one() -> None:

@@ -686,10 +686,13 @@ def test_a_decision_changes_nothing_by_itself() -> None:
     assert folded(world.log).dump() == image
 
 
+JULY = CronSpec("* * * 7 *", "UTC")
 UNTOLD = CombinedSpec(
-    "but", (IntervalSpec(60, HOUR // SECOND, 25 * 3600 - 60, "UTC"), CronSpec("* * * 8 *", "UTC")), "UTC"
+    "all",
+    tuple(CombinedSpec("any", (JULY, CronSpec(f"{minute} * * * *", "UTC")), "UTC") for minute in (0, 30)),
+    "UTC",
 )
-"""A window that spans midnight, so that no day is leapt over: of what comes after July nothing can be told."""
+"""Parts that meet in July alone, and come by turns otherwise: of what comes after July nothing can be told."""
 
 
 @pytest.fixture
