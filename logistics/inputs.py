@@ -43,11 +43,11 @@ def check_name(what: str, name: object) -> str:
     if not 1 <= len(name) <= NAME_LENGTH or not name.strip() or _CONTROL.search(name):
         msg = (
             f"{what}: expected 1 to {NAME_LENGTH} characters, none of them control characters, "
-            f"got {_short(name)}"
+            f"got {short(name)}"
         )
         raise InputError(msg)
     if name.startswith("@"):
-        msg = f"{what}: names that begin with '@' are the engine's own, got {_short(name)}"
+        msg = f"{what}: names that begin with '@' are the engine's own, got {short(name)}"
         raise InputError(msg)
     return name
 
@@ -57,7 +57,7 @@ def check_component(what: str, name: object) -> str:
     if not isinstance(name, str) or not _COMPONENT.fullmatch(name):
         msg = (
             f"{what}: expected one path component of 1 to 200 of A-Z a-z 0-9 . _ -, not beginning with a dot, "
-            f"got {_short(name)}"
+            f"got {short(name)}"
         )
         raise InputError(msg)
     return name
@@ -66,7 +66,7 @@ def check_component(what: str, name: object) -> str:
 def check_text(what: str, text: object) -> str:
     """Return a text for people, which may be empty and have many lines."""
     if not isinstance(text, str) or len(text) > TEXT_LENGTH or "\x00" in text or not _is_unicode(text):
-        msg = f"{what}: expected a text of at most {TEXT_LENGTH} characters, got {_short(text)}"
+        msg = f"{what}: expected a text of at most {TEXT_LENGTH} characters, got {short(text)}"
         raise InputError(msg)
     return text
 
@@ -76,7 +76,7 @@ def check_arguments(args: object) -> tuple[Any, ...]:
     if type(args) is tuple:
         return args
     if isinstance(args, str | bytes | bytearray) or not isinstance(args, Sequence):
-        msg = f"args: expected a list or tuple of arguments, got {_short(args)}; write args=[{_short(args)}]"
+        msg = f"args: expected a list or tuple of arguments, got {short(args)}; write args=[{short(args)}]"
         raise InputError(msg)
     return tuple(args)
 
@@ -86,7 +86,7 @@ def check_named(what: str, named: object) -> dict[str, Any]:
     if named is None:
         return {}
     if not isinstance(named, Mapping) or not all(isinstance(name, str) for name in named):
-        msg = f"{what}: expected a mapping of names to arguments, got {_short(named)}; write {what}={{'name': value}}"
+        msg = f"{what}: expected a mapping of names to arguments, got {short(named)}; write {what}={{'name': value}}"
         raise InputError(msg)
     return dict(named)
 
@@ -94,7 +94,7 @@ def check_named(what: str, named: object) -> dict[str, Any]:
 def check_id(what: str, value: object) -> str:
     """Return an id: 1 to 200 letters, digits, `.`, `_`, `:` or `-`."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        msg = f"{what}: expected 1 to 200 of the characters A-Z a-z 0-9 . _ : -, got {_short(value)}"
+        msg = f"{what}: expected 1 to 200 of the characters A-Z a-z 0-9 . _ : -, got {short(value)}"
         raise InputError(msg)
     return value
 
@@ -121,7 +121,7 @@ def check_int(what: str, value: object, *, least: int, most: int) -> int:
     """Return a whole number within bounds; `True` is no number."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         bounds = f"of at least {least}" if most >= COUNTLESS else f"from {least} to {most}"
-        msg = f"{what}: expected a whole number {bounds}, got {_short(value)}"
+        msg = f"{what}: expected a whole number {bounds}, got {short(value)}"
         raise InputError(msg)
     return value
 
@@ -129,7 +129,7 @@ def check_int(what: str, value: object, *, least: int, most: int) -> int:
 def check_positive(what: str, value: object) -> float:
     """Return a finite number above zero."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not (0 < value <= LARGEST):
-        msg = f"{what}: expected a number above 0, got {_short(value)}"
+        msg = f"{what}: expected a number above 0, got {short(value)}"
         raise InputError(msg)
     return float(value)
 
@@ -142,11 +142,11 @@ def duration_us(what: str, value: Duration, *, least_us: int = 0, most_s: int = 
         or not isinstance(seconds, int | float)
         or (isinstance(seconds, float) and not math.isfinite(seconds))
     ):
-        msg = f"{what}: expected seconds or a timedelta, got {_short(value)}"
+        msg = f"{what}: expected seconds or a timedelta, got {short(value)}"
         raise InputError(msg)
     if not 0 <= seconds <= most_s or (result := round(seconds * 1_000_000)) < least_us:
         low = "more than 0 and at most" if least_us == 1 else f"{least_us / 1e6:g} to"
-        msg = f"{what}: expected {low} {most_s} seconds, got {_short(value)}"
+        msg = f"{what}: expected {low} {most_s} seconds, got {short(value)}"
         raise InputError(msg)
     return result
 
@@ -159,7 +159,7 @@ def timeout_s(what: str, value: Duration | None) -> float | None:
 def instant_us(what: str, value: object) -> int:
     """Return an aware datetime as microseconds since 1970 UTC."""
     if not isinstance(value, datetime):
-        msg = f"{what}: expected an aware datetime, got {_short(value)}"
+        msg = f"{what}: expected an aware datetime, got {short(value)}"
         raise InputError(msg)
     if value.tzinfo is None or value.utcoffset() is None:
         msg = (
@@ -190,7 +190,8 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """Return a value as it is shown in a line of text."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 -- a user's object may raise anything

@@ -308,7 +308,8 @@ def _home_of_main() -> str:
     name = getattr(getattr(main, "__spec__", None), "name", "")
     if name and name.rpartition(".")[2] not in _MAIN_NAMES:
         return str(name)
-    path = getattr(main, "__file__", None)
+    # `python -i` takes the file's name away when the script has ended; whoever loaded it still knows.
+    path = getattr(main, "__file__", None) or getattr(getattr(main, "__loader__", None), "path", None)
     return _SCRIPT_PREFIX + os.path.abspath(path) if isinstance(path, str) and path else ""  # noqa: PTH100 -- symlinks stay
 
 

@@ -12,8 +12,8 @@ from actors.queue.messages import GetStats
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.messages import CreateProject, GetProjects, UpdateProject
 from logistics.inputs import as_datetime, check_int, check_name, check_text
-from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.folders import check_free, folder_of, mark_folder
+from logistics.orchestration.given import OnEngine
 from logistics.orchestration.running import check_project
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.listing import JobFilter, jobs_on_record
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from actors.workflow.messages import ProjectView
+    from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.run import WorkflowRun
     from logistics.task.job import Job
 
@@ -46,20 +47,15 @@ class Project:
     """Runs recorded under it."""
 
 
-class ProjectManager:
+class ProjectManager(OnEngine):
     """Keeps projects: each on record in the store, with a folder of its own below one root."""
 
     def __init__(
         self, root: str | os.PathLike[str] | None = None, *, engine: OrchestrationEngine | None = None
     ) -> None:
         """Keep folders below `root`; None: `projects/` in the store. An engine in memory needs a root."""
-        self._given = engine
+        super().__init__(engine=engine)
         self._root = root
-
-    @property
-    def engine(self) -> OrchestrationEngine:
-        """The engine in whose store the projects are on record."""
-        return engine_or_default(self._given)
 
     @property
     def root(self) -> Path:

@@ -10,7 +10,7 @@ from actors.runtime.errors import InputError, UnknownIdError
 from logistics.ids import new_id
 from logistics.inputs import check_id, check_name, check_positive, timeout_s
 from logistics.orchestration.allocations import check_amounts, take
-from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.given import OnEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,21 +60,12 @@ class ResourcePreview:
     """Who waits for some of the same resources, in order: nobody is overtaken."""
 
 
-class ResourceManager:
+class ResourceManager(OnEngine):
     """Hands out amounts of named resources, in the order of the requests, never more than there is.
 
     Whoever waits is not overtaken by a later request for the same resource. What the process that held it
     leaves behind when it ends is free again once the store is opened.
     """
-
-    def __init__(self, *, engine: OrchestrationEngine | None = None) -> None:
-        """Use `engine`, or the default engine."""
-        self._given = engine
-
-    @property
-    def engine(self) -> OrchestrationEngine:
-        """The engine in whose store the resources are."""
-        return engine_or_default(self._given)
 
     def add_resource(self, name: str, type: str, capacity: float) -> None:  # noqa: A002 -- the contract's word
         """Define a resource, durably; one that is known gets the new type and capacity.

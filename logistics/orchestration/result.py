@@ -46,7 +46,7 @@ from actors.workflow.run import UNDO
 from actors.workflow.specs import RunStatus, StepStatus
 from eventstore.errors import CompactedError, CorruptStoreError
 from logistics.errors import RunFailedError, RunNotFoundError
-from logistics.inputs import as_datetime
+from logistics.inputs import as_datetime, short
 from logistics.orchestration.reading import first, history, numbered, patiently
 
 if TYPE_CHECKING:
@@ -124,6 +124,10 @@ class WorkflowResult:
 
     def __bool__(self) -> bool:
         return self.success
+
+    def __repr__(self) -> str:
+        said = f"output={short(self.output)}" if self.error is None else f"error={short(self.error)}"
+        return f"WorkflowResult({self.run_id!r}, name={self.name!r}, status={self.status.value!r}, {said})"
 
     def __getitem__(self, step: str) -> Any:
         """Return a step's output; `UnknownIdError` if it has none."""

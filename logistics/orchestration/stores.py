@@ -411,7 +411,8 @@ def _check_agreement(store: Store, options: dict[str, Any], clock: Clock | None)
     if different:
         said = ", ".join(f"{key}={options.get(key, clock)!r}" for key in different)
         msg = (
-            f"the store {store.path} is open in this process with other settings than {said}; leave them out"
+            f"the store {store.path} is open in this process with other settings than {said}; "
+            "leave them out, or close it first"
         )
         raise InputError(msg)
 

@@ -12,8 +12,8 @@ from logistics.errors import RunNotFoundError
 from logistics.inputs import check_id, check_int, check_name
 from logistics.orchestration.decorators import add_steps, outline_of
 from logistics.orchestration.definition import Definition, check_text
-from logistics.orchestration.engine import engine_or_default
 from logistics.orchestration.files import definition_of, read_definitions
+from logistics.orchestration.given import OnEngine
 from logistics.orchestration.listing import runs_on_record
 from logistics.orchestration.reading import first
 from logistics.orchestration.run import WorkflowRun, run_status
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 2**31
 
 
-class WorkflowManager:
+class WorkflowManager(OnEngine):
     """Defines and runs the workflows of a store."""
 
     def __init__(
@@ -57,15 +57,10 @@ class WorkflowManager:
         they are about somebody's data: what they get and say is sealed with a key of theirs, so that
         `OrchestrationEngine.erase` can erase it. Needs the extra `sign`.
         """
-        self._given = None if engine is None else engine_or_default(engine)
+        super().__init__(engine=engine)
         self._session_id = None if session_id is None else check_id("session_id", session_id)
         self._project = "" if project is None else check_name("project", project)
         self._subject = "" if subject is None else check_name("subject", subject)
-
-    @property
-    def engine(self) -> OrchestrationEngine:
-        """The engine whose workers do the work."""
-        return engine_or_default(self._given)
 
     # -- definitions -----------------------------------------------------------------------------------------
 

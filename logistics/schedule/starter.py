@@ -9,7 +9,8 @@ from typing import Any
 
 from actors.schedule.messages import GetSchedules, PutSchedule, RemoveSchedule, ScheduleView
 from logistics.inputs import check_name
-from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.given import OnEngine
 from logistics.orchestration.stores import GRACE_S, HURRY_S, Store
 from logistics.schedule.scheduled import ScheduledTask, shown
 from logistics.schedule.target import Call, save_workflows
@@ -18,7 +19,7 @@ LOOK_S = 0.5
 """How soon `run_forever` notices that somebody else closed its engine."""
 
 
-class Starter:
+class Starter(OnEngine):
     """Has the schedules of a store fire while it is started, all of them, whoever scheduled them."""
 
     kind: str | None = None
@@ -26,15 +27,10 @@ class Starter:
 
     def __init__(self, *, engine: OrchestrationEngine | None = None) -> None:
         """Use `engine`, or the default engine."""
-        self._given = engine
+        super().__init__(engine=engine)
         self._started: tuple[OrchestrationEngine, Store] | None = None
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-
-    @property
-    def engine(self) -> OrchestrationEngine:
-        """The engine that fires the schedules."""
-        return engine_or_default(self._given)
 
     @property
     def running(self) -> bool:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from actors.queue.messages import GetStats, QueueStats
+from actors.queue.messages import GetStats, ListQueues, QueueStats
 from logistics.inputs import check_name
-from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.given import OnEngine
 from logistics.orchestration.stores import started
 from logistics.task.queue import Queue
 from logistics.task.waiting import wait_until_idle
 
 if TYPE_CHECKING:
+    from logistics.orchestration.engine import OrchestrationEngine
     from logistics.orchestration.stores import Store
     from logistics.task.job import Job
+
+logger = logging.getLogger("logistics.queue")
+MOST_NAMED = 10
+"""Queues that a warning names."""
 
 
 class ProcessSummary(NamedTuple):
@@ -26,28 +32,24 @@ class ProcessSummary(NamedTuple):
     """Attempts that failed and were tried again."""
 
 
-class JobScheduler:
+class JobScheduler(OnEngine):
     """Has the workers of an engine serve queues: until they are empty, or until stopped."""
 
     def __init__(self, *, engine: OrchestrationEngine | None = None) -> None:
         """Use `engine`, or the default engine."""
-        self._given = engine
+        super().__init__(engine=engine)
         self._key: object | None = None
         self._at: tuple[OrchestrationEngine, Store] | None = None
         """Where this was started: stopping must not open an engine."""
         self._lock = threading.Lock()
-
-    @property
-    def engine(self) -> OrchestrationEngine:
-        """The engine whose workers do the work."""
-        return engine_or_default(self._given)
 
     def process(self, queue: Queue | str) -> ProcessSummary:
         """Have a queue served until no pending, running or retrying job of it is left; return what happened.
 
         It may be named, as for `start`. Waits for retries and takes jobs that are enqueued meanwhile; does not wait
         for jobs scheduled for later, taken by hand, unresolved or paused. A job's failure is counted, never raised.
-        `WouldDeadlockError` inside a job if no worker would be left.
+        `WouldDeadlockError` inside a job if no worker would be left. A queue that never had a job, while others had, is
+        named in a warning: that may be a slip.
         """
         if not isinstance(queue, Queue):
             queue = Queue(queue, engine=self.engine)
@@ -61,6 +63,8 @@ class JobScheduler:
         finally:
             store.unserve(key)
         after: QueueStats = engine.query("queue", GetStats(queue=queue.name))
+        if not any(after.by_status.values()):
+            _warn_if_unknown(engine, queue.name)
         return ProcessSummary(
             completed=after.by_status["COMPLETED"] - before.by_status["COMPLETED"],
             failed=after.by_status["FAILED"] - before.by_status["FAILED"],
@@ -99,3 +103,11 @@ class JobScheduler:
     def add_job(self, job: Job) -> str:
         """Put a job on the queue named "default"; return its id."""
         return Queue(engine=self.engine).enqueue(job)
+
+
+def _warn_if_unknown(engine: OrchestrationEngine, queue: str) -> None:
+    """Warn of a queue that nothing was ever put on, if there are others: its name may be a slip."""
+    names = [each for each in engine.query("queue", ListQueues()) if not each.startswith("@")]
+    if names and queue not in names:
+        there = ", ".join(repr(each) for each in sorted(names)[:MOST_NAMED])
+        logger.warning("queue %r is not on record, so nothing was done; there are %s", queue, there)

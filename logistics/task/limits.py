@@ -35,6 +35,14 @@ class Rate(msgspec.Struct, frozen=True):
     per: Duration = 1.0
     burst: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what is no rate: `InputError`."""
+        burst = check_int("Rate.burst", self.burst, least=0, most=MAX_COUNT)
+        check_int("Rate.count", self.count, least=1, most=MAX_COUNT if burst else MAX_WINDOW)
+        if duration_us("Rate.per", self.per, least_us=1) > LONGEST_RATE_US:
+            msg = f"Rate.per: expected at most a year, got {self.per!r}"
+            raise InputError(msg)
+
 
 def rate(what: str, value: object) -> specs.Rate | None:
     """Return a rate as the queue takes it."""
@@ -43,13 +51,7 @@ def rate(what: str, value: object) -> specs.Rate | None:
     if not isinstance(value, Rate):
         msg = f"{what}: expected a Rate, as in Rate(10, per=60), got {value!r}"
         raise InputError(msg)
-    burst = check_int(f"{what}.burst", value.burst, least=0, most=MAX_COUNT)
-    count = check_int(f"{what}.count", value.count, least=1, most=MAX_COUNT if burst else MAX_WINDOW)
-    per_us = duration_us(f"{what}.per", value.per, least_us=1)
-    if per_us > LONGEST_RATE_US:
-        msg = f"{what}.per: expected at most a year, got {value.per!r}"
-        raise InputError(msg)
-    return specs.Rate(count, per_us, burst)
+    return specs.Rate(value.count, duration_us(f"{what}.per", value.per), value.burst)
 
 
 def limit(what: str, value: object) -> int:

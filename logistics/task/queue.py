@@ -116,7 +116,8 @@ class Queue(QueueReading):
 
         `priority` overrides the job's own. `FunctionError` for a function that cannot be found again by name,
         `InputError` for arguments that do not fit it, `PayloadError` for such as are no plain data or too large,
-        `ConflictingIdError` if the job's own id is on record for another job.
+        `ConflictingIdError` if the job's own id is on record for another job. A job that was read back and is over is
+        an `InputError`, too: `retry` takes it up again.
         """
         return self._enqueue([job], [self._spec(job, priority=priority)])[0]
 
@@ -159,11 +160,23 @@ class Queue(QueueReading):
         fresh = True
         followers: list[JobSpec] = []
         for job, spec in zip(jobs, specs, strict=True):
+            if job.status in FINAL:
+                self._refuse_ended(spec.job_id)
             if job.on_success or job.on_failure:
                 followers += callbacks(job, spec, self._after)
             fresh = fresh and job.job_id is None and not followers
         ids = self._engine.ask("queue", EnqueueJobs(jobs=(*specs, *followers), fresh=fresh))
         return list(ids[: len(specs)])
+
+    def _refuse_ended(self, job_id: str) -> None:
+        """Refuse a job that was read back and is over: its id is on record, so nothing would happen."""
+        known = self.get_job(job_id)
+        if known is not None and known.status in FINAL:
+            advice = (
+                f"retry({job_id!r}) takes it up" if known.status in PARKED else "a new Job does it once more"
+            )
+            msg = f"job {job_id} is {known.status}: to enqueue it again changes nothing; {advice}"
+            raise InputError(msg)
 
     def _after(self, job: Job, after: tuple[str, ...], key: str, results: int) -> JobSpec:
         return job_spec(

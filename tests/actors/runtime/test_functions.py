@@ -571,6 +571,16 @@ def test_what_is_typed_into_a_scripts_namespace_is_refused_and_its_own_functions
     assert "interactive session" in lines[1]
 
 
+def test_a_script_whose_session_goes_on_keeps_its_functions(tmp_path: Path) -> None:
+    """`python -i` takes `__file__` away when the script has ended."""
+    script = tmp_path / "script.py"
+    script.write_text("from actors.runtime.functions import function_ref\ndef own(): pass\n")
+    typed = "def typed(): pass\n\ntry: function_ref(typed)\nexcept ValueError as error: print(error)\n\n"
+    own, refusal = _python("-i", str(script), cwd=tmp_path, stdin=f"print(function_ref(own))\n{typed}")
+    assert own == f"__main__@{script}:own"
+    assert "interactive session" in refusal
+
+
 def test_a_spawned_child_finds_the_functions_of_its_parents_script(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(

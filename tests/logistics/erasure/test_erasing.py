@@ -143,7 +143,7 @@ def test_what_was_erased_is_marked_wherever_it_is_read(path: Path) -> None:
         assert run.output() == mark
         outputs = {"spread": mark, "shout": [mark] * 3, "child": mark, "cached": mark}
         assert run.result(10).outputs == outputs
-        assert CANARY not in repr(run.result(10)) + repr(list(run.history())) + repr(run.timeline())
+        assert CANARY not in repr(vars(run.result(10))) + repr(list(run.history())) + repr(run.timeline())
         assert queue.result(other) == "hello somebody"
         assert engine.why(f"job:{ids['complain']}")
         (event,) = [event for _, event in engine.history(f"subject:{erasure.key}")]

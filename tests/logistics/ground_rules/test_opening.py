@@ -66,7 +66,7 @@ def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_handles_on_one_store_agree_or_leave_it_out(tmp_path: Path) -> None:
     with OrchestrationEngine(tmp_path / "store", workers=2, timezone="Europe/Zurich") as first:
         text = f"the store {first.path} is open in this process with other settings than workers=3, "
-        text += "timezone='UTC'; leave them out"
+        text += "timezone='UTC'; leave them out, or close it first"
         with pytest.raises(InputError) as caught:
             OrchestrationEngine(tmp_path / "store", workers=3, timezone="UTC")
         for part in ("workers=3", "timezone='UTC'", "open in this process with other settings"):

@@ -162,6 +162,10 @@ def test_a_failure_skips_what_depends_on_it_and_nothing_else(manager: WorkflowMa
     assert result.error == "step 'bad' failed: ValueError: it does not work\nat all"
     with pytest.raises(RunFailedError, match="'w' is FAILED: step 'bad' failed: ValueError"):
         result.raise_for_status()
+    shown = (
+        f"WorkflowResult({result.run_id!r}, name='w', status='FAILED', error=\"step 'bad' failed: ValueError"
+    )
+    assert repr(result).startswith(shown)
 
 
 def test_a_step_is_tried_again_as_often_as_it_says(manager: WorkflowManager, signals: Signals) -> None:

@@ -12,6 +12,8 @@ import pytest
 from actors.runtime.clock import VirtualClock
 from logistics.errors import EngineClosedError, InputError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler, ProcessSummary
 from logistics.task.queue import Queue
@@ -71,6 +73,25 @@ def test_two_may_process_one_queue(queue: Queue) -> None:
 def test_a_queue_may_be_named(queue: Queue, scheduler: JobScheduler) -> None:
     queue.enqueue(Job("add", do.add))
     assert scheduler.process("work") == ProcessSummary(completed=1, failed=0, retried=0)
+
+
+def test_a_slip_in_the_name_of_a_queue_is_told(
+    queue: Queue, scheduler: JobScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler.process(queue)
+    assert not caplog.messages, "the first of all queues is empty before it is not"
+    queue.enqueue(Job("add", do.add))
+    scheduler.process(queue)
+    assert not caplog.messages
+    assert scheduler.process("mistyped") == (0, 0, 0)
+    (said,) = caplog.messages
+    assert said == f"queue 'mistyped' is not on record, so nothing was done; there are {queue.name!r}"
+
+
+def test_what_works_on_an_engine_shows_which(engine: OrchestrationEngine, scheduler: JobScheduler) -> None:
+    assert repr(scheduler) == f"JobScheduler(engine={engine!r})"
+    assert repr(CronScheduler()) == "CronScheduler()", "the default engine is not opened for it"
+    assert repr(WorkflowManager(engine)) == f"WorkflowManager(engine={engine!r})"
 
 
 def test_only_a_queue_can_be_processed(scheduler: JobScheduler) -> None:

@@ -55,6 +55,24 @@ def test_a_job_that_failed_can_be_given_up_and_still_be_taken_up_again(queue: Qu
     assert queue.get_status(job_id) == "PENDING"
 
 
+def test_to_enqueue_what_is_over_is_refused_with_the_way_to_have_it_done_again(queue: Queue) -> None:
+    ids = queue.enqueue_many([Job("good", do.add), Job("bad", do.fail, max_retries=0)])
+    good, bad = map(queue.get_job, ids)
+    assert good is not None
+    assert queue.enqueue(good) == ids[0], "it waits, as it did"
+    JobScheduler().process(queue)
+    assert queue.enqueue(good) == ids[0], "it was read back before it ended: whoever repeats is safe"
+    for job_id, advice in zip(ids, ("a new Job does it", rf"retry\('{ids[1]}'\) takes it up"), strict=True):
+        job = queue.get_job(job_id)
+        assert job is not None
+        with pytest.raises(InputError, match=rf"job {job_id} is [A-Z]+: .* changes nothing; {advice}"):
+            queue.enqueue_many([Job("other", do.add), job])
+    assert queue.size() == 0
+    assert bad is not None
+    queue.retry(ids[1])
+    assert Queue("elsewhere", backend="memory").enqueue(bad) == ids[1], "another store has not heard of it"
+
+
 def test_only_what_is_parked_can_be_given_up(queue: Queue) -> None:
     waiting, done = queue.enqueue(Job("waits", do.add)), queue.enqueue(Job("done", do.add, priority=1))
     with pytest.raises(
