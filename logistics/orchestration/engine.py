@@ -106,7 +106,8 @@ class OrchestrationEngine(Handle):
         Args:
             path: the store's folder, made if need be; None: `$LOGISTICS_HOME`, else `.logistics/` here.
             timezone: the zone of schedules that name none; UTC unless said.
-            workers: how many functions run at one time, jobs and steps together; at least 4 unless said.
+            workers: how many functions run at one time, jobs and steps together; at least 4 unless said. With 0 none is
+                called: so a store is looked at before code that has changed meets it.
             executor: where functions run: `thread` unless said, `process`, `loky`, or in a pool that a function makes:
                 it is given the number of workers and returns a `concurrent.futures.Executor`. A job may say otherwise.
             max_tasks_per_child: attempts that a process runs before another one takes its place; no limit unless said.
@@ -125,7 +126,7 @@ class OrchestrationEngine(Handle):
         """
         refuse_worker()
         if workers is not None:
-            check_int("workers", workers, least=1, most=MAX_WORKERS)
+            check_int("workers", workers, least=0, most=MAX_WORKERS)
         if max_payload is not None:
             check_int("max_payload", max_payload, least=1, most=MAX_PAYLOAD)
         if max_tasks_per_child is not None:

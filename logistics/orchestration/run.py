@@ -19,7 +19,7 @@ from actors.workflow.events import CancelSettled, RunAdopted, RunCompleted, RunC
 from actors.workflow.messages import CancelRun, GetRun, PauseRun, ResumeRun, SignalRun
 from actors.workflow.specs import RunStatus
 from eventstore.errors import CorruptStoreError, ReopenNeededError
-from logistics.errors import RunNotFoundError
+from logistics.errors import RunNotFoundError, WouldDeadlockError
 from logistics.inputs import as_datetime, check_name, timeout_s
 from logistics.orchestration.awaiting import until_ended, wait_until_ended
 from logistics.orchestration.forking import fork
@@ -282,8 +282,11 @@ def standing(view: RunView, ask: Callable[[GetJob], JobView | None]) -> RunStatu
 
 @contextmanager
 def waiting(engine: OrchestrationEngine) -> Iterator[None]:
-    """Mark a wait for other work; `WouldDeadlockError` on a worker of the engine if none would be left."""
+    """Mark a wait for other work; `WouldDeadlockError` if no worker would be left to do it, or there is none at all."""
     runtime = engine.store.runtime
+    if not runtime.executor.capacity:
+        msg = "this engine has no workers (workers=0), so what is to be waited for would never be done"
+        raise WouldDeadlockError(msg)
     if runtime_here() is runtime:
         with runtime.executor.blocking():
             yield

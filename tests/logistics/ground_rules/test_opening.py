@@ -29,10 +29,10 @@ from tests.logistics.task.functions import add
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"workers": 0}, "workers: expected a whole number from 1 to 10000, got 0"),
-        ({"workers": True}, "workers: expected a whole number from 1 to 10000, got True"),
-        ({"workers": 2.5}, r"workers: expected a whole number from 1 to 10000, got 2\.5"),
-        ({"workers": "4"}, "workers: expected a whole number from 1 to 10000, got '4'"),
+        ({"workers": -1}, "workers: expected a whole number from 0 to 10000, got -1"),
+        ({"workers": True}, "workers: expected a whole number from 0 to 10000, got True"),
+        ({"workers": 2.5}, r"workers: expected a whole number from 0 to 10000, got 2\.5"),
+        ({"workers": "4"}, "workers: expected a whole number from 0 to 10000, got '4'"),
         ({"max_payload": 0}, "max_payload: expected a whole number from 1 to 1073741824, got 0"),
         ({"max_payload": -1}, "max_payload: expected a whole number from 1"),
         ({"timezone": "Europe/Zürich"}, "Europe/Zürich"),

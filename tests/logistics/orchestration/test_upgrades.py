@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from actors.workflow.specs import RunStatus
+from logistics.errors import WouldDeadlockError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.task.job import Job
+from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.logistics.orchestration.steps import WAIT_S
 
@@ -111,3 +114,22 @@ def test_f97_a_run_goes_on_with_its_own_definition(module: Path, tmp_path: Path)
         assert run is not None
         run.signal("approval")
         assert run.result(WAIT_S).output == 1
+
+
+def test_without_workers_what_is_due_is_looked_at_and_not_called(module: Path, tmp_path: Path) -> None:
+    """To open a store calls what is due: by the time that somebody checks, changed functions have failed."""
+    run_id = begun(tmp_path / "store")
+    with OrchestrationEngine(tmp_path / "store", workers=0) as engine:
+        due = WorkflowManager(engine).start("w", day=2)
+    module.write_text(CHANGED.replace("fetch(day)", "fetch(day, zone)"))
+    import_steps()
+    with OrchestrationEngine(tmp_path / "store", workers=0) as engine:
+        manager = WorkflowManager(engine)
+        found = {(each.id, each.step) for each in manager.upgrade_check() if each.blocking}
+        assert found >= {(run_id, "total"), (due.run_id, "fetch"), (due.run_id, "total")}
+        for wait in (partial(manager.run, "w", day=3), partial(JobScheduler(engine=engine).process, "later")):
+            with pytest.raises(WouldDeadlockError, match="no workers"):
+                wait()
+        again = manager.get_run(due.run_id)
+        assert again is not None
+        assert again.steps["fetch"].attempts == 0
