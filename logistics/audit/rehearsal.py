@@ -14,20 +14,19 @@ from actors.queue.events import JobEnqueued
 from actors.queue.specs import NOTE_VALUE
 from actors.runtime.effects import AttemptFinished, CancelAttempt, StartAttempt
 from actors.runtime.messages import Context, Known
+from actors.workflow.inside import plans_inside
 from actors.workflow.messages import StartRun
 from eventstore.errors import LogisticsError
 from logistics.audit.foreseen import foreseen
 from logistics.inputs import as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from actors.queue.specs import JobSpec
     from actors.runtime.effects import AttemptKey
     from actors.runtime.messages import Decision, Event, Message
     from actors.runtime.rules import Rules
-    from actors.workflow.run import Graph
-    from actors.workflow.specs import Plan
     from logistics.audit.past import Past
 
 SECOND_US = 1_000_000
@@ -186,8 +185,9 @@ class Stage:
         plan_id = "" if firing is None else supervisor.newest.get(firing.target.workflow, "")
         if not plan_id:
             return None
-        children = tuple(dict(_children(supervisor.graphs, plan_id)).items())
-        plan = supervisor.graphs[plan_id].plan
+        graphs = supervisor.graphs
+        plan = graphs[plan_id].plan
+        children = tuple(plans_inside(plan, lambda child: graphs[child].plan).items())
         run = StartRun(spec.job_id, plan, plan_id, NO_PARAMETERS, blocking=False, children=children)
         return NOTE_VALUE + _ENCODE(run)
 
@@ -195,10 +195,3 @@ class Stage:
         """Have those attempts succeed whose time has come."""
         while self._ends and self._ends[0][0] <= self._now_us:
             self._letters.append(("queue", heapq.heappop(self._ends)[2]))
-
-
-def _children(graphs: Mapping[str, Graph], plan_id: str) -> Iterator[tuple[str, Plan]]:
-    """Yield the plans of the runs that a plan's steps are, and theirs; each before those that have it."""
-    for child in graphs[plan_id].children:
-        yield from _children(graphs, child)
-        yield child, graphs[child].plan

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.events import RunCreated, StepSkipped, UndoScheduled
+from actors.workflow.inside import plans_inside
 from actors.workflow.messages import StartRun
 from actors.workflow.past import run_of
 from actors.workflow.specs import Kept, RunStatus, SessionStatus, StepStatus
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.workflow.run import Run
-    from actors.workflow.specs import Plan
     from logistics.orchestration.engine import OrchestrationEngine
 
 
@@ -45,7 +46,7 @@ def fork(engine: OrchestrationEngine, run_id: str, step: str | None) -> str:
         blocking=False,
         session_id=_open_session(engine, record.created.session_id),
         project=record.created.project,
-        children=tuple(_children(engine, plan).items()),
+        children=tuple(plans_inside(plan, partial(plan_on_record, engine)).items()),
         origin=run_id,
         kept=kept,
     )
@@ -107,17 +108,3 @@ def _kept(run: Run, step: int) -> Kept:
         count, _, prefix = source.partition("/")
         return Kept(step, prefix.removesuffix(":"), int(count))
     return Kept(step, source or run.job_id(step))
-
-
-def _children(engine: OrchestrationEngine, plan: Plan) -> dict[str, Plan]:
-    """Return the plans of the runs that the steps of a plan are, and theirs."""
-    found: dict[str, Plan] = {}
-    stack = [plan]
-    while stack:
-        for step in stack.pop().steps:
-            if step.options is not None and step.options.child:
-                child = plan_on_record(engine, step.options.child)
-                found.pop(step.options.child, None)  # behind whatever has it
-                found[step.options.child] = child
-                stack.append(child)
-    return found
