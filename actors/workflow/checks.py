@@ -29,6 +29,7 @@ def check_plan(plan: Plan) -> None:
                 raise InputError(msg)
             dependents[other].append(index)
         _check_inputs(step, step.inputs, len(plan.steps))
+        _check_items(step)
         if step.options is not None:
             _check_options(step, plan)
     ready = [index for index, count in enumerate(missing) if not count]
@@ -54,12 +55,31 @@ def _check_inputs(step: PlanStep, inputs: Iterable[Input], count: int) -> None:
             raise InputError(msg)
 
 
+def _check_items(step: PlanStep) -> None:
+    """Refuse a step that is mapped over no list or several, or takes an item and is not mapped."""
+    lists = {
+        (given.kind.removeprefix("ref-"), given.source) for given in step.inputs if "item-" in given.kind
+    }
+    is_mapped = step.options is not None and step.options.mapped
+    if len(lists) == is_mapped:
+        return
+    found = ", ".join(f"{kind} {source!r}" for kind, source in sorted(lists)) or "none"
+    expected = (
+        "inputs that are items of one list" if is_mapped else "no items, as it is not mapped over a list"
+    )
+    msg = f"step {step.name!r}: expected {expected}, got {found}"
+    raise InputError(msg)
+
+
 def _check_options(step: PlanStep, plan: Plan) -> None:
     assert step.options is not None
     _check_inputs(step, step.options.when_inputs, len(plan.steps))
     if step.options.on_failure not in ON_FAILURE:
         expected = ", ".join(ON_FAILURE)
         msg = f"step {step.name!r}: on_failure: expected one of {expected}, got {step.options.on_failure!r}"
+        raise InputError(msg)
+    if step.options.mapped and step.options.child and step.options.compensate:
+        msg = f"step {step.name!r}: compensate: a run for each item cannot be undone by a call, only by its own steps"
         raise InputError(msg)
 
 

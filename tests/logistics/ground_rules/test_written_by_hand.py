@@ -296,6 +296,7 @@ def option(**changed: Any) -> StartRun:
     return step(options=StepOptions(**changed))
 
 
+ITEMS = (Input("item", "item-param", "x"), Input("other", "ref-item-param", "y"))
 WRITTEN: list[tuple[Message, str]] = [
     (job(name=""), r"^jobs\[0\]\.name: "),
     (job(function=""), r"^jobs\[0\]\.function: "),
@@ -331,6 +332,19 @@ WRITTEN: list[tuple[Message, str]] = [
     (option(resources=(("gpu", -1.0),)), "resources: 'gpu'"),
     (option(backoff=Backoff("weird")), r"steps\[1\]\.backoff\.shape: "),
     (option(life=JobLife(executor="gpu")), r"steps\[1\]\.executor: "),
+    (option(mapped=True), r"^step 'a': expected inputs that are items of one list, got none"),
+    (
+        step(inputs=ITEMS[:1]),
+        "^step 'a': expected no items, as it is not mapped over a list, got item-param 'x'",
+    ),
+    (
+        step(inputs=ITEMS, options=StepOptions(mapped=True)),
+        "items of one list, got item-param 'x', item-param 'y'$",
+    ),
+    (
+        step(inputs=ITEMS[:1], options=StepOptions(mapped=True, child="c", compensate="gone:gone")),
+        "^step 'a': compensate: a run for each item cannot be undone by a call",
+    ),
     (msgspec.structs.replace(step(), owner="schedule:s"), "^owner: "),
     (msgspec.structs.replace(step(), plan_id=""), "^plan_id: "),
     (msgspec.structs.replace(step(), children=(("", start(b"").plan),)), r"^children\[0\]\.plan_id: "),
