@@ -308,11 +308,9 @@ class LmdbLog:
         if os.getpid() != self._pid:
             return
         with self._writing:
-            if self._refusal is StoreClosedError:
-                return
             if self._refusal is None:
                 self.tend()
-            self._refusal = StoreClosedError
+            self._refusal = StoreClosedError  # done again from here if it was interrupted
             with self._doors.alone():
                 self._databases.environment.close()
             self._folder.close()
@@ -505,8 +503,8 @@ class LmdbLog:
     def _check_files(self) -> None:
         """Look whether the files still have their names: else what was written went into the void.
 
-        Whether they are the same files is looked up now and then only: who asks for a file's times has the next write
-        change them, and the commit take a fifth longer.
+        Whether they are the same files is looked up now and then only: commits took a fifth longer with a look after
+        each. Perhaps since the next write has to change times that somebody has seen; that was not proven.
         """
         now_s = time.monotonic()
         if now_s < self._next_look_s and os.access(self._paths[0], os.F_OK):

@@ -148,9 +148,9 @@ class Folder:
 
     def close(self) -> None:
         """Let others own the folder."""
-        if self._owner:
-            self._owner.release()
-            self._owner = None
+        owner, self._owner = self._owner, None
+        if owner:
+            owner.release()
 
     def _check_data(self, marker: Marker | None) -> None:
         data = self.path / DATA_NAME

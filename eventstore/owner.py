@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import subprocess
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ class OwnerInfo(msgspec.Struct, frozen=True):
 
 
 _DECODE: Final = json_decoder(OwnerInfo)
+_LOG: Final = logging.getLogger("logistics.store")
 
 
 class Owner:
@@ -76,9 +78,13 @@ class Owner:
 
     def release(self) -> None:
         """Give the lock back; the store was closed properly."""
-        if self._announced:
-            remove_file(self._info_path)
-        os.close(self._descriptor)
+        try:
+            if self._announced:
+                remove_file(self._info_path)
+        except OSError as error:
+            _LOG.warning("%s stays, as if the store had not been closed: %s", self._info_path, error.strerror)
+        finally:
+            os.close(self._descriptor)
 
     def abandon(self) -> None:
         """Forget a lock that another handle of this same process turned out to hold.

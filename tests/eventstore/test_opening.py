@@ -177,6 +177,37 @@ def test_a_second_handle_in_one_process_is_refused_and_harms_nobody(path: Path) 
         assert log.head.position == 1
 
 
+def test_a_store_whose_note_cannot_be_removed_is_closed_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with LmdbLog.open(path) as log:
+        append(log, "job:1")
+        monkeypatch.setattr("eventstore.owner.remove_file", fail)
+    assert "owner.json stays, as if the store had not been closed: Input/output error" in caplog.text
+    child = run_child("import sys; from eventstore.lmdb_log import LmdbLog; LmdbLog.open(sys.argv[1])", path)
+    assert (child.returncode, child.stderr) == (0, "")
+
+
+def test_a_closing_that_was_interrupted_is_done_by_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = LmdbLog.open(path)
+    with monkeypatch.context() as patched:
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(log._doors, "alone", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            log.close()
+    assert (path / "owner.json").exists()
+    log.close()
+    assert not (path / "owner.json").exists()
+
+
 def test_a_reader_needs_no_lock_and_sees_what_is_committed(
     path: Path, elsewhere: subprocess.Popen[str]
 ) -> None:
