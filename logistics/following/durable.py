@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from logistics.following.cursors import (
 )
 from logistics.following.follower import Follower
 from logistics.inputs import as_datetime
+from logistics.orchestration.reading import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +178,7 @@ class DurableSubscription(Follower):
         """Call the handler once more for each parked event, on this thread; return how many it has taken."""
         taken = 0
         for parked in self.parked():
-            stored = self._runtime.log.at(parked.position)
+            stored = patiently(partial(self._runtime.log.at, parked.position))
             if stored is None:
                 raise CorruptStoreError(f"nothing is at position {parked.position} any more")
             event = recorded(stored, self._runtime.codec)

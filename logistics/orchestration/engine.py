@@ -428,7 +428,7 @@ class OrchestrationEngine(Handle):
         if not isinstance(log, LmdbLog):
             msg = "a store in memory cannot be copied"
             raise NotAStoreError(msg)
-        return copy_store(log, target, at_work=True).position
+        return patiently(lambda: copy_store(log, target, at_work=True)).position
 
     def compact(self, keep: Duration, *, archive: bool = True) -> int:
         """Forget jobs and runs that were over before `keep` ago; return the position up to which that is done.

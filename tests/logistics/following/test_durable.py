@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from actors.runtime.errors import InputError
+from eventstore.errors import ReopenNeededError
+from eventstore.records import Stored
 from logistics import Job, OrchestrationEngine, Queue
 from logistics.following import durable
 from logistics.messages import JobEnqueued
@@ -87,6 +89,24 @@ def test_what_fails_is_tried_again_then_parked_and_can_be_taken_up(tmp_path: Pat
         assert [each.entity for each in mail.parked()] == ["job:b"]
         assert mail.retry_parked() == 1
         assert (again.ids, mail.parked()) == (["b"], [])
+
+
+def test_what_is_parked_waits_for_the_engine_that_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        mail = engine.follow("mail", "job.enqueued", Heard("b", times=1), attempts=1)
+        enqueue(engine, "a", "b")
+        mail.wait_until(timeout=PATIENCE_S)
+        log = engine.store.runtime.log
+        at, failures = log.at, [ReopenNeededError("a commit has failed")]
+
+        def look(position: int) -> Stored | None:
+            if failures:
+                raise failures.pop()
+            return at(position)
+
+        monkeypatch.setattr(log, "at", look)
+        assert mail.retry_parked() == 1
+        assert not failures
 
 
 def test_a_handler_that_hangs_holds_up_nobody_else(tmp_path: Path) -> None:

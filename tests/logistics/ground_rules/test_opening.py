@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from actors.runtime.clock import VirtualClock
-from eventstore.errors import NotAStoreError
+from eventstore.errors import NotAStoreError, ReopenNeededError
+from eventstore.lmdb_log import LmdbLog
 from logistics.errors import (
     InputError,
     LogisticsError,
@@ -158,6 +159,22 @@ def test_what_is_no_path_is_refused_wherever_one_is_said(tmp_path: Path, path: A
     with pytest.raises(InputError, match="path: "):
         OrchestrationEngine(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_waits_for_the_engine_that_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, copy_to = [ReopenNeededError("a commit has failed")], LmdbLog.copy_to
+
+    def copy(log: LmdbLog, folder: Path) -> None:
+        if failures:
+            raise failures.pop()
+        copy_to(log, folder)
+
+    monkeypatch.setattr(LmdbLog, "copy_to", copy)
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        assert engine.backup(tmp_path / "copy") > 0
+    assert not failures
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", 5, None])
