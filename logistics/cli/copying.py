@@ -14,7 +14,7 @@ import typer
 from actors.runtime.errors import InputError
 from eventstore.backup import PARTIAL, build_aside, checked, copy_store
 from eventstore.errors import NotAStoreError
-from eventstore.files import claim
+from eventstore.files import claim, sync_folder
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import MARKER_NAME, mark_as_part
 from logistics.audit.exchange import Part, export_header, export_lines, import_lines
@@ -113,6 +113,7 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
             except BaseException:
                 partial.unlink()
                 raise
+        sync_folder(output.parent)
     except OSError as error:
         msg = f"{output}: {error.strerror}"
         raise InputError(msg) from error

@@ -363,6 +363,21 @@ def test_an_export_that_is_not_written_whole_leaves_nothing(
     assert "goes on" not in capsys.readouterr().err, "an export begins anew"
 
 
+def test_an_export_is_durable_with_its_name(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def note(descriptor: int) -> None:
+        named = (tmp_path / "lines").exists()
+        synced.append((named, os.path.samestat(os.fstat(descriptor), tmp_path.stat())))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    assert main(["export", "-o", str(tmp_path / "lines"), "--store", str(store)]) == 0
+    assert synced == [(False, False), (True, True)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
