@@ -136,18 +136,23 @@ class Compactor:
         file = folder / PLAN_NAME
         arguments = (folder, policy.keep_us, int(policy.archive), policy.least, now_us, upto)
         remove_file(file)  # that of an owner who was killed: it may have wanted to keep less
-        code, said = self._child.end(self._child.start(*arguments))
+        try:
+            code, said = self._child.end(self._child.start(*arguments))
+        except OSError as error:
+            raise _nothing_done(f"no process could be started: {error.strerror}") from error
         if code:
             lines = said.decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
-            raise StoreError(
-                f"nothing was compacted: {lines[-1]}", remedy="Look at the message, and try again."
-            )
+            raise _nothing_done(lines[-1])
         try:
             return _DECODE(file.read_bytes())
         except FileNotFoundError:
             return None
         finally:
             remove_file(file)
+
+
+def _nothing_done(why: str) -> StoreError:
+    return StoreError(f"nothing was compacted: {why}", remedy="Look at the message, and try again.")
 
 
 class Retainer:

@@ -49,14 +49,18 @@ class Child:
     def __init__(self, module: str) -> None:
         self._code = CHILD.format(module=module)
         self._child: subprocess.Popen[bytes] | None = None
+        self._closed = False
 
     def start(self, *arguments: object) -> subprocess.Popen[bytes]:
-        """Start a child. `OSError` if there can be none."""
+        """Start a child; made while another thread closes, it is ended at once. `OSError` if there can be none."""
         command = [sys.executable, "-c", self._code, json.dumps(sys.path), *map(str, arguments)]
-        self._child = subprocess.Popen(  # noqa: S603 -- our own interpreter and code, no shell
+        child = subprocess.Popen(  # noqa: S603 -- our own interpreter and code, no shell
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        return self._child
+        self._child = child
+        if self._closed:  # looked at last, as `close` looks the other way round
+            self.close()
+        return child
 
     @staticmethod
     def end(child: subprocess.Popen[bytes]) -> tuple[int, bytes]:
@@ -73,6 +77,7 @@ class Child:
 
     def close(self) -> None:
         """End the child, if there is one: what it has not finished is not done."""
+        self._closed = True
         if self._child is not None:
             self._child.kill()
             self.end(self._child)

@@ -116,6 +116,22 @@ def test_a_child_that_fails_is_warned_of_and_a_closed_one_is_gone(
     assert not photographer.busy
 
 
+def test_a_child_that_is_made_while_somebody_closes_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    child, make = snapshotting.Child("time"), subprocess.Popen
+
+    def make_meanwhile(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        made = make([sys.executable, "-c", "input()"], **options)
+        child.close()  # on another thread, between the making of the process and word of it
+        return made
+
+    monkeypatch.setattr(subprocess, "Popen", make_meanwhile)
+    started = child.start()
+    assert started.stdin
+    started.stdin.close()  # so it ends, at the latest
+    code, _ = child.end(started)
+    assert code == -signal.SIGKILL
+
+
 def poison(store: Path) -> int:
     """Append an event that no state can take in; return its position."""
     with LmdbLog.open(store) as log:

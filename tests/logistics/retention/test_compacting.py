@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -399,6 +400,20 @@ def test_without_an_archive_it_is_gone(path: Path) -> None:
     assert not (path / FOLDER_NAME).exists()
     with StoreReader(path) as reader, pytest.raises(CompactedError, match="was compacted up to"):
         next(reader.events())
+
+
+def test_a_plan_for_which_there_is_no_process_fails_in_words_of_ours(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_child: Child, *_arguments: object) -> None:
+        raise OSError(errno.EAGAIN, "too many processes")
+
+    monkeypatch.setattr(Child, "start", fail)
+    with (
+        OrchestrationEngine(path) as engine,
+        pytest.raises(StoreError, match=r"nothing was compacted: .*: too many processes"),
+    ):
+        engine.compact(0)
 
 
 def test_a_plan_that_fails_says_why_and_nothing_is_forgotten(path: Path) -> None:
