@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import lru_cache
 
-from actors.clock.zones import DAY_S, SECOND_US, instant_to_wall, transitions
+from actors.clock.zones import DAY_S, SECOND_US, instant_to_wall
 from actors.schedule.holiday_calendar import check_holidays, holiday_name
 from actors.schedule.pattern import EPOCH_ORDINAL
 from actors.schedule.spec import DaysSpec
@@ -18,7 +17,7 @@ _WEEK = 7
 
 def holds(days: DaysSpec, zone: str, at_us: int) -> bool:
     """Whether the zone's wall shows one of these days at that instant."""
-    return _holds_day(days, instant_to_wall(zone, at_us) // DAY_US)
+    return holds_day(days, instant_to_wall(zone, at_us) // DAY_US)
 
 
 def edge(zone: str, at_us: int, sign: int) -> int:
@@ -43,21 +42,6 @@ def is_over(days: DaysSpec, zone: str, at_us: int, sign: int) -> bool:
     return max(days.dates) < day if sign > 0 else day < min(days.dates)
 
 
-def spans(
-    days: Iterable[DaysSpec], zone: str, from_us: int, to_us: int, *, held: bool
-) -> Iterator[tuple[int, int]]:
-    """The parts of a span of instants, ends excluded, that lie in all of these days (`held`), or in none of them."""
-    listed = tuple(days)
-    for begin, end, offset in transitions(zone, from_us, to_us):
-        first, last = ((at_us + offset) // DAY_US for at_us in (begin, end - 1))
-        whole = (
-            day for day in range(first, last + 1) if all(_holds_day(each, day) is held for each in listed)
-        )
-        for day in whole:
-            start = day * DAY_US - offset
-            yield max(start, begin), min(start + DAY_US, end)
-
-
 def check_days(days: DaysSpec) -> None:
     """Refuse days that cannot be told."""
     for calendar in days.holidays:
@@ -65,7 +49,8 @@ def check_days(days: DaysSpec) -> None:
 
 
 @lru_cache(maxsize=16_384)
-def _holds_day(days: DaysSpec, number: int) -> bool:
+def holds_day(days: DaysSpec, number: int) -> bool:
+    """Whether a day, counted from 1970-01-01, is one of these."""
     if (number + _WEEKDAY_OF_THE_EPOCH) % _WEEK in days.weekdays:
         return True
     day = date.fromordinal(number + EPOCH_ORDINAL)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import islice
 from typing import NamedTuple
 
 from actors.clock.zones import FIRST_S, LAST_S, SECOND_US, YEAR_S
-from actors.schedule.days import DAY_US, spans
+from actors.schedule.alike import DaysAlike
+from actors.schedule.days import DAY_US
 from actors.schedule.firing import fires, previous_fire, ready, zone_of
 from actors.schedule.pattern import Pattern
-from actors.schedule.spec import CombinedSpec, DaysSpec, Firing, InstantsSpec, PatternSpec, ScheduleSpec
+from actors.schedule.spec import CombinedSpec, Firing, InstantsSpec, PatternSpec, ScheduleSpec
 from actors.schedule.timeline import Piece, timeline
 
-MOST_COUNTED = 100_000
-"""Firings of a combination of schedules that are counted, at most, if they can only be counted one by one."""
 MOST_DAYS = 40_000
-"""Days of a schedule that leaves out days, or keeps to them, that are counted, at most: a hundred years."""
+"""Days of a combination of schedules that are counted, at most: a hundred years."""
+MOST_WALKED = 1_000_000
+"""Firings of its parts that are found one by one for that, about: some seconds of work, for what fires each second."""
 
 
 class Missed(NamedTuple):
@@ -50,40 +50,23 @@ def count_fires(spec: ScheduleSpec, after_us: int, upto_us: int) -> int:
 def counted(spec: ScheduleSpec, after_us: int, upto_us: int) -> tuple[int, int]:
     """How many firings there are after one instant, up to and with another; and up to when they were counted.
 
-    A schedule that leaves out days or listed instants, or keeps to days, is counted span by span for `MOST_DAYS`;
-    any other combination one by one, `MOST_COUNTED` at most.
+    A combination of schedules is counted day by day, for `MOST_DAYS` of them, and until `MOST_WALKED` is reached.
     """
     if isinstance(spec, InstantsSpec):
         return bisect_right(spec.at_us, upto_us) - bisect_right(spec.at_us, after_us), upto_us
     if not isinstance(spec, CombinedSpec):
         return _count(spec, after_us, upto_us), upto_us
-    if not _is_counted_by_days(spec):
-        return _walked(spec, after_us, upto_us)
     upto_us = min(upto_us, after_us + MOST_DAYS * DAY_US)
-    return _count_by_days(spec, after_us, upto_us), upto_us
-
-
-def _is_counted_by_days(spec: ScheduleSpec | DaysSpec) -> bool:
-    if not isinstance(spec, CombinedSpec):
-        return True
-    beside = (DaysSpec, InstantsSpec) if spec.how == "but" else DaysSpec
-    first, *others = spec.parts
-    return (
-        spec.how != "any" and _is_counted_by_days(first) and all(isinstance(each, beside) for each in others)
-    )
-
-
-def _count_by_days(spec: CombinedSpec, after_us: int, upto_us: int) -> int:
-    base, *others = spec.parts
-    assert not isinstance(base, DaysSpec)
-    days = [each for each in others if isinstance(each, DaysSpec)]
-    kept = list(spans(days, spec.timezone, after_us + 1, upto_us + 1, held=spec.how == "all"))
-    listed = {at_us for each in others if isinstance(each, InstantsSpec) for at_us in each.at_us}
-    left_out = sum(
-        any(start <= at_us < end for start, end in kept) and count_fires(base, at_us - 1, at_us)
-        for at_us in listed
-    )
-    return sum(count_fires(base, start - 1, end - 1) for start, end in kept) - left_out
+    begin_us, end_us = max(after_us + 1, FIRST_S * SECOND_US), min(upto_us + 1, LAST_S * SECOND_US)
+    days, count = DaysAlike(), 0
+    for start_us in range(begin_us // DAY_US * DAY_US, end_us, DAY_US):
+        if days.walked > MOST_WALKED:
+            return count, start_us - 1
+        found = days.firings_of(spec, start_us)
+        if start_us < begin_us or end_us < start_us + DAY_US:
+            found = frozenset(each for each in found if begin_us <= start_us + each < end_us)
+        count += len(found)
+    return count, upto_us
 
 
 def _count(spec: PatternSpec, after_us: int, upto_us: int) -> int:
@@ -96,15 +79,6 @@ def _count(spec: PatternSpec, after_us: int, upto_us: int) -> int:
         count += _count_in(spec, plan.pattern, piece, cursor, min(end, piece.end_s))
         cursor = piece.end_s
     return count
-
-
-def _walked(spec: ScheduleSpec, after_us: int, upto_us: int) -> tuple[int, int]:
-    count, last_us = 0, after_us
-    for firing in islice(fires(spec, after_us), MOST_COUNTED):
-        if firing.at_us > upto_us:
-            return count, upto_us
-        count, last_us = count + 1, firing.at_us
-    return count, upto_us if count < MOST_COUNTED else last_us
 
 
 def _count_in(spec: PatternSpec, pattern: Pattern, piece: Piece, start: int, end: int) -> int:

@@ -123,7 +123,7 @@ class Pattern:
     def day_of(self, wall_s: int) -> int:
         """The day that a wall time of this pattern belongs to: the one before if it lies beyond midnight."""
         day = wall_s // DAY_S
-        own = not self.spill or (self._has_day(day) and self.holds(wall_s - day * DAY_S))
+        own = not self.spill or (self.has_day(day) and self.holds(wall_s - day * DAY_S))
         return day if own else day - 1
 
     def count(self, from_s: int, to_s: int) -> int:
@@ -138,11 +138,12 @@ class Pattern:
         whole = max(last - self.spill, base)
         found = self._count_days(base, whole) * self.times.total
         for day in range(whole, last + 1):
-            if self._has_day(day):
+            if self.has_day(day):
                 found += self.times.count_below(wall_s - day * DAY_S)
         return found
 
-    def _has_day(self, day: int) -> bool:
+    def has_day(self, day: int) -> bool:
+        """Whether a day, counted from 1970-01-01, is one of the days."""
         there = date.fromordinal(day + EPOCH_ORDINAL)
         return bool(self.days.mask(there.year, there.month) >> (there.day - 1) & 1)
 

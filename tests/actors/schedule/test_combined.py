@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from itertools import islice
 
@@ -14,7 +14,7 @@ from actors.clock.zones import to_datetime
 from actors.schedule.combined import MOST_CANDIDATES, Search, fire_beyond
 from actors.schedule.errors import ScheduleError
 from actors.schedule.firing import check, fires, matches, next_fire, previous_fire
-from actors.schedule.missed import MOST_COUNTED, count_fires
+from actors.schedule.missed import count_fires, counted
 from actors.schedule.spec import (
     FOLD_RULES,
     GAP_RULES,
@@ -215,7 +215,7 @@ def test_a_month_or_a_window_is_leapt_over_by_a_window_that_spans_midnight() -> 
     assert previous_fire(but_one, at("2026-08-01T20:00")) == (at("2026-07-31T02:00"), "")
 
 
-def test_what_leaves_out_days_and_instants_is_counted_as_one_by_one() -> None:
+def test_a_combination_is_counted_as_one_by_one() -> None:
     for seed in range(scaled("counts", 20)):
         rng = random.Random(seed)
         zone = rng.choice(
@@ -232,14 +232,24 @@ def test_what_leaves_out_days_and_instants_is_counted_as_one_by_one() -> None:
         if rng.random() < 0.5:
             base = CombinedSpec("all", (base, days[1]), zone)
         spec = CombinedSpec("all", (base, days[0]), zone)
-        if rng.random() < 0.5:
+        if rng.random() < 0.6:
             spec = CombinedSpec("but", (base, days[0], instants), zone)
+            beside = a_dense_part(rng, rng.choice((zone, "Asia/Kathmandu", "America/New_York")))
+            if rng.random() < 0.5:
+                how: Combination = rng.choice(("any", "all", "but"))
+                spec = CombinedSpec(how, (spec, beside), zone)
         found = between(spec, start, end)
         assert count_fires(spec, start, end) == len(found), seed
 
 
 def test_years_are_counted_without_a_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.schedule.missed.fires", None)
+    walked: list[int] = []
+
+    def noting(spec: ScheduleSpec, after_us: int) -> Iterator[Firing]:
+        walked.append(after_us)
+        return fires(spec, after_us)
+
+    monkeypatch.setattr("actors.schedule.alike.fires", noting)
     monkeypatch.setattr("actors.schedule.missed.MOST_DAYS", 400)
     spec = CombinedSpec(
         "but", (CronSpec("* * * * *", "UTC"), WEEKENDS, InstantsSpec((at("2026-01-05"),))), "UTC"
@@ -247,6 +257,12 @@ def test_years_are_counted_without_a_walk(monkeypatch: pytest.MonkeyPatch) -> No
     begin = at("2026-01-05") - 1
     assert count_fires(spec, begin, begin + 52 * 7 * DAY) == 52 * 5 * 1440 - 1
     assert count_fires(spec, begin, begin + 1000 * 365 * DAY) == (400 // 7 * 5 + 1) * 1440 - 1
+    lunch, begin_us = CronSpec("* 12 * * 1-5", ZURICH), at("2026-01-04T23:00")
+    but_lunch = CombinedSpec("but", (CronSpec("* * * * *", ZURICH), lunch), ZURICH)
+    assert count_fires(but_lunch, begin_us - 1, begin_us + 52 * 7 * DAY - 1) == 52 * (7 * 1440 - 5 * 60)
+    assert len(walked) < 30, "days that are alike are walked once"
+    monkeypatch.setattr("actors.schedule.missed.MOST_WALKED", 1)
+    assert counted(but_lunch, begin_us - 1, begin_us + 52 * 7 * DAY) == (60, begin_us + HOUR - 1)
 
 
 BUSY = CronSpec("* * 9-17 * * *", "UTC", seconds="first")
@@ -291,11 +307,6 @@ def test_what_keeps_to_dates_has_ended_behind_the_last_of_them() -> None:
 def test_days_alone_are_no_schedule() -> None:
     with pytest.raises(ScheduleError, match="days by themselves"):
         next_fire(CombinedSpec("any", (WEEKENDS,), "UTC"), 0)
-
-
-def test_counting_has_a_bound() -> None:
-    spec = CombinedSpec("any", (CronSpec("* * * * * *", "UTC", seconds="first"),), "UTC")
-    assert count_fires(spec, 0, 10 * MOST_COUNTED * 1_000_000) == MOST_COUNTED
 
 
 def test_holidays_are_those_that_the_package_knows() -> None:
