@@ -21,7 +21,7 @@ from logistics.audit.foreseen import foreseen
 from logistics.inputs import as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from actors.queue.specs import JobSpec
     from actors.runtime.effects import AttemptKey
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 SECOND_US = 1_000_000
 """How far time goes if somebody wants to be woken, is, and has nothing to do."""
 NO_PARAMETERS = b"\x80"
-MOST_EVENTS = 1_000_000
-"""After so many events a rehearsal ends, however far it has come."""
+MOST_EVENTS = 200_000
+"""After so many events, or so many times that somebody was woken, a rehearsal ends, however far it has come."""
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -89,12 +89,16 @@ class Stage:
         self.events: list[RehearsedEvent] = []
         self.unknown: dict[str, None] = {}
 
-    def play(self, until_us: int) -> Rehearsal:
-        """Let everything happen up to an instant."""
+    def play(self, until_us: int, told: Callable[[int], object] | None = None) -> Rehearsal:
+        """Let everything happen up to an instant; `told` hears, again and again, how many events there are."""
         for rules in self._rules.values():
             self._take_in(rules, rules.pending(self._states[rules.name], self._context({})))
-        while len(self.events) < MOST_EVENTS:
+        for _ in range(MOST_EVENTS):
             self._come_to_rest()
+            if told is not None:
+                told(len(self.events))
+            if len(self.events) >= MOST_EVENTS:
+                break
             next_us = self._next_us()
             if next_us is None or next_us > until_us:
                 self._now_us = until_us

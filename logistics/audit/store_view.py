@@ -22,7 +22,7 @@ from logistics.inputs import as_datetime, check_int, duration_us, instant_us
 from logistics.messages import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from actors.queue.messages import JobView, QueueStats, ResourceView
@@ -158,13 +158,20 @@ class StoreView:
         return explain(witness, subject, at)
 
     def rehearse(
-        self, until: datetime, *, now: datetime | None = None, workers: int = 4, took: Duration = 1
+        self,
+        until: datetime,
+        *,
+        now: datetime | None = None,
+        workers: int = 4,
+        took: Duration = 1,
+        told: Callable[[int], object] | None = None,
     ) -> Rehearsal:
         """Say what would happen from here until an instant, if no command came; nothing is called nor written.
 
         As if an engine with so many workers opened the store now (`now`; None: right after the last event), with
         every queue served and a scheduler started. Each attempt succeeds, after as long as its function took on
         average, or `took` if it never ran. A step whose result decides what comes next is named, and not ended.
+        After 200,000 events it ends, and says how far it has come; `told` hears of their number meanwhile.
         """
         begin_us = max(self._recorded_us, 0 if now is None else instant_us("now", now))
         until_us = instant_us("until", until)
@@ -182,7 +189,7 @@ class StoreView:
             workers=workers,
             took_us=duration_us("took", took),
         )
-        return stage.play(until_us)
+        return stage.play(until_us, told)
 
     # -- the whole of it -----------------------------------------------------------------------------------
 

@@ -28,24 +28,29 @@ class Looking:
     def at(self, things: Iterable[T]) -> Iterator[T]:
         """Yield things, and tell how many there were."""
         for number, thing in enumerate(things):
-            if time.monotonic() >= self._next_s:
-                self._next_s = time.monotonic() + PAUSE_S
-                self._is_shown = True
-                sys.stderr.write(f"{CLEAR}{number:,} {self._what} …")
-                sys.stderr.flush()
+            self.tell(number)
             yield thing
+
+    def tell(self, number: int) -> None:
+        """Tell how many there are, unless that was told just now."""
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + PAUSE_S
+            self._is_shown = True
+            sys.stderr.write(f"{CLEAR}{number:,} {self._what} …")
+            sys.stderr.flush()
 
     def found(self, rows: Iterable[T]) -> Iterator[T]:
         """Yield rows that are shown: on the terminal they stand where the number was."""
         try:
             for row in rows:
                 if sys.stdout.isatty():
-                    self._clear()
+                    self.clear()
                 yield row
         finally:
-            self._clear()
+            self.clear()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Take the number off the terminal."""
         if self._is_shown:
             sys.stderr.write(CLEAR)
             sys.stderr.flush()

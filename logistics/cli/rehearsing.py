@@ -13,6 +13,7 @@ import typer
 from actors.runtime.errors import InputError
 from actors.schedule.messages import ScheduleFired
 from logistics.audit.store_reader import StoreReader
+from logistics.cli.looking import Looking
 from logistics.cli.options import JsonOption, StoreOption, moment
 from logistics.cli.output import say, say_json, show
 from logistics.inputs import as_datetime
@@ -48,8 +49,14 @@ def rehearse(
     if not isinstance(instant, datetime):
         msg = f"--until: expected an instant like 2027-03-28T01:00:00Z, or a span like 12h, got {until!r}"
         raise InputError(msg)
-    with StoreReader(store) as reader:
-        found = reader.as_of().rehearse(instant, now=datetime.now(UTC), workers=workers, took=took)
+    looking = Looking("events so far")
+    try:
+        with StoreReader(store) as reader:
+            found = reader.as_of().rehearse(
+                instant, now=datetime.now(UTC), workers=workers, took=took, told=looking.tell
+            )
+    finally:
+        looking.clear()
     if events:
         rows = (_row(each) for each in islice(found.events, limit))
         show(("at", "tag", "entity"), rows, as_json=json, empty="nothing would happen")
@@ -63,6 +70,10 @@ def rehearse(
         ("schedule", "firings", "first", "last"), facts["schedules"], as_json=False, empty="no schedule fires"
     )
     show(("tag", "count"), facts["events"], as_json=False, empty="nothing would happen")
+    if found.until < instant:
+        say(
+            f"so many events are as far as one rehearsal goes: what is later than that, up to {until}, is not said"
+        )
     for job in found.unknown:
         say(f"{job}: what follows hangs on its result")
 

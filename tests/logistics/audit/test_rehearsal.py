@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from actors.clock.decider import ClockRules
 from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import InputError
 from actors.runtime.values import decode_value
@@ -25,6 +26,7 @@ from logistics import (
     ScheduleManager,
     WorkflowManager,
 )
+from logistics.audit import rehearsal
 from logistics.audit.history import History
 from logistics.audit.store_reader import StoreReader
 from logistics.cli.main import main
@@ -201,3 +203,13 @@ def test_the_command_shows_counts_or_events_and_changes_nothing(
     assert main(["rehearse", "--until", "17", *where]) == 2
     with StoreReader(store) as reader:
         assert reader.position == before
+
+
+def test_a_rehearsal_in_which_somebody_is_woken_in_vain_for_ever_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rehearsal, "MOST_EVENTS", 20)
+    monkeypatch.setattr(ClockRules, "next_wake_us", lambda *_: 0)
+    with OrchestrationEngine(":memory:", clock=VirtualClock()) as engine:
+        view = engine.as_of()
+        assert view.rehearse(view.at + HOUR).until == view.at + timedelta(seconds=20)

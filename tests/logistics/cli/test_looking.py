@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from logistics.audit import rehearsal
 from logistics.cli import looking
 from logistics.cli.looking import CLEAR, Looking
 from logistics.cli.main import main
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.task.job import Job
 from logistics.task.queue import Queue
 from tests.logistics.audit import functions
@@ -75,3 +78,22 @@ def test_lists_tell_how_far_they_are(
     assert main([*arguments, "--json", "--store", str(tmp_path / "store")]) == 0
     assert "\x1b" not in capsys.readouterr().out
     assert f"{CLEAR}0 {arguments[0]} " in errors.getvalue()
+
+
+def test_a_rehearsal_tells_how_far_it_is_and_says_where_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Up to the year 9999 it went on for minutes without a word, and then ended somewhere."""
+    errors = terminal(monkeypatch)
+    monkeypatch.setattr(rehearsal, "MOST_EVENTS", 50)
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        CronScheduler(engine=engine).schedule("often", "* * * * *", functions.one)
+    told = ["rehearse", "--until", "9999-12-31T00:00:00Z", "--store", str(tmp_path / "store")]
+    assert main(told) == 0
+    said = capsys.readouterr().out
+    assert re.search(r": 5\d events", said)
+    assert "is not said" in said
+    assert f"{CLEAR}0 events so far …" in errors.getvalue()
+    assert errors.getvalue().endswith(CLEAR)
+    assert main([*told[:2], "1m", *told[3:]]) == 0
+    assert "is not said" not in capsys.readouterr().out
