@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from actors.folding import event_codec
+from logistics import messages
 from logistics.audit.message_schema import message_schema, schema_of
 from logistics.cli.describing import published
 from logistics.cli.main import main
@@ -47,6 +48,7 @@ def test_every_command_and_event_is_there_and_every_reference_leads_somewhere(
     )  # made once, not for each
     assert set(SCHEMA["commands"]) == {type_.__struct_config__.tag for type_ in COMMANDS}
     assert set(SCHEMA["events"]) == {type_.__struct_config__.tag for type_ in event_codec().types}
+    assert {type_.__name__ for type_ in event_codec().types} <= set(messages.__all__)
     for tag in (*SCHEMA["commands"], *SCHEMA["events"]):
         alone = schema_of(tag)
         assert alone is not None
