@@ -1,18 +1,16 @@
-"""How a run gets on: what the end of a step lets go, what it stops, and when the run is over."""
+"""How a run gets on: what the ends of jobs and runs mean to it, which steps begin, and when it is over."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.queue.messages import CancelOwned, EnqueueJobs
+from actors.queue.messages import EnqueueJobs
 from actors.queue.specs import NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOTE_VALUE, JobStatus
 from actors.workflow.circles import held_up, lineage
 from actors.workflow.endings import ending_of
 from actors.workflow.events import (
     CallCached,
     CancelSettled,
-    ItemEnded,
-    ItemsScheduled,
     ItemWaiting,
     RunBegun,
     RunCancelled,
@@ -21,65 +19,32 @@ from actors.workflow.events import (
     RunEnding,
     RunFailed,
     RunPaused,
-    StepCancelled,
-    StepCompleted,
-    StepFailed,
     StepScheduled,
     StepSkipped,
-    StepSpread,
     StepWaiting,
     UndoEnded,
     UndoScheduled,
 )
-from actors.workflow.jobs import Ahead, item_job, step_job, undo_job
+from actors.workflow.jobs import step_job, undo_job
+from actors.workflow.lists import Lists
 from actors.workflow.owned import tell_owner
-from actors.workflow.run import UNDO, Run
+from actors.workflow.run import UNDO
 from actors.workflow.specs import RunStatus, StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from actors.queue.messages import JobEnded
-    from actors.queue.specs import JobSpec
-    from actors.runtime.messages import Context, Decision
-    from actors.workflow.run import Fan
     from actors.workflow.specs import StepOptions
-    from actors.workflow.state import SupervisorState
 
 CANCELLED = "it was cancelled"
 """The error of a cancelled run."""
-OPEN = (StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING)
-WINDOW = 512
-"""Items of one list that are under way at one time, where nobody has set a limit: a bound of memory."""
 LONGEST_ID = 480
 """Characters of the id of a run that is a step: those of its jobs are longer, and have to fit into a `Key`."""
 BATCH = 1_000
 """Jobs in one message to the queue."""
 
 
-class Advance:
+class Advance(Lists):
     """One decision about a run: it looks ahead of the state, which the decision's events have not changed yet."""
-
-    def __init__(self, state: SupervisorState, run: Run, context: Context, decision: Decision) -> None:
-        self._state = state
-        self._run = run
-        self._context = context
-        self._now_us = context.now_us
-        self._decision = decision
-        self._left = run.left
-        self._stuck = run.stuck
-        self._error = run.error
-        self._ending = run.ending
-        self._paused = run.extras.paused
-        self._held = run.extras.held
-        self._undo = list(run.extras.undo)
-        self._undo_error = run.extras.undo_error
-        self._ahead = Ahead()
-        self._missing: dict[int, int] = {}
-        self._ready: list[int] = []
-        self._jobs: list[JobSpec] = []
-        self.orphans: list[str] = []
-        """Runs that steps were which this decision has cancelled."""
 
     # -- jobs that end ---------------------------------------------------------------------------------------
 
@@ -122,123 +87,15 @@ class Advance:
         else:
             self._wait(step, options, value.decode())
 
-    # -- steps that end --------------------------------------------------------------------------------------
-
-    def completed(self, step: int, attempts: int, at_us: int, cached: str = "") -> None:
-        """A step has succeeded; `cached` is the job whose output was used."""
-        self._decision.emit(StepCompleted(self._run.run_id, step, attempts, at_us, cached))
-        if step in self._run.graph.undoable:
-            self._undo.append(step)
-        self._end(step, StepStatus.COMPLETED)
-
-    def failed(self, step: int, attempts: int, error: str, at_us: int, lost: int | None = None) -> None:
-        """A step has failed for good; what needs it is skipped unless its author said otherwise.
-
-        `lost`: so many of its items have failed, of one that is mapped over a list.
-        """
-        run = self._run
-        self._decision.emit(StepFailed(run.run_id, step, attempts, error, at_us))
-        if run.is_to_undo(step, StepStatus.FAILED, lost):
-            self._undo.append(step)
-        options = run.graph.options.get(step)
-        if options is None or options.required:
-            self._error = self._error or run.failure(step, error)
-        self._end(step, StepStatus.FAILED)
-        if options is not None and options.on_failure == "stop":
-            self._stop(step)
-
-    def _end(self, step: int, status: StepStatus) -> None:
-        """Let go, or skip, without recursion, what waited for a step.
-
-        What is behind a failure that fails the run is skipped at once, and what is behind that. Anything else that
-        one which it needs does not let go is skipped when all of them have ended: such a failure may come yet.
-        """
-        run, graph = self._run, self._run.graph
-        stack = [(step, status, status is StepStatus.FAILED and graph.is_fatal(step))]
-        skipped: set[int] = set()
-        while stack:
-            because, status, lost = stack.pop()
-            self._ahead.ended[because] = status
-            self._left -= 1
-            spared = status is StepStatus.SKIPPED and because == step
-            passes = not lost and graph.passes(because, status, spared=spared)
-            self._stuck += not passes
-            for other in graph.dependents[because]:
-                missing = self._missing.get(other, run.missing[other]) - passes
-                self._missing[other] = missing
-                if not missing:
-                    if run.steps[other] is StepStatus.PENDING:
-                        self._ready.append(other)
-                elif (
-                    (lost or self._is_hopeless(other, missing))
-                    and other not in skipped
-                    and self._is_open(other)
-                ):
-                    self._decision.emit(StepSkipped(run.run_id, other, because, self._now_us, lost))
-                    skipped.add(other)
-                    stack.append((other, StepStatus.SKIPPED, lost))
-
-    def _is_hopeless(self, step: int, missing: int) -> bool:
-        """Whether all that a step needs has ended, and so many of them, at least one, let nothing go."""
-        return missing <= self._stuck and not any(
-            self._is_open(other) for other in self._run.graph.plan.steps[step].depends_on
-        )
-
-    def _is_open(self, step: int) -> bool:
-        return self._run.steps[step] in OPEN and step not in self._ahead.ended
-
-    def _stop(self, because: int) -> None:
-        """End whatever has not ended, on account of a step that failed."""
-        for step in self._open():
-            if self._run.steps[step] is StepStatus.PENDING:
-                self._decision.emit(StepSkipped(self._run.run_id, step, because, self._now_us))
-                self._ahead.ended[step] = StepStatus.SKIPPED
-            else:
-                self._cancel(step)
-        self._left = 0
-        self._ready.clear()
-
-    def _open(self) -> Iterable[int]:
-        """Return the steps of the present phase that have not ended."""
-        graph = self._run.graph
-        steps = graph.last if self._ending else graph.ordinary
-        return [step for step in steps if self._is_open(step)]
-
-    def _cancel(self, step: int) -> None:
-        run = self._run
-        self._decision.emit(StepCancelled(run.run_id, step, self._now_us))
-        self._ahead.ended[step] = StepStatus.CANCELLED
-        if run.is_to_undo(step, StepStatus.CANCELLED):
-            self._undo.append(step)
-        jobs = tuple(run.owed_jobs(step))
-        self._ahead.doubts[step] = run.job_id(step) in jobs
-        self._cancel_jobs(jobs)
-        self.orphans += run.children(step)
-
-    def _cancel_jobs(self, jobs: Iterable[str]) -> None:
-        for job_id in jobs:
-            self._decision.tell("queue", CancelOwned(job_id=job_id, owner=f"run:{self._run.run_id}"))
-
-    def settled(self, step: int, message: JobEnded) -> None:
-        """Take in how the job of a cancelled step has ended: one that had succeeded before is undone, too."""
-        done = message.status == JobStatus.COMPLETED
-        succeeded = done and message.note != NOTE_SKIP and not message.note.startswith(NOTE_VALUE)
-        self._decision.emit(CancelSettled(self._run.run_id, step, succeeded=succeeded))
-        self._ahead.doubts[step] = False
-        if succeeded:
-            self._undo.append(step)
-        if not self._ending:
-            self.conclude()
-        elif self._run.extras.undoing < 0 and not self._in_doubt(self._ending):
-            self._unwind()
-            self._ask()
-
-    def _in_doubt(self, ending: str) -> bool:
-        """Whether it is not known yet which steps are to be undone at such an end: the queue owes its word."""
-        run, doubts = self._run, self._ahead.doubts
-        return ending not in {"", RunStatus.COMPLETED} and any(
-            doubts.get(step, run.job_id(step) in self._state.cancelling) for step in run.graph.undoable
-        )
+    def _item_found_out(self, step: int, item: int, error: str, message: JobEnded) -> None:
+        """Take in the end of an item's job: its call, or what found out the parameters of its run."""
+        if not error and message.note.startswith(NOTE_VALUE):
+            params = message.note.removeprefix(NOTE_VALUE)
+            self._begin_child(step, item, self._run.graph.options[step], params)
+            return
+        self._item_ended(step, item, error, message.attempts, message.ended_us)
+        if not error:
+            self._remember(message)
 
     # -- steps that begin ------------------------------------------------------------------------------------
 
@@ -389,62 +246,6 @@ class Advance:
         began = self._state.new_run(child, graph, params, run.session_id, run.project)
         Advance(self._state, began, self._context, self._decision).begin()
 
-    # -- lists -----------------------------------------------------------------------------------------------
-
-    def _spread(self, step: int, count: int) -> None:
-        """Begin with the items of the list that a step is mapped over."""
-        self._decision.emit(StepSpread(self._run.run_id, step, count, self._now_us))
-        if count:
-            self._send(step, 0, count, self._limit(step))
-        else:
-            self.completed(step, 1, self._now_us)
-
-    def _limit(self, step: int) -> int:
-        return self._run.graph.options[step].parallel or WINDOW
-
-    def _send(self, step: int, first: int, count: int, most: int) -> None:
-        """Schedule items from `first` on, `most` of them, of `count` altogether."""
-        number = min(most, count - first)
-        if number > 0 and not self._paused:
-            self._decision.emit(ItemsScheduled(self._run.run_id, step, first, number, self._now_us))
-            items = range(first, first + number)
-            self._jobs += [item_job(self._run, step, item, self._ahead) for item in items]
-
-    def _refill(self, step: int, fan: Fan, flying: int) -> None:
-        """Schedule more items: at once where their number has a limit, else when half of them have ended."""
-        limit = self._limit(step)
-        if self._run.graph.options[step].parallel or flying <= limit // 2:
-            self._send(step, fan.next, fan.count, limit - flying)
-
-    def _item_found_out(self, step: int, item: int, error: str, message: JobEnded) -> None:
-        """Take in the end of an item's job: its call, or what found out the parameters of its run."""
-        if not error and message.note.startswith(NOTE_VALUE):
-            params = message.note.removeprefix(NOTE_VALUE)
-            self._begin_child(step, item, self._run.graph.options[step], params)
-            return
-        self._item_ended(step, item, error, message.attempts, message.ended_us)
-        if not error:
-            self._remember(message)
-
-    def _item_ended(self, step: int, item: int, error: str, attempts: int, at_us: int) -> None:
-        run = self._run
-        fan = run.extras.fans[step]
-        self._decision.emit(ItemEnded(run.run_id, step, item, attempts, error, at_us))
-        flying, failed = fan.under_way - 1, fan.failed + bool(error)
-        first_error = fan.error or f"item {item}: {error}"
-        if failed and run.graph.options[step].on_failure == "stop":
-            own = run.job_id(step, str(item))
-            self._cancel_jobs(job_id for job_id in run.owed_jobs(step) if job_id != own)
-            self.orphans += run.children(step)
-            self.failed(step, 1, f"{first_error}; the others were stopped", at_us, failed)
-        elif flying or fan.next < fan.count:
-            self._refill(step, fan, flying)
-        elif failed:
-            error = f"{failed} of {fan.count} items failed; {first_error}"
-            self.failed(step, 1, error, at_us, failed)
-        else:
-            self.completed(step, 1, at_us)
-
     # -- the end of the run ----------------------------------------------------------------------------------
 
     def cancel(self, why: str = "") -> None:
@@ -466,6 +267,27 @@ class Advance:
             self._ending = RunStatus.CANCELLED
             self._over()
         self._ask()
+
+    def settled(self, step: int, message: JobEnded) -> None:
+        """Take in how the job of a cancelled step has ended: one that had succeeded before is undone, too."""
+        done = message.status == JobStatus.COMPLETED
+        succeeded = done and message.note != NOTE_SKIP and not message.note.startswith(NOTE_VALUE)
+        self._decision.emit(CancelSettled(self._run.run_id, step, succeeded=succeeded))
+        self._ahead.doubts[step] = False
+        if succeeded:
+            self._undo.append(step)
+        if not self._ending:
+            self.conclude()
+        elif self._run.extras.undoing < 0 and not self._in_doubt(self._ending):
+            self._unwind()
+            self._ask()
+
+    def _in_doubt(self, ending: str) -> bool:
+        """Whether it is not known yet which steps are to be undone at such an end: the queue owes its word."""
+        run, doubts = self._run, self._ahead.doubts
+        return ending not in {"", RunStatus.COMPLETED} and any(
+            doubts.get(step, run.job_id(step) in self._state.cancelling) for step in run.graph.undoable
+        )
 
     def _close(self, status: RunStatus, error: str) -> None:
         """Begin with what is done whatever happened; if there is nothing, the run is over."""

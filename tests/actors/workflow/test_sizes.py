@@ -10,7 +10,7 @@ import pytest
 from actors.queue.specs import Input
 from actors.runtime.engine import Runtime
 from actors.workflow.events import ItemsScheduled
-from actors.workflow.progress import WINDOW
+from actors.workflow.lists import WINDOW
 from actors.workflow.specs import Plan, PlanStep, StepOptions
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
