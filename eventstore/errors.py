@@ -74,7 +74,10 @@ class StoreInUseError(StoreError):
 class StoreAccessError(StoreError):
     """The operating system does not let this process at the files of the store."""
 
-    remedy = "Make the folder, and the files in it, readable and writable for this user."
+    remedy = (
+        "Make the folder, and the files in it, readable and writable for this user; "
+        "who only looks needs that, too: readers say in lock.mdb where they are."
+    )
 
 
 class StoreLostError(StoreError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actors.queue.events import JobRetrying, JobSnoozed, JobStarted, JobUnresolved, QueuePaused
 from actors.queue.messages import ExplainJob, GetJob, GetResources
 from actors.queue.specs import FIRINGS
-from actors.runtime.errors import InputError
+from actors.runtime.errors import InputError, UnknownIdError
 from actors.runtime.events import EngineClosed
 from actors.workflow.events import RunPaused
 from actors.workflow.messages import ExplainRun, GetRun
@@ -64,11 +64,14 @@ def explain(witness: Witness, subject: str, at: datetime | str | None = None) ->
 
 
 def _meant(witness: Witness, subject: str) -> str:
-    """Return the job or run that has this id; anything else as it is."""
+    """Return the job or run that has this id; what names its kind stays as it is. `UnknownIdError`."""
     if not subject or subject.startswith(("job:", "run:", "schedule:")):
         return subject
-    known = (entity for kind in ("job", "run") if witness.log.last_of(entity := f"{kind}:{subject}"))
-    return next(known, subject)
+    known = [entity for kind in ("job", "run") if witness.log.last_of(entity := f"{kind}:{subject}")]
+    if not known and ":" not in subject:
+        msg = f"no job or run {subject!r} on record"
+        raise UnknownIdError(msg)
+    return known[0] if known else subject
 
 
 # -- jobs --------------------------------------------------------------------------------------------------

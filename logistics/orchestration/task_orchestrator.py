@@ -67,6 +67,9 @@ class TaskOrchestrator:
         self._store = self._engine.store
         self._store.serve(self._key, frozenset((TASKS,)))
 
+    def __repr__(self) -> str:
+        return f"TaskOrchestrator(engine={self._engine!r})"
+
     def __enter__(self) -> Self:
         return self
 

@@ -106,9 +106,10 @@ def test_a_job_that_has_ended_says_how_and_an_unknown_one_is_refused(engine: Orc
         engine.why("job:nobody")
     with pytest.raises(RunNotFoundError):
         engine.why("run:nobody")
-    with pytest.raises(UnknownIdError):
-        engine.why("schedule:nobody")
-    for wrong in ("", "job:", "nobody", "queue:q", None):
+    for unknown in ("schedule:nobody", "nobody"):
+        with pytest.raises(UnknownIdError, match="'nobody' on record"):
+            engine.why(unknown)
+    for wrong in ("", "job:", "queue:q", None):
         with pytest.raises(InputError, match="expected job:ID"):
             engine.why(wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="only a schedule"):

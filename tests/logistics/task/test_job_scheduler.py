@@ -12,6 +12,7 @@ import pytest
 from actors.runtime.clock import VirtualClock
 from logistics.errors import EngineClosedError, InputError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.task_orchestrator import TaskOrchestrator
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.task.job import Job
@@ -91,6 +92,8 @@ def test_a_slip_in_the_name_of_a_queue_is_told(
 def test_what_works_on_an_engine_shows_which(engine: OrchestrationEngine, scheduler: JobScheduler) -> None:
     assert repr(scheduler) == f"JobScheduler(engine={engine!r})"
     assert repr(CronScheduler()) == "CronScheduler()", "the default engine is not opened for it"
+    with TaskOrchestrator(engine=engine) as orchestrator:
+        assert repr(orchestrator) == f"TaskOrchestrator(engine={engine!r})"
     assert repr(WorkflowManager(engine)) == f"WorkflowManager(engine={engine!r})"
 
 
