@@ -70,6 +70,15 @@ def last(engine: OrchestrationEngine, entity: str) -> Event | None:
     return None if stored is None else runtime.codec.decode(stored.record)
 
 
+def backwards(engine: OrchestrationEngine, entity: str) -> Iterator[Event]:
+    """Yield the durable events of an entity, newest first; each costs the same, however many there are."""
+    runtime = engine.store.runtime
+    position = runtime.journal.watermark
+    while (stored := patiently(partial(runtime.log.last, entity, upto=position))) is not None:
+        yield runtime.codec.decode(stored.record)
+        position = stored.position - 1
+
+
 def entities(engine: OrchestrationEngine, prefix: str, *, before: str | None = None) -> Iterator[str]:
     """Yield the entities that begin with `prefix`, from the greatest downwards: new ids before old ones."""
     size = FIRST_BATCH

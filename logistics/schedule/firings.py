@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from actors.clock.zones import to_datetime
 from actors.queue.events import JobFailed, JobUnresolved
 from actors.queue.messages import GetJob
 from actors.queue.specs import JobStatus
 from actors.schedule.messages import (
+    GetSchedules,
     ScheduleBackfilled,
     ScheduleClosed,
     ScheduleFired,
     SchedulePut,
     ScheduleTriggered,
+    ScheduleView,
 )
 from actors.workflow.events import RunFailed
 from actors.workflow.messages import GetRun
 from logistics.audit.past import schedule_at_begin
-from logistics.orchestration.reading import history, last
+from logistics.orchestration.reading import backwards, last
 
 if TYPE_CHECKING:
     from actors.runtime.messages import Event
     from actors.schedule.state import Schedule
     from logistics.orchestration.engine import OrchestrationEngine
+
+
+Definition: TypeAlias = "SchedulePut | Schedule | ScheduleView"
+"""What says in which zone a schedule fired, and with which id."""
 
 
 class FiredRun(NamedTuple):
@@ -52,10 +58,7 @@ def fired_runs(engine: OrchestrationEngine, name: str, limit: int) -> list[Fired
     """Return the newest firings of a schedule, newest first; none if the name is unknown."""
     runs: dict[str, FiredRun] = {}
     ends: dict[str, ScheduleClosed] = {}
-    past = history(engine, f"schedule:{name}")
-    put: SchedulePut | Schedule | None = None
-    if past and not isinstance(past[0], SchedulePut):
-        put = schedule_at_begin(engine.store.runtime.log, name)
+    past, put = _recent(engine, name, limit)
     for event in past:
         if isinstance(event, SchedulePut):
             put = event
@@ -67,7 +70,33 @@ def fired_runs(engine: OrchestrationEngine, name: str, limit: int) -> list[Fired
     return [_with_end(engine, run, ends.get(run.job_id)) for run in newest]
 
 
-def _of(event: Event, put: SchedulePut | Schedule) -> list[FiredRun]:
+def _recent(engine: OrchestrationEngine, name: str, limit: int) -> tuple[list[Event], Definition | None]:
+    """Return the newest events, oldest first, that tell of so many firings, and the definition before them."""
+    put: Definition | None = next(iter(engine.query("scheduler", GetSchedules(names=(name,)))), None)
+    past: list[Event] = []
+    seen: set[int | str] = set()
+    for event in backwards(engine, f"schedule:{name}"):
+        past.append(event)
+        seen |= _instants(event)
+        if isinstance(event, SchedulePut):
+            put = None  # what is older was fired by another one
+        if len(seen) >= limit and (put is not None or isinstance(event, SchedulePut)):
+            return past[::-1], put
+    if past and not isinstance(past[-1], SchedulePut):
+        put = schedule_at_begin(engine.store.runtime.log, name)
+    return past[::-1], put
+
+
+def _instants(event: Event) -> set[int | str]:
+    """Return the instants that an event says were fired; of a trigger the job."""
+    if isinstance(event, ScheduleFired):
+        return {event.scheduled_us}
+    if isinstance(event, ScheduleTriggered):
+        return {event.job_id}
+    return {at_us for at_us, _ in event.instants} if isinstance(event, ScheduleBackfilled) else set()
+
+
+def _of(event: Event, put: Definition) -> list[FiredRun]:
     def moment(at_us: int) -> datetime:
         return to_datetime(put.spec.timezone, at_us)
 

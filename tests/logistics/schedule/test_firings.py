@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from actors.runtime.attempt import AttemptContext
+from actors.runtime.messages import Event
 from actors.schedule.messages import Overlap
+from eventstore.records import Record
 from logistics.errors import InputError, UnknownIdError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
@@ -169,3 +171,32 @@ def test_what_was_made_up_before_its_turn_is_not_run_again_though_it_was_compact
     for _ in range(4):
         work_off()
     assert mine.get_stats()["completed"] == 3 + 2
+
+
+def test_only_as_much_of_the_past_is_read_as_tells_of_them(
+    engine: OrchestrationEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A week of a schedule each minute was read, and decoded, for its newest firing."""
+    manager = ScheduleManager(engine=engine)
+    manager.start()
+    for minutes in (10, 3, 0):
+        manager.schedule_cron(
+            "s", "* * * * *", work_at_any_time, overlap="allow", timezone=f"Etc/GMT+{minutes}"
+        )
+        pass_time(engine, timedelta(minutes=minutes))
+    read: list[str] = []
+    decode: Callable[[Record], Event] = engine.store.runtime.codec.decode
+
+    def noting(record: Record) -> Event:
+        read.append(record.entity)
+        return decode(record)
+
+    monkeypatch.setattr(engine.store.runtime.codec, "decode", noting)
+    told = manager.firings("s", 5)
+    assert [run.at for run in told] == [START + timedelta(minutes=13 - back) for back in range(5)]
+    assert [str(run.at and run.at.tzinfo) for run in told] == 3 * ["Etc/GMT+3"] + 2 * ["Etc/GMT+10"]
+    assert read.count("schedule:s") == 2 + 2 * 13 + 1, "up to the definition of the oldest of them"
+    read.clear()
+    pass_time(engine, timedelta(minutes=5))
+    assert [run.status for run in manager.firings("s", 2)] == ["COMPLETED", "COMPLETED"]
+    assert read.count("schedule:s") == 4
