@@ -273,6 +273,14 @@ def to_datetime(name: str, at_us: int) -> datetime:
     return tz.fromutc(_NAIVE_EPOCH.replace(tzinfo=tz) + timedelta(microseconds=at_us))
 
 
+def to_datetime_somehow(name: str, at_us: int) -> datetime:
+    """As `to_datetime`, and in UTC if this tz database does not have the zone any more."""
+    try:
+        return to_datetime(name, at_us)
+    except TimezoneError:
+        return to_datetime("UTC", at_us)
+
+
 def instant_of(moment: datetime, *, what: str = "the date and time") -> int:
     """The instant of an aware `datetime`, in microseconds; `fold` is honoured, a naive one refused."""
     if not isinstance(moment, datetime):

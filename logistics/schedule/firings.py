@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from actors.clock.zones import to_datetime
+from actors.clock.zones import to_datetime_somehow
 from actors.queue.events import JobFailed, JobUnresolved
 from actors.queue.messages import GetJob
 from actors.queue.specs import JobStatus
@@ -98,7 +98,7 @@ def _instants(event: Event) -> set[int | str]:
 
 def _of(event: Event, put: Definition) -> list[FiredRun]:
     def moment(at_us: int) -> datetime:
-        return to_datetime(put.spec.timezone, at_us)
+        return to_datetime_somehow(put.spec.timezone, at_us)
 
     if isinstance(event, ScheduleFired):
         at, fired, missed = moment(event.scheduled_us), moment(event.fired_us), event.missed
@@ -119,7 +119,7 @@ def _with_end(engine: OrchestrationEngine, run: FiredRun, end: ScheduleClosed | 
     if end is None:
         status = _live_status(engine, run.job_id)
         return run._replace(status=status, error=_error(engine, run.job_id, status))
-    ended = to_datetime(str(run.fired.tzinfo), end.ended_us)
+    ended = to_datetime_somehow(str(run.fired.tzinfo), end.ended_us)
     error = end.refusal or _error(engine, run.job_id, end.status)
     return run._replace(status=end.status, ended=ended, error=error)
 

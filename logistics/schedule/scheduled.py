@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from actors.clock.zones import to_datetime
+from actors.clock.zones import to_datetime, to_datetime_somehow
 from actors.schedule.firing import fires
 from actors.schedule.jitter import jitter_us
 from actors.schedule.messages import ScheduleView
@@ -131,4 +131,4 @@ def planned(view: ScheduleView, n: int, now_us: int) -> list[PlannedRun]:
 
 
 def _moment(view: ScheduleView, at_us: int | None) -> datetime | None:
-    return None if at_us is None else to_datetime(view.spec.timezone, at_us)
+    return None if at_us is None else to_datetime_somehow(view.spec.timezone, at_us)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from actors.clock.zones import to_datetime
+from actors.clock.zones import to_datetime_somehow
 from actors.schedule.recurring_syntax import WEEKDAY_NAMES, described
 from actors.schedule.spec import CombinedSpec, CronSpec, DaysSpec, InstantsSpec, ScheduleSpec
 
@@ -32,7 +32,7 @@ def _part_in_words(part: ScheduleSpec | DaysSpec) -> str:
 
 def _instants_in_words(spec: InstantsSpec) -> str:
     zone = spec.timezone or "UTC"
-    shown = [to_datetime(zone, at_us).isoformat(sep=" ") for at_us in spec.at_us[:_SHOWN]]
+    shown = [to_datetime_somehow(zone, at_us).isoformat(sep=" ") for at_us in spec.at_us[:_SHOWN]]
     more = len(spec.at_us) - len(shown)
     return f"at {', '.join(shown)}{f' and {more} more times' if more else ''}"
 
