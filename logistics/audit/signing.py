@@ -128,8 +128,10 @@ def read_checkpoints(lines: Iterable[bytes], key: Path) -> list[Checkpoint]:
     return found
 
 
-def broken(checkpoints: Iterable[Checkpoint], links: Mapping[int, bytes]) -> str:
+def broken(checkpoints: Iterable[Checkpoint], links: Mapping[int, bytes], store_id: str) -> str:
     """Say what of a log is not as it was signed; empty if all is. `links` are those of its frames, by their end.
+
+    What was imported or salvaged is a store of another id with the same history: that alone is nothing wrong.
 
     The first of `links` is that which the log begins with. A checkpoint before it, of a log that was compacted, is
     left out: those behind it stand for the same history.
@@ -142,9 +144,18 @@ def broken(checkpoints: Iterable[Checkpoint], links: Mapping[int, bytes]) -> str
         when = as_datetime(checkpoint.signed_us).isoformat(timespec="seconds")
         link = links.get(checkpoint.position)
         if link is None:
-            return f"no frame ends at position {checkpoint.position}, which was signed at {when}"
-        if link.hex() != checkpoint.link:
-            return f"something up to position {checkpoint.position} was changed since it was signed at {when}"
+            problem = f"no frame ends at position {checkpoint.position}, which was signed at {when}"
+        elif link.hex() != checkpoint.link:
+            problem = (
+                f"something up to position {checkpoint.position} was changed since it was signed at {when}"
+            )
+        else:
+            continue
+        if checkpoint.store_id == store_id:
+            return problem
+        return (
+            f"{problem}, or this is another store: it was signed of {checkpoint.store_id}, this is {store_id}"
+        )
     return ""
 
 

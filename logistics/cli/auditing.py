@@ -67,7 +67,7 @@ def verify(
     )
     if signed and not facts["problem"]:
         _check_whole(facts.get("part", ""))
-        facts |= _held_against(signed, links)
+        facts |= _held_against(signed, links, facts["store_id"])
     show_facts(facts if json else facts | {"problem": facts["problem"] or "none"}, as_json=json)
     return WRONG if facts["problem"] else 0
 
@@ -89,9 +89,9 @@ def _check_whole(part: str) -> None:
         raise InputError(msg)
 
 
-def _held_against(signed: list[Checkpoint], links: dict[int, bytes]) -> dict[str, Any]:
+def _held_against(signed: list[Checkpoint], links: dict[int, bytes], store_id: str) -> dict[str, Any]:
     newest = max(signed, key=lambda each: each.position)
-    facts: dict[str, Any] = {"checkpoints": len(signed), "problem": broken(signed, links)}
+    facts: dict[str, Any] = {"checkpoints": len(signed), "problem": broken(signed, links, store_id)}
     if not facts["problem"]:
         facts |= {
             "unchanged_upto": newest.position,
@@ -102,17 +102,17 @@ def _held_against(signed: list[Checkpoint], links: dict[int, bytes]) -> dict[str
 
 
 def _verified_export(file: Path, links: dict[int, bytes]) -> dict[str, Any]:
-    facts: dict[str, Any] = {"export": str(file), "problem": ""}
     with file.open("rb") as lines:
-        part = export_header(lines.readline()).part
+        header = export_header(lines.readline())
+        facts: dict[str, Any] = {"export": str(file), "store_id": header.store_id}
         lines.seek(0)
         try:
             head = verify_export(lines, seen=lambda head: links.update({head.position: head.link}))
         except CorruptStoreError as error:
             return facts | {"problem": str(error)}
-    if part:
-        return {"export": str(file), "part": part, "events": head.position, "note": UNPROVEN, "problem": ""}
-    return {"export": str(file), "position": head.position, "link": head.link.hex(), "problem": ""}
+    if header.part:
+        return facts | {"part": header.part, "events": head.position, "note": UNPROVEN, "problem": ""}
+    return facts | {"position": head.position, "link": head.link.hex(), "problem": ""}
 
 
 def _verified_store(store: Path | None, links: dict[int, bytes], *, deep: bool) -> dict[str, Any]:

@@ -81,6 +81,11 @@ def rewritten(store: Path, target: Path) -> Path:
     return target
 
 
+def store_id(path: Path) -> str:
+    with LmdbLog.open(path, read_only=True) as log:
+        return log.store_id
+
+
 def test_a_history_rewritten_as_a_whole_is_caught_by_a_checkpoint_only(
     store: Path, tmp_path: Path, verified: Verified
 ) -> None:
@@ -89,6 +94,10 @@ def test_a_history_rewritten_as_a_whole_is_caught_by_a_checkpoint_only(
     assert main(["doctor", "--store", str(other)]) == 0
     facts = verified("--store", str(other), code=1)
     assert "was changed since it was signed at" in facts["problem"]
+    assert (
+        f"or this is another store: it was signed of {store_id(store)}, this is {store_id(other)}"
+        in facts["problem"]
+    )
     assert verified("--store", str(store), code=0)["problem"] == ""
 
 
@@ -103,7 +112,8 @@ def test_an_export_is_held_against_checkpoints_without_the_store(
     facts = verified("--export", str(exports["true"]), code=0)
     assert facts["unchanged_upto"] == facts["position"]
     assert facts["recorded_until"] <= facts["since"]
-    assert "was changed" in verified("--export", str(exports["false"]), code=1)["problem"]
+    told = verified("--export", str(exports["false"]), code=1)["problem"]
+    assert told.endswith(f"this is {store_id(tmp_path / 'other')}")
 
 
 def test_a_part_is_not_said_to_be_changed_but_to_be_a_part(
@@ -183,10 +193,10 @@ def test_several_checkpoints_are_all_looked_at(store: Path, key: Path) -> None:
         frames = list(log.frames())
     links = {frame.last: frame.link for frame in frames}
     all_signed = [sign("store", frame.head, key) for frame in frames]
-    assert broken(all_signed, links) == ""
-    assert f"up to position {frames[1].last} was changed" in broken(
-        all_signed, links | {frames[1].last: b"x"}
-    )
+    assert broken(all_signed, links, "store") == broken(all_signed, links, "imported") == ""
+    said = broken(all_signed, links | {frames[1].last: b"x"}, "store")
+    assert said.startswith(f"something up to position {frames[1].last} was changed")
+    assert "another store" not in said
 
 
 def test_a_compacted_log_is_held_against_the_checkpoints_that_it_still_can_be(
