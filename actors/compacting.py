@@ -133,13 +133,16 @@ class Compactor:
         upto = runtime.journal.watermark
         if folder is None:
             return prepare(runtime.log, policy, now_us=now_us, upto=upto, folder=None)
-        file = folder / PLAN_NAME
         arguments = (folder, policy.keep_us, int(policy.archive), policy.least, now_us, upto)
-        remove_file(file)  # that of an owner who was killed: it may have wanted to keep less
         try:
-            code, said = self._child.end(self._child.start(*arguments))
+            return self._planned_elsewhere(folder / PLAN_NAME, arguments)
         except OSError as error:
-            raise _nothing_done(f"no process could be started: {error.strerror}") from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise _nothing_done(f"{where}{error.strerror}") from error
+
+    def _planned_elsewhere(self, file: Path, arguments: tuple[object, ...]) -> Compaction | None:
+        remove_file(file)  # that of an owner who was killed: it may have wanted to keep less
+        code, said = self._child.end(self._child.start(*arguments))
         if code:
             lines = said.decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
             raise _nothing_done(lines[-1])

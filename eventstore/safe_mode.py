@@ -56,7 +56,8 @@ def guarded(folder: Path, version: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             write_file(folder / FILE_NAME, msgspec.json.encode(failures))
         raise
-    forget_failures(folder)
+    with contextlib.suppress(OSError):  # what was opened is open
+        forget_failures(folder)
 
 
 def read_failures(folder: Path) -> Failures | None:

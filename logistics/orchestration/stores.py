@@ -112,6 +112,8 @@ class Store:
                     whole_log=lambda: _whole(log, path),
                 )
         except BaseException:
+            if hasattr(self, "runtime"):  # interrupted as it had just been opened
+                self.runtime.close(0.0)
             if keys is not None:
                 keys.close()
             log.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,17 @@ def test_failures_at_different_records_or_after_a_success_begin_anew(tmp_path: P
         pass
     assert read_failures(tmp_path) is None
     fail(tmp_path, 1)
+
+
+def test_a_success_whose_count_cannot_be_removed_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("eventstore.safe_mode.remove_file", fail)
+    with guarded(tmp_path, "1"):
+        pass
 
 
 def test_another_version_may_try_anew(tmp_path: Path) -> None:

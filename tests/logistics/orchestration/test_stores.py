@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors import assembly
 from actors.runtime.attempt import CURRENT
 from actors.runtime.effects import AttemptKey
 from actors.runtime.errors import EngineClosedError
@@ -19,7 +21,10 @@ from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from actors.runtime.engine import Runtime
 
 
 def test_a_store_that_is_opened_while_it_is_being_closed_is_a_working_one(
@@ -50,6 +55,30 @@ def test_a_store_that_is_opened_while_it_is_being_closed_is_a_working_one(
     for thread in (closer, user):
         thread.join(10)
     assert sizes == [0]
+
+
+def test_an_opening_that_is_interrupted_at_its_end_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Runtime] = []
+
+    @contextmanager
+    def interrupted(_folder: Path, _version: str) -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    def open_runtime(*arguments: Any, **options: Any) -> Runtime:
+        opened.append(assembly.open_runtime(*arguments, **options))
+        return opened[0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stores, "guarded", interrupted)
+        patched.setattr(stores, "open_runtime", open_runtime)
+        with pytest.raises(KeyboardInterrupt):
+            OrchestrationEngine(tmp_path / "store")
+    assert not opened[0].accepting
+    with OrchestrationEngine(tmp_path / "store") as engine:
+        assert Queue("q", engine=engine).size() == 0
 
 
 def test_whoever_interrupts_a_close_can_open_the_store_again(

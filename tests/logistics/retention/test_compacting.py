@@ -402,16 +402,17 @@ def test_without_an_archive_it_is_gone(path: Path) -> None:
         next(reader.events())
 
 
-def test_a_plan_for_which_there_is_no_process_fails_in_words_of_ours(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["Child.start", "remove_file"])
+def test_what_the_system_refuses_a_compaction_is_said_in_words_of_ours(
+    what: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_child: Child, *_arguments: object) -> None:
-        raise OSError(errno.EAGAIN, "too many processes")
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.EIO, "planned", "a file")
 
-    monkeypatch.setattr(Child, "start", fail)
+    monkeypatch.setattr(f"actors.compacting.{what}", fail)
     with (
         OrchestrationEngine(path) as engine,
-        pytest.raises(StoreError, match=r"nothing was compacted: .*: too many processes"),
+        pytest.raises(StoreError, match=r"nothing was compacted: a file: planned"),
     ):
         engine.compact(0)
 
