@@ -26,6 +26,8 @@ COUNTLESS = 2**53
 """A bound that nobody reaches: no error needs to name it."""
 """Of an amount: sums of it are still numbers."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
+_OF_STEP = re.compile(r"[0-9a-f]{24}(\.[0-9]{1,9}(:([0-9]{1,9}|undo))?)+")
+"""The ids of jobs of a run whose id nobody has chosen."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.: -]{0,199}\Z")
 """Most names, known at a glance."""
@@ -97,6 +99,18 @@ def check_id(what: str, value: object) -> str:
         msg = f"{what}: expected 1 to 200 of the characters A-Z a-z 0-9 . _ : -, got {short(value)}"
         raise InputError(msg)
     return value
+
+
+def check_job_id(what: str, value: object) -> str:
+    """Return an id that a caller gives to a job; those of steps are the engine's, which looks no more for others."""
+    job_id = check_id(what, value)
+    if _OF_STEP.fullmatch(job_id):
+        other = job_id.replace(".", "-", 1)
+        msg = (
+            f"{what}: {job_id!r} is what the engine calls a job of a run; expected another one, as {other!r}"
+        )
+        raise InputError(msg)
+    return job_id
 
 
 def check_path(what: str, path: object, *, of: str) -> str:

@@ -30,6 +30,7 @@ from logistics.inputs import (
     check_component,
     check_id,
     check_int,
+    check_job_id,
     check_name,
     check_positive,
     check_text,
@@ -111,7 +112,7 @@ def _check_of_queue(command: Message) -> None:
 
 
 def _check_job(spec: JobSpec) -> None:
-    check_id("job_id", spec.job_id)
+    check_job_id("job_id", spec.job_id)
     check_name("queue", spec.queue)
     check_name("name", spec.name)
     for what, value in (("owner", spec.owner), ("work", spec.work)):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from actors.queue.specs import NO_LIFE, JobLife, JobStatus, RetryPolicy, Terms
 from actors.runtime.errors import InputError
 from actors.runtime.verdict import name_of
-from logistics.inputs import MAX_PRIORITY, check_arguments, check_id, check_int, check_name, check_named
+from logistics.inputs import MAX_PRIORITY, check_arguments, check_int, check_job_id, check_name, check_named
 from logistics.task import limits
 from logistics.task.life import Conditions, conditions, job_life
 from logistics.task.options import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, job_retries, unique
@@ -171,7 +171,7 @@ class Job:
         self.subject = None if subject is None else check_name("subject", subject)
         self.on_success = on_success
         self.on_failure = on_failure
-        self.job_id = None if job_id is None else check_id("job_id", job_id)
+        self.job_id = None if job_id is None else check_job_id("job_id", job_id)
 
     def then(self, jobs: Job | Iterable[Job], *, results: bool = False) -> Chain:
         """Return a chain: this job, and then another one, or several side by side; see `Chain.then`."""

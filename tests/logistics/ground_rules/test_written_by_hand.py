@@ -298,6 +298,10 @@ def option(**changed: Any) -> StartRun:
 
 ITEMS = (Input("item", "item-param", "x"), Input("other", "ref-item-param", "y"))
 WRITTEN: list[tuple[Message, str]] = [
+    (
+        job(job_id=f"{'0' * 24}.1:2"),
+        r"^jobs\[0\]\.job_id: '0{24}\.1:2' is what the engine calls a job of a run; ",
+    ),
     (job(name=""), r"^jobs\[0\]\.name: "),
     (job(function=""), r"^jobs\[0\]\.function: "),
     (job(function="workflow:w"), "the engine's own"),

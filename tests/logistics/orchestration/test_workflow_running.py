@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec
 from actors.runtime.binding import BindingError
 from actors.runtime.errors import EngineClosedError, InputError, WouldDeadlockError
+from actors.runtime.functions import function_ref
 from actors.runtime.values import PayloadError
 from actors.workflow.specs import RunStatus, StepStatus
 from logistics.errors import (
@@ -508,8 +511,13 @@ def test_a_job_that_has_the_id_of_a_later_step_of_a_run_under_way_stays(
     manager.create("w").add_step("hold", steps.hold).add_step("one", steps.one)
     run = manager.start("w")
     assert signals.begun.wait(WAIT_S)
-    queue = Queue("q", engine=engine)
-    job_id = queue.enqueue(Job("extract", steps.extract, job_id=f"{run.run_id}.1"))
+    queue, job_id = Queue("q", engine=engine), f"{run.run_id}.1"
+    with pytest.raises(InputError, match="is what the engine calls a job of a run"):
+        Job("extract", steps.extract, job_id=job_id)
+    job = JobSpec(
+        job_id, "q", "extract", function_ref(steps.extract), b""
+    )  # as one from before it was refused
+    engine.ask("queue", EnqueueJobs(jobs=(job,)))
     signals.go_on.set()
     assert "is on record for another job" in str(run.result(WAIT_S).error)
     JobScheduler(engine=engine).process(queue)
