@@ -87,6 +87,7 @@ def flow(engine: OrchestrationEngine, **manager: Any) -> WorkflowManager:
     outer.add_step("spread", functions.spread, compensate=functions.undo)
     outer.add_step("shout", functions.shout, map_over="spread")
     outer.add_workflow("child", "inner", params={"name": "{{params.name}}"})
+    outer.add_workflow("each", "inner", params={"name": "{{item}}"}, map_over="spread")
     outer.add_step("cached", functions.greet, cache_for=3600)
     return manager_
 
@@ -108,6 +109,7 @@ def test_what_is_sealed_is_read_like_anything_else(path: Path) -> None:
         result = flow(engine, subject=WHO).run("outer", name=CANARY)
         assert result.outputs["shout"] == [f"{CANARY} {n}".upper() for n in range(3)]
         assert result.outputs["child"] == f"hello {CANARY}"
+        assert result.outputs["each"] == [f"hello {CANARY} {n}" for n in range(3)]
     assert not is_in(path)
     assert not is_in(path, CANARY.upper())
     assert not is_in(path, WHO)
@@ -141,7 +143,7 @@ def test_what_was_erased_is_marked_wherever_it_is_read(path: Path) -> None:
         run = WorkflowManager(engine).get_run(run_id)
         assert run is not None
         assert run.output() == mark
-        outputs = {"spread": mark, "shout": [mark] * 3, "child": mark, "cached": mark}
+        outputs = {"spread": mark, "shout": [mark] * 3, "child": mark, "each": [mark] * 3, "cached": mark}
         assert run.result(10).outputs == outputs
         assert CANARY not in repr(vars(run.result(10))) + repr(list(run.history())) + repr(run.timeline())
         assert queue.result(other) == "hello somebody"

@@ -83,6 +83,15 @@ def test_cancelling_and_pausing_pass_on_to_the_runs_and_who_asks_is_told_of_them
     assert manager.get_run(f"{run.run_id}.0:1") is None
 
 
+def test_runs_of_items_are_of_the_session_and_need_no_place_of_it(manager: WorkflowManager) -> None:
+    manager.create("twice").add_step("double", steps.double)
+    manager.create("w").add_workflow("runs", "twice", params=ITEM, map_over="params.numbers")
+    session_id = manager.engine.create_session(max_parallel_workflows=1, max_parallel_tasks=1)
+    ended = manager.engine.execute_workflow("w", session_id, numbers=[1, 2])
+    assert ended["success"], ended
+    assert len(list(manager.list_runs(session_id=session_id))) == 3
+
+
 def test_what_has_ended_is_not_done_again_after_a_restart(tmp_path: Path, signals: Signals) -> None:
     engine = OrchestrationEngine(tmp_path / "store")
     manager = WorkflowManager(engine)

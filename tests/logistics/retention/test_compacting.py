@@ -219,6 +219,26 @@ def test_a_run_that_was_under_way_tells_all_of_its_steps(path: Path) -> None:
         assert found.result(60).output == 20
 
 
+def test_the_runs_of_a_list_stay_as_long_as_the_run_whose_items_they_are_and_are_forgotten_with_it() -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        manager = WorkflowManager(engine)
+        manager.create("inner").add_step("double", functions.double)
+        outer = manager.create("outer")
+        outer.add_workflow("each", "inner", params={"number": "{{item}}"}, map_over="params.numbers")
+        outer.add_step("ten", functions.ten, queue="slow")
+        run = manager.start("outer", numbers=[1, 2])
+        while run.steps["each"].output != [2, 4]:
+            pass
+        work(engine, jobs=1)
+        assert engine.compact(0)
+        assert run.steps["each"].output == [2, 4]
+        JobScheduler(engine=engine).process(Queue("slow", engine=engine))
+        assert run.result(60).outputs == {"each": [2, 4], "ten": 10}
+        work(engine, jobs=1)
+        assert engine.compact(0)
+        assert {each.name for each in manager.list_runs()} == {"flow"}
+
+
 def test_a_run_from_before_the_horizon_is_exported_whole_and_looked_into_elsewhere(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
