@@ -8,11 +8,99 @@ from typing import TYPE_CHECKING, Any
 from actors.queue.heads import Heads
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Lane
+    from collections.abc import Iterator
+
+    from actors.queue.lanes import Lane, Line
     from actors.queue.specs import Rate
 
 ONLY_BY_AN_END = 2**63
 """The instant at which a gate opens that only the end of an attempt can open."""
+
+
+class Parked:
+    """Lanes that wait at one place: those of a queue in its own order, queues by the place of whom each has first.
+
+    Two such places may have one and the same two in different orders: where lanes wait at several, all go by their
+    place, or each of them could wait for another one.
+    """
+
+    __slots__ = ("_by_place", "_lanes", "_lines")
+
+    def __init__(self, *, by_place: bool = False) -> None:
+        self._by_place = by_place
+        self._lanes: dict[Line, Heads[Lane]] = {}
+        self._lines: Heads[Line] = Heads()
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def put(self, lane: Lane) -> None:
+        """Have a lane wait here."""
+        lanes = self._lanes.get(lane.line)
+        if lanes is None:
+            lanes = self._lanes[lane.line] = Heads()
+        lanes.put(lane, self._rank_of(lane))
+        self.look_at(lane.line)
+
+    def remove(self, lane: Lane) -> None:
+        """Have a lane wait here no more."""
+        lanes = self._lanes[lane.line]
+        lanes.remove(lane)
+        if not lanes:
+            del self._lanes[lane.line]
+        self.look_at(lane.line)
+
+    def order(self, *, by_place: bool) -> None:
+        """Have all go by their place, or those of a queue in its order."""
+        lanes = list(self)
+        self._by_place = by_place
+        self._lanes.clear()
+        self._lines = Heads()
+        for lane in lanes:
+            self.put(lane)
+
+    def _rank_of(self, lane: Lane) -> tuple[int, ...]:
+        return lane.place if self._by_place else lane.line.rank_of(lane)
+
+    def look_at(self, line: Line) -> None:
+        """Give a queue its place, which is that of its first lane here."""
+        first = self.first_of(line)
+        if first is None:
+            self._lines.remove(line)
+        else:
+            self._lines.put(line, first.place)
+
+    def first(self) -> Lane | None:
+        """Return the lane that is next."""
+        line = self._lines.first()
+        return None if line is None else self.first_of(line)
+
+    def first_of(self, line: Line) -> Lane | None:
+        """Return the first lane of a queue, by its place now: its group's turn may be later than when it came."""
+        lanes = self._lanes.get(line)
+        while lanes and (lane := lanes.first()) is not None:
+            rank = self._rank_of(lane)
+            if lanes.first_key() == rank:
+                return lane
+            lanes.put(lane, rank)
+        return None
+
+    def before(self, lane: Lane) -> Lane | None:
+        """Return a lane that goes before this one: of its queue by their order, of others by their place."""
+        own = self.first_of(lane.line)
+        if own is not None and self._rank_of(own) < self._rank_of(lane):
+            return own
+        first = next((self.first_of(line) for line in self._lines if line is not lane.line), None)
+        return first if first is not None and first.place < lane.place else None
+
+    def of(self, line: Line) -> list[Lane]:
+        """Return the lanes of a queue, in their order."""
+        return list(self._lanes.get(line, ()))
+
+    def __iter__(self) -> Iterator[Lane]:
+        """Yield all lanes, one queue after the other."""
+        for line in list(self._lanes):
+            yield from self.of(line)
 
 
 class Gate:
@@ -24,12 +112,12 @@ class Gate:
 
     __slots__ = ("_full_us", "_starts", "limit", "parked", "rate", "running")
 
-    def __init__(self, limit: int, rate: Rate | None) -> None:
+    def __init__(self, limit: int, rate: Rate | None, parked: Parked | None = None) -> None:
         self.limit = limit
         self.rate = rate
         self.running = 0
         """Attempts that it let through and that have not ended."""
-        self.parked: Heads[Lane] = Heads()
+        self.parked = Parked() if parked is None else parked
         """Lanes that were held back here, by their first jobs."""
         self._starts: deque[int] = deque(maxlen=rate.count if rate is not None and not rate.burst else 0)
         """The newest instants of a sliding window."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.queue.gates import ONLY_BY_AN_END, Gate
+from actors.queue.gates import ONLY_BY_AN_END, Gate, Parked
 from actors.queue.heads import Heads
 from actors.queue.lanes import STRETCH, Kind, Lane, Line
 from actors.queue.specs import FIRINGS, SHARE, STEPS, QueueSettings
@@ -70,6 +70,8 @@ class Hall:
         """Gates that hold somebody back, by the instant at which they open."""
         self._stores: dict[str, Gate] = {}
         """Who waits for which resource."""
+        self._several = 0
+        """Kinds that need more than one resource."""
         self._lines_of: dict[Gate, Line] = {}
         """Queues that are held back as a whole, by their gate."""
         self._served: object = None
@@ -96,6 +98,10 @@ class Hall:
             for name, _ in kind.resources:
                 if name.startswith(SHARE):
                     self.shares.setdefault(name, {})[lane] = None
+            if len(lane.needs) > 1:
+                self._several += 1
+                if self._several == 1:
+                    self._order_stores()
             if kind.group and lane.line.is_loose:
                 self._take_turns(lane.line)
         return kind
@@ -116,6 +122,7 @@ class Hall:
             if not lane.size and kind is not self.last_kind:
                 del self._kinds[values], self.lanes[kind]
                 self._share_no_more(lane)
+                self._several -= len(lane.needs) > 1
                 lane.group.size -= 1
                 if not lane.group.size:
                     del lane.line.groups[lane.group.name]
@@ -127,6 +134,7 @@ class Hall:
                 if gate not in needed and gate.dump(self.newest_us) is None:
                     del line.gates[name]
         self._kinds_limit = max(FEW, 2 * len(self._kinds))
+        self._order_stores()
 
     def _share_no_more(self, lane: Lane) -> None:
         for name, _ in lane.kind.resources:
@@ -199,9 +207,9 @@ class Hall:
         if line.is_special or kind.group:
             line.serve(lane.group)
             self._place(line)
+        if self._stores and (lane.gates or line.is_special):
+            self._look_who_waits(lane, at_us)
         self._stir(lane)
-        if self._stores and (lane.gates or line.gate is not None):
-            self._let_pass(lane, at_us)
 
     def hold(self, kind: Kind) -> None:
         """Note that an attempt holds what it holds although its job is over."""
@@ -303,12 +311,12 @@ class Hall:
             return lane
         for gate in lane.gates:
             if opens_us := gate.opens_us(now_us):
-                self._park(lane, (gate,), line.rank_of(lane))
+                self._park(lane, (gate,))
                 if opens_us < ONLY_BY_AN_END:
                     self.opening.put(gate, (opens_us,))
                 return None
         if lane.needs and not self._may_hold(lane):
-            self._park(lane, tuple(self._store(name) for name, _ in lane.needs), lane.place)
+            self._park(lane, tuple(self._store(name) for name, _ in lane.needs))
             return None
         return lane
 
@@ -319,17 +327,22 @@ class Hall:
     def standing_before(self, lane: Lane) -> tuple[str, Lane] | None:
         """Return of which of its needs another lane is to have some first, and that lane."""
         for name, _ in lane.needs:
-            parked = self._store(name).parked
-            first = parked.first_key()
-            if first is not None and first < lane.place:
-                return name, parked.first()  # type: ignore[return-value]  # it has a key, so it is there
+            before = self._store(name).parked.before(lane)
+            if before is not None:
+                return name, before
         return None
 
     def _store(self, name: str) -> Gate:
         store = self._stores.get(name)
         if store is None:
-            store = self._stores[name] = Gate(0, None)
+            store = self._stores[name] = Gate(0, None, Parked(by_place=self._several > 0))
         return store
+
+    def _order_stores(self) -> None:
+        """Have those who wait for resources stand in the order of their queues, unless some wait for several."""
+        for store in self._stores.values():
+            store.parked.order(by_place=self._several > 0)
+            self._try_first(store)
 
     # -- parking --------------------------------------------------------------------------------------------
 
@@ -342,13 +355,16 @@ class Hall:
         else:
             self._startable.put(line, lane.place)
 
-    def _park(self, lane: Lane, gates: tuple[Gate, ...], rank: tuple[int, ...]) -> None:
+    def _park(self, lane: Lane, gates: tuple[Gate, ...]) -> None:
         line = lane.line
         line.take_out(lane)
         self._place(line)
         lane.parked = gates
         for gate in gates:
-            gate.parked.put(lane, rank)
+            first = gate.parked.first()
+            gate.parked.put(lane)
+            if gate.parked.first() not in (first, lane):  # its queue has another one first, who comes later
+                self._try_first(gate)
         self._stir(lane, but=gates)
 
     def _unpark(self, lane: Lane, *, back: bool = True) -> None:
@@ -403,25 +419,30 @@ class Hall:
     def _withdraw(self, line: Line) -> None:
         """Have a queue that cannot start anything wait for nothing: it must not keep resources from others."""
         for store in self._stores.values():
-            for lane in list(store.parked):
-                if lane.line is line:
-                    names = [name for name, _ in lane.needs]
-                    self._unpark(lane, back=False)
-                    line.put(lane)
-                    self.stir_resources(names)
+            for lane in store.parked.of(line):
+                names = [name for name, _ in lane.needs]
+                self._unpark(lane, back=False)
+                line.put(lane)
+                self.stir_resources(names)
 
-    def _let_pass(self, lane: Lane, now_us: int) -> None:
-        """Have whom a gate holds back that an attempt of this lane has closed wait for no resources before others."""
+    def _look_who_waits(self, lane: Lane, now_us: int) -> None:
+        """Look again at those of a queue who wait for resources, now that one of a lane of it has started.
+
+        Whom a gate holds back that this has closed waits before nobody, and it may be another group's turn.
+        """
         line = lane.line
         if line.gate is not None and line.gate.opens_us(now_us):
             self._withdraw(line)
             self._place(line)
             return
         closed = {gate for gate in lane.gates if gate.opens_us(now_us)}
-        for store in self._stores.values() if closed else ():
-            first = store.parked.first()
+        for store in self._stores.values():
+            first = store.parked.first_of(line)
             if first is not None and not closed.isdisjoint(first.gates):
                 self._unpark(first)  # it is tried before those behind it, and they are when it stands aside
+            elif first is not None:
+                store.parked.look_at(line)
+                self._try_first(store)
 
     def _see_who_is_served(self, context: Context) -> None:
         served = (context.served, context.scheduling)

@@ -299,6 +299,78 @@ def test_who_is_held_back_by_a_limit_that_is_reached_later_keeps_nothing_from_ot
     bench.check()
 
 
+def ran_in_order(bench: Bench) -> list[str]:
+    """Finish one after the other, and return in which order they ran."""
+    order = []
+    while bench.running:
+        order.append(bench.running[0])
+        bench.finish(order[-1])
+    return order
+
+
+def test_groups_take_turns_at_a_resource_too() -> None:
+    bench = with_gpus(1)
+    terms = {group: Terms(group=group, resources=(("gpu", 1.0),)) for group in "ab"}
+    bench.enqueue(*(spec(f"{group}{n}", terms=terms[group]) for group in "ab" for n in range(3)))
+    assert ran_in_order(bench) == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+
+def test_who_has_waited_long_goes_before_who_is_urgent_at_a_resource_too() -> None:
+    bench = with_gpus(1)
+    bench.when(ConfigureQueue("q", QueueSettings(ageing_us=SECOND)))
+    bench.enqueue(needing("first", 1), needing("old", 1))
+    bench.now_us += 10 * SECOND
+    bench.enqueue(needing("urgent", 1, priority=5))
+    assert ran_in_order(bench) == ["first", "old", "urgent"]
+
+
+def test_groups_that_wait_at_a_limit_take_turns_by_what_they_have_had_meanwhile() -> None:
+    bench = limited(QueueSettings(function_concurrency=(("f", 1),)))
+    one, other = (Terms(group=group) for group in "ab")
+    bench.enqueue(spec("a0", function="f", terms=one), spec("b0", function="f", terms=other))
+    bench.enqueue(spec("a1", function="f", terms=one), spec("b1", function="f", terms=other))
+    bench.enqueue(*(spec(f"more {n}", terms=other) for n in range(2)))
+    bench.finish("a0")
+    assert bench.running == ["more 0", "more 1", "a1"], "b has had two others meanwhile"
+    bench.finish("a1")
+    assert bench.running == ["more 0", "more 1", "b0"]
+
+
+def test_who_comes_first_in_its_queue_now_holds_up_no_earlier_one_of_another() -> None:
+    bench = with_gpus(3)
+    bench.enqueue(needing("r", 1, queue="p"), spec("a0", terms=Terms(group="a", resources=(("gpu", 1.0),))))
+    bench.enqueue(spec("a1", terms=Terms(group="a", resources=(("gpu", 3.0),))))
+    bench.now_us += SECOND
+    bench.enqueue(needing("small", 1, queue="p"))
+    assert bench.running == ["r", "a0"], "it came behind one who waits for more"
+    bench.now_us += SECOND
+    bench.enqueue(spec("b0", terms=Terms(group="b", resources=(("gpu", 3.0),))))
+    assert bench.running == ["r", "a0", "small"], "whom that queue would now have first came later"
+    bench.check()
+
+
+def test_those_who_wait_for_several_resources_do_not_wait_for_each_other() -> None:
+    bench = with_gpus(1)
+    bench.when(AddResource("tpu", "hardware", 1.0))
+    bench.when(Allocate("mine", "me", (("gpu", 1.0), ("tpu", 1.0))))
+    both = (("gpu", 1.0), ("tpu", 1.0))
+    bench.enqueue(spec("a", terms=Terms(group="g")))
+    bench.finish("a")
+    bench.enqueue(spec("running", terms=Terms(group="g")))
+    for each in (
+        spec("oldest", terms=Terms(group="g", resources=both)),
+        spec("elsewhere", queue="p", terms=Terms(resources=both)),
+        needing("first in its queue", 1),
+    ):
+        bench.now_us += SECOND
+        bench.enqueue(each)
+    assert bench.running == ["running"]
+    bench.when(Release("mine"))
+    assert bench.running == ["running", "oldest"]
+    bench.finish("running")
+    assert ran_in_order(bench) == ["oldest", "elsewhere", "first in its queue"]
+
+
 def test_who_is_held_back_by_new_settings_keeps_nothing_from_others() -> None:
     bench = with_gpus()
     bench.enqueue(needing("a", 1), spec("b", queue="p"))

@@ -211,7 +211,8 @@ class Floor(Model):
     def next(self) -> Worked | None:
         """Look at the queues by the place of whom they would start, leaving out whoever is held back."""
         lines: dict[str, list[Worked]] = {}
-        waiting: list[Worked] = []
+        waiting: dict[str, Worked] = {}
+        """Of each queue, who is to have some of the resource first."""
         for queue in {job.queue for job in self.all} - self.paused:
             ready: list[Worked] = self.ready(queue)  # type: ignore[assignment]
             lines[queue] = sorted(ready, key=self.turn_of)
@@ -221,12 +222,18 @@ class Floor(Model):
                 lines[job.queue] = []
             elif self.is_held_back(job):
                 lines[job.queue].remove(job)
-            elif any(other.rank < job.rank for other in waiting if job.terms.resources) or not self.fits(job):
-                waiting.append(job)
+            elif self.is_behind(job, waiting) or not self.fits(job):
+                waiting.setdefault(job.queue, job)
                 lines[job.queue].remove(job)
             else:
                 return job
         return None
+
+    @staticmethod
+    def is_behind(job: Worked, waiting: dict[str, Worked]) -> bool:
+        """Whether somebody of its own queue, or earlier of another one, waits for what it needs."""
+        earlier = any(other.rank < job.rank for other in waiting.values())
+        return bool(job.terms.resources) and (job.queue in waiting or earlier)
 
     def turn_of(self, job: Worked) -> tuple[int, int, int]:
         ageing_us = self.plan(job.queue).ageing_us
