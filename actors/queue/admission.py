@@ -16,7 +16,7 @@ from actors.queue.outcome import retired_of, tell_owner
 from actors.queue.queues import refuse_if_draining
 from actors.queue.specs import Conflict, JobStatus
 from actors.queue.unique import duplicate, existing, unique_of
-from actors.runtime.errors import ConflictingIdError, InputError, UnknownIdError
+from actors.runtime.errors import ConflictingIdError, DuplicateJobError, InputError, UnknownIdError
 from eventstore.errors import LogisticsError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision:
         digest = digest_of(spec)
         before = _digest_on_record(state, spec.job_id, context, seen)
         job_id = spec.job_id
-        if before is None and instead and instead.keys() & waits_for(spec).keys():
+        if before is None and instead and _is_cut_off(spec, instead, whole=message.whole):
             job_id = instead[spec.job_id] = ""  # what it follows was not enqueued
         elif before is None:
             if state.draining and not spec.owner:
@@ -99,6 +99,16 @@ def enqueue(state: QueueState, message: EnqueueJobs, context: Context, decision:
     if replaced:
         _check_not_replaced((spec for spec in message.jobs if spec.job_id in seen), replaced)
     decision.answer(tuple(ids))
+
+
+def _is_cut_off(spec: JobSpec, instead: dict[str, str], *, whole: bool) -> bool:
+    """Whether a job follows one that was not enqueued; `DuplicateJobError` if they are to be enqueued whole."""
+    lost = sorted(instead.keys() & waits_for(spec).keys())
+    if lost and whole:
+        holder = instead[lost[0]]
+        what = f"job {spec.name!r} is to run after {lost[0]!r}, which is not enqueued"
+        raise DuplicateJobError(f"{what}: job {holder!r} has its unique key", holder)
+    return bool(lost)
 
 
 def _check_not_replaced(jobs: Iterable[JobSpec], replaced: set[str]) -> None:

@@ -75,6 +75,9 @@ class EnqueueJobs(Message, frozen=True, tag="queue.enqueue_jobs"):
     jobs: tuple[JobSpec, ...]
     fresh: bool = False
     """The ids were made just now and never sent before: nothing on record can have them."""
+    whole: bool = False
+    """`DuplicateJobError`, and none, if another job's id would be returned for one that others of them follow; else
+    these are not enqueued either, and have an empty id."""
 
     def joined(self, later: Message) -> Message | None:
         """Return the jobs of two words of one owner of jobs, which is refused none."""

@@ -132,15 +132,15 @@ class Queue(QueueReading):
     def enqueue_chain(self, chain: Chain) -> list[list[str]]:
         """Put a whole chain on the queue in one commit; return the ids of each stage, in order.
 
-        What follows a job that fails or is cancelled is cancelled. `InputError` for a chain with nothing in it.
+        What follows a job that fails or is cancelled is cancelled. `InputError` for a chain with nothing in it,
+        `DuplicateJobError` if others follow one whose unique key another job has, whatever its `on_conflict` says.
         """
         if not isinstance(chain, Chain) or not chain.stages:
             msg = f"chain: expected what Job.then or group() returns, got {chain!r}"
             raise InputError(msg)
         stages = list(chain_specs(chain, self._after))
-        ids = iter(
-            self._engine.ask("queue", EnqueueJobs(jobs=tuple(spec for stage in stages for spec in stage)))
-        )
+        jobs = tuple(spec for stage in stages for spec in stage)
+        ids = iter(self._engine.ask("queue", EnqueueJobs(jobs=jobs, whole=True)))
         return [[next(ids) for _ in stage] for stage in stages]
 
     def schedule(self, job: Job, when: datetime | timedelta | float) -> str:

@@ -7,7 +7,7 @@ import pytest
 from actors.queue.events import JobCancelled, JobReady, JobUnblocked
 from actors.queue.messages import CancelJob, EnqueueJobs, RetryJob
 from actors.queue.specs import Conflict, JobLife, JobSpec, Terms, Unique
-from actors.runtime.errors import InputError
+from actors.runtime.errors import DuplicateJobError, InputError
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, START, Bench, spec
 
 
@@ -123,3 +123,18 @@ def test_what_follows_a_job_that_was_not_enqueued_is_not_either() -> None:
     jobs = (spec("b", terms=same), spec("c", after=("b",)), on_failure("d", "c"), spec("e"))
     assert bench.enqueue(*jobs).reply == ("a", "", "", "e")
     assert bench.ids == {"a", "e"}
+
+
+def test_a_chain_is_refused_whole_if_another_job_has_the_place_of_one_that_others_follow() -> None:
+    bench = Bench()
+    same = Terms(unique=Unique("k", conflict=Conflict.RETURN))
+    bench.enqueue(spec("a", terms=same))
+    jobs = (spec("b", terms=same), spec("c"), spec("d", after=("b", "c")))
+    refusal = bench.refusal(EnqueueJobs(jobs=jobs, whole=True))
+    assert isinstance(refusal, DuplicateJobError)
+    assert refusal.job_id == "a"
+    assert (
+        str(refusal) == "job 'job d' is to run after 'b', which is not enqueued: job 'a' has its unique key"
+    )
+    last = (spec("c"), spec("e", after=("c",), terms=same))
+    assert bench.when(EnqueueJobs(jobs=last, whole=True)).reply == ("c", "a")

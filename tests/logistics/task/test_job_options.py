@@ -118,6 +118,8 @@ def test_a_key_is_refused_returned_or_replaced(queue: Queue) -> None:
     assert refusal.value.job_id == first
     assert isinstance(refusal.value, ValueError)
     assert queue.enqueue(job(unique_key="k", on_conflict="return_existing")) == first
+    with pytest.raises(DuplicateJobError, match="has its unique key"):
+        queue.enqueue_chain(job(unique_key="k", on_conflict="return_existing").then(job()))
     second = queue.enqueue(job(unique_key="k", on_conflict="replace"))
     assert queue.get_status(first) == "CANCELLED"
     JobScheduler(engine=queue.engine).process(queue)
