@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from typing import TYPE_CHECKING
 
 from actors.runtime.attempt import printable
-from actors.runtime.effects import AS_USUAL, AttemptFinished, Verdict
+from actors.runtime.effects import AS_USUAL, SNOOZE, AttemptFinished, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.runtime.effects import StartAttempt
 
+logger = logging.getLogger("logistics.job")
+
+MANY_STARTS, SOON_US = 1_000, 1_000_000
+"""A job that asks to be called again so soon is warned of each time it has started so often."""
 TRACEBACK_LIMIT = 20
 """Frames of a traceback that are kept, the innermost ones."""
 OURS = __file__.removesuffix("queue/ending.py")
@@ -40,6 +45,15 @@ def failed(
     verdict: Verdict = AS_USUAL,
 ) -> AttemptFinished:
     """Return the end of an attempt whose function raised."""
+    if verdict.advice == SNOOZE and start.key.attempt % MANY_STARTS == 0 and verdict.after_us < SOON_US:
+        logger.warning(
+            "job %s has started %d times and asks again to be called in %g s: each one is on record, and the log grows "
+            "(Snooze for longer)",
+            start.key.job_id,
+            start.key.attempt,
+            verdict.after_us / 1e6,
+            extra={"job_id": start.key.job_id},
+        )
     return AttemptFinished(
         key=start.key,
         outcome="error",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.queue.ending import failed
-from actors.runtime.effects import AttemptKey, StartAttempt
+from actors.runtime.effects import RETRY, SNOOZE, AttemptKey, StartAttempt, Verdict
 
 ODD: Any = ("f.py", 1, 3, 5)
 """A place whose text is none: it cannot be shown."""
@@ -42,3 +42,19 @@ def test_whatever_an_exception_does_its_attempt_has_an_end(error: BaseException,
     assert end.outcome == "error"
     assert end.error == text
     assert end.traceback
+
+
+@pytest.mark.parametrize(
+    ("attempt", "verdict", "warned"),
+    [
+        (2_000, Verdict(SNOOZE, 0), True),
+        (1_999, Verdict(SNOOZE, 0), False),
+        (2_000, Verdict(SNOOZE, 5_000_000), False),
+        (2_000, Verdict(RETRY, 0), False),
+    ],
+)
+def test_a_job_that_asks_again_and_again_to_be_called_at_once_is_warned_of(
+    attempt: int, verdict: Verdict, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed(StartAttempt(AttemptKey("j", attempt, 1)), ValueError(), 0, 0, verdict)
+    assert ("job j has started 2000 times" in caplog.text) is warned
