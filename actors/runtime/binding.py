@@ -78,7 +78,7 @@ def plan_bindings(
     plan.bind_by_name(dependencies, frozenset(params))
     plan.bind_the_only_one(dependencies, frozenset(used))
     plan.require_all(
-        "no dependency and no run parameter has this name, args and kwargs do not give it", frozenset(others)
+        "no dependency and no run parameter has this name, args and kwargs do not give it", others
     )
     if plan.problems:
         raise BindingError(plan.problems)

@@ -388,7 +388,7 @@ class _Planner:
             args=arguments.args,
             kwargs=arguments.kwargs,
             used=arguments.steps,
-            others=self._numbers.keys() - {step.name},
+            others={name for name in signature.parameters if name in self._numbers and name != step.name},
         )
         filled = {each.parameter for each in bindings if each.kind != "param"}
         self._open.update(name for name in signature.parameters if name not in filled)
