@@ -22,7 +22,7 @@ import msgspec
 from msgspec import inspect as msgspec_inspect
 
 from actors.runtime.marks import Sealed, decode_extension
-from eventstore.decoding import TYPES, converter, msgpack_decoder
+from eventstore.decoding import converter, msgpack_decoder, type_info
 from eventstore.errors import LogisticsError
 from eventstore.records import DECODE_ERRORS
 
@@ -569,8 +569,7 @@ def _converts(hint: Any) -> bool:
     if hint is Any or (isinstance(hint, type) and hint in _SCALARS):
         return False
     try:
-        with TYPES:
-            nodes = list(_nodes(msgspec_inspect.type_info(hint), set()))
+        nodes = list(_nodes(type_info(hint), set()))
     except Exception:  # noqa: BLE001 -- not supported, for one of many reasons
         return False
     return not any(isinstance(node, msgspec_inspect.CustomType) for node in nodes) and not all(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from actors.folding import event_codec
-from eventstore.decoding import TYPES
+from eventstore.decoding import json_schemas
 from logistics.messages import COMMANDS
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def message_schema() -> dict[str, Any]:
     events = {type_.__struct_config__.tag: type_ for type_ in event_codec().types}
     commands = {type_.__struct_config__.tag: type_ for type_ in COMMANDS}
     types = (*events.values(), *commands.values())
-    with TYPES:
-        _, parts = msgspec.json.schema_components(types, ref_template=REFERENCE)
+    _, parts = json_schemas(types, REFERENCE)
     described = {name: _described(part) for name, part in parts.items()}
     whole: dict[str, Any] = {
         "$schema": SCHEMA,

@@ -35,7 +35,7 @@ from actors.runtime.binding import (
 from actors.runtime.errors import InputError
 from actors.runtime.functions import parse_ref
 from actors.workflow.condition import parse
-from eventstore.decoding import TYPES, converter
+from eventstore.decoding import converter, json_schemas
 from logistics.inputs import check_name, duration_us
 from logistics.orchestration.lines import with_lines
 from logistics.orchestration.parameters import ParameterDefinition, ParameterType, converted, hint
@@ -221,8 +221,7 @@ def workflow_of(data: Any, file: Path) -> WorkflowDefinition:
 
 def file_schema() -> dict[str, Any]:
     """Return the JSON Schema of files, for editors: what it forbids is refused here, too."""
-    with TYPES:
-        (whole,), parts = msgspec.json.schema_components([_Whole], ref_template="#/$defs/{name}")
+    (whole,), parts = json_schemas([_Whole], "#/$defs/{name}")
     defs = {name.lstrip("_"): part for name, part in parts.items()}
     for part in defs.values():
         part["title"] = part["title"].lstrip("_")

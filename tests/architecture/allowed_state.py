@@ -17,7 +17,7 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
             "a context variable: inside a job the default engine is the one that runs the job, and a job that would "
             "wait for itself is refused"
         ),
-        "eventstore.decoding:TYPES": (
+        "eventstore.decoding:_TYPES": (
             "a lock around what msgspec keeps in classes, which are of the process and not of an engine"
         ),
         "logistics.orchestration.stores:STORES": (

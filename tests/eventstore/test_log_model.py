@@ -28,6 +28,12 @@ ENTITIES = st.sampled_from(["job:1", "job:2", "run:1", "n" * 450, "n" * 451])
 UPTO = st.none() | st.integers(0, 40)
 
 
+def kept_entries(log: Log, kept: set[str], end: int) -> list[tuple[str, list[int]]]:
+    """What a compaction up to `end` is told to keep: entities that have records, and where these are."""
+    entries = [(name, [each.position for each in log.history(name, upto=end)]) for name in sorted(kept)]
+    return [(name, positions) for name, positions in entries if positions]
+
+
 class LogMachine(RuleBasedStateMachine):
     """The model is the list of all records; a frame is a slice of it."""
 
@@ -82,10 +88,7 @@ class LogMachine(RuleBasedStateMachine):
             return
         end = data.draw(st.sampled_from(ends))
         (last,) = self.log.frames(after=end - 1, upto=end)
-        entries = [
-            (name, [each.position for each in self.log.history(name, upto=end)]) for name in sorted(kept)
-        ]
-        entries = [(name, positions) for name, positions in entries if positions]
+        entries = kept_entries(self.log, kept, end)
         self.log.compact(Compaction(Horizon(last.head, "old"), entries, {"state": b"base"}, len(self.model)))
         self.horizon = end
         self.forgotten |= {each.position for each in self.model[:end] if each.record.entity not in kept}
@@ -161,10 +164,7 @@ class JoinedMachine(LogMachine):
             return
         end = data.draw(st.sampled_from(ends))
         (last,) = self.log.frames(after=end - 1, upto=end)
-        entries = [
-            (name, [each.position for each in self.log.history(name, upto=end)]) for name in sorted(kept)
-        ]
-        entries = [(name, positions) for name, positions in entries if positions]
+        entries = kept_entries(self.log, kept, end)
         if archived:
             write_archive(self.log, self.archive, upto=last.head)
         else:

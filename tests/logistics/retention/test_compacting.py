@@ -38,6 +38,7 @@ from logistics.errors import RunNotFoundError
 from logistics.ids import new_id
 from logistics.inputs import as_datetime
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.run import WorkflowRun
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.manager import ScheduleManager
 from logistics.task.job import Job
@@ -60,6 +61,17 @@ def work(engine: OrchestrationEngine, jobs: int = 30) -> list[str]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "store"
+
+
+def half_done(engine: OrchestrationEngine) -> WorkflowRun:
+    """Begin a run, and return it when its first step has ended; its second one is in the queue `slow`."""
+    manager = WorkflowManager(engine)
+    flow = manager.create("slow").add_step("ten", functions.ten)
+    flow.add_step("double", functions.double, queue="slow")
+    run = manager.start("slow")
+    while run.steps["ten"].output != 10:
+        pass
+    return run
 
 
 @pytest.mark.parametrize("archive", [True, False])
@@ -204,12 +216,7 @@ def test_what_the_arguments_of_a_waiting_job_name_stays_unless_they_are_sealed(p
 def test_a_run_that_was_under_way_tells_all_of_its_steps(path: Path) -> None:
     with OrchestrationEngine(path) as engine:
         work(engine)
-        manager = WorkflowManager(engine)
-        flow = manager.create("slow").add_step("ten", functions.ten)
-        flow.add_step("double", functions.double, queue="slow")
-        run = manager.start("slow")
-        while run.steps["ten"].output != 10:
-            pass
+        run = half_done(engine)
         assert engine.compact(0)
         JobScheduler(engine=engine).process(Queue("slow", engine=engine))
         assert run.result(60).outputs == {"ten": 10, "double": 20}
@@ -244,12 +251,7 @@ def test_a_run_from_before_the_horizon_is_exported_whole_and_looked_into_elsewhe
 ) -> None:
     with OrchestrationEngine(path) as engine:
         work(engine)
-        manager = WorkflowManager(engine)
-        flow = manager.create("slow").add_step("ten", functions.ten)
-        flow.add_step("double", functions.double, queue="slow")
-        run = manager.start("slow")
-        while run.steps["ten"].output != 10:
-            pass
+        run = half_done(engine)
         work(engine, jobs=1)
         horizon = engine.compact(0, archive=False)
         JobScheduler(engine=engine).process(Queue("slow", engine=engine))
