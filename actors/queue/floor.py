@@ -153,7 +153,7 @@ class QueueFloor(FoldedState[Retired]):
 
     def silent_since_us(self, job: Job, beats: Mapping[AttemptKey, int]) -> int:
         """Return when a running job that must give signs of life gave the last one."""
-        return max(self.pulses[job.job_id], beats.get(job.key, 0))
+        return beats.get(job.key, self.pulses[job.job_id])
 
     def next_silence_us(self, beats: Mapping[AttemptKey, int]) -> int | None:
         """Return when the first running job will have been silent for too long."""
@@ -201,8 +201,13 @@ class QueueFloor(FoldedState[Retired]):
         return job
 
     def _set_deadline(self, job_id: str, at_us: int) -> None:
-        """Give a job its deadline, in place of the one it had; 0: it has none now."""
+        """Give a job its deadline, in place of the one it had; 0: it has none now.
+
+        Those of one instant are met in the order in which they were given, so a snapshot has them in that.
+        """
         if at_us:
+            if self.deadlines.get(job_id, at_us) != at_us:
+                del self.deadlines[job_id]
             self.deadlines[job_id] = at_us
             self.first_deadlines.put(job_id, (at_us,))
         elif self.deadlines.pop(job_id, 0):

@@ -74,6 +74,8 @@ class Hall:
         """Kinds that need more than one resource."""
         self._lines_of: dict[Gate, Line] = {}
         """Queues that are held back as a whole, by their gate."""
+        self._asked_us = 0
+        """What time it was when somebody last asked who is next."""
         self._served: object = None
         """Which queues were served when lanes were tried: others must not keep resources from anybody."""
 
@@ -406,7 +408,11 @@ class Hall:
             self._unpark(first)
 
     def _open(self, now_us: int) -> None:
-        """Have tried again what a gate held back until now."""
+        """Have tried again what a gate held back until now; all, if the clock was set back (see `Gate`)."""
+        if now_us < self._asked_us:
+            for each in list(self.opening):
+                self.opening.put(each, (now_us,))
+        self._asked_us = now_us
         while (key := self.opening.first_key()) is not None and key[0] <= now_us:
             gate = self.opening.first()
             assert gate is not None

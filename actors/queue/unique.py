@@ -35,8 +35,7 @@ class UniqueKeys:
 
     def take(self, queue: str, unique: Unique, job_id: str, at_us: int) -> None:
         """Give a key to a job."""
-        if self._of_periods.pop((queue, unique.key), None) is not None:
-            self._ends.remove((queue, unique.key))
+        self._end_period(queue, unique.key)
         if unique.scope is not Scope.PERIOD:
             self._of_jobs.setdefault(queue, {})[unique.key] = job_id
             return
@@ -46,6 +45,10 @@ class UniqueKeys:
             self._ends.remove(over)
             del self._of_periods[over]
         self._keep(queue, unique.key, job_id, at_us + unique.period_us)
+
+    def _end_period(self, queue: str, key: str) -> None:
+        if self._of_periods.pop((queue, key), None) is not None:
+            self._ends.remove((queue, key))
 
     def _keep(self, queue: str, key: str, job_id: str, until_us: int) -> None:
         self._of_periods[queue, key] = (job_id, until_us)
@@ -65,6 +68,7 @@ class UniqueKeys:
         """Give a job that goes to another queue its key there. What is taken for a period stays where it is."""
         if self.has(job):
             self.release(job)
+            self._end_period(queue, job.course.unique)
             self._of_jobs.setdefault(queue, {})[job.course.unique] = job.job_id
 
     def dump(self) -> Any:

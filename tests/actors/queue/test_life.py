@@ -21,7 +21,7 @@ from actors.queue.messages import CancelJob, EnqueueJobs, JobEnded, LeaseJob, Re
 from actors.queue.specs import JobLife, JobSpec, JobStatus, QueueSettings, Rate, RetryPolicy
 from actors.runtime.effects import AttemptFinished, AttemptKey, CancelAttempt, StartAttempt
 from actors.runtime.errors import ConflictingIdError
-from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, START, Bench, spec
+from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, START, Bench, folded, spec, through_image
 
 QUICK = JobLife(timeout_us=2 * SECOND)
 SOON = JobLife(expires_in_us=5 * SECOND)
@@ -249,6 +249,27 @@ def test_each_sign_of_life_gives_it_as_long_again() -> None:
     assert RULES.next_wake_us(bench.state, bench.context()) == START + 5 * SECOND
     assert not bench.pass_time(3 * SECOND - 1).events
     assert bench.pass_time(1).of(AttemptTimedOut)
+
+
+def test_a_sign_of_life_counts_from_when_it_was_given_though_the_clock_was_set_back() -> None:
+    bench = Bench()
+    bench.enqueue(spec(life=JobLife(heartbeat_us=2 * SECOND)))
+    bench.pass_time(-3_600 * SECOND)
+    bench.beats[AttemptKey("j", 1, 1)] = bench.now_us
+    assert not bench.pass_time(2 * SECOND - 1).events
+    assert bench.pass_time(1).of(AttemptTimedOut)
+
+
+def test_deadlines_of_one_instant_are_met_in_one_order_by_all_who_know_the_same() -> None:
+    bench = Bench()
+    again = RetryPolicy(1, 60 * SECOND, 60 * SECOND)
+    bench.enqueue(spec("a", life=JobLife(timeout_us=SECOND, expires_in_us=5 * SECOND), retry=again))
+    bench.enqueue(spec("b", life=SOON, queue="paused"), spec("c", life=SOON, after=("b",)))
+    bench.pass_time(SECOND)
+    bench.when(LeaseJob("paused", SECOND))
+    for state in (bench.state, through_image(bench.state), folded(bench.log)):
+        late = state.past_deadline(START + 5 * SECOND)
+        assert [job.job_id for job in late] == ["c", "a"]
 
 
 def test_the_signs_of_an_earlier_attempt_are_none_of_the_next() -> None:

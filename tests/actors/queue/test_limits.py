@@ -188,6 +188,23 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_for_it_to_come_again(burst: 
     assert gate.opens_us(START) == START + SECOND
 
 
+@pytest.mark.parametrize("burst", [0, 1])
+@pytest.mark.parametrize("each", [False, True])
+def test_who_was_held_back_by_a_rate_starts_at_once_when_the_clock_is_set_back(
+    burst: int, each: bool
+) -> None:
+    rate = Rate(1, 60 * SECOND, burst)
+    bench = limited(QueueSettings(key_rate=rate) if each else QueueSettings(rate=rate))
+    bench.enqueue(keyed("a"), keyed("b"), keyed("c"))
+    bench.finish("a")
+    assert bench.running == []
+    bench.pass_time(-3_600 * SECOND)
+    assert bench.running == ["b"]
+    bench.check()
+    bench.finish("b")
+    assert bench.pass_time(60 * SECOND).of(JobStarted)
+
+
 def test_a_snapshot_remembers_what_a_rate_let_through_since_the_clock_was_set_back() -> None:
     bench = limited(QueueSettings(rate=Rate(1, 60 * SECOND)))
     bench.enqueue(spec("before"))

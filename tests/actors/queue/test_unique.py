@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.queue.events import JobCancelled, JobEnqueued
-from actors.queue.messages import CancelJob, EnqueueJobs, JobEnded, RetryJob
+from actors.queue.messages import CancelJob, EnqueueJobs, JobEnded, MoveJobs, RetryJob
 from actors.queue.specs import Conflict, JobSpec, Scope, Terms, Unique
 from actors.runtime.errors import DuplicateJobError, InputError
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, Bench, spec
@@ -152,4 +152,16 @@ def test_a_job_that_the_same_command_cancels_has_no_key_any_more(conflict: Confl
     bench.enqueue(one("a", conflict=REPLACE), spec("b", terms=other, after=("a",)))
     assert bench.enqueue(one("c", conflict=REPLACE), spec("d", terms=other)).reply == ("c", "d")
     assert set(bench.state.jobs) == {"c", "d"}
+    bench.check()
+
+
+def test_a_key_that_is_moved_ends_what_was_taken_for_a_period_though_the_clock_is_set_back() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(one("a", Scope.PERIOD))
+    bench.when(CancelJob("a"))
+    bench.pass_time(60 * SECOND)
+    bench.enqueue(one("b", queue="other"))
+    bench.when(MoveJobs(("b",), "q"))
+    bench.pass_time(-30 * SECOND)
+    assert holder(bench, one("c")) == "b"
     bench.check()
