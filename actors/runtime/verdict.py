@@ -58,8 +58,8 @@ def name_of(condition: object, register: Callable[[Callable[..., object]], str])
 
 
 def type_name(kind: type) -> str:
-    """Return the name by which an exception type is stored."""
-    return f"{kind.__module__}:{kind.__qualname__}"
+    """Return the name by which an exception type is stored: that of the module where it stands."""
+    return f"{getattr(kind, 'defined_in', kind.__module__)}:{kind.__qualname__}"
 
 
 def judge(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import builtins
 import enum
 import inspect
+import pickle
+import re
+from pathlib import Path
 
 import pytest
 
 import logistics
+from actors.runtime.verdict import type_name
 from logistics import errors
 from logistics.errors import (
     BusyError,
+    InputError,
+    JobFailedError,
     LogisticsError,
+    StoreFullError,
 )
 
 
@@ -20,6 +28,33 @@ def test_every_error_is_one_of_ours_and_exported() -> None:
         error = getattr(errors, name)
         assert issubclass(error, LogisticsError | Warning), name
         assert getattr(logistics, name) is error, name
+
+
+def test_a_traceback_names_an_error_as_it_is_imported() -> None:
+    for name in errors.__all__:
+        error = getattr(errors, name)
+        assert (error.__module__, error.__qualname__) == ("logistics.errors", name)
+        assert pickle.loads(pickle.dumps(error)) is error
+
+
+@pytest.mark.parametrize(
+    ("error", "stored"),
+    [
+        (InputError, "actors.runtime.errors:InputError"),
+        (StoreFullError, "eventstore.errors:StoreFullError"),
+        (LogisticsError, "eventstore.errors:LogisticsError"),
+        (JobFailedError, "logistics.errors:JobFailedError"),
+    ],
+)
+def test_what_a_job_is_tried_again_on_is_stored_as_ever(error: type[LogisticsError], stored: str) -> None:
+    assert type_name(error) == stored
+
+
+def test_every_error_that_the_guide_names_can_be_imported() -> None:
+    pages = [*Path("docs/guide").glob("*.md"), Path("README.md")]
+    named = {name for page in pages for name in re.findall(r"`(\w+Error)`", page.read_text())}
+    assert named
+    assert {name for name in named if not hasattr(logistics, name) and not hasattr(builtins, name)} == set()
 
 
 @pytest.mark.parametrize(
