@@ -56,7 +56,7 @@ from actors.schedule.messages import (
 )
 from actors.schedule.spec import IntervalSpec
 from actors.simulation.checks import violated
-from actors.simulation.shapes import CHILDREN, SHAPES, SIGNAL, UNUSUAL, random_plan, unusual_plan
+from actors.simulation.shapes import CHILDREN, SHAPES, SIGNAL, UNUSUAL, listed_plan, random_plan, unusual_plan
 from actors.workflow.messages import (
     AdoptRun,
     CancelRun,
@@ -174,6 +174,8 @@ class Caller:
     def _anything(self) -> tuple[str, Message]:
         if self._world.of_schedules:
             choices: list[tuple[float, Any]] = self._of_schedules
+        elif self._world.of_lists:
+            choices = self._of_lists
         else:
             choices = self._of_workflows if self._world.of_workflows else self._of_jobs
         make = self._random.choices([make for _, make in choices], [weight for weight, _ in choices])[0]
@@ -212,6 +214,10 @@ class Caller:
             (2, self._session),
             (2, self._task),
         ]
+
+    @property
+    def _of_lists(self) -> list[tuple[float, Any]]:
+        return [(2, self._start_run), (3, self._cancel_listed), (1, self._pause_run)]
 
     @property
     def _of_schedules(self) -> list[tuple[float, Any]]:
@@ -282,7 +288,8 @@ class Caller:
 
     def _start_run(self) -> tuple[str, Message]:
         unusual = self._world.of_workflows and self._random.random() < 0.9  # noqa: PLR2004 -- nearly all
-        plan = unusual_plan(self._random) if unusual else random_plan(self._random)
+        draw = random_plan if not unusual else listed_plan if self._world.of_lists else unusual_plan
+        plan = draw(self._random)
         run_id = self._new_id("r")
         self._runs.append(run_id)
         return "supervisor", StartRun(
@@ -376,6 +383,12 @@ class Caller:
 
     def _cancel_run(self) -> tuple[str, Message]:
         return "supervisor", CancelRun(run_id=self._some_run())
+
+    def _cancel_listed(self) -> tuple[str, Message]:
+        """Cancel a run with items that are runs which have not ended, if there is one."""
+        runs = self._world.durable().runs.items()
+        among = [run_id.rpartition(".")[0] for run_id, status in runs if ":" in run_id and status == "open"]
+        return ("supervisor", CancelRun(run_id=self._random.choice(among))) if among else self._query()
 
     def _adopt(self) -> tuple[str, Message]:
         return "supervisor", AdoptRun(workflow=f"w{self._random.randrange(len(SHAPES))}", params=b"\x80")

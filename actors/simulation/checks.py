@@ -45,6 +45,7 @@ from actors.workflow.events import (
     RunCancelled,
     RunCompleted,
     RunCreated,
+    RunEnding,
     RunFailed,
     RunForked,
     RunHeld,
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
     from actors.workflow.specs import Plan
 
 RUN_ENDS = (RunCompleted, RunFailed, RunCancelled)
-TOLD = (RunForked, RunPaused, RunResumed, RunHeld, RunBegun, SessionCreated, SignalReceived)
+TOLD = (RunEnding, RunForked, RunPaused, RunResumed, RunHeld, RunBegun, SessionCreated, SignalReceived)
 STEP_ENDS = (StepCompleted, StepFailed, StepSkipped, StepCancelled)
 ATTEMPT_ENDS = (
     JobCompleted,
@@ -284,6 +285,8 @@ class History:
         self.plan_of: dict[str, Plan] = {}
         """What each run goes through."""
         self.parents: dict[str, str] = {}
+        self._ending: set[str] = set()
+        """Runs that have begun with what is done at their end."""
         self.paused: set[str] = set()
         self.forked: dict[str, str] = {}
         """The origin of each fork."""
@@ -363,8 +366,18 @@ class History:
         else:
             if self.runs.get(event.run_id) != "open":
                 raise violated("terminal state final", event)
+            if not isinstance(event, RunCancelled) and event.run_id not in self._ending:
+                self._check_wanted(event)
             self.runs[event.run_id] = type(event).__name__
             self.sessions.leave(event.run_id)
+
+    def _check_wanted(self, event: Any) -> None:
+        """Check of a run that has gone on to its end, and is a step or an item of one, that this is not over."""
+        parent = self.parents[event.run_id]
+        if parent:
+            step = event.run_id.removeprefix(f"{parent}.").partition(":")[0]
+            if self.steps[parent, int(step)] not in {"scheduled", "waiting"}:
+                raise violated("a run has gone on that nobody waits for", event)
 
     def keepable(self, run_id: str) -> list[int]:
         """Return the steps of a run, in an order, whose outputs a fork may keep: all that they need is kept, too."""
@@ -394,6 +407,8 @@ class History:
             self._forked(event)
         elif isinstance(event, SessionCreated | RunHeld | RunBegun):
             self.sessions.take(event)
+        elif isinstance(event, RunEnding):
+            self._ending.add(event.run_id)
         elif isinstance(event, RunPaused):
             self.paused.add(event.run_id)
         elif isinstance(event, RunResumed):

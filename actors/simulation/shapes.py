@@ -25,6 +25,14 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((), (0,), (1,), (2,), (3,)),
 )
 """What each step depends on."""
+LONG = Plan(
+    "long",
+    (
+        PlanStep("first", "m:short", CALL, (), options=StepOptions(compensate="m:short")),
+        PlanStep("wait", "", CALL, (), options=StepOptions(wait=WaitPlan("time", 300_000_000))),
+    ),
+)
+"""One that is still there when its schedule fires again, or its run is cancelled."""
 CHILDREN = (
     ("child", Plan("child", (PlanStep("s0", "m:short", CALL, ()), PlanStep("s1", "m:short", CALL, (0,))))),
     (
@@ -37,6 +45,7 @@ CHILDREN = (
             ),
         ),
     ),
+    ("long", LONG),
     (
         "parent",
         Plan(
@@ -51,14 +60,6 @@ CHILDREN = (
 """Runs that steps may be, by the ids of their plans."""
 UNUSUAL = "unusual"
 """What workflows are called that have steps of other kinds."""
-LONG = Plan(
-    "long",
-    (
-        PlanStep("first", "m:short", CALL, (), options=StepOptions(compensate="m:short")),
-        PlanStep("wait", "", CALL, (), options=StepOptions(wait=WaitPlan("time", 300_000_000))),
-    ),
-)
-"""One that is still there when its schedule fires again."""
 SIGNAL = "signal"
 """What a step is called that waits for a signal."""
 
@@ -81,6 +82,24 @@ def unusual_plan(random: Random) -> Plan:
         _middle(random),
         PlanStep("after", "m:short", CALL, (1,)),
         *([PlanStep("tidy", "m:short", CALL, (), options=StepOptions(last=True))] if tidy else []),
+    )
+    return Plan(UNUSUAL, steps)
+
+
+def listed_plan(random: Random) -> Plan:
+    """Return a plan of a list, and a run for each of its items that takes its time."""
+    child = random.choice(("patient", "long", "long"))
+    again = RetryPolicy(3, 0)
+    options = StepOptions(
+        mapped=True,
+        child=child,
+        on_failure=random.choice(("skip", "stop", "continue")),
+        parallel=random.choice((0, 2, 5)),
+    )
+    steps = (
+        PlanStep("list", "m:short", CALL, (), retry=again, options=StepOptions(compensate="m:short")),
+        PlanStep("each", "", CALL, (0,), (Input("", "ref-item-step", "0"),), again, options=options),
+        PlanStep("after", "m:short", CALL, (1,)),
     )
     return Plan(UNUSUAL, steps)
 
@@ -129,8 +148,11 @@ def _planned_run(random: Random) -> bytes:
     return msgspec.msgpack.encode(run)
 
 
-def note_of(spec: JobSpec, random: Random, runs: Sequence[str]) -> bytes:
-    """Return what a worker would tell the owner of a job that has succeeded; there are, or will be, these runs."""
+def note_of(spec: JobSpec, random: Random, runs: Sequence[str], longest: int) -> bytes:
+    """Return what a worker would tell the owner of a job that has succeeded; there are, or will be, these runs.
+
+    `longest`: so many items a list has at most.
+    """
     if spec.work is None:
         return b""
     if spec.work.gives == "run":
@@ -138,5 +160,5 @@ def note_of(spec: JobSpec, random: Random, runs: Sequence[str]) -> bytes:
     if spec.work.when and random.random() < 0.3:  # noqa: PLR2004 -- a third
         return NOTE_SKIP
     other = random.choice(runs[-5:]).encode() if runs else b""
-    notes = {"count": b"%d" % random.randint(0, 4), "params": b"\x80", "text": other}
+    notes = {"count": b"%d" % random.randint(0, longest), "params": b"\x80", "text": other}
     return NOTE_VALUE + notes.get(spec.work.gives, b"") if spec.work.gives else b""

@@ -66,6 +66,9 @@ class World:
     mixins: ClassVar[tuple[type[SimActor], ...]] = (SimActor,)
     of_workflows: ClassVar[bool] = False
     """Whether runs, with steps of every kind, are what most is said of; else it is jobs."""
+    of_lists: ClassVar[bool] = False
+    """Whether most of those have a run for each item of a list."""
+    longest_list: ClassVar[int] = 4
     of_schedules: ClassVar[bool] = False
     """Whether schedules are what most is said of."""
     rescheduling: ClassVar[float] = 6
@@ -76,6 +79,8 @@ class World:
     """How much time passes at once."""
     passing: ClassVar[float] = 1
     """How often time passes: an actor that has something to do takes 16 steps meanwhile."""
+    calling: ClassVar[float] = 4
+    """How often a caller says something, or takes an answer, in the same measure."""
     jumping: ClassVar[float] = 0.02
     """How often the clock is set when time passes."""
     jumps_us: ClassVar[tuple[int, ...]] = (-3_600_000_000, 7_200_000_000)
@@ -146,7 +151,7 @@ class World:
 
     def _actions(self) -> list[tuple[float, Callable[[], object]]]:
         actions: list[tuple[float, Callable[[], object]]] = [
-            (4, self._caller),
+            (self.calling, self._caller),
             (self.passing, self._pass_time),
         ]
         if any(actor.runnable for actor in self._actors):
@@ -268,7 +273,7 @@ class World:
         outcomes = ("ok", "error", "returned", SNOOZE, GIVE_UP)
         outcome = self.random.choices(outcomes, (7, 3, 0.3, 0.2, 0.2))[0]
         spec = self.durable().jobs[key.job_id].spec
-        note = note_of(spec, self.random, self.runs) if outcome == "ok" else b""
+        note = note_of(spec, self.random, self.runs, self.longest_list) if outcome == "ok" else b""
         if spec.owner.startswith("schedule:") and note:
             self.runs.append(key.job_id)
         self.end(key, outcome, note=note)
@@ -470,6 +475,18 @@ class WorkflowWorld(World):
     """A world in which most is said of runs, whose steps are of every kind."""
 
     of_workflows = True
+
+
+class ListWorld(WorkflowWorld):
+    """A world in which many runs are under way that are items of others, which are cancelled, paused and stopped."""
+
+    of_lists = True
+    longest_list = 12
+    calling = 1
+
+    def __init__(self, seed: int, *, steps: int = 300) -> None:
+        super().__init__(seed, steps=steps)
+        self._slow_executor = False
 
 
 HOUR_US = 3_600_000_000

@@ -25,11 +25,12 @@ from actors.schedule.decider import SchedulerRules
 from actors.schedule.messages import ScheduleClosed, ScheduleFired, ScheduleSkipped
 from actors.schedule.state import SchedulerState
 from actors.simulation.parts import SimActor, SimExecutor, SimRuntime
-from actors.simulation.world import ScheduledRunWorld, ScheduleWorld, WorkflowWorld, World
+from actors.simulation.world import ListWorld, ScheduledRunWorld, ScheduleWorld, WorkflowWorld, World
 from actors.workflow.actor import SupervisorActor
 from actors.workflow.decider import SupervisorRules
 from actors.workflow.events import RunCreated, RunForked, StepCompleted
 from actors.workflow.messages import CancelRun, StartRun
+from actors.workflow.run import Run
 from actors.workflow.state import SupervisorState
 
 # -- the journal -------------------------------------------------------------------------------------
@@ -534,6 +535,19 @@ class ChildrenNotCancelled(SupervisorRules):
         return decision
 
 
+class ItemsNotCancelled(SupervisorRules):
+    """A run is cancelled, and the runs that the items of its lists are go on."""
+
+    def decide(self, state: SupervisorState, message: Message, context: Context, /) -> Decision:
+        children, nobody = Run.children, iter(())
+        if isinstance(message, CancelRun):
+            Run.children = lambda self, step: nobody  # type: ignore[method-assign]
+        try:
+            return super().decide(state, message, context)
+        finally:
+            Run.children = children  # type: ignore[method-assign]
+
+
 class NoTimer(QueueRules):
     """What may take only so long is looked at only when something else happens."""
 
@@ -697,6 +711,7 @@ PLANTED: dict[str, type[World]] = {
     "what is behind a failure": with_supervisor(FailuresPassed()),
     "pause forgotten": with_supervisor(PauseForgotten()),
     "children not cancelled": with_supervisor(ChildrenNotCancelled()),
+    "items not cancelled": with_supervisor(ItemsNotCancelled(), ListWorld),
     "one end a turn": with_supervisor(OneEndATurn()),
     "places not counted": with_supervisor(PlacesUncounted()),
     "a run that waits for a place for ever": with_supervisor(HeldForEver()),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.simulation.world import ScheduledRunWorld, ScheduleWorld, WorkflowWorld, World
+from actors.simulation.world import ListWorld, ScheduledRunWorld, ScheduleWorld, WorkflowWorld, World
 from tests.support.scale import scaled
 
 SEEDS = scaled("SIMULATION_SEEDS", 2000)
@@ -53,6 +53,17 @@ def test_no_world_of_scheduled_runs_violates_anything(block: int) -> None:
         world.run()
         statuses.update(world.durable().runs.values())
     assert min(statuses["RunCompleted"], statuses["RunFailed"]) >= SEEDS // 80, statuses
+
+
+@pytest.mark.no_cover
+def test_no_world_of_lists_of_runs_violates_anything() -> None:
+    statuses: Counter[str] = Counter()
+    for seed in range(WORKFLOW_SEEDS // 200):
+        world = ListWorld(seed, steps=WORKFLOW_STEPS * 4)
+        world.run()
+        runs = world.durable().runs
+        statuses.update(status for run_id, status in runs.items() if ":" in run_id)
+    assert min(statuses[end] for end in ("RunCompleted", "RunFailed", "RunCancelled")) >= 3, statuses
 
 
 def test_worlds_make_no_classes_of_their_own() -> None:
