@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from math import isfinite
@@ -162,16 +163,28 @@ def runtime_here() -> Any:
     return CURRENT.get()[0]
 
 
+def attempt_here(runtime: Any) -> AttemptKey | None:
+    """Return the attempt of this engine that the present code belongs to; None for none."""
+    here, key = CURRENT.get()
+    return key if here is runtime else None
+
+
 def own_job(runtime: Any) -> str:
     """Return the id of the job of this engine that the present code belongs to; empty for none."""
-    here, key = CURRENT.get()
-    return key.job_id if here is runtime and key is not None else ""
+    key = attempt_here(runtime)
+    return "" if key is None else key.job_id
 
 
 def cause_here(runtime: Any) -> str:
     """Return which attempt of this engine is the cause of what the present code says to it; empty for none."""
-    here, key = CURRENT.get()
-    return key.cause if here is runtime and key is not None else ""
+    key = attempt_here(runtime)
+    return "" if key is None else key.cause
+
+
+def blocking(runtime: Any) -> AbstractContextManager[None]:
+    """Mark the worker that the present code holds as waiting for others; `WouldDeadlockError` if none would be left."""
+    key = attempt_here(runtime)
+    return nullcontext() if key is None else runtime.executor.blocking(key)
 
 
 def refuse_own_job(runtime: Any, job_id: str) -> None:

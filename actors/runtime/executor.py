@@ -7,7 +7,7 @@ import logging
 import os
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Protocol
 
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
@@ -42,8 +42,8 @@ class Executor(Protocol):
         """Have all workers there: once the main program has ended, Python may make no more threads."""
         ...
 
-    def blocking(self) -> contextlib.AbstractContextManager[None]:
-        """Mark the calling worker as waiting for other work; `WouldDeadlockError` if none would be left."""
+    def blocking(self, key: AttemptKey) -> contextlib.AbstractContextManager[None]:
+        """Mark the worker of an attempt as waiting for other work; `WouldDeadlockError` if none would be left."""
         ...
 
     def start(self, attempt: StartAttempt) -> None:
@@ -120,7 +120,8 @@ class ThreadExecutor:
         self._running: set[AttemptKey] = set()
         """Changed without a lock. Of a set, `list` makes a copy at once; `tuple` may be interrupted by a collection."""
         self._made_up: set[AttemptKey] = set()
-        self._blocked = 0
+        self._blocked: Counter[AttemptKey] = Counter()
+        """For how much each attempt waits that waits for other work."""
         self._closing = False
         self._threads: deque[threading.Thread] = deque()
 
@@ -246,24 +247,26 @@ class ThreadExecutor:
                 self._report(end)
 
     @contextlib.contextmanager
-    def blocking(self) -> Iterator[None]:
-        """Mark the calling worker as waiting for other work of this engine.
+    def blocking(self, key: AttemptKey) -> Iterator[None]:
+        """Mark the worker of an attempt as waiting for other work of this engine: once, for however much that is.
 
         `WouldDeadlockError` if that would leave no worker to do it.
         """
         with self._lock:
-            if self._blocked + 1 >= self.capacity:
+            if key not in self._blocked and len(self._blocked) + 1 >= self.capacity:
                 msg = (
                     f"all {self.capacity} workers would be waiting for other jobs and none left to run them; "
                     "do not wait inside a job: make it a step that depends on the other, or raise workers="
                 )
                 raise WouldDeadlockError(msg)
-            self._blocked += 1
+            self._blocked[key] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._blocked -= 1
+                self._blocked[key] -= 1
+                if not self._blocked[key]:
+                    del self._blocked[key]
 
     def close(self, grace_s: float) -> bool:
         """Begin nothing new; wait for what runs. What still runs after the grace is abandoned."""

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from actors.runtime.errors import PoolClosedError
+from actors.runtime.errors import PoolClosedError, WouldDeadlockError
 from actors.runtime.later import Later
 
 if TYPE_CHECKING:
@@ -22,6 +22,21 @@ else:
 
 LEAVE_S = 0.3
 """How long coroutines that were cancelled at the end may take to leave."""
+
+
+class _LoopThread(threading.Thread):
+    """A thread with an event loop of an engine."""
+
+
+def refuse_on_loop() -> None:
+    """Refuse to have an `async def` function wait on its event loop, with all others on it: `WouldDeadlockError`."""
+    if isinstance(threading.current_thread(), _LoopThread):
+        msg = (
+            "to wait here would stop the event loop, and all async functions on it; `await queue.future(job_id)` "
+            "instead of queue.result, `await run` instead of run.result, and of all else make "
+            "`await asyncio.to_thread(...)`"
+        )
+        raise WouldDeadlockError(msg)
 
 
 class EventLoop:
@@ -85,7 +100,7 @@ class EventLoop:
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(
+            self._thread = _LoopThread(
                 target=self._serve, args=(self._loop,), name="logistics-loop", daemon=True
             )
             self._thread.start()

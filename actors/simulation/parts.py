@@ -257,7 +257,7 @@ class SimExecutor:
     def hire(self) -> None:
         """There is nobody to hire."""
 
-    def blocking(self) -> contextlib.AbstractContextManager[None]:
+    def blocking(self, key: AttemptKey) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 -- see below
         """No user code runs here that could wait."""
         return contextlib.nullcontext()
 

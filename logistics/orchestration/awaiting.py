@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from actors.queue.specs import FIRINGS
+from actors.runtime.attempt import blocking, refuse_own_job
 from actors.runtime.clock import VirtualClock
 from actors.runtime.later import Later
 from eventstore.errors import LogisticsError
@@ -98,28 +99,33 @@ async def until_ended(
 ) -> None:
     """Return once an entity has ended; can be cancelled at any time.
 
-    `has_ended` looks at the log, on a thread, briefly; what it raises is raised here.
+    `has_ended` looks at the log, on a thread, briefly; what it raises is raised here. `WouldDeadlockError` inside a job
+    as for those who wait otherwise: a coroutine that waits holds its worker, too.
     """
-    loop = asyncio.get_running_loop()
+    loop, runtime = asyncio.get_running_loop(), engine.store.runtime
     looks = 0
-    while True:
-        ended = asyncio.Event()
+    with contextlib.ExitStack() as held:
+        while True:
+            ended = asyncio.Event()
 
-        def wake(_reply: Reply, ended: asyncio.Event = ended) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(ended.set)
+            def wake(_reply: Reply, ended: asyncio.Event = ended) -> None:
+                with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                    loop.call_soon_threadsafe(ended.set)
 
-        watched = engine.watch(entity)
-        watched.when_done(wake)
-        try:
-            if await asyncio.to_thread(has_ended):
-                return
-            if looks == 1:
-                await asyncio.to_thread(warn_if_not_served, engine, entity, named)
-            looks += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), LOOK_S)
-            if watched.done:
-                watched.get()  # raises if the engine ends
-        finally:
-            engine.unwatch(entity, watched)
+            watched = engine.watch(entity)
+            watched.when_done(wake)
+            try:
+                if await asyncio.to_thread(has_ended):
+                    return
+                if not looks:
+                    refuse_own_job(runtime, entity.removeprefix("job:"))
+                    held.enter_context(blocking(runtime))
+                if looks == 1:
+                    await asyncio.to_thread(warn_if_not_served, engine, entity, named)
+                looks += 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), LOOK_S)
+                if watched.done:
+                    watched.get()  # raises if the engine ends
+            finally:
+                engine.unwatch(entity, watched)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import FunctionsKnown
-from actors.runtime.attempt import cause_here, runtime_here
+from actors.runtime.attempt import blocking, cause_here
 from actors.runtime.errors import EngineClosedError
+from actors.runtime.loop import refuse_on_loop
 from eventstore.errors import StoreError
 from logistics.errors import WaitTimeoutError
 from logistics.ids import new_id
@@ -122,7 +122,8 @@ class Handle:
 
     def wait(self, reply: Reply, timeout_s: float | None) -> Any:
         """Wait for a watched reply; on one of our own workers, only if another worker is left."""
-        runtime = self.store.runtime
-        on_worker = runtime_here() is runtime
-        with runtime.executor.blocking() if on_worker and not reply.done else nullcontext():
+        if reply.done:
+            return reply.get(timeout_s)
+        refuse_on_loop()
+        with blocking(self.store.runtime):
             return reply.get(timeout_s)

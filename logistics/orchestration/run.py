@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from actors.queue.inputs import Inputs
 from actors.queue.messages import GetJob
 from actors.queue.specs import JobStatus
-from actors.runtime.attempt import runtime_here
+from actors.runtime.attempt import blocking
 from actors.runtime.errors import InputError
 from actors.runtime.later import Later
+from actors.runtime.loop import refuse_on_loop
 from actors.runtime.seals import key_in
 from actors.runtime.values import encode_result
 from actors.workflow.events import CancelSettled, RunAdopted, RunCompleted, RunCreated
@@ -287,8 +288,6 @@ def waiting(engine: OrchestrationEngine) -> Iterator[None]:
     if not runtime.executor.capacity:
         msg = "this engine has no workers (workers=0), so what is to be waited for would never be done"
         raise WouldDeadlockError(msg)
-    if runtime_here() is runtime:
-        with runtime.executor.blocking():
-            yield
-    else:
+    refuse_on_loop()
+    with blocking(runtime):
         yield

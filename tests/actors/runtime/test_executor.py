@@ -183,12 +183,14 @@ def test_the_last_worker_may_not_wait_for_others() -> None:
     executor = ThreadExecutor(
         2, run=lambda _start: AttemptFinished(key=key("a"), outcome="ok"), report=lambda _end: None
     )
-    with executor.blocking():
+    with executor.blocking(key("a")):
         pass
-    first = executor.blocking()
+    first = executor.blocking(key("a"))
     with first, pytest.raises(WouldDeadlockError, match="all 2 workers would be waiting"):
-        executor.blocking().__enter__()
-    with executor.blocking():
+        executor.blocking(key("b")).__enter__()
+    with executor.blocking(key("b")), executor.blocking(key("b")):
+        pass
+    with executor.blocking(key("a")):
         pass
 
 

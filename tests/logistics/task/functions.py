@@ -179,6 +179,26 @@ def wait_for_another(name: str) -> Any:
     return Queue(name).result(Queue(name).enqueue(Job("inner", add, (1, 2))))
 
 
+async def block_the_loop(name: str) -> None:
+    Queue(name).result(Queue(name).enqueue(Job("inner", add, (1, 2))))
+
+
+async def process_on_the_loop(name: str) -> None:
+    process_another(name)
+
+
+async def await_another(name: str) -> Any:
+    """Await inside a job several other jobs of the same engine."""
+    queue = Queue(name)
+    return sum(
+        await asyncio.gather(*(queue.future(queue.enqueue(Job("inner", add, (1, 2)))) for _ in range(3)))
+    )
+
+
+async def await_itself(name: str) -> Any:
+    return await Queue(name).future("me")
+
+
 def process_another(name: str) -> int:
     inner = Queue(name)
     inner.enqueue(Job("inner", add, (1, 2)))

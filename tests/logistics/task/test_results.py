@@ -113,7 +113,7 @@ def test_a_job_that_cannot_be_retried_says_so(queue: Queue) -> None:
 
 def test_waiting_inside_a_job_is_refused_when_no_worker_would_be_left(open_engine: Open) -> None:
     queue = Queue("work", engine=open_engine(":memory:", workers=1))
-    for function in (do.wait_for_another, do.process_another):
+    for function in (do.wait_for_another, do.process_another, do.await_another):
         job = Job("outer", function, ("inner",), **ONCE)
         failed = finished(queue, job)
         assert failed.error is not None
@@ -127,6 +127,24 @@ def test_waiting_inside_a_job_works_while_a_worker_is_left(open_engine: Open) ->
     queue = Queue("work", engine=engine)
     assert finished(queue, Job("outer", do.wait_for_another, ("inner",), **ONCE)).result == 3
     assert finished(queue, Job("outer", do.process_another, ("other",), **ONCE)).result == 1
+    assert finished(queue, Job("outer", do.await_another, ("inner",), **ONCE)).result == 9
+
+
+def test_an_async_job_that_would_stop_the_event_loop_is_told_what_to_await(open_engine: Open) -> None:
+    queue = Queue("work", engine=open_engine(":memory:", workers=4))
+    for function in (do.block_the_loop, do.process_on_the_loop):
+        failed = finished(queue, Job("outer", function, ("inner",), **ONCE))
+        assert failed.error is not None
+        assert failed.error.startswith(
+            f"{WouldDeadlockError.__name__}: to wait here would stop the event loop"
+        )
+        assert "`await queue.future(job_id)`" in failed.error
+
+
+def test_an_async_job_cannot_await_its_own_end(open_engine: Open) -> None:
+    queue = Queue("work", engine=open_engine(":memory:"))
+    failed = finished(queue, Job("outer", do.await_itself, ("work",), job_id="me", **ONCE))
+    assert failed.error == f"{WouldDeadlockError.__name__}: job me would wait for its own end"
 
 
 def test_the_default_engine_inside_a_job_is_the_one_that_runs_it(engine: OrchestrationEngine) -> None:
