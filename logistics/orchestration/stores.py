@@ -91,8 +91,8 @@ class Store:
             if options["retention"] is not None and options["archive"]:
                 check_can_archive()
             make_parents(Path(path))
+            guard = guarded(Path(path), package_version())  # takes its time, to be interrupted in: nothing is open yet
             log = LmdbLog.open(path)
-            guard = guarded(Path(path), package_version())
         try:
             keys = KeyRing(keys_path(path, options["keys"]))
             with guard:

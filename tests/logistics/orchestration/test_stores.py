@@ -81,6 +81,20 @@ def test_an_opening_that_is_interrupted_at_its_end_leaves_nothing_open(
         assert Queue("q", engine=engine).size() == 0
 
 
+def test_an_opening_that_is_interrupted_before_it_recovers_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores, "package_version", interrupted)
+        with pytest.raises(KeyboardInterrupt) as told:
+            OrchestrationEngine(tmp_path / "store")
+    OrchestrationEngine(tmp_path / "store").close()
+    assert told.traceback, "it is what would keep the log from being closed by its end"
+
+
 def test_whoever_interrupts_a_close_can_open_the_store_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
