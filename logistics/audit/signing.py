@@ -16,6 +16,7 @@ import msgspec
 
 from actors.runtime.errors import InputError
 from eventstore.decoding import json_decoder
+from eventstore.files import remove_file, sync_folder
 from logistics.inputs import as_datetime
 
 try:
@@ -67,7 +68,8 @@ _CHECKPOINT: Final = json_decoder(Checkpoint)
 def create_key(path: Path) -> Path:
     """Make a private key in a new file of mode 0600, and the public key beside it; return the path of that.
 
-    `InputError` if there is something already.
+    Both are on disk, synced, when this returns. `InputError`, and nothing is made, if there is something already, or
+    they cannot be written.
     """
     _check_installed()
     private = ed25519.Ed25519PrivateKey.generate()
@@ -78,14 +80,22 @@ def create_key(path: Path) -> Path:
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     beside = path.with_name(f"{path.name}.pub")
-    for file, content, mode in ((path, secret, 0o600), (beside, public, 0o644)):
-        try:
+    made: list[Path] = []
+    file = path
+    try:
+        for file, content, mode in ((path, secret, 0o600), (beside, public, 0o644)):
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        except OSError as error:
-            msg = f"{file}: {error.strerror}"
-            raise InputError(msg) from error
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
+            made.append(file)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(content)
+                opened.flush()
+                os.fsync(descriptor)
+        sync_folder(path.parent)
+    except OSError as error:
+        for each in made:  # a half of a pair would be in the way of the next try
+            remove_file(each)
+        msg = f"{file}: {error.strerror}"
+        raise InputError(msg) from error
     return beside
 
 

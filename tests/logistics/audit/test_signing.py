@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -221,6 +223,31 @@ def test_a_private_key_is_private_and_never_written_over(key: Path) -> None:
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     with pytest.raises(InputError, match="File exists"):
         create_key(key)
+
+
+def test_a_new_key_is_on_disk_before_anything_is_signed_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    create_key(tmp_path / "new")
+    assert synced == [each.stat().st_ino for each in (tmp_path / "new", tmp_path / "new.pub", tmp_path)]
+
+
+def test_of_a_key_that_the_disk_refuses_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(InputError, match="new: Input/output error"):
+            create_key(tmp_path / "new")
+    (tmp_path / "new.pub").touch()
+    with pytest.raises(InputError, match=r"new\.pub: File exists"):
+        create_key(tmp_path / "new")
+    assert [each.name for each in tmp_path.iterdir()] == ["new.pub"]
 
 
 def test_a_key_can_be_made_with_the_first_checkpoint(store: Path, tmp_path: Path) -> None:
