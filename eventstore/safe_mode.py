@@ -61,10 +61,10 @@ def guarded(folder: Path, version: str) -> Iterator[None]:
 
 
 def read_failures(folder: Path) -> Failures | None:
-    """Return what was counted so far."""
+    """Return what was counted so far; None if there is nothing, or it cannot be read."""
     try:
         return _DECODE((folder / FILE_NAME).read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -60,6 +60,10 @@ def test_other_errors_and_kills_do_not_count(tmp_path: Path) -> None:
 
 
 def test_a_count_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    assert read_failures(tmp_path) is None
+    fail(tmp_path)
+    (tmp_path / FILE_NAME).rmdir()
     (tmp_path / FILE_NAME).write_bytes(b"\xff{")
     assert read_failures(tmp_path) is None
     fail(tmp_path)
