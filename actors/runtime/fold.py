@@ -98,6 +98,7 @@ def _first_state(log: Log, rules: Rules, upto: int | None, *, snapshots: bool) -
     for position, data in log.load_snapshots(rules.name, upto=upto):
         base = position, data
         if snapshots and data.startswith(mark):
+            base = None  # it is not looked at again
             state = _restored(rules, data[len(mark) :])
             if state is not None:
                 return state, position

@@ -16,7 +16,8 @@ from actors.runtime.fold import fold, snapshot_of
 from actors.runtime.messages import Event
 from eventstore.errors import ReplayError
 from eventstore.memory_log import MemoryLog
-from eventstore.records import Record
+from eventstore.records import Head, Record
+from eventstore.retention import Horizon
 
 CODEC = event_codec()
 RULES = [actor.rules for actor in ACTORS]
@@ -74,6 +75,16 @@ def test_f42_a_snapshot_that_does_not_fit_gives_way_to_an_older_one(
     states, begun = folding.first_states(log, RULES)
     assert set(begun.values()) == {0}
     assert {name: state.dump() for name, state in states.items()} == dumps(log, upto=0)
+
+
+def test_a_state_as_of_the_horizon_that_does_not_fit_is_tried_and_told_of_once(
+    log: MemoryLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(log, 3, spoil=True)
+    monkeypatch.setattr(MemoryLog, "horizon", Horizon(Head(3, 1, bytes(32), 1), ""))
+    _, begun = folding.first_states(log, RULES)
+    assert set(begun.values()) == {0}
+    assert caplog.text.count("does not fit and is ignored") == len(RULES)
 
 
 def test_f19_an_event_that_its_state_cannot_take_in_is_named(log: MemoryLog) -> None:
