@@ -164,7 +164,7 @@ class Journal:
                 self._urgent = self._urgent or item.urgent
                 self._inbox.append(item)
                 if not (item.attended and item.urgent):
-                    self._bell.put(None)
+                    self._ring()
                 return item.number
         self.refuse(item)
         return 0
@@ -177,11 +177,16 @@ class Journal:
         """Report that an actor of `generation` cannot go on."""
         self._put_last(Failure(generation, error))
 
+    def _ring(self) -> None:
+        """Wake the thread, once for all that it has not looked at: it looks again after each time."""
+        if self._bell.empty():
+            self._bell.put(None)
+
     def _put_last(self, ending: Failure | _Stop) -> None:
         with self._lock:  # else it is lost if a failed commit is clearing the inbox
             self._inbox.append(ending)
             self._urgent = True
-        self._bell.put(None)
+        self._ring()
 
     def attend(self) -> None:
         """Commit what waits on the calling thread, unless somebody is at it: who is looks again afterwards."""
@@ -197,7 +202,7 @@ class Journal:
         finally:
             self.committing.release()
         if self._inbox or self._broken:
-            self._bell.put(None)
+            self._ring()
 
     @contextmanager
     def alone(self, patience_s: float) -> Iterator[bool]:
@@ -216,7 +221,7 @@ class Journal:
         finally:
             self.committing.release()
             if self._inbox or self._broken:
-                self._bell.put(None)
+                self._ring()
 
     def unwritten(self) -> list[Record]:
         """Return what was handed over, and is not yet written."""

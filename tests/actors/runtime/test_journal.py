@@ -246,3 +246,12 @@ def test_an_engine_that_is_closed_while_a_failed_commit_is_answered_for_ends() -
     rig.journal.fail([], OSError("planned"))
     closing.join()
     assert rig.journal.backlog == 1  # the word itself
+
+
+def test_what_is_handed_over_while_the_thread_is_busy_wakes_it_once() -> None:
+    """Else the bell would grow for as long as there is always something to write."""
+    rig = Rig(FaultyLog(MemoryLog()))
+    for _ in range(100):
+        rig.journal.hand_over(rig.item(records=1))
+    assert rig.journal._bell.qsize() == 1
+    assert len(rig.journal.collect()) == 100
