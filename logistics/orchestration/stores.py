@@ -91,7 +91,8 @@ class Store:
             if options["retention"] is not None and options["archive"]:
                 check_can_archive()
             make_parents(Path(path))
-            guard = guarded(Path(path), package_version())  # takes its time, to be interrupted in: nothing is open yet
+            # First, as that takes its time, in which it may be interrupted: nothing is open yet.
+            guard = guarded(Path(path), package_version())
             log = LmdbLog.open(path)
         try:
             keys = KeyRing(keys_path(path, options["keys"]))
