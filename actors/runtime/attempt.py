@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.runtime.binding import CONTEXT_PARAMETER
 from actors.runtime.errors import InputError, WouldDeadlockError
+from actors.runtime.patience import patiently
 from actors.runtime.signals import Progress
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def firing_of(runtime: Runtime, job_id: str, owner: str) -> Firing | None:
     """Return the firing that led to a job: as the job itself, or as the run that it is a step of; None: none did."""
 
     def first(entity: str) -> Any:
-        stored = runtime.log.first(entity, upto=runtime.journal.watermark)
+        stored = patiently(lambda: runtime.log.first(entity, upto=runtime.journal.watermark))
         assert stored is not None, "what has led to a job that runs is on record"
         return runtime.codec.decode(stored.record)
 

@@ -14,6 +14,7 @@ from actors.queue.events import JobEnqueued
 from actors.queue.specs import NOTE_VALUE
 from actors.runtime.effects import AttemptFinished, CancelAttempt, StartAttempt
 from actors.runtime.messages import Context, Known
+from actors.runtime.patience import patiently
 from actors.workflow.inside import plans_inside
 from actors.workflow.messages import StartRun
 from eventstore.errors import LogisticsError
@@ -141,7 +142,7 @@ class Stage:
         self._take_in(rules, decision)
 
     def _known(self, entity: str) -> Known | None:
-        events = [each.event for each in self._past.of(entity) if each.event is not None]
+        events = [each.event for each in patiently(lambda: self._past.of(entity)) if each.event is not None]
         events += self._new.get(entity, ())
         return Known(tuple(events)) if events else None
 

@@ -12,6 +12,7 @@ from actors.queue.messages import GetJob, GetResources, GetStats, ListJobs, List
 from actors.runtime.errors import InputError
 from actors.runtime.fold import first_states, replay
 from actors.runtime.messages import Context, Known
+from actors.runtime.patience import patiently
 from actors.schedule.messages import GetSchedules
 from actors.workflow.messages import GetRun, GetRuns, GetTotals
 from eventstore.errors import CompactedError
@@ -68,9 +69,10 @@ class StoreView:
         self._codec = codec
         self._past = Past(log, codec, lambda: position)
         self._position = position
-        last = log.at(position)
+        last = patiently(lambda: log.at(position))
         self._recorded_us = 0 if last is None else last.recorded_us
-        self._states, self.begun = _folded(log, codec, position, snapshots=snapshots)
+        folded = patiently(lambda: _folded(log, codec, position, snapshots=snapshots))
+        self._states, self.begun = folded
         """The position of the snapshot that each actor's state begins with; 0: with the first event."""
 
     def __repr__(self) -> str:
@@ -109,7 +111,7 @@ class StoreView:
         return decision.reply
 
     def _history(self, entity: str) -> tuple[Any, ...]:
-        past = self._log.history(entity, upto=self._position)
+        past = patiently(lambda: self._log.history(entity, upto=self._position))
         return tuple(self._codec.decode(stored.record) for stored in past)
 
     # -- what there was ------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ class StoreView:
         """
         now_us = max(self._recorded_us, 0 if now is None else instant_us("now", now))
         witness = Witness(lambda query: self.ask(query, now_us=now_us), self._past, now_us, live=False)
-        return explain(witness, subject, at)
+        return patiently(lambda: explain(witness, subject, at))
 
     def rehearse(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from actors.runtime.patience import patiently
 from eventstore.decoding import msgpack_decoder
 from eventstore.errors import CorruptStoreError
 from logistics.audit.past import recorded
@@ -24,7 +25,6 @@ from logistics.following.cursors import (
 )
 from logistics.following.follower import Follower
 from logistics.inputs import as_datetime
-from logistics.orchestration.reading import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable

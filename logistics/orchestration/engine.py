@@ -13,6 +13,7 @@ from actors.compacting import Policy
 from actors.queue.messages import GetResources, GetStats
 from actors.runtime.attempt import runtime_here
 from actors.runtime.errors import InputError
+from actors.runtime.patience import patiently
 from actors.workflow.messages import GetTotals
 from eventstore.backup import copy_store
 from eventstore.decoding import msgpack_decoder
@@ -30,7 +31,7 @@ from logistics.orchestration import erasing
 from logistics.orchestration import session as sessions
 from logistics.orchestration.handle import Handle
 from logistics.orchestration.payloads import check_payloads
-from logistics.orchestration.reading import first, patiently
+from logistics.orchestration.reading import first
 from logistics.orchestration.recorded import check_recorded
 from logistics.orchestration.running import execute_workflow
 from logistics.orchestration.stores import STORES, refuse_worker

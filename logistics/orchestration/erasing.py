@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from actors.queue.events import JobEnqueued
 from actors.queue.messages import CancelJob, ListJobs, ListQueues
 from actors.runtime.errors import InputError, SubjectInUseError
+from actors.runtime.patience import patiently
 from actors.runtime.seals import key_in
 from actors.schedule.messages import GetSchedules, RemoveSchedule
 from actors.workflow.events import RunCreated
 from actors.workflow.messages import CancelRun, GetRuns
 from eventstore.keyring import KEY_BYTES
 from logistics.inputs import as_datetime, check_name, timeout_s
-from logistics.orchestration.reading import first, patiently
+from logistics.orchestration.reading import first
 from logistics.orchestration.run import WorkflowRun
 
 if TYPE_CHECKING:

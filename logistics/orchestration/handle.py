@@ -8,10 +8,10 @@ from actors.queue.messages import FunctionsKnown
 from actors.runtime.attempt import blocking, cause_here
 from actors.runtime.errors import EngineClosedError
 from actors.runtime.loop import refuse_on_loop
+from actors.runtime.patience import patiently
 from eventstore.errors import StoreError
 from logistics.errors import WaitTimeoutError
 from logistics.ids import new_id
-from logistics.orchestration.reading import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable

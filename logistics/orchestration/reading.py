@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from actors.runtime.errors import not_now
-from eventstore.errors import ForkedError, ReopenNeededError, StoreError
+from actors.runtime.patience import patiently
 from logistics.audit.narrowing import narrowed
 from logistics.audit.past import Past
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from actors.runtime.messages import Event
     from logistics.audit.narrowing import Clue
     from logistics.orchestration.engine import OrchestrationEngine
 
-T = TypeVar("T")
-
-PAUSES_S = (0.001, 0.01, 0.1, 0.5, 1.0, 2.0)
-"""How long the engine is given to come back from a failed commit, try by try."""
-
 FIRST_BATCH, LAST_BATCH = 16, 4096
 """Entities that are looked for at a time."""
-
-
-def patiently(look: Callable[[], T], passing: type[StoreError] = ReopenNeededError) -> T:
-    """Return what `look` reads; after a failed commit the log is reopened, which is waited for.
-
-    `passing` is the error that says so.
-    """
-    for pause_s in PAUSES_S:
-        try:
-            return look()
-        except ForkedError:  # that does not pass
-            raise
-        except passing:
-            threading.Event().wait(pause_s)
-    try:
-        return look()
-    except ReopenNeededError as error:
-        raise not_now(error) from error
 
 
 def history(engine: OrchestrationEngine, entity: str) -> list[Event]:

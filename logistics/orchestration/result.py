@@ -21,6 +21,7 @@ from actors.queue.events import (
 )
 from actors.queue.inputs import Inputs
 from actors.runtime.errors import InternalError, UnknownIdError
+from actors.runtime.patience import patiently
 from actors.runtime.values import decode_value
 from actors.workflow.events import (
     ItemEnded,
@@ -47,7 +48,7 @@ from actors.workflow.specs import RunStatus, StepStatus
 from eventstore.errors import CompactedError, CorruptStoreError
 from logistics.errors import RunFailedError, RunNotFoundError
 from logistics.inputs import as_datetime, short
-from logistics.orchestration.reading import first, history, numbered, patiently
+from logistics.orchestration.reading import first, history, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence

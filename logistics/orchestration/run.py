@@ -14,6 +14,7 @@ from actors.runtime.attempt import blocking
 from actors.runtime.errors import InputError
 from actors.runtime.later import Later
 from actors.runtime.loop import refuse_on_loop
+from actors.runtime.patience import patiently
 from actors.runtime.seals import key_in
 from actors.runtime.values import encode_result
 from actors.workflow.events import CancelSettled, RunAdopted, RunCompleted, RunCreated
@@ -24,7 +25,7 @@ from logistics.errors import RunNotFoundError, WouldDeadlockError
 from logistics.inputs import as_datetime, check_name, timeout_s
 from logistics.orchestration.awaiting import until_ended, wait_until_ended
 from logistics.orchestration.forking import fork
-from logistics.orchestration.reading import first, history, last, numbered, patiently
+from logistics.orchestration.reading import first, history, last, numbered
 from logistics.orchestration.result import RunRecord, StepResult, WorkflowResult, forgotten, status_after
 from logistics.orchestration.schema import check_value
 from logistics.orchestration.timeline import entry_of, timeline_of

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.patience import PAUSES_S
 from actors.workflow.messages import AdoptRun, DefineWorkflow, GetProjects, GetWorkflows, StartRun
 from eventstore.errors import OutcomeUnknownError, StoreError
 from logistics.errors import WorkflowNotFoundError
@@ -19,7 +20,6 @@ from logistics.ids import new_id
 from logistics.inputs import check_id, check_name
 from logistics.orchestration.definition import Definition, decode_definition
 from logistics.orchestration.files import checked_params, encode_params
-from logistics.orchestration.reading import PAUSES_S
 from logistics.orchestration.result import RunRecord
 from logistics.orchestration.run import WorkflowRun, waiting
 from logistics.orchestration.session import get_session

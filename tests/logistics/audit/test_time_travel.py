@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,17 +21,21 @@ from actors.folding import event_codec
 from actors.queue.messages import EnqueueJobs, GetStats, PauseQueue, Unfinished
 from actors.queue.specs import JobSpec
 from actors.runtime.actor import EventSourcedActor
+from actors.runtime.attempt import firing_of
 from actors.runtime.errors import InputError
 from actors.runtime.fold import snapshot_of
 from actors.simulation.world import WorkflowWorld, World
+from eventstore.errors import ReopenNeededError
 from eventstore.memory_log import MemoryLog
-from eventstore.records import Record
+from eventstore.records import Record, Stored
 from logistics.audit.differences import differences
 from logistics.audit.history import History
 from logistics.audit.store_view import StoreView
 from logistics.messages import GetClock
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.task.job import Job
+from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.faults import tasks
 from tests.support.scale import scaled
@@ -226,6 +231,50 @@ def test_differences_name_what_came_went_and_changed(tmp_path: Path) -> None:
     assert ("jobs", "b") not in found
     assert found["queues", "load"].before != found["queues", "load"].after
     assert not list(differences(after, after))
+
+
+def succeed() -> None:
+    """Be a job's function."""
+
+
+@pytest.mark.parametrize("reader", ["history", "last", "frames", "at"])
+def test_a_view_waits_for_the_engine_that_comes_back_from_a_failed_commit(
+    reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        queue = Queue("q", engine=engine)
+        job_id = queue.enqueue(Job("a", succeed))
+        JobScheduler(engine=engine).process(queue)
+        log, view = engine.store.runtime.log, engine.as_of()
+        read, failures = getattr(log, reader), [ReopenNeededError("a commit has failed")]
+
+        def look(*asked: Any, **how: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return read(*asked, **how)
+
+        monkeypatch.setattr(log, reader, look)
+        assert view.why(job_id).status == "COMPLETED"
+        view.rehearse(view.at)
+        assert not failures
+
+
+def test_a_job_that_asks_for_its_firing_waits_for_the_engine_that_comes_back() -> None:
+    answers: list[Any] = [ReopenNeededError("a commit has failed"), None]
+
+    def first(_entity: str, *, upto: int) -> Stored:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        return Stored(upto, 1, Record("job:s.7", 1, "", "", b""))
+
+    runtime: Any = SimpleNamespace(
+        log=SimpleNamespace(first=first),
+        journal=SimpleNamespace(watermark=1),
+        codec=SimpleNamespace(decode=lambda _record: SimpleNamespace(at_us=8)),
+    )
+    assert firing_of(runtime, "s.7", "schedule:s") == (8, 7)
+    assert answers == []
 
 
 def test_a_store_in_memory_has_a_past_too() -> None:
