@@ -7,10 +7,11 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from actors.queue.events import JobEnqueued
 from actors.queue.inputs import Inputs
 from actors.queue.messages import GetJob
 from actors.queue.specs import JobStatus
-from actors.runtime.attempt import blocking
+from actors.runtime.attempt import blocking, own_job
 from actors.runtime.errors import InputError
 from actors.runtime.later import Later
 from actors.runtime.loop import refuse_on_loop
@@ -128,8 +129,8 @@ class WorkflowRun:
         """Wait for the end, `timeout` seconds at most, and return how it ended, whichever way that was.
 
         `TimeoutError` if it has not ended by then, `WouldDeadlockError` inside a job or step if no worker
-        would be left to do the work. After five seconds in which a step stands in a queue that nobody serves, a
-        warning is logged.
+        would be left to do the work, or if the run itself waits for that step. After five seconds in which a
+        step stands in a queue that nobody serves, a warning is logged.
         """
         self._await_end(timeout)
         return self.read()
@@ -149,6 +150,8 @@ class WorkflowRun:
         return self._ended().__await__()
 
     async def _ended(self) -> WorkflowResult:
+        if own_job(self._engine.store.runtime):
+            await asyncio.to_thread(self._refuse_own_end)
         await until_ended(self._engine, f"run:{self.run_id}", self._has_ended, self._named)
         return await asyncio.to_thread(self.read)
 
@@ -212,6 +215,7 @@ class WorkflowRun:
     def _await_end(self, timeout: Duration | None) -> Event | None:
         limit_s = timeout_s("timeout", timeout)
         if (end := self._end_so_far()) is None:
+            self._refuse_own_end()
             with waiting(self._engine):
                 self.wait(limit_s)
             end = patiently(self._end)
@@ -232,6 +236,20 @@ class WorkflowRun:
     def wait(self, limit_s: float | None) -> None:
         """Wait for the end on the durable log; `TimeoutError`."""
         wait_until_ended(self._engine, f"run:{self.run_id}", self._has_ended, self._named, limit_s)
+
+    def _refuse_own_end(self) -> None:
+        """Refuse to have a step wait for the end of a run that it is of, or that awaits it: `WouldDeadlockError`."""
+        job_id = own_job(self._engine.store.runtime)
+        job = first(self._engine, f"job:{job_id}") if job_id else None
+        owner = job.spec.owner if isinstance(job, JobEnqueued) else ""
+        while owner.startswith("run:"):
+            if owner == f"run:{self.run_id}" and not self._has_ended():
+                msg = (
+                    f"step {job_id} would wait for the end of {self._named}, which waits for that of the step"
+                )
+                raise WouldDeadlockError(msg)
+            created = first(self._engine, owner)
+            owner = f"run:{created.parent}" if isinstance(created, RunCreated) and created.parent else ""
 
     @property
     def _named(self) -> str:

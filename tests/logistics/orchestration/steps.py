@@ -128,6 +128,18 @@ def run_inside() -> Any:
     return WorkflowManager().run("inner").output
 
 
+def await_own_run(ctx: AttemptContext) -> Any:
+    run = WorkflowManager().get_run(ctx.run_id or "")
+    assert run is not None
+    return run.result().output
+
+
+async def await_own_run_in_asyncio(ctx: AttemptContext) -> Any:
+    run = WorkflowManager().get_run(ctx.run_id or "")
+    assert run is not None
+    return (await run).output
+
+
 def return_an_object() -> object:
     return object()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -439,6 +441,16 @@ def test_a_step_that_would_wait_for_ever_is_refused_before_it_starts_anything(si
         assert result.error is not None
         assert WouldDeadlockError.__name__ in result.error
         assert [run.name for run in manager.list_runs()] == ["outer"]
+
+
+@pytest.mark.parametrize("function", [steps.await_own_run, steps.await_own_run_in_asyncio])
+def test_a_step_that_would_wait_for_its_own_run_is_told_so(
+    manager: WorkflowManager, function: Callable[..., Any]
+) -> None:
+    manager.create("w").add_step("inside", function, max_retries=0)
+    result = manager.run("w")
+    assert result.error is not None
+    assert f"would wait for the end of run {result.run_id}" in result.error
 
 
 def test_whoever_waits_is_told_that_the_engine_was_closed(signals: Signals) -> None:
