@@ -108,6 +108,7 @@ def put_past(data: str, folder: str) -> int:
             put_ledger(transaction, databases.about, ledger)
             for name, state in past.bases.items():
                 put_base(transaction, databases.about, name, state)
+        databases.environment.sync(force=True)
         databases.environment.close()
     finally:
         place.close()

@@ -24,6 +24,8 @@ _LENGTH: Final = struct.Struct(">I")
 _HEADER: Final = struct.Struct(_SEAL.format + _FIELDS.format[1:])
 
 HEADER_SIZE: Final = _HEADER.size
+LINK_AT: Final = HEADER_SIZE - 32
+"""Where a frame says which one it follows: at the end of its header."""
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODE: Final = msgpack_decoder(list[Record])

@@ -44,7 +44,7 @@ from eventstore.gate import Doors
 from eventstore.high_water import HighWaterMark
 from eventstore.lmdb_errors import commit_error, open_error, read_error
 from eventstore.log import check_head, check_snapshot
-from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, MARKER_NAME, Folder
+from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, MARKER_NAME, Folder, has_flushed
 from eventstore.records import EMPTY, Frame, Head, Record, Stored
 from eventstore.retention import Compaction, Horizon, Ledger, Remnant, check_plan, decode_remnant, is_remnant
 from eventstore.shedding import Shedder, put_base, put_ledger, read_base_of_horizon, read_index, read_ledger
@@ -83,6 +83,7 @@ class LmdbLog:
         self._mark = HighWaterMark(folder.path)
         self._warned = False
         self._refusal: type[StoreError] | None = None
+        self._is_whole = False
         self._connect()
 
     @classmethod
@@ -310,10 +311,11 @@ class LmdbLog:
         with self._writing:
             if self._refusal is None:
                 self.tend()
+                self._is_whole = self._folder.read_only or has_flushed(self._databases.environment, self.path)
             self._refusal = StoreClosedError  # done again from here if it was interrupted
             with self._doors.alone():
                 self._databases.environment.close()
-            self._folder.close()
+            self._folder.close(cleanly=self._is_whole)
 
     # --- the engine --------------------------------------------------------------------------------
 
@@ -365,7 +367,7 @@ class LmdbLog:
             if due is not None:
                 put_rows(transaction, self._databases.index, due.rows)
 
-        if not self._has_committed(write):
+        if not self._has_committed(write, is_found_again=self._wrote):
             return False
         if due is not None:
             self._entities.take(due)
@@ -374,14 +376,20 @@ class LmdbLog:
         self._wrote = True
         return True
 
-    def _has_committed(self, write: Callable[[Any], object]) -> bool:
-        """Write in one synced transaction; False, with nothing written, if the map is too small for it."""
+    def _has_committed(self, write: Callable[[Any], object], *, is_found_again: bool = False) -> bool:
+        """Write in one synced transaction; False, with nothing written, if the map is too small for it.
+
+        A frame on top of one that is on the disk `is_found_again` without the meta page, and flushed once; anything
+        else twice.
+        """
         try:
             transaction = self._databases.environment.begin(write=True)
             try:
                 self._check_alone(transaction)
                 write(transaction)
                 self._commit(transaction)
+                if not is_found_again:
+                    self._databases.environment.sync(force=True)
             except BaseException:
                 transaction.abort()
                 raise

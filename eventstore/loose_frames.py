@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eventstore.errors import StoreError
-from eventstore.framing import HEADER_SIZE, decode_frame, size_of
+from eventstore.framing import HEADER_SIZE, LINK_AT, decode_frame, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,12 +44,22 @@ def find_frames(path: Path) -> Iterator[LooseFrame]:
 
     `OSError` if the file cannot be opened.
     """
+    return _frames_like(_LIKELY, 0, path)
+
+
+def find_following(path: Path, link: bytes) -> Iterator[LooseFrame]:
+    """Yield each whole frame of a file that says it follows the one with this link: as fast as the file is read."""
+    return _frames_like(re.compile(re.escape(link)), LINK_AT, path)
+
+
+def _frames_like(pattern: re.Pattern[bytes], lead: int, path: Path) -> Iterator[LooseFrame]:
+    """Yield the whole frames that begin so many bytes before a pattern."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         begin = behind = 0
         while chunk := _read(descriptor, begin, _CHUNK + HEADER_SIZE):
-            for found in _LIKELY.finditer(chunk, 0, len(chunk)):
-                offset = begin + found.start()
+            for found in pattern.finditer(chunk):
+                offset = begin + found.start() - lead
                 # Not inside of another frame: what a job was given may look like one.
                 if behind <= offset < begin + _CHUNK and (frame := _frame_at(descriptor, offset)):
                     behind = offset + frame.size
@@ -61,8 +71,13 @@ def find_frames(path: Path) -> Iterator[LooseFrame]:
 
 def read_loose(path: Path, place: LooseFrame) -> Frame:
     """Return a frame that was found. `CorruptStoreError` if it is not there any more."""
+    return decode_frame(place.first, read_bytes(path, place))
+
+
+def read_bytes(path: Path, place: LooseFrame) -> bytes:
+    """Return the bytes of a frame that was found."""
     with path.open("rb", buffering=0) as file:
-        return decode_frame(place.first, os.pread(file.fileno(), place.size, place.offset))
+        return os.pread(file.fileno(), place.size, place.offset)
 
 
 def _frame_at(descriptor: int, offset: int) -> LooseFrame | None:

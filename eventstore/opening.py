@@ -5,7 +5,8 @@
 3. The marker `STORE`, written last when a store is created: what it promises and is gone was lost.
 4. The meta pages and the size of the file, before the engine maps it; all pages, in a child process,
    if the machine went down under the last owner, it died before it wrote, or the meta pages look odd.
-5. The engine, with full sync and without a writable map; then the owner is written down.
+5. The engine, without a writable map; the last commit, if its meta page was lost with the power (`last_commit.py`);
+   then the owner is written down.
 6. The log ends no earlier than it did before, and holds what it held (`high_water.py`).
 """
 
@@ -40,6 +41,7 @@ from eventstore.errors import (
 )
 from eventstore.file_system import remote_file_system
 from eventstore.files import fill_standard_descriptors, make_folders, sync_folder, write_file
+from eventstore.last_commit import take_back
 from eventstore.lmdb_errors import is_open_already, open_error
 from eventstore.owner import INFO_NAME, LOCK_NAME, Owner
 
@@ -114,6 +116,9 @@ class Folder:
         self._owner: Owner | None = None
         self._store_id = ""
         """Which store was here; empty until that is known."""
+        self._is_settled = False
+        """Whether it was looked for what the owner before has left behind."""
+        self._is_flushed = True
         try:
             fill_standard_descriptors()
             self.path = _checked(Path(path), read_only=read_only)
@@ -146,11 +151,11 @@ class Folder:
         self._store_id = databases.store_id
         return databases
 
-    def close(self) -> None:
-        """Let others own the folder."""
+    def close(self, *, cleanly: bool = True) -> None:
+        """Let others own the folder; not cleanly if something may not be on the disk as it is in the file."""
         owner, self._owner = self._owner, None
         if owner:
-            owner.release()
+            owner.release(cleanly=cleanly and self._is_flushed)
 
     def _check_data(self, marker: Marker | None) -> None:
         data = self.path / DATA_NAME
@@ -164,6 +169,15 @@ class Folder:
             _LOG.warning("verifying all pages of %s; this takes some seconds for each 100 MB", data)
             verify(data)
 
+    def _settle(self, databases: Databases, owner: Owner) -> None:
+        """Make what is in the file durable, and take back what the owner before has lost with the power."""
+        went_down, self._is_settled = owner.went_down() and not self._is_settled, True
+        self._is_flushed = has_flushed(databases.environment, self.path)
+        try:
+            take_back(databases, self.path / DATA_NAME, went_down=went_down)
+        except lmdb.Error as error:
+            raise open_error(error) from error
+
     def _start_engine(self, marker: Marker | None, map_size: int) -> Databases:
         try:
             environment = lmdb.open(
@@ -173,6 +187,8 @@ class Folder:
                 max_readers=1024,
                 mode=0o600,
                 readonly=self.read_only,
+                # A commit is flushed once: its frame would be found without the meta page (`last_commit.py`).
+                metasync=False,
                 create=not self.read_only,
                 # Without it, an environment variable decides on the format of new files.
                 lib_version=0,
@@ -183,10 +199,13 @@ class Folder:
                 self._owner = None
             raise open_error(error) from error
         try:
-            return self._open_databases(environment, marker)
+            databases = self._open_databases(environment, marker)
+            if self._owner:
+                self._settle(databases, self._owner)
         except BaseException:
             environment.close()
             raise
+        return databases
 
     def _open_databases(self, environment: Any, marker: Marker | None) -> Databases:
         try:
@@ -221,6 +240,7 @@ class Folder:
         with environment.begin(write=True, db=about) as transaction:
             transaction.put(_STORE_ID, str(uuid.uuid4()).encode(), overwrite=False)
             store_id = str(transaction.get(_STORE_ID), "ascii")
+        environment.sync(force=True)
         marker = Marker(store_id, FORMAT, datetime.now(UTC).isoformat(timespec="seconds"))
         write_file(self.path / MARKER_NAME, msgspec.json.encode(marker))
         return marker
@@ -245,9 +265,20 @@ class Folder:
             old = environment.open_db(_OLD_INDEX, create=False)
             with environment.begin(write=True) as transaction:
                 transaction.drop(old, delete=True)
+        environment.sync(force=True)
         marker = msgspec.structs.replace(marker, format=FORMAT)
         write_file(self.path / MARKER_NAME, msgspec.json.encode(marker))
         return marker
+
+
+def has_flushed(environment: Any, path: str | os.PathLike[str]) -> bool:
+    """Have all of an engine's file on the disk, the last meta page, too; whether that succeeded."""
+    try:
+        environment.sync(force=True)
+    except lmdb.Error as error:
+        _LOG.warning("the last commit may not be on the disk, in %s: %s", path, error)
+        return False
+    return True
 
 
 def check_platform() -> None:

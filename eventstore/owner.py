@@ -32,6 +32,11 @@ class OwnerInfo(msgspec.Struct, frozen=True):
     transaction: int = -1
     """The last transaction that was there then."""
 
+    @property
+    def went_down(self) -> bool:
+        """Whether the machine was, or may have been, started since."""
+        return not self.boot_id or self.boot_id != boot_id()
+
 
 _DECODE: Final = json_decoder(OwnerInfo)
 _LOG: Final = logging.getLogger("logistics.store")
@@ -76,10 +81,10 @@ class Owner:
         write_file(self._info_path, msgspec.json.encode(info))
         self._announced = True
 
-    def release(self) -> None:
-        """Give the lock back; the store was closed properly."""
+    def release(self, *, cleanly: bool) -> None:
+        """Give the lock back. The note stays unless the store was closed cleanly, with all of it on the disk."""
         try:
-            if self._announced:
+            if self._announced and cleanly:
                 remove_file(self._info_path)
         except OSError as error:
             _LOG.warning("%s stays, as if the store had not been closed: %s", self._info_path, error.strerror)
@@ -101,6 +106,10 @@ class Owner:
         """
         before = self.previous
         return before is not None and (before.boot_id != boot_id() or before.transaction == transaction)
+
+    def went_down(self) -> bool:
+        """Whether the machine may have gone down under the owner before."""
+        return self.previous is not None and self.previous.went_down
 
 
 def boot_id() -> str:

@@ -11,6 +11,10 @@ PICKLERS = frozenset(
     {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle", "joblib"}
 )
 CODE_FROM_DATA = frozenset({"eval", "exec", "compile", "__import__", "builtins.eval", "builtins.exec"})
+TAKES_BACK = "eventstore.opening"
+"""Where a commit is flushed once: `eventstore.last_commit` finds it again."""
+SYNCED_BY_ITSELF = frozenset({"eventstore.notebook"})
+"""What has an environment of its own, in which each commit is flushed twice."""
 WAIT = "wait for a condition or a signal, or use a virtual clock"
 
 
@@ -38,8 +42,9 @@ def every_module_says_what_it_is_for(tree: Tree) -> Iterator[str]:
 
 
 def lmdb_is_opened_safely(tree: Tree) -> Iterator[str]:
-    """Default sync, no writable map, and `lib_version=0` at each opening."""
+    """Synced, no writable map, `lib_version=0` at each opening; and whoever writes flushes what is not found again."""
     for module in tree:
+        yield from _unflushed_writes(module)
         for node in module.nodes:
             if isinstance(node, ast.Constant) and node.value == "writemap":
                 yield module.says(node.lineno, "names writemap; a stray write would go into the store")
@@ -48,6 +53,18 @@ def lmdb_is_opened_safely(tree: Tree) -> Iterator[str]:
             yield from _unsafe_arguments(module, call)
             if name in openers and not any(_gives(each, "lib_version", 0) for each in call.keywords):
                 yield module.says(call.lineno, f"calls {name}() without lib_version=0")
+
+
+def _unflushed_writes(module: Module) -> Iterator[str]:
+    if module.package == "tests" or module.name in SYNCED_BY_ITSELF:
+        return
+    names = {name.rpartition(".")[2] for name, _ in module.calls}
+    for name, call in module.calls:
+        if name.endswith(".begin") and any(_gives(each, "write", value=True) for each in call.keywords):
+            if "sync" not in names:
+                yield module.says(
+                    call.lineno, "writes, and flushes no meta page: a power failure may take it back"
+                )
 
 
 def _names_from_lmdb(module: Module) -> Iterator[str]:
@@ -68,7 +85,8 @@ def _unsafe_arguments(module: Module, call: ast.Call) -> Iterator[str]:
         if keyword.arg == "writemap":
             yield module.says(call.lineno, "passes writemap; a stray write would go into the store")
         for name in ("sync", "metasync"):
-            if _gives(keyword, name, value=False):
+            taken_back = name == "metasync" and module.name == TAKES_BACK
+            if _gives(keyword, name, value=False) and not taken_back:
                 yield module.says(call.lineno, f"passes {name}=False; what was acknowledged must be on disk")
 
 

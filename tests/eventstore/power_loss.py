@@ -15,8 +15,10 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import msgspec
 
@@ -26,28 +28,38 @@ from tests.eventstore.support import ROOT
 
 SECTOR = 512
 COMMITS = 40
+FORGOTTEN_AT, FORGOTTEN_UPTO, REOPENED_AT = 20, 9, 30
+"""The commits before which the log is compacted up to the end of another, and reopened."""
 RECORDED = Path(__file__).parent / "recorded"
 MODES = ("as it is", "without sync", "told too early")
+"""How the writer of a recording works; the second and the third are wrong."""
 
 WRITER = f"""
 import functools, os, sys
 import lmdb
 from eventstore.lmdb_log import LmdbLog
+from eventstore.retention import Compaction, Horizon
 from tests.eventstore.support import append
 mode = sys.argv[2]
 if mode == "without sync":
     lmdb.open = functools.partial(lmdb.open, sync=False)
-class Log(LmdbLog):
-    def _commit(self, transaction):
-        end = self.head.position + size
-        if mode == "told too early":
-            os.write(1, b"ack %d" % end)
-        super()._commit(transaction)
-        os.write(1, b"ack %d" % end)
-log = Log.open(sys.argv[1], segment_records=50)
+log = LmdbLog.open(sys.argv[1], segment_records=50)
+heads = []
 for n in range({COMMITS}):
+    if n == {REOPENED_AT}:
+        log.reopen()
+    if n == {FORGOTTEN_AT}:
+        horizon = heads[{FORGOTTEN_UPTO}]
+        kept = [stored.position for stored in log.history("job:0", upto=horizon.position)]
+        log.compact(Compaction(Horizon(horizon, ""), [("job:0", kept)], dict(name=b"state"), log.head.position))
+        os.write(1, b"forgot %d" % horizon.position)
+    log.tidy()
     size = 1 + n * 7 % 40
+    if mode == "told too early":
+        os.write(1, b"ack %d" % (log.head.position + size))
     append(log, *["job:%d" % (n * m) for m in range(size)])
+    os.write(1, b"ack %d" % log.head.position)
+    heads.append(log.head)
 os._exit(0)
 """
 
@@ -56,9 +68,9 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     """Something that the process asked the system for, in order."""
 
     kind: str
-    """`write`, `write through` (durable by itself), `sync`, or `ack`."""
+    """`write`, `write through` (durable by itself), `sync`, `ack`, or `forgot`."""
     offset: int = 0
-    """Of a write: where; of an acknowledgement: which position."""
+    """Of a write: where; of an acknowledgement: which position; of a compaction: which horizon."""
     data: bytes = b""
 
 
@@ -123,7 +135,8 @@ def parse(trace: str) -> Iterator[Step]:
             if "O_DSYNC" in rest or "O_SYNC" in rest:
                 through.add(result)
         elif call == "write" and descriptor == "1":
-            yield Step("ack", int(texts.split()[1]))
+            kind, position = texts.decode().split()
+            yield Step(kind, int(position))
         elif name.endswith("data.mdb"):
             if call in {"fdatasync", "fsync"}:
                 yield Step("sync")
@@ -143,15 +156,15 @@ def place_of(call: str, rest: str, result: str, place: int) -> int:
     return int(result) if call == "lseek" else place
 
 
-def image(recorded: Recording, number: int) -> tuple[bytes, int]:
-    """Return what may be on the disk after a power failure, and the position acknowledged by then."""
+def image(recorded: Recording, number: int) -> tuple[bytes, dict[str, int]]:
+    """Return what may be on the disk after a power failure, and the positions told by then: `ack`, `forgot`."""
     random = Random(number)
     end = random.randrange(len(recorded.steps) + 1)
-    content, acknowledged = bytearray(recorded.data), 0
+    content, told = bytearray(recorded.data), {"ack": 0, "forgot": 0}
     pending: list[tuple[int, bytes]] = []
     for step in recorded.steps[:end]:
-        if step.kind == "ack":
-            acknowledged = step.offset
+        if step.kind in told:
+            told[step.kind] = step.offset
         elif step.kind == "sync":
             put(content, pending)
             pending = []
@@ -171,7 +184,7 @@ def image(recorded: Recording, number: int) -> tuple[bytes, int]:
         if random.random() < share
     ]
     put(content, sectors)
-    return bytes(content), acknowledged
+    return bytes(content), told
 
 
 def put(content: bytearray, writes: list[tuple[int, bytes]]) -> None:
@@ -182,19 +195,24 @@ def put(content: bytearray, writes: list[tuple[int, bytes]]) -> None:
 
 
 def outcome(folder: Path, recorded: Recording, number: int, links: dict[int, bytes]) -> str:
-    """Open an image as the next owner does; return `good` or what is wrong with it."""
-    content, acknowledged = image(recorded, number)
+    """Open an image as the owner after the next start of the machine does; return `good` or what is wrong with it."""
+    content, told = image(recorded, number)
     (folder / "data.mdb").write_bytes(content)
     (folder / "STORE").write_bytes(recorded.marker)
-    if number % 30 == 0:  # as it is found when the machine was started since: then all pages are walked
-        (folder / "owner.json").write_bytes(b'{"pid":1,"boot_id":"another","since":""}')
+    (folder / "owner.json").write_bytes(b'{"pid":1,"boot_id":"another","since":""}')
     try:
-        with LmdbLog.open(folder, segment_records=50) as log:
-            ends = {frame.last: frame.link for frame in log.frames()}
-            if log.head.position < acknowledged:
+        with seldom_verified(number), LmdbLog.open(folder, segment_records=50) as log:
+            horizon = log.horizon.head.position
+            if log.head.position < told["ack"] or horizon < told["forgot"]:
                 return "lost"
-            if ends != {position: link for position, link in links.items() if position <= log.head.position}:
+            ends = {frame.last: frame.link for frame in log.frames(after=horizon)}
+            begin = min(links) - 1
+            if {end: link for end, link in ends.items() if end > begin} != {
+                end: link for end, link in links.items() if end <= log.head.position
+            }:
                 return "another history"
+            if horizon:
+                assert list(log.load_snapshots("name")) == [(horizon, b"state")]
             for entity in ("job:0", "job:7", "job:39"):
                 assert all(stored.record.entity == entity for stored in log.history(entity))
     except StoreError as error:
@@ -204,9 +222,19 @@ def outcome(folder: Path, recorded: Recording, number: int, links: dict[int, byt
     return "good"
 
 
+def seldom_verified(number: int) -> AbstractContextManager[object]:
+    """Walk all pages of one image in thirty: it takes a child process."""
+    return nullcontext() if number % 30 == 0 else patch("eventstore.opening.verify")
+
+
 def main(arguments: list[str]) -> None:
-    """Try the images from one number to another; a line before each, so that a death can be counted."""
+    """Try the images from one number to another; a line before each, so that a death can be counted.
+
+    With `not taken back` behind the numbers, the last commit is not looked for.
+    """
     folder, begin, end = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    if arguments[3:]:
+        patch("eventstore.last_commit.find_following", return_value=()).start()
     recorded = msgspec.msgpack.decode((folder / "recording").read_bytes(), type=Recording)
     whole, work = folder / "whole", folder / "work"
     for path in (whole, work):
@@ -214,13 +242,13 @@ def main(arguments: list[str]) -> None:
         (path / "STORE").write_bytes(recorded.marker)
     (whole / "data.mdb").write_bytes(recorded.after)
     with LmdbLog.open(whole, segment_records=50) as log:
-        links = {frame.last: frame.link for frame in log.frames()}
+        links = {frame.last: frame.link for frame in log.frames(after=log.horizon.head.position)}
     for number in range(begin, end):
         print(number, end=" ", flush=True)
         print(outcome(work, recorded, number, links), flush=True)
 
 
-def outcomes(folder: Path, recorded: Recording, number: int) -> Counter[str]:
+def outcomes(folder: Path, recorded: Recording, number: int, *how: str) -> Counter[str]:
     """Try so many images in children, and return how often each outcome was met."""
     (folder / "recording").write_bytes(msgspec.msgpack.encode(recorded))
     code = "import sys; from tests.eventstore.power_loss import main; main(sys.argv[1:])"
@@ -228,7 +256,7 @@ def outcomes(folder: Path, recorded: Recording, number: int) -> Counter[str]:
     begin = 0
     while begin < number:
         child = subprocess.run(
-            [sys.executable, "-c", code, str(folder), str(begin), str(number)],
+            [sys.executable, "-c", code, str(folder), str(begin), str(number), *how],
             cwd=ROOT,
             check=False,
             capture_output=True,

@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_f31_a_damaged_meta_page_that_takes_the_last_commit_back_is_noticed(path: Path) -> None:
+def damage_newest_meta_page(path: Path) -> None:
     with LmdbLog.open(path) as log:
         append(log, "job:3")
         newest = log._databases.environment.info()["last_txnid"]
@@ -35,6 +35,22 @@ def test_f31_a_damaged_meta_page_that_takes_the_last_commit_back_is_noticed(path
     content[at : at + 8] = (newest - 2).to_bytes(8, "little")  # the engine falls back to the other page
     data.write_bytes(content)
     assert look_at(data)  # nothing inside the file shows it
+
+
+def test_f31_the_commit_that_a_damaged_meta_page_takes_back_is_found_by_its_bytes(path: Path) -> None:
+    damage_newest_meta_page(path)
+    with LmdbLog.open(path, read_only=True) as log:
+        assert log.head.position == 2
+    for _ in range(2):
+        with LmdbLog.open(path) as log:
+            assert [frame.last for frame in log.frames()] == [2, 3]
+            assert [stored.position for stored in log.history("job:3")] == [3]
+
+
+def test_f31_a_commit_that_is_gone_with_its_bytes_is_noticed(path: Path) -> None:
+    damage_newest_meta_page(path)
+    data = path / "data.mdb"
+    data.write_bytes(data.read_bytes().replace(b"job:3", b"job:4"))
     with pytest.raises(StoreRolledBackError, match="ends at position 2, and has been at 3"):
         LmdbLog.open(path)
 
