@@ -171,7 +171,7 @@ class Floor(Model):
                     return other.job_id
                 if unique.conflict is Conflict.REJECT or (other.live and other.attempt):
                     raise Refused
-                other.key_until_us = None
+                del other.keys[spec.queue]
                 if other.live:
                     live = {job.job_id for job in self.all if job.live}
                     self.end(other, JobStatus.CANCELLED)
@@ -289,7 +289,7 @@ class Floor(Model):
         job.started = self.number()
         job.pulse_us = self.now_us
         if job.unique is not None and job.unique.scope is Scope.PENDING:
-            job.key_until_us = None
+            job.keys.clear()
         self.set_deadline(job, self.now_us + job.life.timeout_us if job.life.timeout_us else 0)
         self.serve(job.queue, job.terms.group)
 

@@ -38,10 +38,11 @@ class ModelJob:
     charged: int = 0
     until_us: int = 0
     lease: int = 0
-    key_until_us: int | None = None
-    """None: it does not have its unique key; 0: until something happens."""
-    key_queue: str = ""
-    """Where it has it: what is taken for a period stays there when the job is moved."""
+    keys: dict[str, int] = field(default_factory=dict)
+    """Of which queues it has its unique key until when, 0: until something happens.
+
+    What is taken for a period stays where it is when the job is moved, and is taken there too if it is retried.
+    """
 
     @property
     def live(self) -> bool:
@@ -75,8 +76,8 @@ class Model:
 
     def holder(self, queue: str, key: str) -> ModelJob | None:
         for job in self.jobs.values():
-            if job.key_queue == queue and job.unique is not None and job.unique.key == key:
-                if job.key_until_us == 0 or (job.key_until_us or 0) > self.now_us:
+            if queue in job.keys and job.unique is not None and job.unique.key == key:
+                if not job.keys[queue] or job.keys[queue] > self.now_us:
                     return job
         return None
 
@@ -104,7 +105,7 @@ class Model:
                 raise Refused
             if other.live and self.follow(waits, other):
                 raise Refused
-            other.key_until_us = None
+            del other.keys[spec.queue]
             if other.live:
                 self.end(other, JobStatus.CANCELLED)
         job = ModelJob(
@@ -122,9 +123,8 @@ class Model:
 
     def take_key(self, job: ModelJob) -> None:
         if job.unique is not None:
-            job.key_queue = job.queue
             period = job.unique.scope is Scope.PERIOD
-            job.key_until_us = self.now_us + job.unique.period_us if period else 0
+            job.keys[job.queue] = self.now_us + job.unique.period_us if period else 0
 
     def lease(self, queue: str, span_us: int) -> ModelJob | None:
         settings = self.settings.get(queue, QueueSettings())
@@ -141,7 +141,7 @@ class Model:
             self.places += 1
             job.lease = self.places
             if job.unique is not None and job.unique.scope is Scope.PENDING:
-                job.key_until_us = None
+                job.keys.clear()
             return job
         return None
 
@@ -169,8 +169,8 @@ class Model:
 
     def end(self, job: ModelJob, status: JobStatus) -> None:
         job.status = status
-        if job.key_until_us == 0:
-            job.key_until_us = None
+        if job.keys.get(job.queue) == 0:
+            job.keys.clear()
         others = [other for other in self.jobs.values() if other.live and job.job_id in other.waits]
         for other in others:
             wanted = status is (
@@ -215,16 +215,16 @@ class Model:
         if strict and able != jobs:
             raise Refused
         for job in able:
+            if job.keys.get(job.queue) == 0:
+                job.keys = {queue: 0}
             job.queue = queue
-            if job.key_until_us == 0:
-                job.key_queue = queue
             self.stand(job, job.status)
         return tuple(job.job_id for job in able)
 
     def _can_move(self, job: ModelJob, queue: str, keys: set[str]) -> bool:
         if not job.live or job.status is JobStatus.RUNNING or job.queue == queue:
             return False
-        if job.unique is not None and job.key_until_us == 0:
+        if job.unique is not None and job.keys.get(job.queue) == 0:
             if job.unique.key in keys or self.holder(queue, job.unique.key) is not None:
                 return False
             keys.add(job.unique.key)
