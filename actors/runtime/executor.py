@@ -179,6 +179,11 @@ class ThreadExecutor:
         if any(self._is_awaited(each) for each in keys):
             self._tell(key)
             return False  # its worker is not lost for that
+        made_up = self._abandon(keys)
+        return not self._has_ended(key) and made_up
+
+    def _abandon(self, keys: tuple[AttemptKey, ...]) -> bool:
+        """Stop a call that nobody waits for, and make up for its worker; whether the capacity has grown."""
         call = keys[0]
         with self._lock:
             if call not in self._running or call in self._made_up:
@@ -190,9 +195,8 @@ class ThreadExecutor:
                 self._hire()
         for each in keys:  # whichever of them the call goes by
             self._stop(each)
-        if self._has_ended(key):
-            if not any(self._known.get(each, each) is None for each in keys):
-                self._give_back(call)  # the call may have looked before there was anything to give back
+        if not any(self._known.get(each, each) is None for each in keys):
+            self._give_back(call)  # the call may have looked before there was anything to give back
             return False
         return made_up
 
@@ -318,7 +322,8 @@ class ThreadExecutor:
         keys = (attempt.key, *attempt.others)
         for key in keys:
             if key in self._cancelled:
-                self._settle(AttemptFinished(key=key, outcome="returned"))
+                self._known[key] = end = AttemptFinished(key=key, outcome="returned")
+                self._report(end)
         left = [key for key in keys if self._known.get(key, key) is None]
         if left:
             assert self._run_batch is not None
@@ -334,8 +339,15 @@ class ThreadExecutor:
             os._exit(0)
 
     def _settle(self, end: AttemptFinished) -> None:
+        """Take the end of one of a batch; was it the last that anybody waits for, the call is abandoned."""
         self._end_if_forked()
         self._known[end.key] = end
+        batch = self._batches.get(end.key) if self._cancelled else None
+        if batch is not None:
+            keys = (batch.key, *batch.others)
+            going = [key for key in keys if self._known.get(key, key) is None]
+            if going and self._cancelled.issuperset(going):
+                self._abandon(keys)
         self._report(end)
 
     def _is_left_over(self) -> bool:

@@ -157,16 +157,16 @@ class SimExecutor:
     """An executor without threads: the world decides when which attempt ends, and how."""
 
     def __init__(self, runtime: Runtime, capacity: int, on_start: Callable[[AttemptKey], None]) -> None:
-        self.capacity = capacity
+        self.capacity = self._workers = capacity
         self.running: dict[AttemptKey, StartAttempt] = {}
         self.finished: dict[AttemptKey, AttemptFinished] = {}
         self.hanging: set[AttemptKey] = set()
         """Attempts that do not end while anybody waits for them."""
         self.batches: list[set[AttemptKey]] = []
-        """Attempts that are made in one call: as long as one of them is awaited, no worker is made up for."""
+        """Attempts that are made in one call: as long as one of them is awaited, its worker is not made up for."""
         self.abandoned: set[AttemptKey] = set()
         self.made_up: set[AttemptKey] = set()
-        """Abandoned attempts for which there is a worker more."""
+        """Abandoned calls, by the first of their attempts, for each of which there is a worker more."""
         self.refusing = False
         self._runtime = runtime
         self._on_start = on_start
@@ -196,9 +196,7 @@ class SimExecutor:
         """End an attempt; an outcome may be what its exception advises."""
         start = self.running.pop(key)
         self.abandoned.discard(key)
-        if key in self.made_up:
-            self.made_up.remove(key)
-            self.capacity -= 1
+        self._make_up_for(key)
         advice, after_us = (outcome, 3_000_000) if outcome in (SNOOZE, RETRY, GIVE_UP) else ("", 0)
         outcome = "error" if advice else outcome
         end = AttemptFinished(
@@ -227,11 +225,18 @@ class SimExecutor:
         if key not in self.running or key in self.abandoned:
             return False
         self.abandoned.add(key)
-        if any(each in self.running and each not in self.abandoned for each in self._batch(key)):
-            return False
-        self.made_up.add(key)
-        self.capacity += 1
-        return True
+        return self._make_up_for(key)
+
+    def _make_up_for(self, key: AttemptKey) -> bool:
+        """Have a worker more as long as a call goes on for which nobody waits; whether there is one now."""
+        batch = self._batch(key)
+        going = batch & self.running.keys()
+        if going and going <= self.abandoned:
+            self.made_up.add(min(batch))
+        else:
+            self.made_up.discard(min(batch))
+        had, self.capacity = self.capacity, self._workers + len(self.made_up)
+        return self.capacity > had
 
     def _batch(self, key: AttemptKey) -> set[AttemptKey]:
         return next((batch for batch in self.batches if key in batch), {key})

@@ -323,6 +323,42 @@ def test_one_of_a_batch_that_is_cancelled_is_told_and_the_call_is_stopped_when_n
     assert executor.close(10)
 
 
+def test_a_call_is_abandoned_when_the_last_of_it_has_ended_that_anybody_waits_for() -> None:
+    """Who was cancelled before that must not cost a worker, nor keep a process."""
+    begun, go_on, told_of, ended = (threading.Event() for _ in range(4))
+    stopped: list[AttemptKey] = []
+
+    def run_batch(start: StartAttempt, settle: Callable[[AttemptFinished], None]) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        settle(AttemptFinished(key=start.key, outcome="ok"))
+        told_of.set()
+        assert ended.wait(10)
+        settle(AttemptFinished(key=start.others[0], outcome="ok"))
+
+    executor = ThreadExecutor(
+        1,
+        run=lambda start: AttemptFinished(key=start.key, outcome="ok"),
+        run_batch=run_batch,
+        report=lambda _end: None,
+        stop=stopped.append,
+    )
+    executor.start(StartAttempt(key=key("a"), batched=True, others=(key("b"),)))
+    assert begun.wait(10)
+    executor.cancel(key("b"))
+    assert (executor.capacity, stopped) == (1, [])
+    go_on.set()
+    assert told_of.wait(10)
+    assert (executor.capacity, executor.abandoned) == (2, 1)
+    assert key("b") in stopped
+    workers = list(executor._threads)
+    ended.set()
+    assert executor.close(10)
+    for worker in workers:
+        worker.join(10)
+    assert executor.capacity == 1
+
+
 class BatchRig:
     """One worker that makes a call for two attempts, which settles both when it is let."""
 

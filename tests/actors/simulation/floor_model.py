@@ -43,6 +43,9 @@ class Worked(ModelJob):
     """Deadlines of one instant come in the order in which they were set."""
     pulse_us: int = 0
     started: int = 0
+    call: int = 0
+    """Attempts that are made in one call have the same."""
+    suspect: bool = False
 
     @property
     def terms(self) -> Terms:
@@ -55,6 +58,24 @@ class Worked(ModelJob):
     @property
     def rank(self) -> tuple[int, int]:
         return (-self.priority, self.place)
+
+    @property
+    def goes_alone(self) -> bool:
+        return bool(self.charged) or self.suspect
+
+    def is_like(self, other: Worked) -> bool:
+        """Whether both may be made in one call."""
+        mine, theirs = (
+            (
+                job.spec.function,
+                job.priority,
+                job.retry,
+                replace(job.terms, unique=None, on_failure_of=""),
+                replace(job.life, expires_us=0, expires_in_us=0),
+            )
+            for job in (self, other)
+        )
+        return mine == theirs
 
 
 @dataclass
@@ -205,8 +226,24 @@ class Floor(Model):
     def start_all(self) -> None:
         self.meet_deadlines()
         self.let_in()
-        while len(self.running) < self.workers and (job := self.next()) is not None:
+        while len({job.call for job in self.running}) < self.workers and (job := self.next()) is not None:
             self.start(job)
+            together = 1
+            while (
+                together < job.terms.batch and not job.goes_alone and (mate := self.mate_of(job)) is not None
+            ):
+                self.start(mate)
+                mate.call = job.call
+                together += 1
+
+    def mate_of(self, job: Worked) -> Worked | None:
+        """Return who goes along with a job in one call: the first one like it, whoever else is before that."""
+        alike = (other for other in self.ready(job.queue) if isinstance(other, Worked) and job.is_like(other))
+        mate = next(alike, None)
+        if mate is None or mate.goes_alone or self.is_held_back(mate):
+            return None
+        plan = self.plan(job.queue)
+        return mate if self.lets_through(plan.concurrency, plan.rate, job.queue) else None
 
     def next(self) -> Worked | None:
         """Look at the queues by the place of whom they would start, leaving out whoever is held back."""
@@ -286,7 +323,7 @@ class Floor(Model):
             self.starts.setdefault((job.queue, job.key), []).append(self.now_us)
         job.status = JobStatus.RUNNING
         job.attempt += 1
-        job.started = self.number()
+        job.started = job.call = self.number()
         job.pulse_us = self.now_us
         if job.unique is not None and job.unique.scope is Scope.PENDING:
             job.keys.clear()
@@ -395,7 +432,7 @@ class Floor(Model):
             raise Refused
         if any(amount > self.capacity for _, amount in job.terms.resources):
             raise Refused
-        job.waits, job.charged, job.due_us = [], 0, 0
+        job.waits, job.charged, job.due_us, job.suspect = [], 0, 0, False
         terms = job.spec.terms and replace(job.spec.terms, on_failure_of="")
         job.spec = replace(job.spec, after=(), terms=terms)
         job.on_failure_of = ""
@@ -501,6 +538,7 @@ class Floor(Model):
 
     def crash(self) -> None:
         for job in self.running:
+            job.suspect = True
             job.status = JobStatus.SCHEDULED
             self.set_deadline(job, job.expires_us)
             self.interrupt(job)

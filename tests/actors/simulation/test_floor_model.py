@@ -65,6 +65,8 @@ TERMS = st.sampled_from(
         Terms(key="k", backoff=Backoff("linear")),
         Terms(backoff=Backoff("exponential", jitter=True)),
         Terms(backoff=Backoff("list", delays=(SECOND, 0, 5 * SECOND))),
+        Terms(batch=3, backoff=FIXED),
+        Terms(key="k", group="g", batch=2, backoff=FIXED),
         *UNIQUE,
     )
 )

@@ -27,7 +27,7 @@ from actors.queue.specs import (
     Unique,
 )
 from actors.queue.state import QueueState
-from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished
+from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE, AttemptFinished, AttemptKey
 from actors.runtime.messages import Context, Decision, Event, Message
 from actors.simulation.checks import Violation
 from actors.simulation.world import World
@@ -105,6 +105,13 @@ class DeadlineKept(QueueState):
     """The deadline of an attempt holds for the waiting job, too."""
 
     def _await_start(self, job: Job) -> None:
+        pass
+
+
+class RidesAlong(QueueState):
+    """Who has ended still rides along with those of its call that go on."""
+
+    def _leave_batch(self, key: AttemptKey) -> None:
         pass
 
 
@@ -254,6 +261,7 @@ ONE, TWO = (Terms(resources=(("gpu", amount),), backoff=FIXED) for amount in (1.
 AGEING = QueueSettings(concurrency=1, ageing_us=SECOND)
 EXPIRES = JobLife(expires_in_us=2 * SECOND)
 TIMEOUT = JobLife(timeout_us=SECOND)
+TOGETHER = Terms(batch=3, backoff=FIXED)
 ONE_AT_A_TIME = QueueSettings(concurrency=1)
 BUDGET = QueueSettings(retry_rate=Rate(1, 9 * SECOND))
 DEBOUNCED = Terms(unique=Unique("u", Scope.PENDING, Conflict.REPLACE), backoff=FIXED)
@@ -299,6 +307,7 @@ PLANTED: dict[str, tuple[type[World], Focus]] = {
     "jobs overtake the line": (with_hall(OvertakesTheLine), Focus(terms=ONE, other=TWO)),
     "overtaken by hand": (with_queue_rules(OvertakenByHand()), Focus(terms=ONE)),
     "nobody let in": (with_queue_rules(NobodyLetIn()), Focus(terms=TWO)),
+    "who has ended rides along": (with_queue_state(RidesAlong), Focus(terms=TOGETHER, other=TOGETHER)),
 }
 """Each bug, and the world in which it shows soonest."""
 
