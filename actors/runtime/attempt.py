@@ -8,7 +8,7 @@ import logging
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
-from math import isfinite
+from sys import float_info
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.runtime.binding import CONTEXT_PARAMETER
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from actors.runtime.effects import AttemptKey
     from actors.runtime.engine import Runtime
+
+
+LARGEST, MOST_WHOLE = float_info.max, 2**63
+"""The largest number, and from where on whole ones are told as floats: longer ones cannot be sent to processes."""
 
 
 class Firing(NamedTuple):
@@ -127,11 +131,14 @@ class AttemptContext:
 
 
 def _number(what: str, number: object) -> float:
-    """Return a number, of those kinds (`numpy.float64`) too, as one of Python's own. `InputError` for what is none."""
-    if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
+    """Return a number, of those kinds (`numpy.float64`) too, as one of Python's own that can be sent anywhere.
+
+    `InputError` for what is none (NaN is not), or beyond all floats.
+    """
+    if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= LARGEST:
         msg = f"{what}: expected a number, got {number!r}"
         raise InputError(msg)
-    return int(number) if isinstance(number, int) else float(number)
+    return int(number) if isinstance(number, int) and abs(number) < MOST_WHOLE else float(number)
 
 
 def _moment(at_us: int) -> datetime:

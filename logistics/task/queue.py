@@ -295,13 +295,13 @@ class Queue(QueueReading):
     ) -> int:
         """Take up again every failed job, or those of other statuses that are no success; return how many.
 
-        One that belongs to a run or a schedule, or whose unique key another one has, is left as it is. A thousand at
-        a time are taken up in one commit, all or none; after each of these `progress(done, total)` is called.
-        Cut short in the middle, it goes on when it is said again. `wanted`: which of them, as in `list_jobs`.
+        One that belongs to a run or a schedule, or whose unique key another one has, is left as it is. The oldest
+        are first, a thousand at a time in one commit, all or none; after each `progress(done, total)` is called. Cut
+        short in the middle, it goes on when it is said again. `wanted`: which of them, as in `list_jobs`.
         """
         chosen = job_filter(self._engine, status=status, among=PARKED, **wanted)
         return by_many(
-            [job_id_of(events) for events in self._on_record(chosen)],
+            [job_id_of(events) for events in self._on_record(chosen)][::-1],
             lambda some: self._engine.ask("queue", RetryJobs(job_ids=some)),
             progress,
         )

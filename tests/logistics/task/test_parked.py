@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from actors.queue.messages import EnqueueJobs
+from actors.queue.messages import EnqueueJobs, ListJobs
 from actors.queue.specs import JobSpec
 from actors.runtime.clock import VirtualClock
 from actors.runtime.values import encode_call
@@ -106,6 +106,7 @@ def test_many_are_taken_up_again_a_thousand_at_a_time_and_one_is_told_how_far_it
     told: list[tuple[int, int]] = []
     assert queue.retry_all(progress=lambda *far: told.append(far)) == 7
     assert told == [(4, 7), (7, 7)]
+    assert queue.engine.query("queue", ListJobs("work")) == tuple(ids[3:]), "first in, first out"
     assert queue.engine.store.runtime.journal.watermark == before + 7, "nothing else was recorded"
     assert queue.retry_all(status=["CANCELLED", "EXPIRED"], name="job 1") == 1
     assert queue.get_stats()["pending"] == 8
