@@ -39,8 +39,8 @@ One frame is gone through however many it has: a million jobs that were enqueued
 """
 
 _SEPARATORS: Final = re.compile(r"[.:/]")
-_LONGEST: Final = 400
-"""Characters of the longest text that may name something."""
+_LONGEST: Final = 800
+"""Characters of the longest text that may name something: an id has up to 500 (`Key`), perhaps a name behind it."""
 _DECODE: Final = msgspec.msgpack.Decoder().decode
 
 

@@ -19,12 +19,15 @@ import pytest
 from actors.compacting import PLAN_NAME, Compactor, Policy, Retainer
 from actors.folding import RULES
 from actors.queue.actor import QueueActor
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec
 from actors.retention import plan_compaction
 from actors.runtime import fold
 from actors.runtime.clock import VirtualClock
 from actors.runtime.errors import ForgottenIdError, UnknownIdError
 from actors.runtime.fingerprint import fingerprint
 from actors.runtime.fold import first_states
+from actors.runtime.values import encode_call
 from actors.snapshotting import Child
 from eventstore.archive import FOLDER_NAME
 from eventstore.doctor import WARNING, WRONG, check_archive
@@ -211,6 +214,16 @@ def test_what_the_arguments_of_a_waiting_job_name_stays_unless_they_are_sealed(p
         later.enqueue(Job("double", functions.double, ("sealed",), subject="customer:1"))
         engine.compact(0)
         assert [queue.get_job(job_id) is not None for job_id in ended] == [True, True, True, False, False]
+
+
+def test_what_waits_stays_however_long_its_id_is() -> None:
+    """Those of runs within runs within runs have no other bound than that of a `Key`."""
+    spec = JobSpec("j" * 500, "later", "long", "no.such.module:f", encode_call((), {}))
+    with OrchestrationEngine(":memory:") as engine:
+        engine.ask("queue", EnqueueJobs(jobs=(spec,)))
+        work(engine, jobs=3)
+        assert engine.compact(0)
+        assert Queue("later", engine=engine).get_job(spec.job_id) is not None
 
 
 def test_a_run_that_was_under_way_tells_all_of_its_steps(path: Path) -> None:
