@@ -64,10 +64,13 @@ def explain(witness: Witness, subject: str, at: datetime | str | None = None) ->
 
 
 def _meant(witness: Witness, subject: str) -> str:
-    """Return the job or run that has this id; what names its kind stays as it is. `UnknownIdError`."""
+    """Return the run or job that has this id; what names its kind stays as it is. `UnknownIdError`.
+
+    The run goes first: one that a schedule began has the id of the job that began it.
+    """
     if not subject or subject.startswith(("job:", "run:", "schedule:")):
         return subject
-    known = [entity for kind in ("job", "run") if witness.log.last_of(entity := f"{kind}:{subject}")]
+    known = [entity for kind in ("run", "job") if witness.log.last_of(entity := f"{kind}:{subject}")]
     if not known and ":" not in subject:
         msg = f"no job or run {subject!r} on record"
         raise UnknownIdError(msg)

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from actors.queue.events import JobEnqueued
-from actors.queue.specs import FINAL
+from actors.queue.specs import FINAL, JobStatus
 from actors.runtime.errors import InputError
 from actors.runtime.functions import FunctionRegistry
 from logistics.audit.narrowing import narrowed
@@ -34,7 +34,7 @@ from logistics.task.place import place_of
 from logistics.task.record import queue_of, read_job, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from actors.queue.messages import JobView
     from actors.runtime.messages import Event
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from logistics.task.job import Job
 
 ATTEMPTS = ("number", "started", "ended", "seconds", "executor", "outcome", "error")
+HELD = frozenset({JobStatus.RETRYING, JobStatus.UNRESOLVED})
+"""What jobs are that have not ended and have an error that says why."""
 
 
 def jobs(
@@ -77,11 +79,11 @@ def jobs(
             entities = looking.at(narrowed(reader.entities("job:"), clues, reader.entities_with))
             rows = _all_jobs(reader, queue, entities)
         else:
-            rows = _live_jobs(reader, looking.at(view.jobs(queue)))
+            rows = _live_jobs(reader, looking.at(view.jobs(queue)), view.position)
         found = (
             row for row in rows if said.items() <= row.items() and (not statuses or row["status"] in statuses)
         )
-        columns = ("job_id", "queue", "name", "status", "attempts", "error" if ended else "due")
+        columns = ("job_id", "queue", "name", "status", "attempts", *(() if ended else ("due",)), "error")
         show_first(columns, looking.found(found), limit, as_json=json, empty="no jobs")
         if view is not None and not json and (over := _ended_count(view, queue)):
             say(f"those that have ended ({over}) are shown by --ended")
@@ -92,12 +94,20 @@ def _ended_count(view: StoreView, queue: str | None) -> int:
     return sum(by_status[status] for by_status in counts for status in FINAL)
 
 
-def _live_jobs(reader: StoreReader, jobs: Iterable[JobView]) -> Iterator[dict[str, Any]]:
+def _live_jobs(reader: StoreReader, jobs: Iterable[JobView], upto: int) -> Iterator[dict[str, Any]]:
     for job in jobs:
-        first = reader.first_of(f"job:{job.job_id}")
+        entity = f"job:{job.job_id}"
+        first = reader.first_of(entity)
         spec = getattr(first.event, "spec", None) if first is not None else None
-        name = {"name": getattr(spec, "name", "")}
-        yield described(job) | name | {"due": _due(job)} | _place(spec)
+        past = (
+            [each.event for each in reader.of(entity) if each.position <= upto] if job.status in HELD else ()
+        )
+        told = {"name": getattr(spec, "name", ""), "due": _due(job), "error": _newest_error(past)}
+        yield described(job) | told | _place(spec)
+
+
+def _newest_error(past: Sequence[Any]) -> str | None:
+    return next((text for event in reversed(past) if (text := getattr(event, "error", ""))), None)
 
 
 def _due(job: JobView) -> Any:
@@ -119,9 +129,7 @@ def _all_jobs(reader: StoreReader, queue: str | None, entities: Iterable[str]) -
                 "name": past[0].spec.name,
                 "status": str(status_of(past)),
                 "attempts": max((getattr(event, "attempt", 0) for event in past), default=0),
-                "error": next(
-                    (text for event in reversed(past) if (text := getattr(event, "error", ""))), None
-                ),
+                "error": _newest_error(past),
             } | _place(past[0].spec)
 
 

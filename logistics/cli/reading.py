@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 LOOK_S = 0.2
 """How often `tail` looks for news."""
 EVENTS = ("position", "at", "tag", "entity", "cause", "data")
-KINDS = ("job", "run", "schedule", "workflow", "session", "project", "resource", "queue", "allocation")
+KINDS = ("run", "job", "schedule", "workflow", "session", "project", "resource", "queue", "allocation")
+"""What an id alone may be of. A run that a schedule began has the id of the job that began it: the run is meant."""
 
 
 def find(reader: StoreReader, what: str) -> str:

@@ -28,9 +28,11 @@ from logistics.cli.output import cell
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.schedule.manager import ScheduleManager
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
+from logistics.testing import VirtualClock, settle
 from tests.logistics.audit import functions
 
 ROOT = Path(__file__).parents[3]
@@ -227,6 +229,44 @@ def test_runs_that_wait_are_paused_or_have_no_function_are_told_apart(
     assert main(["runs", "--json", "--store", str(store)]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["status"] for row in rows] == ["PARKED", "PAUSED", "WAITING"]
+
+
+def test_an_id_alone_is_the_run_that_a_schedule_began_and_not_the_job_that_began_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    with OrchestrationEngine(store, clock=VirtualClock()) as engine:
+        workflow = WorkflowManager(engine).create("w").add_step("a", functions.fail)
+        schedules = ScheduleManager(engine=engine)
+        schedules.schedule_cron("nightly", "0 0 * * *", workflow)
+        run_id = schedules.trigger("nightly")
+        schedules.start()
+        settle(engine)
+        run = WorkflowManager(engine).get_run(run_id)
+        assert run is not None
+        assert run.result(60).status == "FAILED"
+        assert engine.why(run_id).subject == f"run:{run_id}"
+    for command in (["show", run_id], ["why", run_id], ["history", run_id]):
+        assert main([*command, "--store", str(store)]) == 0
+        assert "it does not work" in capsys.readouterr().out
+
+
+def test_a_job_that_waits_after_a_failure_is_listed_with_its_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    with OrchestrationEngine(store, clock=VirtualClock()) as engine:
+        queue = Queue("q", engine=engine)
+        queue.enqueue(Job("fail", functions.fail, max_retries=1, retry_delay=3600, jitter=False))
+        before = engine.as_of().position
+        JobScheduler(engine=engine).start(queue)
+        settle(engine)
+    assert main(["jobs", "--json", "--store", str(store)]) == 0
+    (row,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (row["status"], row["error"]) == ("RETRYING", "ValueError: it does not work")
+    assert main(["jobs", "--json", "--at", str(before), "--store", str(store)]) == 0
+    (row,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (row["status"], row["error"]) == ("PENDING", None)
 
 
 def _not_found(ref: str) -> None:
@@ -491,6 +531,7 @@ def test_f95_a_command_ends_quietly_when_nobody_reads_what_it_prints(
 WRITER = """
 import sys
 from logistics import Job, OrchestrationEngine, Queue
+from logistics.testing import VirtualClock, settle
 from tests.logistics.audit import functions
 with OrchestrationEngine(sys.argv[1]) as engine:
     queue = Queue("q", engine=engine)
