@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, TypeVar, overload
 
 from actors.runtime.errors import InputError
 from actors.runtime.functions import name_task
@@ -26,13 +26,15 @@ class Outline(NamedTuple):
     description: str
 
 
-def task(what: object = None, /, *, name: str = "") -> Callable[[F], F]:
+def task(*what: Never, name: str = "") -> Callable[[F], F]:
     """Give a function a name of its own: it is stored by that, and found again wherever its module has it.
 
-    `FunctionError` if another function has the name, or it is none; `InputError` without a name.
+    `FunctionError` if another function has the name, or it is none; `InputError` without a name, which a type
+    checker says, too, where it stands.
     """
-    if what is not None or not isinstance(name, str) or not name:
-        given = what if isinstance(what, str) else getattr(what, "__name__", "…")
+    if what or not isinstance(name, str) or not name:
+        first: object = next(iter(what), None)
+        given = first if isinstance(first, str) else getattr(first, "__name__", "…")
         msg = (
             f'a task needs a name: write @task(name="{given}"); a function stored by its own name needs none'
         )
