@@ -49,6 +49,9 @@ class VirtualClock:
         """Begin at an aware `datetime`."""
         self._clock = clocks.VirtualClock(instant_us("start", start))
 
+    def __repr__(self) -> str:
+        return f"VirtualClock({self.now.isoformat()})"
+
     @property
     def now(self) -> datetime:
         """What it shows, in UTC."""

@@ -51,6 +51,10 @@ class Follower:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"logistics-{name}", daemon=True)
 
+    def __repr__(self) -> str:
+        stopped = "" if self.error is None else f", error={self.error!r}"
+        return f"{type(self).__name__}({self.name!r}, {self.pattern!r}, position={self.position}{stopped})"
+
     @property
     def position(self) -> int:
         """The last position that it is done with, durably."""

@@ -43,6 +43,12 @@ class Subscription:
         self.error: StoreError | None = None
         """Why it hears of nothing more: the log was compacted beyond where it was, and the archive is not there."""
 
+    def __repr__(self) -> str:
+        ended = (
+            ", cancelled" if self.cancelled else f", error={self.error!r}" if self.error is not None else ""
+        )
+        return f"Subscription({self.pattern!r}, position={self.position}{ended})"
+
     def cancel(self) -> None:
         """Hear of nothing more."""
         self.cancelled = True

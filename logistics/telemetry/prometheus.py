@@ -30,6 +30,9 @@ class PrometheusMetrics:
         self._events: Counter[str] = Counter()
         self._subscription = engine.listen("*", self._count)
 
+    def __repr__(self) -> str:
+        return f"PrometheusMetrics({self._engine!r})"
+
     def _count(self, event: RecordedEvent) -> None:
         with self._lock:
             self._events[event.tag] += 1

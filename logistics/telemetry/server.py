@@ -48,6 +48,9 @@ class MonitoringServer:
         self._engine = engine
         engine.started.add(self)
 
+    def __repr__(self) -> str:
+        return f"MonitoringServer('http://{self._server.server_address[0]!s}:{self.port}')"
+
     @property
     def port(self) -> int:
         """Where it listens."""

@@ -70,6 +70,9 @@ class OpenTelemetryTracing:
         self._attempts: dict[str, Span] = {}
         self._subscription = engine.listen("*", self._hear)
 
+    def __repr__(self) -> str:
+        return f"OpenTelemetryTracing({self._engine!r})"
+
     def close(self) -> None:
         """Hear of nothing more; spans that have not ended are not exported."""
         self._subscription.cancel()
