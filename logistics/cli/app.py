@@ -84,6 +84,13 @@ class Commands(Menu):
                     "something is."
                 ),
             ),
+            "upgrade-check": (
+                "upgrading:check",
+                (
+                    "Say what under way does not fit the code that can be imported here. Exit code 1 if "
+                    "something will not go on."
+                ),
+            ),
             "backup": (
                 "copying:backup",
                 "Copy a store, in use or not, and read the copy back. Never use cp or rsync for that.",

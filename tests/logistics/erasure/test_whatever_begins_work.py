@@ -155,9 +155,9 @@ def test_a_task_is_of_the_subject_of_its_job() -> None:
         assert found.result == Erased(erasure.key)
 
 
-def test_an_upgrade_check_reads_what_is_sealed() -> None:
+def test_an_upgrade_check_reads_what_is_sealed(path: Path) -> None:
     """It took what is sealed for one argument."""
-    with OrchestrationEngine(":memory:") as engine:
+    with OrchestrationEngine(path) as engine:
         schedules = put(engine)
         job = Job("write", functions.write, (CANARY, "Dear"), subject=WHO)
         schedules.schedule_cron("job", NIGHTLY, job)
@@ -166,6 +166,7 @@ def test_an_upgrade_check_reads_what_is_sealed() -> None:
         waits.create("waits").add_step("greet", functions.greet, queue="nobody")
         assert waits.start("waits", name=CANARY).status == "RUNNING"
         assert upgrade_check(engine) == []
+    assert main(["upgrade-check", "--store", str(path)]) == 0
 
 
 def test_a_run_from_the_command_line_is_of_the_subject_that_is_named(
