@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import PoolClosedError, WouldDeadlockError
@@ -13,11 +12,12 @@ from actors.runtime.later import Later
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
-    from concurrent.futures import Future
+    from concurrent import futures
 
     from actors.runtime.effects import AttemptKey
 else:
     asyncio = Later("asyncio")
+    futures = Later("concurrent.futures")
 
 
 LEAVE_S = 0.3
@@ -47,7 +47,7 @@ class EventLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._running: dict[AttemptKey, Future[Any]] = {}
+        self._running: dict[AttemptKey, futures.Future[Any]] = {}
 
     def run(
         self, key: AttemptKey, coroutine: Coroutine[Any, Any, Any], *, is_cancelled: Callable[[], bool]
@@ -67,7 +67,7 @@ class EventLoop:
             future.cancel()
         try:
             value, error = future.result()
-        except CancelledError:
+        except futures.CancelledError:
             if self._closed:
                 raise PoolClosedError from None
             raise
