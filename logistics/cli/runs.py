@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from logistics.orchestration.timeline import StepTimeline
 
 COLUMNS = ("step", "status", "queued", "started", "ended", "tries", "seconds", "error")
+OF_LISTS = (*COLUMNS[:-1], "items", "error")
+"""Where a step is mapped over a list."""
 
 
 def runs(
@@ -143,13 +145,19 @@ def show_run(reader: StoreReader, run_id: str, *, as_json: bool) -> bool:
     else:
         show_facts({key: value for key, value in row.items() if value is not None}, as_json=False)
         say("")
+        mapped = any(step["items"] is not None for step in steps)
         show(
-            COLUMNS,
-            (step | {"tries": len(step["attempts"]) or None} for step in steps),
+            OF_LISTS if mapped else COLUMNS,
+            (step | {"tries": len(step["attempts"]) or None, "items": _counted(step)} for step in steps),
             as_json=False,
             empty="no steps",
         )
     return True
+
+
+def _counted(step: dict[str, Any]) -> str | None:
+    """Return how many of a step's items have ended, of how many."""
+    return None if step["items"] is None else f"{step['items_ended']}/{step['items']}"
 
 
 def _plan(reader: StoreReader, events: Sequence[Event]) -> Plan | None:

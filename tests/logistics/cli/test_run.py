@@ -206,6 +206,12 @@ def test_lists_are_followed_item_by_item_and_their_retries_are_no_trouble(
     assert main(["run", str(file), "--param", "numbers=[1, 2, 3]"]) == 0
     assert "output: [1,2,3]" in capsys.readouterr().out
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert main(["runs", "--json"]) == 0
+    assert main(["show", json.loads(capsys.readouterr().out)["run_id"]]) == 0
+    header, row = re.findall(".*(?:items|3/3).*", capsys.readouterr().out)
+    assert header.index("items") == row.index("3/3"), (
+        "of a step that is mapped over a list, how many have ended"
+    )
 
 
 def test_json_is_one_line_with_everything_in_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
