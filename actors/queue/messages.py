@@ -187,7 +187,10 @@ class GetQueueSettings(Message, frozen=True, tag="queue.get_settings"):
 
 
 class FunctionsKnown(Message, frozen=True, tag="queue.functions_known"):
-    """Functions that can be found from now on: jobs that waited for them become ready."""
+    """Functions that can be found from now on: jobs that waited for them become ready.
+
+    `workflow:` alone stands for those of all workflows: any of them may be inside another.
+    """
 
     functions: tuple[str, ...]
 

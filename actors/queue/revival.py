@@ -12,7 +12,7 @@ from actors.queue.cancelling import cancel_one
 from actors.queue.events import JobDiscarded, JobEnqueued, JobReady, JobRetried
 from actors.queue.outcome import retired_of
 from actors.queue.queues import refuse_if_draining
-from actors.queue.specs import JobStatus
+from actors.queue.specs import WORKFLOW, JobStatus
 from actors.queue.unique import duplicate, unique_of
 from actors.runtime.errors import DuplicateJobError, InputError, QueueDrainingError, UnknownIdError
 
@@ -104,7 +104,10 @@ def _ended(state: QueueState, job_id: str, context: Context, what: str) -> tuple
 
 
 def functions_known(state: QueueState, message: FunctionsKnown, context: Context, decision: Decision) -> None:
-    """Make ready what waited for functions that are known by now."""
-    for function in message.functions:
+    """Make ready what waited for functions that are known by now; `WORKFLOW` alone: for runs that are to be planned."""
+    functions = message.functions
+    if WORKFLOW in functions:
+        functions += tuple(each for each in state.unresolved if each.startswith(WORKFLOW))
+    for function in functions:
         for job_id in state.unresolved.get(function, ()):
             decision.emit(JobReady(job_id, context.now_us, "function known"), state.jobs[job_id].owner)

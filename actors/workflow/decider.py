@@ -319,10 +319,12 @@ def _get_totals(state: SupervisorState, _message: GetTotals, _context: Context, 
 
 
 def _define(state: SupervisorState, message: DefineWorkflow, context: Context, decision: Decision) -> None:
+    function = f"{WORKFLOW}{message.name}"
     if state.definitions.get(message.name) != message.definition:
         decision.emit(WorkflowDefined(message.name, message.definition, context.now_us))
+        function = WORKFLOW  # whatever has it as a step may have waited for it
     # Firings of schedules that could not be planned are tried again: now they may.
-    decision.tell("queue", FunctionsKnown(functions=(f"{WORKFLOW}{message.name}",)))
+    decision.tell("queue", FunctionsKnown(functions=(function,)))
 
 
 def _delete(state: SupervisorState, message: DeleteWorkflow, context: Context, decision: Decision) -> None:

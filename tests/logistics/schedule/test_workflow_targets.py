@@ -270,6 +270,18 @@ def test_a_workflow_made_of_others_is_put_on_record_with_them(place: Place) -> N
     assert result.output == ["sunsun", None, "2026-01-01T00:00:00+00:00"]
 
 
+def test_a_firing_that_was_parked_for_want_of_a_workflow_inside_comes_back_with_that(place: Place) -> None:
+    place.define()
+    flow = place.flows.create("outer").add_workflow("inner", "nightly", params={"day": "sun"})
+    place.manager.schedule_cron("n", "0 * * * *", flow)
+    place.flows.delete("nightly")
+    place.manager.start()
+    run_id = place.manager.trigger("n")
+    assert "there is no workflow 'nightly'" in place.parked(run_id)
+    place.define().save()
+    assert place.result(run_id).output[0] == "sunsun"
+
+
 def test_a_restart_between_two_runs_of_a_firing_begins_none_twice(place: Place) -> None:
     flow = place.flows.create("waits").add_wait("approval")
     place.manager.schedule_cron("n", "0 * * * *", flow)
