@@ -53,6 +53,7 @@ def test_f30_less_than_a_meta_page_is_truncated(data: Path, size: int) -> None:
         look_at(data)
 
 
+@pytest.mark.no_cover
 def test_f30_each_truncation_is_refused_before_the_engine_sees_it(data: Path) -> None:
     """Where only free pages are missing at the end, the file may be as good as before."""
     good = data.read_bytes()
@@ -67,6 +68,7 @@ def test_f30_each_truncation_is_refused_before_the_engine_sees_it(data: Path) ->
     assert refused >= 40
 
 
+@pytest.mark.no_cover
 def test_f30_the_engine_survives_each_truncation_by_not_being_asked(data: Path) -> None:
     code = """
 import os, sys

@@ -349,6 +349,7 @@ with LmdbLog.open(sys.argv[1], segment_records=7) as log:
 """
 
 
+@pytest.mark.no_cover
 def test_a_process_that_is_killed_while_it_forgets_loses_nothing_of_the_rest(path: Path) -> None:
     random = Random(61)
     horizons = set()

@@ -337,6 +337,7 @@ def test_f75_a_worker_of_a_loky_pool_that_was_never_called_ends_when_its_engine_
                 os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.no_cover
 def test_functions_of_a_script_run_in_a_loky_pool(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -417,6 +418,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.no_cover
 def test_a_program_ends_although_its_pool_has_a_worker_to_replace_when_the_engine_closes(
     tmp_path: Path,
 ) -> None:

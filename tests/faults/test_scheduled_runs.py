@@ -50,6 +50,7 @@ manager.run_forever()
 """
 
 
+@pytest.mark.no_cover
 def test_each_firing_of_a_workflow_is_one_run_and_ends_whenever_the_process_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hall, "FEW", FEW)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=LIVES)
 @given(STEPS)
 def test_the_log_gives_the_live_state_and_so_does_a_snapshot_whatever_happens(
@@ -40,6 +41,7 @@ def test_the_log_gives_the_live_state_and_so_does_a_snapshot_whatever_happens(
         life.check()
 
 
+@pytest.mark.no_cover
 @settings(max_examples=LIVES)
 @given(STEPS)
 def test_every_log_tells_of_lives_that_make_sense_and_every_job_ends_once_all_goes_well(

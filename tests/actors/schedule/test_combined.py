@@ -159,6 +159,7 @@ def a_dense_part(rng: random.Random, zone: str) -> CronSpec | IntervalSpec:
     )
 
 
+@pytest.mark.no_cover
 def test_what_is_leapt_over_is_what_a_walk_finds_to_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.schedule.combined.MOST_CANDIDATES", 300)  # how far the walk goes
     for seed in range(scaled("leaps", 40)):

@@ -119,6 +119,7 @@ def test_a_sound_store_is_saved_whole(store: Path, tmp_path: Path, said: Said) -
     assert said(code=0, path=tmp_path / "new")["sound"]
 
 
+@pytest.mark.no_cover
 def test_an_event_that_cannot_be_taken_in_is_named_and_can_be_cut_off(
     store: Path, tmp_path: Path, said: Said
 ) -> None:
@@ -147,6 +148,7 @@ def test_f59_events_of_a_newer_version_are_a_warning(store: Path, said: Said) ->
     assert "1 events are not understood: 'job.teleport', version 1" in warning["text"]
 
 
+@pytest.mark.no_cover
 def test_a_compacted_store_is_saved_from_its_horizon_on_and_works(
     store: Path, tmp_path: Path, said: Said, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,6 +96,7 @@ def is_reference_free(value: Any) -> bool:
     return "{" not in repr(value) and "}" not in repr(value)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_from_dict_of_to_dict_is_the_same_workflow(manager: WorkflowManager, data: st.DataObject) -> None:

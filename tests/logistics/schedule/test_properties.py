@@ -20,7 +20,10 @@ from logistics import CronError, CronExpression, RecurringSchedule, ScheduleErro
 from logistics.schedule.occurrences import Occurrences
 from tests.support.scale import scaled
 
-pytestmark = pytest.mark.filterwarnings("ignore::logistics.schedule.expression.CronWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::logistics.schedule.expression.CronWarning"),
+    pytest.mark.no_cover,
+]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_S = 86_400
 MICROSECOND = timedelta(microseconds=1)

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from actors.schedule.messages import ScheduleFired, ScheduleSkipped
 from logistics import CronExpression, OrchestrationEngine, RecurringSchedule, ScheduleManager
 from logistics.schedule.occurrences import CombinedSchedule
@@ -101,6 +103,7 @@ class Life:
         return [event for _, event in history if isinstance(event, ScheduleFired)]
 
 
+@pytest.mark.no_cover
 def test_two_minutes_of_schedules_by_the_second_fire_each_instant_once_and_never_early(
     tmp_path: Path,
 ) -> None:
@@ -181,6 +184,7 @@ def test_f15_nothing_is_lost_or_doubled_while_the_process_stands_still(tmp_path:
             assert missed >= STOPPED_S - 2 if name == "latest" else missed == 0
 
 
+@pytest.mark.no_cover
 def test_f89_a_job_that_keeps_the_interpreter_to_itself_makes_schedules_late_and_loses_none(
     tmp_path: Path,
 ) -> None:
