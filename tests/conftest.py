@@ -10,8 +10,10 @@ import os
 import re
 import signal
 from collections.abc import Generator
+from operator import attrgetter
 
 import pytest
+from coverage.collector import Collector
 from hypothesis import HealthCheck, settings
 
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
@@ -32,6 +34,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 # A job in the background of a shell ignores SIGINT, and so would every child that a test starts to interrupt it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Coverage takes a lock at each call, in a function of its own, in which a thread may lose its turn and keep the lock:
+# engines, which are threads, then wait for each other all the time. The lock's own method is not left half-way.
+for its_name, of_the_lock in (("lock_data", "data_lock.acquire"), ("unlock_data", "data_lock.release")):
+    if hasattr(Collector, its_name):  # another version may have another way
+        setattr(Collector, its_name, property(attrgetter(of_the_lock)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
