@@ -50,7 +50,7 @@ def build_aside(
     try:
         is_there = whole.exists()
     except OSError as error:
-        raise _no_folder(whole, error) from error
+        raise _refused(whole, error) from error
     if is_there:
         raise NotAStoreError(f"{whole} is there already", remedy="Name a folder that does not exist yet.")
     partial = whole.with_name(whole.name + PARTIAL)
@@ -65,7 +65,7 @@ def build_aside(
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFullError(f"{whole}: {error.strerror}") from error
-        raise _no_folder(whole, error) from error
+        raise _refused(whole, error) from error
     if damage := _damage_elsewhere(whole) if at_work else damage_of_archive(str(whole)):
         _LOG.warning("%s; so it was in what this is a copy of, and the rest of the copy is whole", damage)
     return head
@@ -92,8 +92,11 @@ def _folder_of_ours(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _no_folder(path: Path, error: OSError) -> NotAStoreError:
-    return NotAStoreError(f"{path}: {error.strerror or error}", remedy="Name a folder that can be made.")
+def _refused(path: Path, error: OSError) -> StoreError:
+    text = f"{path}: {error.strerror or error}"
+    if error.errno == errno.EIO:
+        return StoreError(text, remedy="Look at that disk, and copy to another one.")
+    return NotAStoreError(text, remedy="Name a folder that can be made.")
 
 
 def checked(folder: Path) -> Head:

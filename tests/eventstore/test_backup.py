@@ -17,7 +17,7 @@ from eventstore import backup
 from eventstore.archive import FOLDER_NAME, SUFFIX
 from eventstore.backup import PARTIAL, build_aside, checked, copy_store
 from eventstore.checking import check_log
-from eventstore.errors import CorruptStoreError, NotAStoreError, StoreFullError
+from eventstore.errors import CorruptStoreError, NotAStoreError, StoreError, StoreFullError
 from eventstore.lmdb_log import LmdbLog
 from eventstore.records import Head
 from tests.eventstore.support import ROOT, append
@@ -205,3 +205,20 @@ def test_f22_a_copy_that_finds_no_room_says_so(tmp_path: Path, monkeypatch: pyte
         monkeypatch.undo()
         with pytest.raises(NotAStoreError):
             copy_store(log, Path("/proc/nowhere/copy"))
+
+
+def test_a_disk_that_fails_a_copy_is_not_taken_for_a_wrong_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LmdbLog.open(tmp_path / "store").close()
+    with LmdbLog.open(tmp_path / "store", read_only=True) as log:
+
+        def fails(*_: object) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(Path, "rename", fails)
+        with pytest.raises(StoreError, match="Input/output error") as raised:
+            copy_store(log, tmp_path / "copy")
+    assert not isinstance(raised.value, NotAStoreError)
+    assert "disk" in raised.value.remedy
+    assert not (tmp_path / "copy").exists()
