@@ -68,6 +68,7 @@ _UNMARKED: Final = frozenset(
     {LOCK_NAME, INFO_NAME, f"{INFO_NAME}.new", f"{MARKER_NAME}.new", DATA_NAME, ENGINE_LOCK_NAME}
 )
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TOO_MANY: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_PATH: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 )
@@ -144,8 +145,6 @@ class Folder:
                 raise NotAStoreError(text, remedy="Look into it; work needs a whole store.")
             self._check_data(marker)
             databases = self._start_engine(marker, map_size)
-            if self._owner:
-                self._owner.announce(databases.environment.info()["last_txnid"])
         except OSError as error:
             raise _path_error(self.path, error) from error
         self._store_id = databases.store_id
@@ -202,6 +201,7 @@ class Folder:
             databases = self._open_databases(environment, marker)
             if self._owner:
                 self._settle(databases, self._owner)
+                self._owner.announce(environment.info()["last_txnid"])
         except BaseException:
             environment.close()
             raise
@@ -345,6 +345,8 @@ def _path_error(path: str | os.PathLike[str], error: Exception, *, remedy: str =
         return NotAStoreError(text)
     if error.errno in _FULL:
         return StoreFullError(text)
+    if error.errno in _TOO_MANY:
+        return StoreAccessError(text, remedy="Raise the limit of open files (`ulimit -n`), or close some.")
     if error.errno == errno.ENOENT and remedy:
         return NotAStoreError(f"there is no store at {os.fspath(path)}", remedy=remedy)
     return NotAStoreError(text, remedy=remedy) if error.errno in _NO_PATH else StoreAccessError(text)

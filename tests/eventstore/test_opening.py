@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import lmdb
 import msgspec
@@ -569,6 +570,19 @@ def test_f39_what_the_operating_system_refuses_is_said_in_one_line(
     with pytest.raises(kind) as caught:
         LmdbLog.open(path)
     assert str(caught.value) == f"{str(path)!r}: {os.strerror(number)}"
+    assert ("ulimit" in caught.value.remedy) == (number == errno.EMFILE)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_f22_an_opening_that_cannot_say_who_it_is_leaves_nothing_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("eventstore.owner.write_file", Mock(side_effect=error))
+        with pytest.raises((StoreFullError, KeyboardInterrupt)) as caught:
+            LmdbLog.open(path)
+    LmdbLog.open(path).close()
+    assert caught.value.__traceback__  # whoever keeps the error keeps the engine of that opening, too
 
 
 @pytest.mark.parametrize(
