@@ -15,7 +15,7 @@ from eventstore.data_file import damaged_places, look_at
 from eventstore.errors import ArchiveError, NotAStoreError, StoreError, StoreFormatError
 from eventstore.file_system import remote_file_system
 from eventstore.high_water import HIGH_WATER_NAME, HighWaterMark
-from eventstore.last_commit import left_behind
+from eventstore.last_commit import waiting
 from eventstore.lmdb_log import LmdbLog
 from eventstore.opening import DATA_NAME, MARKER_NAME, TO_READ, read_marker
 from eventstore.owner import living_owner, read_owner
@@ -142,22 +142,13 @@ def check_frames(path: str) -> list[Finding]:
                 return frame.head
 
             found = [Finding(NOTE, f"{check.records} events in {check.frames} frames are whole")]
-            if end := _end_left_behind(Path(path), check.head):
-                text = f"the last commit, up to position {end}, is in the file, and not yet in the log"
+            if left := waiting(Path(path, DATA_NAME), check.head):
+                text = f"the last commit, up to position {left[-1][0].last}, is in the file, and not yet in the log"
                 return [*found, Finding(NOTE, text, "Open the store once: that puts it back.")]
             HighWaterMark(Path(path)).check(log.store_id, check.head, head_at)
             return found
     except StoreError as error:
         return [_told(error)]
-
-
-def _end_left_behind(folder: Path, head: Head) -> int:
-    """Return the end of what the next opening will take back into the log; 0 if there is nothing."""
-    owner = read_owner(folder)
-    if living_owner(folder) is not None:
-        return 0
-    left = left_behind(folder / DATA_NAME, head, went_down=owner is not None and owner.went_down)
-    return left[-1][0].last if left else 0
 
 
 def check_snapshots(path: str) -> list[Finding]:

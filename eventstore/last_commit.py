@@ -22,6 +22,7 @@ from eventstore.frame_table import put_frame, read_head
 from eventstore.framing import decode_frame
 from eventstore.high_water import HighWaterMark
 from eventstore.loose_frames import find_following, read_bytes
+from eventstore.owner import living_owner, read_owner
 from eventstore.records import EMPTY, Frame, Head
 from eventstore.shedding import read_ledger
 
@@ -52,11 +53,24 @@ def take_back(databases: Databases, data: Path, *, went_down: bool) -> None:
         head = read_head(transaction, databases.frames, horizon=horizon)
     left = left_behind(data, head, went_down=went_down)
     if left:
-        write_file(data.with_name(NOTE_NAME), msgspec.msgpack.encode([value for _, value in left]))
+        note_down(left, data)
         _append(databases, left)
         text = "the log in %s ended at position %d; commits up to %d were whole in the file, and are back"
         _LOG.warning(text, data.parent, head.position, left[-1][0].last)
     remove_file(data.with_name(NOTE_NAME))
+
+
+def note_down(left: list[Left], data: Path) -> None:
+    """Write frames into a file beside a data file: whoever opens that next appends them. `OSError`."""
+    write_file(data.with_name(NOTE_NAME), msgspec.msgpack.encode([value for _, value in left]))
+
+
+def waiting(data: Path, head: Head) -> list[Left]:
+    """Return what the next owner of a store takes back into its log; nothing while somebody owns it. `OSError`."""
+    owner = read_owner(data.parent)
+    if living_owner(data.parent) is not None:
+        return []
+    return left_behind(data, head, went_down=owner is not None and owner.went_down)
 
 
 def left_behind(data: Path, head: Head, *, went_down: bool) -> list[Left]:

@@ -42,6 +42,7 @@ from eventstore.frame_table import NoFrameError, count_commits, put_frame, read_
 from eventstore.framing import decode_frame, encode_frame
 from eventstore.gate import Doors
 from eventstore.high_water import HighWaterMark
+from eventstore.last_commit import note_down, waiting
 from eventstore.lmdb_errors import commit_error, open_error, read_error
 from eventstore.log import check_head, check_snapshot
 from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, MARKER_NAME, Folder, has_flushed
@@ -304,6 +305,7 @@ class LmdbLog:
                 raise open_error(error) from error
         shutil.copyfile(self._folder.path / MARKER_NAME, folder / MARKER_NAME)
         copy_archive(self._folder.path, folder)
+        self._give_what_waits(folder)
 
     def close(self) -> None:
         if os.getpid() != self._pid:
@@ -316,6 +318,14 @@ class LmdbLog:
             with self._doors.alone():
                 self._databases.environment.close()
             self._folder.close(cleanly=self._is_whole)
+
+    def _give_what_waits(self, copy: Path) -> None:
+        """Take the last commit into a copy, if a power failure left it outside of the log, and no owner came since."""
+        if self._folder.read_only:
+            left = waiting(self._folder.path / DATA_NAME, self.head)
+            if left:
+                note_down(left, copy / DATA_NAME)
+                LmdbLog.open(copy).close()
 
     # --- the engine --------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from eventstore import doctor
+from eventstore.backup import copy_store
 from eventstore.errors import StoreError
 from eventstore.framing import encode_frame
 from eventstore.last_commit import NOTE_NAME
@@ -183,6 +184,16 @@ def test_the_doctor_sees_it_and_calls_nothing_wrong(path: Path) -> None:
     assert note.text == "3 events in 2 frames are whole"
     assert (waiting.level, waiting.remedy) == (doctor.NOTE, "Open the store once: that puts it back.")
     assert "up to position 5" in waiting.text
+
+
+def test_a_copy_made_before_the_next_opening_has_it(path: Path, tmp_path: Path) -> None:
+    """Whoever looks after a machine that went down saves what is there, first of all."""
+    head = last_lost(path, "job:3")
+    with LmdbLog.open(path, read_only=True) as log:
+        assert copy_store(log, tmp_path / "copy") == head
+        assert log.head.position == 3
+    with LmdbLog.open(tmp_path / "copy") as copy:
+        assert copy.head == head
 
 
 class Unflushing:
