@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import lmdb
 import msgspec
 
+from eventstore.data_file import last_transaction
 from eventstore.decoding import msgpack_decoder
 from eventstore.errors import StoreError
 from eventstore.files import remove_file, write_file
@@ -42,7 +43,7 @@ _DECODE: Final = msgpack_decoder(list[bytes])
 _LOG: Final = logging.getLogger("logistics.store")
 
 
-def take_back(databases: Databases, data: Path, *, went_down: bool) -> None:
+def take_back(databases: Databases, data: Path, *, may_lack: bool) -> None:
     """Append what was left behind, durably. `lmdb.Error`, `OSError`, `CorruptStoreError`.
 
     It is noted in a file first: the free pages that it was found in are what an append writes to, and the power may
@@ -51,7 +52,7 @@ def take_back(databases: Databases, data: Path, *, went_down: bool) -> None:
     with databases.environment.begin(buffers=True) as transaction:
         horizon = read_ledger(transaction, databases.about).horizon.head
         head = read_head(transaction, databases.frames, horizon=horizon)
-    left = left_behind(data, head, went_down=went_down)
+    left = left_behind(data, head, may_lack=may_lack)
     if left:
         note_down(left, data)
         _append(databases, left)
@@ -70,18 +71,18 @@ def waiting(data: Path, head: Head) -> list[Left]:
     owner = read_owner(data.parent)
     if living_owner(data.parent) is not None:
         return []
-    return left_behind(data, head, went_down=owner is not None and owner.went_down)
+    return left_behind(data, head, may_lack=owner is not None and owner.may_lack(last_transaction(data)))
 
 
-def left_behind(data: Path, head: Head, *, went_down: bool) -> list[Left]:
+def left_behind(data: Path, head: Head, *, may_lack: bool) -> list[Left]:
     """Return the frames that belong behind the end of a log and are not in it, in order. `OSError`.
 
-    There may be some if the machine `went_down` under the owner before, or if the log ends before its mark.
+    There may be some if the power failed under the owner before (`may_lack`), or if the log ends before its mark.
     """
     mark = HighWaterMark(data.parent).read()
     is_short = mark is not None and mark.position > head.position
     noted = list(_chain(head, lambda _link: _noted(data.with_name(NOTE_NAME))))
-    if noted or not (went_down or is_short):
+    if noted or not (may_lack or is_short):
         return noted
     return list(_chain(head, lambda link: (read_bytes(data, place) for place in find_following(data, link))))
 
@@ -89,19 +90,21 @@ def left_behind(data: Path, head: Head, *, went_down: bool) -> list[Left]:
 def _chain(head: Head, candidates: Callable[[bytes], Iterable[bytes]]) -> Iterator[Left]:
     """Yield frame after frame.
 
-    Of two that follow on one, neither was acknowledged: what is written first after a failure is flushed whole, and
-    so is the first frame of all.
+    Of two that follow on one, the older is of a commit that failed. What is written first after that is flushed
+    whole, so both are only there if a page was damaged. The first frame of all is flushed whole, too.
     """
     while head != EMPTY:
+        following: list[Left] = []
         for value in candidates(head.link):
             with contextlib.suppress(StoreError):
                 frame = decode_frame(head.position + 1, value)
                 if frame.previous == head.link:
-                    break
-        else:
+                    following.append((frame, value))
+        if not following:
             return
-        yield frame, value
-        head = frame.head
+        newest = max(following, key=lambda left: (left[0].epoch, left[0].recorded_us))
+        yield newest
+        head = newest[0].head
 
 
 def _noted(note: Path) -> list[bytes]:

@@ -170,10 +170,11 @@ class Folder:
 
     def _settle(self, databases: Databases, owner: Owner) -> None:
         """Make what is in the file durable, and take back what the owner before has lost with the power."""
-        went_down, self._is_settled = owner.went_down() and not self._is_settled, True
+        last = databases.environment.info()["last_txnid"]
+        may_lack, self._is_settled = owner.may_have_lost(last) and not self._is_settled, True
         self._is_flushed = has_flushed(databases.environment, self.path)
         try:
-            take_back(databases, self.path / DATA_NAME, went_down=went_down)
+            take_back(databases, self.path / DATA_NAME, may_lack=may_lack)
         except lmdb.Error as error:
             raise open_error(error) from error
 

@@ -32,10 +32,13 @@ class OwnerInfo(msgspec.Struct, frozen=True):
     transaction: int = -1
     """The last transaction that was there then."""
 
-    @property
-    def went_down(self) -> bool:
-        """Whether the machine was, or may have been, started since."""
-        return not self.boot_id or self.boot_id != boot_id()
+    def may_lack(self, transaction: int) -> bool:
+        """Whether a file that ends with a transaction may lack the one behind it: the power took its meta page.
+
+        So it is if the machine was started since, or that cannot be known. But as the first commit of an owner is
+        flushed whole, a file that ends as the owner found it has all that was acknowledged.
+        """
+        return self.transaction != transaction and (not self.boot_id or self.boot_id != boot_id())
 
 
 _DECODE: Final = json_decoder(OwnerInfo)
@@ -107,9 +110,9 @@ class Owner:
         before = self.previous
         return before is not None and (before.boot_id != boot_id() or before.transaction == transaction)
 
-    def went_down(self) -> bool:
-        """Whether the machine may have gone down under the owner before."""
-        return self.previous is not None and self.previous.went_down
+    def may_have_lost(self, transaction: int) -> bool:
+        """Whether the owner before did not close the store, and what followed on its last transaction may be lost."""
+        return self.previous is not None and self.previous.may_lack(transaction)
 
 
 def boot_id() -> str:

@@ -92,6 +92,33 @@ def test_it_is_looked_for_only_if_the_machine_went_down_or_the_log_is_short(
         assert log.head == head
 
 
+def test_what_an_owner_has_found_to_be_missing_does_not_appear_later(path: Path) -> None:
+    """Killed before its meta page was written, a commit is told to be missing; then the power fails."""
+    last_lost(path, "job:3", owner=f'{{"pid":1,"boot_id":"{boot_id()}","since":""}}'.encode())
+    with LmdbLog.open(path) as log:
+        assert log.head.position == 3
+        note = (path / INFO_NAME).read_bytes()
+    (path / INFO_NAME).write_bytes(note.replace(boot_id().encode(), b"another"))
+    with LmdbLog.open(path) as log:
+        assert log.head.position == 3
+
+
+def test_of_two_that_follow_the_older_is_of_a_commit_that_failed(path: Path) -> None:
+    log = LmdbLog.open(path)
+    append(log, "job:1")
+    append(log, "job:2")
+    before = (path / "data.mdb").read_bytes()
+    _, failed = encode_frame([record("job:666")], head=log.head, epoch=1, recorded_us=1_000_000)
+    head = append(log, "job:3", recorded_us=1_000_001)
+    lose_power(log, before)
+    data = path / "data.mdb"
+    content = bytearray(data.read_bytes())
+    content[1000 : 1000 + len(failed)] = failed  # where nobody looks, and before the other one
+    data.write_bytes(content)
+    with LmdbLog.open(path) as log:
+        assert log.head == head
+
+
 def test_a_torn_commit_was_never_acknowledged_and_is_left_out(path: Path) -> None:
     last_lost(path, "job:3")
     data = path / "data.mdb"
