@@ -11,7 +11,7 @@ import typer
 from eventstore.doctor import WRONG
 from logistics.audit.doctor import diagnose, prognosis, rescue
 from logistics.cli.auditing import WRONG as WRONG_CODE
-from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.options import JsonOption, KeysOption, StoreOption
 from logistics.cli.output import say, say_json, show, show_facts
 from logistics.whereabouts import resolve
 
@@ -28,9 +28,7 @@ def doctor(
     upto: Annotated[
         int | None, typer.Option("--upto", min=1, help="With --salvage: no further than this position.")
     ] = None,
-    keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file of keys, if not in the store.")
-    ] = None,
+    keys: KeysOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:

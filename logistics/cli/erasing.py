@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from logistics.cli.opening import open_existing
-from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.options import JsonOption, KeysOption, StoreOption
 from logistics.cli.output import say, show_facts
 from logistics.whereabouts import resolve
 
@@ -20,9 +19,7 @@ def erase(
         bool, typer.Option("--cancel", help="Cancel work of theirs that is not over first.")
     ] = False,
     by: Annotated[str, typer.Option("--by", metavar="WHO", help="Who does it; goes on record.")] = "",
-    keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file of keys, if not in the store.")
-    ] = None,
+    keys: KeysOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -24,6 +24,9 @@ StoreOption = Annotated[
         "--store", metavar="PATH", help="The store's folder; else $LOGISTICS_HOME, else .logistics here."
     ),
 ]
+KeysOption = Annotated[
+    Path | None, typer.Option("--keys", metavar="FILE", help="The file of keys, if not in the store.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")]
 CloudEventsOption = Annotated[
     bool, typer.Option("--cloud-events", help="Print lines of JSON in the shape of CloudEvents 1.0.")

@@ -17,7 +17,7 @@ from eventstore.backup import copy_store
 from eventstore.keyring import FILE_NAME
 from eventstore.lmdb_log import LmdbLog
 from logistics.cli.auditing import WRONG
-from logistics.cli.options import JsonOption, StoreOption
+from logistics.cli.options import JsonOption, KeysOption, StoreOption
 from logistics.cli.output import show
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.upgrades import upgrade_check
@@ -37,9 +37,7 @@ def check(
         ),
     ] = None,
     *,
-    keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file of keys, if not in the store.")
-    ] = None,
+    keys: KeysOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
