@@ -22,6 +22,7 @@ from actors.schedule.messages import (
     ScheduleClosed,
     ScheduleDeferred,
     ScheduleFired,
+    SchedulePaused,
     ScheduleSkipped,
     TriggerSchedule,
 )
@@ -66,7 +67,11 @@ class Accountant:
         self.fired: set[str] = set()
 
     def look(
-        self, world: World, before: dict[str, tuple[Schedule, int, set[int]]], events: list[Any]
+        self,
+        world: World,
+        before: dict[str, tuple[Schedule, int, set[int]]],
+        paused: set[str],
+        events: list[Any],
     ) -> None:
         cursors = {name: (schedule, cursor) for name, (schedule, cursor, _) in before.items()}
         waiting = {name: waits for name, (_, _, waits) in before.items()}
@@ -81,7 +86,10 @@ class Accountant:
             elif isinstance(event, ScheduleSkipped) and event.reason == "dropped":
                 waiting[event.name].remove(event.upto_us)
             elif isinstance(event, ScheduleFired | ScheduleDeferred | ScheduleSkipped):
+                assert event.name not in paused
                 cursors[event.name] = self._moved(*cursors[event.name], event)
+            if isinstance(event, SchedulePaused):  # what was due before is passed over first
+                paused.add(event.name)
             if isinstance(event, ScheduleDeferred):
                 waiting[event.name].add(event.scheduled_us)
 
@@ -97,7 +105,6 @@ class Accountant:
         assert exact is not None
         assert exact.at_us == upto_us
         assert schedule.policies.end_us is None or upto_us <= schedule.policies.end_us
-        assert not schedule.paused
         if isinstance(event, ScheduleFired):
             assert event.rule == exact.rule
         return schedule, upto_us
@@ -127,6 +134,7 @@ class Lives(RuleBasedStateMachine):
             name: (schedule, schedule.cursor_us, {each.scheduled_us for each in schedule.waiting})
             for name, schedule in world.state.schedules.items()
         }
+        paused = {name for name, schedule in world.state.schedules.items() if schedule.paused}
         known = len(world.log)
         what()
         events = world.log[known:]
@@ -134,7 +142,7 @@ class Lives(RuleBasedStateMachine):
             schedule = world.state.schedules[events[0].name]  # type: ignore[attr-defined]
             assert schedule.cursor_us >= world.now_us
             return
-        self.accountant.look(world, before, events)
+        self.accountant.look(world, before, paused, events)
 
     @rule(name=NAMES, spec=st.sampled_from(SPECS), function=st.sampled_from(("f", "g")), options=policies())
     def put(self, name: str, spec: ScheduleSpec, function: str, options: dict[str, Any]) -> None:
