@@ -45,7 +45,7 @@ from eventstore.high_water import HighWaterMark
 from eventstore.last_commit import note_down, waiting
 from eventstore.lmdb_errors import commit_error, open_error, read_error
 from eventstore.log import check_head, check_snapshot
-from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, MARKER_NAME, Folder, has_flushed
+from eventstore.opening import DATA_NAME, ENGINE_LOCK_NAME, MARKER_NAME, Folder
 from eventstore.records import EMPTY, Frame, Head, Record, Stored
 from eventstore.retention import Compaction, Horizon, Ledger, Remnant, check_plan, decode_remnant, is_remnant
 from eventstore.shedding import Shedder, put_base, put_ledger, read_base_of_horizon, read_index, read_ledger
@@ -84,7 +84,6 @@ class LmdbLog:
         self._mark = HighWaterMark(folder.path)
         self._warned = False
         self._refusal: type[StoreError] | None = None
-        self._is_whole = False
         self._connect()
 
     @classmethod
@@ -313,11 +312,13 @@ class LmdbLog:
         with self._writing:
             if self._refusal is None:
                 self.tend()
-                self._is_whole = self._folder.read_only or has_flushed(self._databases.environment, self.path)
+                self._folder.flush(self._databases)
+            elif self._refusal is not StoreClosedError:
+                self._folder.is_flushed = False  # what became of a commit is not known
             self._refusal = StoreClosedError  # done again from here if it was interrupted
             with self._doors.alone():
                 self._databases.environment.close()
-            self._folder.close(cleanly=self._is_whole)
+            self._folder.close()
 
     def _give_what_waits(self, copy: Path) -> None:
         """Take the last commit into a copy, if a power failure left it outside of the log, and no owner came since."""

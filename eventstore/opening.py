@@ -119,7 +119,8 @@ class Folder:
         """Which store was here; empty until that is known."""
         self._is_settled = False
         """Whether it was looked for what the owner before has left behind."""
-        self._is_flushed = True
+        self.is_flushed = True
+        """Whether what is in the file is on the disk, too, for all that is known: told to the owner after this one."""
         try:
             fill_standard_descriptors()
             self.path = _checked(Path(path), read_only=read_only)
@@ -150,11 +151,16 @@ class Folder:
         self._store_id = databases.store_id
         return databases
 
-    def close(self, *, cleanly: bool = True) -> None:
-        """Let others own the folder; not cleanly if something may not be on the disk as it is in the file."""
+    def flush(self, databases: Databases) -> None:
+        """Have all of the file on the disk; what could not be flushed before is not made up for."""
+        if self._owner:
+            self.is_flushed = has_flushed(databases.environment, self.path) and self.is_flushed
+
+    def close(self) -> None:
+        """Let others own the folder."""
         owner, self._owner = self._owner, None
         if owner:
-            owner.release(cleanly=cleanly and self._is_flushed)
+            owner.release(cleanly=self.is_flushed)
 
     def _check_data(self, marker: Marker | None) -> None:
         data = self.path / DATA_NAME
@@ -172,7 +178,7 @@ class Folder:
         """Make what is in the file durable, and take back what the owner before has lost with the power."""
         last = databases.environment.info()["last_txnid"]
         may_lack, self._is_settled = owner.may_have_lost(last) and not self._is_settled, True
-        self._is_flushed = has_flushed(databases.environment, self.path)
+        self.is_flushed = has_flushed(databases.environment, self.path)
         try:
             take_back(databases, self.path / DATA_NAME, may_lack=may_lack)
         except lmdb.Error as error:

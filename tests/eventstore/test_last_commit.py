@@ -256,3 +256,18 @@ def test_a_store_that_is_not_flushed_at_the_end_says_that_it_was_not_closed(
     with caplog.at_level(logging.CRITICAL), LmdbLog.open(path) as log:
         assert log.head.position == 2
     assert read_owner(path) is None
+
+
+def test_a_store_that_is_closed_while_a_commit_is_in_doubt_says_that_it_was_not_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(transaction: Any) -> None:
+        raise lmdb.DiskError("mdb_txn_commit: Input/output error")
+
+    with LmdbLog.open(path) as log:
+        monkeypatch.setattr(log, "_commit", fail)
+        with pytest.raises(StoreError):
+            append(log, "job:1")
+    assert read_owner(path)
+    log.close()  # again: that nothing is left to do does not mean that all is well
+    assert read_owner(path)
