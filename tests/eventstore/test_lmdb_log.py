@@ -318,7 +318,7 @@ def test_a_reader_decodes_the_end_of_the_log_again_only_when_somebody_has_commit
     )
     run_child(write, path)
     with LmdbLog.open(path, read_only=True) as reader:
-        monkeypatch.setattr("eventstore.lmdb_log.read_head", counted := Counted(frame_table.read_head))
+        monkeypatch.setattr("eventstore.lmdb_reading.read_head", counted := Counted(frame_table.read_head))
         for number in (1, 2):
             assert [reader.head.position for _ in range(3)] == [number] * 3
             assert [stored.position for stored in reader.history("job:1")] == list(range(1, number + 1))
