@@ -9,12 +9,14 @@ class LogisticsError(Exception):
     """The root of every error that this project raises on purpose."""
 
     defined_in: ClassVar[str] = __name__
-    """Where the class stands; `__module__` of one that users catch says from where they import it."""
+    """Where the class stands, or stood when it was first stored by name; `__module__` of one that users catch says
+    from where they import it."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Remember where the class stands, before anybody says where it is imported from."""
         super().__init_subclass__(**kwargs)
-        cls.defined_in = cls.__module__
+        if "defined_in" not in cls.__dict__:
+            cls.defined_in = cls.__module__
 
 
 class StoreError(LogisticsError):

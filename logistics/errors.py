@@ -13,13 +13,13 @@ from actors.runtime.errors import (
     ForgottenIdError,
     InputError,
     InternalError,
+    PayloadError,
     QueueDrainingError,
     SubjectInUseError,
     UnknownIdError,
     WouldDeadlockError,
 )
 from actors.runtime.functions import FunctionError, UnresolvedFunctionError
-from actors.runtime.values import PayloadError
 from actors.schedule.errors import CronError, CronWarning, ScheduleError
 from eventstore.errors import (
     ArchiveError,

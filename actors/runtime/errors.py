@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from eventstore.errors import LogisticsError, StoreError
 
 
@@ -71,3 +73,15 @@ class SubjectInUseError(LogisticsError, ValueError):
 
 class PoolClosedError(LogisticsError):
     """The engine closes, and what runs on its event loop or in its processes is cut short."""
+
+
+class PayloadError(LogisticsError, ValueError):
+    """A value cannot be stored, or a stored one cannot be read; names the path, or the size and the limit."""
+
+    defined_in: ClassVar[str] = "actors.runtime.values"
+
+    def __init__(self, message: str, *, path: str = "", size: int = 0, limit: int = 0) -> None:
+        super().__init__(message)
+        self.path = path
+        self.size = size
+        self.limit = limit

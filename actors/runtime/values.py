@@ -21,9 +21,9 @@ from typing import Any, Final, NoReturn
 import msgspec
 from msgspec import inspect as msgspec_inspect
 
+from actors.runtime.errors import PayloadError
 from actors.runtime.marks import Sealed, decode_extension
 from eventstore.decoding import converter, msgpack_decoder, type_info
-from eventstore.errors import LogisticsError
 from eventstore.records import DECODE_ERRORS
 
 DEFAULT_LIMIT: Final = 1024 * 1024
@@ -47,17 +47,6 @@ _TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels; flatten it"
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(ext_hook=decode_extension).decode
 _decode_call: Final = msgpack_decoder(tuple[tuple[Any, ...], dict[str, Any]], ext_hook=decode_extension)
-
-
-class PayloadError(LogisticsError, ValueError):
-    """A value cannot be stored, or a stored one cannot be read; names the path, or the size and the limit."""
-
-    def __init__(self, message: str, *, path: str = "", size: int = 0, limit: int = 0) -> None:
-        super().__init__(message)
-        self.path = path
-        self.size = size
-        self.limit = limit
-
 
 # --- to bytes ---------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.runtime.values import PayloadError, encode_result
+from actors.runtime.errors import PayloadError
+from actors.runtime.values import encode_result
 from logistics.inputs import duration_us
 from logistics.orchestration import config, parameters
 from logistics.orchestration.definition import Definition, ParameterDefinition, define_step

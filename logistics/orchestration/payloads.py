@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.messages import EnqueueJobs, SettleLease
-from actors.runtime.errors import InputError
+from actors.runtime.errors import InputError, PayloadError
 from actors.runtime.marks import Sealed
-from actors.runtime.values import PayloadError, decode_call, decode_value
+from actors.runtime.values import decode_call, decode_value
 from actors.schedule.messages import ApplySchedules, PutSchedule
 from actors.workflow.messages import CreateSession, DefineWorkflow, SignalRun, StartRun
 from eventstore.errors import LogisticsError

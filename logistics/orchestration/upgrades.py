@@ -10,9 +10,9 @@ from actors.queue.events import JobEnqueued
 from actors.queue.messages import ListJobs, ListQueues
 from actors.queue.specs import WORKFLOW
 from actors.runtime.binding import CONTEXT_PARAMETER
-from actors.runtime.errors import ErasedError
+from actors.runtime.errors import ErasedError, PayloadError
 from actors.runtime.functions import UnresolvedFunctionError
-from actors.runtime.values import PayloadError, decode_call
+from actors.runtime.values import decode_call
 from actors.schedule.messages import GetSchedules
 from actors.workflow.messages import GetRuns
 from actors.workflow.specs import StepStatus

@@ -24,10 +24,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.runtime.errors import PayloadError
 from actors.runtime.values import (
     DEFAULT_LIMIT,
     MAX_DEPTH,
-    PayloadError,
     check_depth,
     decode_call,
     decode_value,

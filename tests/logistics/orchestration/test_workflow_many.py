@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.runtime.errors import InputError
-from actors.runtime.values import PayloadError
+from actors.runtime.errors import InputError, PayloadError
 from logistics.errors import RunFailedError, WorkflowNotFoundError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow_manager import WorkflowManager
