@@ -44,6 +44,9 @@ class Snooze(LogisticsError):  # noqa: N818 -- likewise
         super().__init__(reason or f"not now, again after {self.after_us / 1e6:g} s")
 
 
+Retry.__module__ = Snooze.__module__ = "logistics"  # so that a traceback names what can be imported
+
+
 def name_of(condition: object, register: Callable[[Callable[..., object]], str]) -> str:
     """Return the name by which an exception type, or a predicate on exceptions, is stored."""
     if isinstance(condition, str) and ":" in condition:

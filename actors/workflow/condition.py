@@ -61,6 +61,9 @@ class ConditionError(InputError):
     """A condition cannot be read, or makes no sense of the values that it gets."""
 
 
+ConditionError.__module__ = "logistics"  # so that a traceback names what can be imported
+
+
 class Condition(NamedTuple):
     """A condition that can be read, and the names that it refers to."""
 

@@ -33,6 +33,9 @@ class ProjectionError(LogisticsError):
     """A projection cannot go on: its fold raised at an event. Mend it and start again: nothing was taken in of that."""
 
 
+ProjectionError.__module__ = "logistics"  # so that a traceback names what can be imported
+
+
 class Table:
     """What a projection makes: values of plain data by text keys. Valid as long as `apply` runs."""
 

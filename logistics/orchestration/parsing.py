@@ -26,6 +26,9 @@ class ConfigError(InputError):
         super().__init__(f"{path}: " + "; ".join(self.problems))
 
 
+ConfigError.__module__ = "logistics"  # so that a traceback names what can be imported
+
+
 def parsed_file(file: Path) -> tuple[str, Any]:
     """The text of a file and the data in it; `ConfigError` if it cannot be read."""
     parse = {".toml": _toml, ".json": json_value, ".yaml": _yaml, ".yml": _yaml}.get(file.suffix.lower())
