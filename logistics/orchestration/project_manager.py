@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from actors.queue.messages import GetStats
 from actors.runtime.errors import InputError, UnknownIdError
 from actors.workflow.messages import CreateProject, GetProjects, UpdateProject
-from logistics.inputs import as_datetime, check_int, check_name, check_text
+from logistics.inputs import as_datetime, check_int, check_name, check_path, check_text
 from logistics.orchestration.folders import check_free, folder_of, mark_folder
-from logistics.orchestration.given import OnEngine
+from logistics.orchestration.given import OnEngine, refuse_engine
 from logistics.orchestration.running import check_project
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.task.listing import JobFilter, jobs_on_record
@@ -55,7 +55,8 @@ class ProjectManager(OnEngine):
     ) -> None:
         """Keep folders below `root`; None: `projects/` in the store. An engine in memory needs a root."""
         super().__init__(engine=engine)
-        self._root = root
+        refuse_engine("root", root, "ProjectManager(engine=…)")
+        self._root = None if root is None else check_path("root", root, of="folder")
 
     @property
     def root(self) -> Path:

@@ -48,8 +48,8 @@ class TaskOrchestrator:
 
     def __init__(
         self,
-        *,
         engine: OrchestrationEngine | None = None,
+        *,
         session_id: str | None = None,
         project: str | None = None,
     ) -> None:

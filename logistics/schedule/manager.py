@@ -24,6 +24,7 @@ from actors.schedule.messages import (
 from logistics.ids import new_id
 from logistics.inputs import check_int, check_name, instant_us
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.given import refuse_engine
 from logistics.orchestration.workflow import Workflow
 from logistics.schedule.definition import (
     ScheduleDefinition,
@@ -49,6 +50,7 @@ class ScheduleManager(Starter):
 
     def __init__(self, timezone: str | None = None, *, engine: OrchestrationEngine | None = None) -> None:
         super().__init__(engine=engine)
+        refuse_engine("timezone", timezone, "ScheduleManager(engine=…)")
         if timezone is not None:
             check_timezone(timezone)
         self._timezone = timezone

@@ -25,7 +25,7 @@ class Starter(OnEngine):
     kind: str | None = None
     """Which schedules it shows and cancels; None: all."""
 
-    def __init__(self, *, engine: OrchestrationEngine | None = None) -> None:
+    def __init__(self, engine: OrchestrationEngine | None = None) -> None:
         """Use `engine`, or the default engine."""
         super().__init__(engine=engine)
         self._started: tuple[OrchestrationEngine, Store] | None = None

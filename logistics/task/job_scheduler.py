@@ -35,7 +35,7 @@ class ProcessSummary(NamedTuple):
 class JobScheduler(OnEngine):
     """Has the workers of an engine serve queues: until they are empty, or until stopped."""
 
-    def __init__(self, *, engine: OrchestrationEngine | None = None) -> None:
+    def __init__(self, engine: OrchestrationEngine | None = None) -> None:
         """Use `engine`, or the default engine."""
         super().__init__(engine=engine)
         self._key: object | None = None

@@ -28,6 +28,7 @@ from logistics.errors import (
 from logistics.inputs import check_name, duration_us, instant_us, timeout_s
 from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.given import refuse_engine
 from logistics.orchestration.running import check_project
 from logistics.task.chain import callbacks, chain_specs
 from logistics.task.job import Chain, Job
@@ -88,6 +89,7 @@ class Queue(QueueReading):
 
         What is enqueued through it is recorded under `project`. `UnknownIdError` if that is not on record.
         """
+        refuse_engine("queue", name, "Queue(engine=…)")
         self.name = check_name("queue", name)
         if backend not in BACKENDS:
             msg = f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}"

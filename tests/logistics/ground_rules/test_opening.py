@@ -19,7 +19,14 @@ from logistics.errors import (
     TimezoneError,
 )
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
+from logistics.orchestration.project_manager import ProjectManager
+from logistics.orchestration.resource_manager import ResourceManager
 from logistics.orchestration.stores import STORES
+from logistics.orchestration.task_orchestrator import TaskOrchestrator
+from logistics.orchestration.workflow_manager import WorkflowManager
+from logistics.schedule.cron_scheduler import CronScheduler
+from logistics.schedule.manager import ScheduleManager
+from logistics.schedule.recurring_scheduler import RecurringScheduler
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
@@ -192,3 +199,23 @@ def test_f39_a_name_that_is_too_long_is_said_in_one_line(tmp_path: Path) -> None
         pytest.raises(NotAStoreError, match="name too long"),
     ):
         engine.backup(long)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [WorkflowManager, JobScheduler, CronScheduler, RecurringScheduler, TaskOrchestrator, ResourceManager],
+)
+def test_what_takes_an_engine_first_takes_it_by_position(kind: Any) -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        assert kind(engine).engine is engine
+        with pytest.raises(InputError, match=r"engine: expected an OrchestrationEngine, got 'default'"):
+            kind("default")
+
+
+@pytest.mark.parametrize("kind", [Queue, ScheduleManager, ProjectManager])
+def test_what_takes_something_else_first_says_how_an_engine_is_given(kind: Any) -> None:
+    with OrchestrationEngine(":memory:") as engine:
+        with pytest.raises(InputError, match=rf"got an engine; name it: {kind.__name__}\(engine=…\)"):
+            kind(engine)
+        with pytest.raises(LogisticsError, match=r"(expected .*|must be .*)got (1\.5|float)"):
+            kind(1.5)
