@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 
-def scaled(name: str, default: int) -> int:
+def scaled(name: str, default: int, *, least: int = 1) -> int:
     """The number of things a test tries: `LOGISTICS_TEST_<NAME>` where that is set, else `default`.
 
-    `LOGISTICS_TEST_SEEDS=5000 make test` runs what asks for `scaled("SEEDS", 500)` ten times longer.
+    `LOGISTICS_TEST_SEEDS=5000 make test` runs what asks for `scaled("SEEDS", 500)` ten times longer. With less than
+    `least` it would show nothing.
     """
     variable = f"LOGISTICS_TEST_{name.upper()}"
     text = os.environ.get(variable)
@@ -18,6 +19,6 @@ def scaled(name: str, default: int) -> int:
         number = int(text)
     except ValueError:
         number = 0
-    if number < 1:
-        raise ValueError(f"{variable} must be a whole number of at least 1, got {text!r}")
+    if number < least:
+        raise ValueError(f"{variable} must be a whole number of at least {least}, got {text!r}")
     return number
