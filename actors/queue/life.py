@@ -11,6 +11,7 @@ from actors.queue.state import NOT_STARTED
 from actors.runtime.effects import CancelAttempt
 from actors.runtime.errors import InputError
 from actors.runtime.messages import Decision
+from actors.runtime.spans import span_text
 
 if TYPE_CHECKING:
     from actors.queue.lanes import Job
@@ -26,8 +27,8 @@ def check_life(spec: JobSpec, context: Context) -> None:
         return
     expires_us = life.expiry_us(context.now_us)
     if 0 < expires_us <= spec.due_us:
-        late_s = (spec.due_us - expires_us) / 1e6
-        msg = f"job {spec.job_id!r} would expire before its time has come: it is due {late_s:g} s later"
+        late = span_text(spec.due_us - expires_us)
+        msg = f"job {spec.job_id!r} would expire before its time has come: it is due {late} later"
         raise InputError(msg)
 
 
@@ -71,7 +72,7 @@ def _time_out(
     decision.emit(AttemptTimedOut(job.job_id, attempt, context.now_us, limit_us, silent), job.owner)
     decision.do(CancelAttempt(key=job.key))
     what = "gave no sign of life for" if silent else "did not end within"
-    error = f"TimeoutError: attempt {attempt} {what} {limit_us / 1e6:g} s"
+    error = f"TimeoutError: attempt {attempt} {what} {span_text(limit_us)}"
     fail(state, job, context, decision, error=error, gone=gone)
 
 

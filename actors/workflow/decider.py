@@ -10,6 +10,7 @@ from actors.queue.messages import CancelOwned, EnqueueJobs, FunctionsKnown, JobE
 from actors.queue.specs import NOTE_VALUE, WORKFLOW
 from actors.runtime.errors import ConflictingIdError, InputError, InternalError
 from actors.runtime.messages import Context, Decision, Message
+from actors.runtime.spans import span_text
 from actors.workflow import control, sessions
 from actors.workflow.checks import check_plan, is_index
 from actors.workflow.control import advanced, cancel_all
@@ -140,7 +141,7 @@ def _times_come(state: SupervisorState, context: Context) -> Iterator[Decision]:
             advance.completed(step, 0, context.now_us)
         else:
             what = "signal" if wait.kind == "signal" else "end of the run"
-            advance.failed(step, 0, f"no {what} came within {wait.span_us / 1e6:g} s", context.now_us)
+            advance.failed(step, 0, f"no {what} came within {span_text(wait.span_us)}", context.now_us)
         advance.conclude()
         cancel_all(state, advance.orphans, context, decision)
         yield decision

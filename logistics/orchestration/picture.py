@@ -5,6 +5,8 @@ from __future__ import annotations
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
+from actors.runtime.spans import span_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -41,7 +43,9 @@ def _what(step: StepDefinition) -> str:
     if step.workflow:
         words.append(f"a run of {step.workflow}")
     if step.wait:
-        words.append(f"waits {step.wait_us / 1e6:g} s" if step.wait == "time" else f"waits for a {step.wait}")
+        words.append(
+            f"waits {span_text(step.wait_us)}" if step.wait == "time" else f"waits for a {step.wait}"
+        )
     if step.when or step.when_function:
         words.append(f"if {step.when or step.when_function}")
     if not step.required:

@@ -20,6 +20,7 @@ from actors.queue.specs import FINAL, JobSpec, JobStatus
 from actors.runtime.attempt import printable, refuse_own_job
 from actors.runtime.errors import InputError
 from actors.runtime.later import Later
+from actors.runtime.spans import span_text
 from actors.runtime.values import encode_result
 from logistics.errors import (
     LeaseLostError,
@@ -252,7 +253,7 @@ class Queue(QueueReading):
             if status_of(history) not in FINAL:
                 return outcome_of(job_id, self._vault.shown(self._wait(watched, job_id, limit)))
             if self._is_too_old(history):
-                msg = f"the result of job {job_id} was kept for {kept_us(history) / 1e6:g} s and has expired"
+                msg = f"the result of job {job_id} was kept for {span_text(kept_us(history))} and has expired"
                 raise ResultExpiredError(msg)
             return outcome_of(job_id, next(event for event in reversed(history) if event.final))
         finally:

@@ -94,7 +94,7 @@ def test_a_signal_that_does_not_come_in_time_fails_the_step() -> None:
         assert run.status is RunStatus.WAITING
         clock.advance(2_000_000)
         engine.store.runtime.nudge("clock")
-        assert "step 'approval' failed: no signal came within 259200 s" in str(run.result(WAIT_S).error)
+        assert "step 'approval' failed: no signal came within 3 days" in str(run.result(WAIT_S).error)
 
 
 def test_a_timer_goes_on_after_a_restart(tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ def test_a_result_is_kept_for_a_time(queue: Queue, scheduler: JobScheduler, cloc
     assert queue.result(job_id) == job.result == 3
     clock.advance(60_000_000)
     with pytest.raises(
-        ResultExpiredError, match=f"the result of job {job_id} was kept for 60 s and has expired"
+        ResultExpiredError, match=f"the result of job {job_id} was kept for 1 minute and has expired"
     ):
         queue.result(job_id)
     late = queue.get_job(job_id)
