@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -91,6 +92,23 @@ def check_named(what: str, named: object) -> dict[str, Any]:
         msg = f"{what}: expected a mapping of names to arguments, got {short(named)}; write {what}={{'name': value}}"
         raise InputError(msg)
     return dict(named)
+
+
+def check_options(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse an option that there is not, and say which one was meant, most likely."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            msg = (
+                f"{what}: there is no option {name!r}{hint(name, names) or ', expected ' + ', '.join(names)}"
+            )
+            raise InputError(msg)
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    """Return which of the known names was meant, most likely; empty for none."""
+    close = get_close_matches(name, known, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def check_id(what: str, value: object) -> str:

@@ -36,9 +36,9 @@ from actors.runtime.errors import InputError
 from actors.runtime.functions import parse_ref
 from actors.workflow.condition import parse
 from eventstore.decoding import converter, json_schemas
-from logistics.inputs import check_name, duration_us
+from logistics.inputs import check_name, duration_us, hint
 from logistics.orchestration.lines import with_lines
-from logistics.orchestration.parameters import ParameterDefinition, ParameterType, converted, hint
+from logistics.orchestration.parameters import ParameterDefinition, ParameterType, converted
 from logistics.orchestration.parsing import ConfigError, parsed_file
 from logistics.orchestration.schema import field_types
 from logistics.orchestration.step_options import StepOptions

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Never, TypeVar, overload
+from typing import Any, NamedTuple, Never, TypeVar, overload
 
 from actors.runtime.errors import InputError
 from actors.runtime.functions import name_task
-from logistics.inputs import check_name
-
-if TYPE_CHECKING:
-    from logistics.orchestration.workflow import Workflow
+from logistics.inputs import check_name, check_options
+from logistics.orchestration.workflow import Workflow
 
 F = TypeVar("F", bound=Callable[..., Any])
 W = TypeVar("W", bound=Callable[..., Any])
@@ -56,7 +54,15 @@ def step(**options: Any) -> Callable[[F], F]: ...
 
 
 def step(func: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
-    """Say how a method of a `workflow` class is a step; `options` are those of `Workflow.add_step`."""
+    """Say how a method of a `workflow` class is a step; `options` are those of `Workflow.add_step`.
+
+    `InputError` for one that there is not, and for what is no function.
+    """
+    parameters = inspect.signature(Workflow.add_step).parameters.values()
+    check_options("step", options, [each.name for each in parameters if each.kind is each.KEYWORD_ONLY])
+    if func is not None and not callable(func) and not isinstance(func, staticmethod | classmethod):
+        msg = f"step: expected a function, or options by name, got {func!r}"
+        raise InputError(msg)
 
     def described(func: F) -> F:
         plain = func.__func__ if isinstance(func, staticmethod | classmethod) else func
@@ -84,6 +90,9 @@ def workflow(
     adds the steps to it. The name is that of the class or function, the description its docstring's first
     line, unless something else is said.
     """
+    if what is not None and not hasattr(what, "__name__"):
+        msg = f"workflow: expected a class or a function, or name=…, got {what!r}"
+        raise InputError(msg)
 
     def marked(what: W) -> W:
         doc = (inspect.getdoc(what) or "").partition("\n")[0]

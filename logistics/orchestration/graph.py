@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from logistics.inputs import hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,9 +44,7 @@ def graph_problems(depends_on: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _unknown(name: str, other: str, names: list[str]) -> str:
-    close = get_close_matches(other, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"step {name!r} depends on {other!r}, which is no step of this workflow{hint}"
+    return f"step {name!r} depends on {other!r}, which is no step of this workflow{hint(other, names)}"
 
 
 def cycles(edges: Edges) -> Iterator[list[int]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actors.runtime.errors import InputError
+from logistics.inputs import hint
 from logistics.orchestration.parsing import ConfigError, json_value
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ class ParameterDefinition:
     has_default: bool = False
     required: bool = True
     description: str = ""
-
-
-def hint(name: str, known: list[str]) -> str:
-    """Return which of the known names was meant, most likely; empty for none."""
-    close = get_close_matches(name, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def run_parameters(definition: WorkflowDefinition, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from logistics.inputs import (
     check_id,
     check_int,
     check_name,
+    check_options,
     check_text,
     duration_us,
     instant_us,
@@ -172,10 +173,7 @@ def read_session(view: SessionView) -> OrchestrationSession:
 
 
 def _known(data: Mapping[str, Any], names: Any) -> Mapping[str, Any]:
-    unknown = sorted(str(name) for name in data if name not in names)
-    if unknown:
-        msg = f"expected some of {', '.join(names)}, got {', '.join(unknown)}"
-        raise InputError(msg)
+    check_options("session", map(str, data), names)
     return data
 
 

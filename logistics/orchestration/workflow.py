@@ -15,7 +15,7 @@ from actors.runtime.binding import is_templated
 from actors.runtime.errors import InputError
 from actors.workflow.messages import DefineWorkflow
 from logistics.ids import new_id
-from logistics.inputs import check_name, check_named, duration_us
+from logistics.inputs import check_name, check_named, check_options, duration_us
 from logistics.orchestration.canonical import as_data
 from logistics.orchestration.definition import Definition, check_dependencies, check_text, define_step
 from logistics.orchestration.plan import Prepared
@@ -286,10 +286,7 @@ class Workflow:
         `max_retries`, `retry_delay`, `backoff`, `jitter`, `timeout`, `heartbeat`, `retry_on`, `give_up_on`, `executor`,
         `required`, `resources`, `queue`, `priority`.
         """
-        unknown = sorted(options.keys() - CallOptions.__annotations__.keys())
-        if unknown:
-            msg = f"add_finally() got an unexpected keyword argument {unknown[0]!r}"
-            raise TypeError(msg)
+        check_options("add_finally", options, CallOptions.__annotations__)
         last = StepOptions(last=True, **options)
         return self._add(name, func, last, depends_on, when, args=args, kwargs=kwargs)
 

@@ -21,7 +21,15 @@ from actors.schedule.messages import (
 )
 from actors.schedule.spec import ScheduleSpec, is_cron, is_zoned, zoned
 from logistics.ids import new_id
-from logistics.inputs import COUNTLESS, Duration, check_int, check_name, duration_us, instant_us
+from logistics.inputs import (
+    COUNTLESS,
+    Duration,
+    check_int,
+    check_name,
+    check_options,
+    duration_us,
+    instant_us,
+)
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow import Workflow
 from logistics.schedule.calendar import Calendar, Day
@@ -125,11 +133,7 @@ def define(
     **options: Unpack[ScheduleOptions],
 ) -> PutSchedule:
     """Return the command that gives a name this schedule; raises what is wrong with what was said."""
-    unknown = sorted(set(options) - set(ScheduleOptions.__annotations__))
-    if unknown:
-        known = ", ".join(ScheduleOptions.__annotations__)
-        msg = f"schedule {name!r}: unknown option {', '.join(unknown)}; there are {known}"
-        raise InputError(msg)
+    check_options(f"schedule {name!r}", options, ScheduleOptions.__annotations__)
     check_target(name, call, options)
     return _defined(engine, name, schedule, call, default_timezone=default_timezone, **options)
 

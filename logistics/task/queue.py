@@ -26,7 +26,7 @@ from logistics.errors import (
     LeaseLostError,
     ResultExpiredError,
 )
-from logistics.inputs import check_name, duration_us, instant_us, timeout_s
+from logistics.inputs import check_name, check_options, duration_us, instant_us, timeout_s
 from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.given import refuse_engine
@@ -302,6 +302,7 @@ class Queue(QueueReading):
         are first, a thousand at a time in one commit, all or none; after each `progress(done, total)` is called. Cut
         short in the middle, it goes on when it is said again. `wanted`: which of them, as in `list_jobs`.
         """
+        check_options("retry_all", wanted, Wanted.__annotations__)
         chosen = job_filter(self._engine, status=status, among=PARKED, **wanted)
         return by_many(
             [job_id_of(events) for events in self._on_record(chosen)][::-1],
@@ -341,6 +342,7 @@ class Queue(QueueReading):
         commit; `progress` and `wanted` as in `retry_all`.
         """
         queue = self._other(to)
+        check_options("move_all", wanted, Wanted.__annotations__)
         chosen = job_filter(self._engine, status=status, among=MOVABLE, **wanted)
         return by_many(
             waiting_jobs(self._engine, self.name, chosen),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from logistics.errors import (
-    PayloadError,
-)
+from logistics.errors import InputError, PayloadError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job import Job
 from logistics.task.queue import Queue
@@ -67,3 +66,18 @@ def test_the_default_limit_is_a_mebibyte(queue: Queue) -> None:
     queue.enqueue(Job("fits", add, (b"x" * room,)))
     with refused("the limit is 1048576 bytes", PayloadError):
         queue.enqueue(Job("large", add, (b"x" * (room + 1),)))
+
+
+@pytest.mark.parametrize(("say", "to"), [("retry_all", {}), ("move_all", {"to": "other"})])
+@pytest.mark.parametrize(
+    ("slip", "text"),
+    [
+        ("concurency_key", "'concurency_key', did you mean 'concurrency_key'?"),
+        ("among", "'among', expected name"),
+    ],
+)
+def test_a_misspelt_filter_of_jobs_is_refused(
+    queue: Queue, say: str, to: dict[str, Any], slip: str, text: str
+) -> None:
+    with refused(f"{say}: there is no option {re.escape(text)}", InputError):
+        getattr(queue, say)(**to, **{slip: "a"})

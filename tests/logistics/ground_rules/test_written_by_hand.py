@@ -107,7 +107,7 @@ def start(params: bytes, payload: bytes = b"") -> StartRun:
         (DefineWorkflow("w", JUNK), "definition"),
         (CreateSession("s", JUNK), "data"),
         (CreateSession("s", encode_result({"session_id": "t"})), "data: expected what describes session 's'"),
-        (CreateSession("s", encode_result({"session_id": "s", "colour": 1})), "data: .* got colour"),
+        (CreateSession("s", encode_result({"session_id": "s", "colour": 1})), "data: .* no option 'colour'"),
         (SignalRun("r", "s", JUNK), "value"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Message) else "",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import logistics
@@ -9,6 +13,8 @@ from actors.runtime.errors import InputError
 from actors.runtime.functions import FunctionError
 from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
+
+A_TEXT: Any = "double"
 
 
 @logistics.workflow(name="report")
@@ -42,6 +48,27 @@ def wired(workflow: Workflow) -> None:
 @logistics.task(name="tests.sum")
 def sum_up(numbers: list[int]) -> int:
     return sum(numbers)
+
+
+@pytest.mark.parametrize(
+    ("mark", "text"),
+    [
+        (
+            lambda: logistics.step(max_retrys=2),
+            "there is no option 'max_retrys', did you mean 'max_retries'?",
+        ),
+        (lambda: logistics.step(depends=["a"]), "there is no option 'depends', did you mean 'depends_on'?"),
+        (lambda: logistics.step(zzz=1), "there is no option 'zzz', expected depends_on, args, kwargs, "),
+        (lambda: logistics.step(A_TEXT), "step: expected a function, or options by name, got 'double'"),
+        (
+            lambda: logistics.workflow(A_TEXT),
+            "workflow: expected a class or a function, or name=…, got 'double'",
+        ),
+    ],
+)
+def test_a_slip_is_told_where_the_decorator_stands(mark: Callable[[], object], text: str) -> None:
+    with pytest.raises(InputError, match=re.escape(text)):
+        mark()
 
 
 def test_a_class_is_a_workflow(manager: WorkflowManager) -> None:

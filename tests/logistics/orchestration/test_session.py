@@ -292,9 +292,10 @@ def test_a_run_done_again_is_of_the_same_project_and_of_the_session_while_that_i
 @pytest.mark.parametrize(
     ("described", "text"),
     [
-        ({"colour": "red"}, "^expected some of session_id, name, .*, got colour$"),
-        ({"status": "COMPLETED"}, "got status$"),
-        ({"created_at": datetime.now(UTC)}, "got created_at$"),
+        ({"nmae": "a"}, "^session: there is no option 'nmae', did you mean 'name'"),
+        ({"colour": "red"}, "^session: there is no option 'colour', expected session_id, name, .*"),
+        ({"status": "COMPLETED"}, "no option 'status', expected"),
+        ({"created_at": datetime.now(UTC)}, "no option 'created_at', expected"),
         ({"session_id": "a b"}, "^session_id: expected 1 to 200 of the characters"),
         ({"name": "a\nb"}, "^name: expected 1 to 200 characters"),
         ({"name": None}, "^name: expected a name, got None"),
@@ -334,7 +335,7 @@ def test_who_it_is_for_is_a_name(engine: OrchestrationEngine) -> None:
 def test_what_is_read_back_is_checked() -> None:
     data = OrchestrationSession(session_id="s").to_dict()
     for wrong, text in (
-        ({"colour": "red"}, "got colour$"),
+        ({"colour": "red"}, "no option 'colour', expected"),
         ({"status": "BROKEN"}, "^status: expected one of ACTIVE, COMPLETED, got 'BROKEN'$"),
         ({"created_at": "yesterday"}, "^created_at: expected an instant in ISO 8601, got 'yesterday'$"),
         ({"created_at": "2026-01-01T00:00"}, "^created_at: .* has no zone"),

@@ -126,6 +126,12 @@ def test_options_that_are_not_there_yet_are_no_parameters(manager: WorkflowManag
             manager.create("w").add_step("a", steps.one, **option)
 
 
+def test_a_misspelt_option_of_a_last_step_is_refused(manager: WorkflowManager) -> None:
+    slip: dict[str, Any] = {"max_retrys": 1}
+    with pytest.raises(InputError, match=r"add_finally: there is no option .*, did you mean 'max_retries'\?"):
+        manager.create("w").add_finally("a", steps.one, **slip)
+
+
 # --- what is kept -----------------------------------------------------------------------------------------
 
 

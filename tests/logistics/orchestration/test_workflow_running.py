@@ -234,7 +234,7 @@ def test_all_that_is_wrong_with_a_graph_is_named_before_any_step_runs(
         manager.run("w")
     assert caught.value.problems == (
         "step 'self' depends on itself",
-        "step 'lost' depends on 'rot', which is no step of this workflow; did you mean 'root'?",
+        "step 'lost' depends on 'rot', which is no step of this workflow, did you mean 'root'?",
         "these steps depend on each other in a circle: a -> b -> a",
     )
     assert isinstance(caught.value, ValueError)
