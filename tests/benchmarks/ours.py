@@ -92,8 +92,9 @@ def growth(count: int, folder: Path) -> Mapping[str, float]:
         costs[name] = _cost_of_a_job(max(1, count // part), max(1, count // 10), folder / name)
     measure_fewest()
     costs["fewest"] = statistics.fmean(fewest)
-    percent = 100 * costs["most"] / costs["fewest"]
-    return {f"{name}_us": cost for name, cost in costs.items()} | {"percent": percent}
+    most = 100 * costs["most"]
+    percents = {"percent": most / costs["few"], "of_fewest_percent": most / costs["fewest"]}
+    return {f"{name}_us": cost for name, cost in costs.items()} | percents
 
 
 def _cost_of_a_job(waiting: int, jobs: int, folder: Path) -> float:
