@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.queue.events import JobCompleted, JobEnqueued
+from actors.runtime.depth import check_depth
 from actors.runtime.errors import InputError
-from actors.runtime.values import check_depth, decode_value, encode_result
+from actors.runtime.values import decode_value, encode_result
 from actors.workflow.events import CallCached, PlanRecorded, RunCompleted, RunCreated, SignalReceived
 from actors.workflow.past import leaves, run_of
 from actors.workflow.specs import StepStatus

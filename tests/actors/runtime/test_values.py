@@ -17,24 +17,25 @@ from collections import OrderedDict, defaultdict, namedtuple
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.runtime.depth import check_depth
 from actors.runtime.errors import PayloadError
+from actors.runtime.plain import MAX_DEPTH
 from actors.runtime.values import (
     DEFAULT_LIMIT,
-    MAX_DEPTH,
-    check_depth,
     decode_call,
     decode_value,
     encode_call,
     encode_result,
     result_type,
 )
+from eventstore.decoding import type_info
 from eventstore.errors import LogisticsError
 from tests.support.scale import scaled
 
@@ -348,6 +349,34 @@ def test_a_result_is_converted_by_the_type_given() -> None:
     assert decode_value(encode_result([1]), list[int]) == [1]
     with pytest.raises(PayloadError, match=r"value\.x: expected `int`, got `str`"):
         decode_value(encode_result({"x": "3"}), Point)
+
+
+def test_what_converts_to_a_type_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class New(msgspec.Struct):
+        x: int
+
+    asked: list[Any] = []
+
+    def look(kind: Any) -> Any:
+        asked.append(kind)
+        return type_info(kind)
+
+    monkeypatch.setattr("actors.runtime.annotations.type_info", look)
+    for _ in range(3):
+        assert decode_value(encode_result(New(3)), New) == New(3)
+        without_hash = Annotated[list[New], {}]
+        assert decode_value(encode_result([New(3)]), without_hash) == [New(3)]
+    assert asked.count(New) == 1
+
+
+def test_a_type_that_is_not_whole_yet_is_looked_at_again() -> None:
+    class Holder(msgspec.Struct):
+        when: "Later"  # type: ignore[name-defined]  # noqa: F821, UP037
+
+    data = encode_result({"when": "2027-05-07"})
+    assert decode_value(data, Holder) == {"when": "2027-05-07"}
+    Holder.__annotations__["when"] = dt.date
+    assert decode_value(data, Holder) == Holder(dt.date(2027, 5, 7))
 
 
 # --- what cannot be stored --------------------------------------------------------------------------------
