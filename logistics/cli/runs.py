@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from actors.queue.events import JobUnresolved
 from actors.workflow.events import PlanRecorded, RunCreated
 from actors.workflow.specs import RunStatus
 from logistics.audit.narrowing import narrowed
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from actors.runtime.messages import Event
+    from actors.workflow.messages import RunView
     from actors.workflow.specs import Plan
     from logistics.audit.past import RecordedEvent
     from logistics.orchestration.timeline import StepTimeline
@@ -88,8 +90,20 @@ class _Live:
     @cached_property
     def statuses(self) -> dict[str, str]:
         """By their ids."""
+        return {run_id: status for run_id, (status, _) in self._runs.items()}
+
+    @cached_property
+    def _runs(self) -> dict[str, tuple[str, RunView]]:
         view = self._reader.as_of()
-        return {run.run_id: str(standing(run, view.ask)) for run in view.runs()}
+        return {run.run_id: (str(standing(run, view.ask)), run) for run in view.runs()}
+
+    def error(self, run_id: str) -> str | None:
+        """Return why a run is parked; None for one that is not."""
+        status, run = self._runs.get(run_id, ("RUNNING", None))
+        if run is None or status != RunStatus.PARKED:
+            return None
+        past = (each.event for each in reversed(self._reader.of(f"job:{run.owed[0]}")))
+        return next((event.error for event in past if isinstance(event, JobUnresolved)), None)
 
     def status(self, run_id: str) -> str:
         """Return it; a run that has ended since the log was read was running then."""
@@ -107,7 +121,7 @@ def _row(reader: StoreReader, run_id: str, live: _Live) -> dict[str, Any] | None
         "status": live.status(run_id) if end is None else end.tag.removeprefix("run.").upper(),
         "started": begun.recorded_at,
         "ended": None if end is None else end.recorded_at,
-        "error": None if end is None else getattr(end.event, "error", None) or None,
+        "error": live.error(run_id) if end is None else getattr(end.event, "error", None) or None,
         "session": begun.event.session_id or None,
         "project": begun.event.project or None,
         "parent": begun.event.parent or None,

@@ -229,6 +229,9 @@ def test_runs_that_wait_are_paused_or_have_no_function_are_told_apart(
     assert main(["runs", "--json", "--store", str(store)]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["status"] for row in rows] == ["PARKED", "PAUSED", "WAITING"]
+    errors = [row["error"] for row in rows]
+    assert errors[1:] == [None, None]
+    assert errors[0].endswith("it is away")
 
 
 def test_an_id_alone_is_the_run_that_a_schedule_began_and_not_the_job_that_began_it(
