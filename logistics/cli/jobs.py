@@ -31,7 +31,7 @@ from logistics.inputs import as_datetime
 from logistics.task.attempts import attempts_of
 from logistics.task.listing import check_statuses, clues_of
 from logistics.task.place import place_of
-from logistics.task.record import queue_of, read_job, status_of
+from logistics.task.record import attempts_in, queue_of, read_job, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -128,7 +128,7 @@ def _all_jobs(reader: StoreReader, queue: str | None, entities: Iterable[str]) -
                 "queue": where,
                 "name": past[0].spec.name,
                 "status": str(status_of(past)),
-                "attempts": max((getattr(event, "attempt", 0) for event in past), default=0),
+                "attempts": attempts_in(past),
                 "error": _newest_error(past),
             } | _place(past[0].spec)
 

@@ -82,6 +82,21 @@ def status_of(history: Sequence[Event]) -> JobStatus:
     return status
 
 
+def attempts_in(history: Sequence[Event]) -> int:
+    """Return how many attempts of a job count, so far; of one that was taken up again, since then."""
+    count = 0
+    for event in history:
+        if isinstance(event, JobRetried):
+            count = 0
+        elif isinstance(event, JobStarted | JobLeased):
+            count += 1
+        elif isinstance(event, JobUnresolved | JobSnoozed) or (
+            isinstance(event, AttemptInterrupted) and not event.charged
+        ):
+            count -= 1
+    return count
+
+
 def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
     """Return the job that a history tells of. The first event is its `JobEnqueued`."""
     first = history[0]
@@ -111,6 +126,7 @@ def read_job(history: Sequence[Event], functions: FunctionRegistry) -> Job:
     job.session_id, job.project = (text or None for text in place_of(terms))
     job.created_at = as_datetime(first.at_us)
     job.status = status_of(history)
+    job.attempts = attempts_in(history)
     for event in history[1:]:
         _take(job, event)
     return job
@@ -149,15 +165,9 @@ def _take(job: Job, event: Event) -> None:
     if type(event) not in STATUS_AFTER or isinstance(event, JobDiscarded):
         return
     if isinstance(event, JobStarted | JobLeased):
-        job.attempts += 1
         job.started_at = job.started_at or as_datetime(event.at_us)
-    elif isinstance(event, AttemptInterrupted) and not event.charged:
-        job.attempts -= 1
     elif isinstance(event, JobUnresolved):
-        job.attempts -= 1
         job.error = event.error
-    elif isinstance(event, JobSnoozed):
-        job.attempts -= 1
     if isinstance(event, JobRetrying | JobFailed):
         job.error, job.traceback = event.error, event.traceback or None
     if isinstance(event, JobCompleted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logistics import BatchedJob, Job, Queue, WorkflowManager
+from logistics import BatchedJob, Job, Queue, Snooze, WorkflowManager
 
 
 def one() -> int:
@@ -30,3 +30,8 @@ def fail() -> None:
 
 def all_of_them(jobs: list[BatchedJob]) -> list[int]:
     return [1 for _ in jobs]
+
+
+def not_now() -> None:
+    """Want to be called again later."""
+    raise Snooze(3600)

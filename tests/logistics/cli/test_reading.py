@@ -234,6 +234,37 @@ def test_runs_that_wait_are_paused_or_have_no_function_are_told_apart(
     assert errors[0].endswith("it is away")
 
 
+def test_attempts_of_jobs_are_counted_alike_whether_those_that_have_ended_are_listed_or_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    with OrchestrationEngine(store, clock=VirtualClock()) as engine:
+        queue = Queue("q", engine=engine)
+        queue.enqueue(Job("snoozed", functions.not_now, max_retries=0, job_id="snoozed"))
+        queue.enqueue(Job("retrying", functions.fail, max_retries=1, retry_delay=3600, job_id="retrying"))
+        queue.enqueue(Job("again", functions.fail, max_retries=0, job_id="again"))
+        queue.enqueue(Job("parked", functions.one, max_retries=0, job_id="parked"))
+        with pytest.MonkeyPatch.context() as away:
+            known = engine.functions.resolve
+            away.setattr(engine.functions, "knows", lambda ref: not ref.endswith("one"))
+            away.setattr(
+                engine.functions, "resolve", lambda ref: (_not_found if ref.endswith("one") else known)(ref)
+            )
+            scheduler = JobScheduler(engine=engine)
+            scheduler.start(queue)
+            settle(engine)
+            scheduler.stop()
+        queue.retry("again")
+        assert queue.get_status("parked") == "UNRESOLVED"
+        jobs = [queue.get_job(job_id) for job_id in ("snoozed", "retrying", "again", "parked")]
+        counts = {job.job_id: job.attempts for job in jobs if job is not None}
+    assert counts == {"snoozed": 0, "retrying": 1, "again": 0, "parked": 0}
+    for command in (["jobs"], ["jobs", "--ended"]):
+        assert main([*command, "--json", "--store", str(store)]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert {row["job_id"]: row["attempts"] for row in rows} == counts
+
+
 def test_an_id_alone_is_the_run_that_a_schedule_began_and_not_the_job_that_began_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
