@@ -63,5 +63,5 @@ def show_schedule(reader: StoreReader, name: str, *, as_json: bool) -> bool:
     }
     show_facts({key: value for key, value in facts.items() if value not in (None, "")}, as_json=False)
     show(("at", "due", "rule"), runs, as_json=False, empty="nothing is to come")
-    say(f"all that happened: logistics history schedule:{name}")
+    say(f"all that happened, what was triggered or backfilled, too: logistics history schedule:{name}")
     return True

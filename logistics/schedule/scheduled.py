@@ -65,6 +65,7 @@ class ScheduledTask:
     """When it last ran, as opposed to the time for which it did."""
     lateness: Lateness
     runs: int
+    """How often it ran at its times; triggers and backfills do not count, `firings` tells of them."""
     running: int
     """Its jobs, or runs, that have not ended, those that wait in their queue too."""
     waiting: int

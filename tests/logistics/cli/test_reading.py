@@ -157,7 +157,9 @@ def test_a_schedule_is_shown_with_what_is_to_come(
     assert nightly == listed
     assert (listed["when"], listed["zone"], listed["state"]) == ("0 0 * * *", "UTC", "")
     assert main(["show", "schedule:nightly", "--store", str(store)]) == 0
-    assert "0 0 * * *" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "0 0 * * *" in told
+    assert "triggered or backfilled, too: logistics history schedule:nightly" in told
 
 
 def test_what_events_say_is_named_for_people_and_as_published_for_programs(
