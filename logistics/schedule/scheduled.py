@@ -27,11 +27,14 @@ class PlannedRun(NamedTuple):
 
 
 class BackfilledRun(NamedTuple):
-    """A past run that was made up: its time, the rule of a gap or fold, the job or run that stands for it."""
+    """A past run that was made up."""
 
     at: datetime
+    """The time for which it ran, in the zone of the schedule."""
     rule: str
+    """By which a gap or a fold touched that time; empty if none did."""
     job_id: str
+    """The id of the job, and of the run if it is one of a workflow."""
 
 
 class Lateness(NamedTuple):
