@@ -11,15 +11,16 @@ from actors.runtime.errors import (
     EngineClosedError,
     ErasedError,
     ForgottenIdError,
+    FunctionError,
     InputError,
     InternalError,
     PayloadError,
     QueueDrainingError,
     SubjectInUseError,
     UnknownIdError,
+    UnresolvedFunctionError,
     WouldDeadlockError,
 )
-from actors.runtime.functions import FunctionError, UnresolvedFunctionError
 from actors.schedule.errors import CronError, CronWarning, ScheduleError
 from eventstore.errors import (
     ArchiveError,

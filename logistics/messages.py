@@ -99,11 +99,11 @@ from actors.runtime.events import (
     LogCompacted,
     SubjectErased,
 )
-from actors.runtime.functions import function_ref
 from actors.runtime.messages import (
     Event,
     Message,
 )
+from actors.runtime.naming import function_ref
 from actors.runtime.values import decode_call, decode_value, encode_call, encode_result
 from actors.schedule.messages import (
     ApplySchedules,

@@ -19,8 +19,7 @@ from actors.queue.specs import NO_LIFE, NOTE_CACHED, NOTE_SKIP, NOTE_STORED, NOT
 from actors.runtime.attempt import CURRENT, AttemptContext, context_place, printable
 from actors.runtime.binding import CONTEXT_PARAMETER, substitute
 from actors.runtime.effects import GIVE_UP, AttemptFinished, StartAttempt, Verdict
-from actors.runtime.errors import ErasedError, PoolClosedError
-from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
+from actors.runtime.errors import ErasedError, PoolClosedError, UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.loop import EventLoop
 from actors.runtime.values import convert_call, decode_call, encode_call, encode_result
 from actors.runtime.verdict import judge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
 from eventstore.errors import LogisticsError, StoreError
@@ -85,3 +86,37 @@ class PayloadError(LogisticsError, ValueError):
         self.path = path
         self.size = size
         self.limit = limit
+
+
+class FunctionError(LogisticsError, ValueError):
+    """What was given cannot be stored by name; the message says why and what to do."""
+
+    defined_in: ClassVar[str] = "actors.runtime.functions"
+
+
+class UnresolvedReason(StrEnum):
+    """Why a reference does not lead to a function in this process, now."""
+
+    MALFORMED = "MALFORMED"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    IMPORT_FAILED = "IMPORT_FAILED"
+    NOT_FOUND = "NOT_FOUND"
+    NOT_A_FUNCTION = "NOT_A_FUNCTION"
+    OTHER_SCRIPT = "OTHER_SCRIPT"
+    NOT_YET_DEFINED = "NOT_YET_DEFINED"
+
+
+class UnresolvedFunctionError(LogisticsError, LookupError):
+    """A stored reference leads to no function here; it may do so later, or in another process."""
+
+    defined_in: ClassVar[str] = "actors.runtime.functions"
+
+    def __init__(self, ref: str, reason: UnresolvedReason, detail: str) -> None:
+        super().__init__(f"{ref!r} cannot be resolved ({reason}): {detail}")
+        self.ref = ref
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[UnresolvedFunctionError], tuple[str, UnresolvedReason, str]]:
+        """Let the error travel between processes."""
+        return type(self), (self.ref, self.reason, self.detail)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Never, TypeVar, overload
 
 from actors.runtime.errors import InputError
-from actors.runtime.functions import name_task
+from actors.runtime.naming import name_task
 from logistics.inputs import check_name, check_options
 from logistics.orchestration.workflow import Workflow
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.runtime.errors import InputError
-from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError
+from actors.runtime.errors import InputError, UnresolvedFunctionError
+from actors.runtime.functions import FunctionRegistry
 from logistics.orchestration.parsing import ConfigError
 from logistics.task.life import find_condition
 

@@ -11,8 +11,7 @@ import msgspec
 from actors.clock.zones import to_datetime
 from actors.queue.specs import WORKFLOW
 from actors.runtime.attempt import Firing, firing_of
-from actors.runtime.errors import ErasedError
-from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
+from actors.runtime.errors import ErasedError, UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.seals import key_in
 from actors.runtime.values import decode_call
 from actors.workflow.events import WorkflowDefined

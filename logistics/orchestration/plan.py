@@ -20,7 +20,7 @@ from actors.runtime.binding import (
     plan_bindings,
     refers_to_item,
 )
-from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.errors import UnresolvedFunctionError
 from actors.runtime.values import decode_call
 from actors.workflow.condition import parse
 from actors.workflow.specs import Plan, PlanStep, StepOptions, WaitPlan

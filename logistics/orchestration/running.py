@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from actors.runtime.errors import InputError, UnknownIdError
-from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.errors import InputError, UnknownIdError, UnresolvedFunctionError
 from actors.runtime.patience import PAUSES_S
 from actors.workflow.messages import AdoptRun, DefineWorkflow, GetProjects, GetWorkflows, StartRun
 from eventstore.errors import OutcomeUnknownError, StoreError

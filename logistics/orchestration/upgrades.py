@@ -10,8 +10,7 @@ from actors.queue.events import JobEnqueued
 from actors.queue.messages import ListJobs, ListQueues
 from actors.queue.specs import WORKFLOW
 from actors.runtime.binding import CONTEXT_PARAMETER
-from actors.runtime.errors import ErasedError, PayloadError
-from actors.runtime.functions import UnresolvedFunctionError
+from actors.runtime.errors import ErasedError, PayloadError, UnresolvedFunctionError
 from actors.runtime.values import decode_call
 from actors.schedule.messages import GetSchedules
 from actors.workflow.messages import GetRuns

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
-        "actors.runtime.functions:_TASKS": (
+        "actors.runtime.naming:_TASKS": (
             "the table of names given by @logistics.task: a decorator runs before any engine exists"
         ),
         "actors.runtime.attempt:CURRENT": (

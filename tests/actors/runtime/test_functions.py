@@ -17,16 +17,10 @@ from typing import Any
 
 import pytest
 
-from actors.runtime import functions
-from actors.runtime.functions import (
-    FunctionError,
-    FunctionRegistry,
-    UnresolvedFunctionError,
-    UnresolvedReason,
-    function_ref,
-    name_task,
-    parse_ref,
-)
+from actors.runtime import naming
+from actors.runtime.errors import FunctionError, UnresolvedFunctionError, UnresolvedReason
+from actors.runtime.functions import FunctionRegistry, parse_ref
+from actors.runtime.naming import function_ref, name_task
 from eventstore.errors import LogisticsError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -113,7 +107,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     table: dict[str, Any] = {}
-    monkeypatch.setattr(functions, "_TASKS", table)
+    monkeypatch.setattr(naming, "_TASKS", table)
     return table
 
 
@@ -317,7 +311,8 @@ def test_an_attribute_of_a_module_still_being_imported_is_not_yet_defined(packag
     (package / "halfway.py").write_text(
         textwrap.dedent(
             """
-            from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError
+            from actors.runtime.errors import UnresolvedFunctionError
+            from actors.runtime.functions import FunctionRegistry
             try:
                 FunctionRegistry().resolve("halfway:f")
             except UnresolvedFunctionError as error:
@@ -375,7 +370,7 @@ def test_a_lone_text_for_modules_is_refused() -> None:
 # --- named tasks ----------------------------------------------------------------------------------------
 
 TASK_MODULE = """
-from actors.runtime.functions import name_task
+from actors.runtime.naming import name_task
 def send(): return "sent"
 name_task(send, "send-mail")
 """
@@ -460,7 +455,7 @@ def test_a_reference_can_be_taken_apart_without_importing(
 SCRIPT = """
 import sys
 from actors.runtime.functions import *
-from actors.runtime.functions import name_task
+from actors.runtime.naming import name_task
 def early(): return 1
 def show(thing):
     try: print(thing())
@@ -532,7 +527,7 @@ def test_functions_of_a_package_run_with_m_are_stored_with_its_script_as_importi
 def test_functions_typed_in_are_refused(tmp_path: Path) -> None:
     code = textwrap.dedent(
         """
-        from actors.runtime.functions import function_ref
+        from actors.runtime.naming import function_ref
 
         def typed(): pass
 
@@ -557,7 +552,7 @@ def test_what_is_typed_into_a_scripts_namespace_is_refused_and_its_own_functions
     script.write_text(
         textwrap.dedent(
             """
-            from actors.runtime.functions import function_ref
+            from actors.runtime.naming import function_ref
             def own(): pass
             exec(compile("def typed(): pass", "<stdin>", "exec"))
             print(function_ref(own))
@@ -587,7 +582,8 @@ def test_a_spawned_child_finds_the_functions_of_its_parents_script(tmp_path: Pat
         textwrap.dedent(
             """
             import multiprocessing
-            from actors.runtime.functions import FunctionRegistry, function_ref
+            from actors.runtime.functions import FunctionRegistry
+            from actors.runtime.naming import function_ref
             def work(): return "worked"
             def child(ref, out): out.put([FunctionRegistry().resolve(ref)(), function_ref(work)])
             if __name__ == "__main__":

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from actors.folding import event_codec
+from actors.runtime.errors import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.fold import snapshot_of
-from actors.runtime.functions import UnresolvedFunctionError, UnresolvedReason
 from actors.snapshotting import take_snapshot
 from eventstore.lmdb_log import LmdbLog
 from logistics.audit.exchange import export_lines

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 import logistics
-from actors.runtime.errors import InputError
-from actors.runtime.functions import FunctionError
+from actors.runtime.errors import FunctionError, InputError
 from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.runtime.errors import EngineClosedError, InputError, PayloadError
-from actors.runtime.functions import FunctionError
+from actors.runtime.errors import EngineClosedError, FunctionError, InputError, PayloadError
 from actors.workflow.messages import GetWorkflows
 from eventstore.errors import CorruptStoreError
 from logistics.orchestration.definition import Definition, decode_definition, encode_definition

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from actors.queue.messages import GetStats
-from actors.runtime.functions import FunctionRegistry, UnresolvedFunctionError, UnresolvedReason
+from actors.runtime.errors import UnresolvedFunctionError, UnresolvedReason
+from actors.runtime.functions import FunctionRegistry
 from actors.workflow.specs import RunStatus
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.workflow import announce

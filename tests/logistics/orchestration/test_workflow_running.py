@@ -14,7 +14,7 @@ from actors.queue.messages import EnqueueJobs
 from actors.queue.specs import JobSpec
 from actors.runtime.binding import BindingError
 from actors.runtime.errors import EngineClosedError, InputError, PayloadError, WouldDeadlockError
-from actors.runtime.functions import function_ref
+from actors.runtime.naming import function_ref
 from actors.workflow.specs import RunStatus, StepStatus
 from logistics.errors import (
     GraphError,
