@@ -137,15 +137,22 @@ def check_frames(path: str) -> list[Finding]:
             if problem := check_past(log):
                 return [Finding(WRONG, problem, _SALVAGE)]
 
-            def head_at(position: int) -> Head:
-                (frame,) = log.frames(after=position - 1, upto=position)
-                return frame.head
+            left = [frame for frame, _ in waiting(Path(path, DATA_NAME), check.head)]
 
+            def head_at(position: int) -> Head:
+                known = (
+                    left if position > check.head.position else log.frames(after=position - 1, upto=position)
+                )
+                return next(frame.head for frame in known if frame.first <= position <= frame.last)
+
+            end = left[-1].head if left else check.head
+            HighWaterMark(Path(path)).check(log.store_id, end, head_at)
             found = [Finding(NOTE, f"{check.records} events in {check.frames} frames are whole")]
-            if left := waiting(Path(path, DATA_NAME), check.head):
-                text = f"the last commit, up to position {left[-1][0].last}, is in the file, and not yet in the log"
-                return [*found, Finding(NOTE, text, "Open the store once: that puts it back.")]
-            HighWaterMark(Path(path)).check(log.store_id, check.head, head_at)
+            if left:
+                text = (
+                    f"the last commit, up to position {end.position}, is in the file, and not yet in the log"
+                )
+                found.append(Finding(NOTE, text, "Open the store once: that puts it back."))
             return found
     except StoreError as error:
         return [_told(error)]

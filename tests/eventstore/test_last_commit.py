@@ -13,8 +13,9 @@ import pytest
 
 from eventstore import doctor
 from eventstore.backup import copy_store
-from eventstore.errors import StoreError
+from eventstore.errors import StoreError, StoreRolledBackError
 from eventstore.framing import encode_frame
+from eventstore.high_water import HighWaterMark
 from eventstore.last_commit import NOTE_NAME
 from eventstore.lmdb_log import LmdbLog
 from eventstore.owner import INFO_NAME, boot_id, read_owner
@@ -201,12 +202,32 @@ def test_a_note_that_is_not_whole_or_not_of_this_log_says_nothing(path: Path, co
         assert log.head == head
 
 
-def test_the_doctor_sees_it_and_calls_nothing_wrong(path: Path) -> None:
-    last_lost(path, "job:3", "job:4")
+def mark_at(path: Path, head: Head) -> None:
+    """Note that the log had come so far."""
     with LmdbLog.open(path, read_only=True) as log:
-        (path / "high_water.json").write_text(
-            f'{{"store_id":"{log.store_id}","position":4,"link":"{"00" * 32}"}}', encoding="ascii"
-        )
+        HighWaterMark(path).note(log.store_id, head)
+
+
+def test_the_doctor_does_not_promise_that_an_opening_puts_back_what_it_refuses(path: Path) -> None:
+    head = last_lost(path, "job:3", "job:4")
+    for mark, text in (
+        (head._replace(position=7), "ends at position 5, and has been at 7"),
+        (head._replace(link=bytes(32)), "has another history than it had: position 5 is not the same"),
+    ):
+        mark_at(path, mark)
+        (wrong,) = doctor.check_frames(str(path))
+        assert wrong.level == doctor.WRONG
+        assert text in wrong.text
+        assert "Open the store" not in wrong.remedy
+        kept = {each: each.read_bytes() for each in path.iterdir() if each.is_file()}
+        with pytest.raises(StoreRolledBackError, match=text):
+            LmdbLog.open(path)
+        for each, content in kept.items():
+            each.write_bytes(content)
+
+
+def test_the_doctor_sees_it_and_calls_nothing_wrong(path: Path) -> None:
+    mark_at(path, last_lost(path, "job:3", "job:4"))
     note, waiting = doctor.check_frames(str(path))
     assert note.text == "3 events in 2 frames are whole"
     assert (waiting.level, waiting.remedy) == (doctor.NOTE, "Open the store once: that puts it back.")
