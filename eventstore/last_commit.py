@@ -68,10 +68,22 @@ def note_down(left: list[Left], data: Path) -> None:
 
 def waiting(data: Path, head: Head) -> list[Left]:
     """Return what the next owner of a store takes back into its log; nothing while somebody owns it. `OSError`."""
-    owner = read_owner(data.parent)
     if living_owner(data.parent) is not None:
         return []
-    return left_behind(data, head, may_lack=owner is not None and owner.may_lack(last_transaction(data)))
+    return left_behind(data, head, may_lack=_may_lack(data))
+
+
+def may_wait(data: Path) -> bool:
+    """Whether the power may have left something behind that no owner has taken back; not looked for here."""
+    with contextlib.suppress(OSError):
+        if living_owner(data.parent) is None:
+            return _may_lack(data) or data.with_name(NOTE_NAME).exists()
+    return False
+
+
+def _may_lack(data: Path) -> bool:
+    owner = read_owner(data.parent)
+    return owner is not None and owner.may_lack(last_transaction(data))
 
 
 def left_behind(data: Path, head: Head, *, may_lack: bool) -> list[Left]:

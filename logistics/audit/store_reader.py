@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,8 +12,9 @@ from eventstore.archive import FOLDER_NAME
 from eventstore.checking import Check, check_log
 from eventstore.errors import NotAStoreError, ReplayError
 from eventstore.joined_log import JoinedLog
+from eventstore.last_commit import may_wait
 from eventstore.lmdb_log import LmdbLog
-from eventstore.opening import read_marker
+from eventstore.opening import DATA_NAME, read_marker
 from logistics.audit.history import History
 from logistics.whereabouts import MEMORY, resolve
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from logistics.audit.store_view import StoreView
 
 
+logger = logging.getLogger("logistics.reader")
+
+
 class StoreReader(History):
     """Reads a store, in use or not, without owning or disturbing it. A context manager.
 
@@ -35,13 +40,20 @@ class StoreReader(History):
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         """Open the store at `path` to read; None: `$LOGISTICS_HOME`, else `.logistics/` here.
 
-        `StoreError` if there is none, or it cannot be read.
+        `StoreError` if there is none, or it cannot be read. A warning is logged if the machine went down under its
+        owner and nobody has opened it since: its last commit may be missing then.
         """
         where = resolve(path)
         if where == MEMORY:
             msg = "a store in memory can be read only by its own engine"
             raise NotAStoreError(msg)
         self._store = LmdbLog.open(Path(where), read_only=True)
+        if may_wait(Path(self._store.path) / DATA_NAME):
+            text = (
+                "%s was in use when the machine went down: its last commit may be missing here until a program opens "
+                "the store; `logistics doctor` says whether it is"
+            )
+            logger.warning(text, self._store.path)
         self._whole = JoinedLog(self._store, Path(self._store.path) / FOLDER_NAME, whole=ENDING)
         super().__init__(self._whole, event_codec(), lambda: self._store.head.position)
 

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no character for it shows another
     try:
-        with Interrupts() as interrupts, _archive_heard():
+        with Interrupts() as interrupts, _warnings_heard():
             return _called(arguments, interrupts)
     except (BrokenPipeError, NobodyReads):  # whoever read what we print has seen enough
         return _unread()
@@ -66,16 +66,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _archive_heard() -> Iterator[None]:
-    """Say on standard error that an archive cannot be read, and what is told without it."""
+def _warnings_heard() -> Iterator[None]:
+    """Say on standard error what cannot be read: an archive, and the last commit after a power failure."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("logistics: %(message)s"))
-    logger = logging.getLogger("logistics.archive")
-    logger.addHandler(handler)
+    loggers = (logging.getLogger("logistics.archive"), logging.getLogger("logistics.reader"))
+    for logger in loggers:
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:

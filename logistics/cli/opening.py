@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logistics.audit.store_reader import StoreReader
+from eventstore.lmdb_log import LmdbLog
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.whereabouts import resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,5 +14,5 @@ if TYPE_CHECKING:
 
 def open_existing(store: Path | str | None, *, keys: Path | None = None) -> OrchestrationEngine:
     """Open a store that is there already; the error of whoever looks into it says so if it is not."""
-    StoreReader(store).close()
+    LmdbLog.open(resolve(store), read_only=True).close()
     return OrchestrationEngine(store, keys=keys)

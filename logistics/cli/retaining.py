@@ -39,7 +39,7 @@ def compact(
     """Forget what was over long ago, in a store that nobody has open; an engine does it by itself: retention=."""
     where = resolve(store)
     policy = Policy(duration_us("--keep-days", keep_days * DAY_S), archive=archive)
-    StoreReader(where).close()  # it must be there
+    LmdbLog.open(where, read_only=True).close()  # it must be there
     with LmdbLog.open(where) as log:
         before = log.horizon.head.position
         files = [plan.horizon.archive for plan in compact_store(log, policy, now_us=time.time_ns() // 1000)]

@@ -19,6 +19,7 @@ from actors.runtime.errors import UnresolvedFunctionError, UnresolvedReason
 from actors.runtime.fold import snapshot_of
 from actors.snapshotting import take_snapshot
 from eventstore.lmdb_log import LmdbLog
+from eventstore.owner import INFO_NAME
 from logistics.audit.exchange import export_lines
 from logistics.audit.store_view import StoreView
 from logistics.cli import copying
@@ -265,6 +266,28 @@ def test_attempts_of_jobs_are_counted_alike_whether_those_that_have_ended_are_li
         assert main([*command, "--json", "--store", str(store)]) == 0
         rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert {row["job_id"]: row["attempts"] for row in rows} == counts
+
+
+def test_who_reads_after_a_power_failure_is_told_that_the_last_commit_may_be_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "store"
+    with OrchestrationEngine(path) as engine:
+        Queue("q", engine=engine).enqueue(Job("one", functions.one))
+        living = (path / INFO_NAME).read_bytes()
+    told = []
+    for owner in (living, b'{"pid":1,"boot_id":"another","since":""}'):
+        (path / INFO_NAME).write_bytes(owner)
+        assert main(["jobs", "--store", str(path)]) == 0
+        told.append(capsys.readouterr().err)
+    OrchestrationEngine(path).close()
+    assert main(["jobs", "--store", str(path)]) == 0
+    told.append(capsys.readouterr().err)
+    assert told[::2] == ["", ""]
+    assert told[1] == (
+        f"logistics: {path} was in use when the machine went down: its last commit may be missing here until a "
+        "program opens the store; `logistics doctor` says whether it is\n"
+    )
 
 
 def test_an_id_alone_is_the_run_that_a_schedule_began_and_not_the_job_that_began_it(
