@@ -196,7 +196,8 @@ class QueueState(QueueImage):
             if spec.terms is not None and spec.terms.on_failure_of:
                 job.own.on_failure_of = spec.terms.on_failure_of
             for other in waits_for(spec):
-                self.dependents.setdefault(other, []).append(spec.job_id)
+                if other in self.jobs:
+                    self.dependents.setdefault(other, []).append(spec.job_id)
         if spec.due_us > event.at_us:
             job.own.due_us = spec.due_us
             self._park(job, _SCHEDULED, event.at_us)

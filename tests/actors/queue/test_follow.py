@@ -49,6 +49,17 @@ def test_a_failure_lets_the_other_one_start(how: str) -> None:
     assert bench.running == ["failed"]
 
 
+def test_of_those_it_is_to_follow_only_the_ones_that_have_not_ended_are_remembered() -> None:
+    bench = Bench()
+    bench.enqueue(spec("over"), spec("live"))
+    bench.finish("over")
+    bench.enqueue(spec("behind", after=("over", "live")))
+    assert bench.state.dependents == {"live": ["behind"]}
+    bench.finish("live")
+    assert not bench.state.dependents
+    bench.check()
+
+
 def test_a_cancelled_job_has_not_failed() -> None:
     bench = parent(Bench())
     said = bench.when(CancelJob("a"))
