@@ -157,9 +157,20 @@ class Gate:
             was = self._full_us if 0 < behind <= rate.burst * rate.per_us else now
             self._full_us = was + rate.per_us
         else:
-            if self._starts and self._starts[-1] > at_us:
-                self._starts.clear()
             self._starts.append(at_us)
+
+    def set_back(self, newest_us: int, now_us: int) -> None:
+        """Forget what lies ahead of a clock that was set back, and what was past before: a snapshot had not had it."""
+        rate = self.rate
+        if rate is None:
+            return
+        if rate.burst:
+            is_ahead = self._full_us - now_us * rate.count > rate.burst * rate.per_us
+            if is_ahead or self._full_us <= newest_us * rate.count:
+                self._full_us = 0
+        else:
+            kept = [start for start in self._starts if start <= now_us and start + rate.per_us > newest_us]
+            self._starts = deque(kept, self._starts.maxlen)
 
     def dump(self, since_us: int) -> Any:
         """Give what its rate remembers that may still matter at `since_us`; None for nothing."""

@@ -197,6 +197,8 @@ class Hall:
         """Note that an attempt of a job of this kind begins."""
         lane = self.lanes[kind]
         line = lane.line
+        if at_us < self.newest_us:
+            self.set_back(at_us)
         self.newest_us = at_us
         if not (lane.gates or lane.needs or kind.group or line.is_special):
             return  # nothing counts it, and nobody waits for what it lets go
@@ -212,6 +214,13 @@ class Hall:
         if self._stores and (lane.gates or line.is_special):
             self._look_who_waits(lane, at_us)
         self._stir(lane)
+
+    def set_back(self, now_us: int) -> None:
+        """Note that an attempt begins before the newest one: the clock was set back."""
+        for line in self.lines.values():
+            for gate in (line.gate, *line.gates.values()):
+                if gate is not None:
+                    gate.set_back(self.newest_us, now_us)
 
     def hold(self, kind: Kind) -> None:
         """Note that an attempt holds what it holds although its job is over."""

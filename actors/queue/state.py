@@ -156,6 +156,8 @@ class QueueState(QueueImage):
         line.counts[_RUNNING] += 1
         waited_us = at_us - job.order
         line.tallies.waits.add(waited_us if waited_us > 0 else 0)  # noqa: FURB136 -- on the way of every job
+        if at_us < self.hall.newest_us:
+            self.hall.set_back(at_us)
         self.hall.newest_us = at_us
 
     def _was_completed(self, event: JobCompleted) -> None:

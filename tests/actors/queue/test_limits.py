@@ -184,6 +184,7 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_for_it_to_come_again(burst: 
     gate = Gate(0, Rate(1, SECOND, burst))
     gate.take(START + 3_600 * SECOND)
     assert gate.opens_us(START) == 0
+    gate.set_back(START + 3_600 * SECOND, START)
     gate.take(START)
     assert gate.opens_us(START) == START + SECOND
 
@@ -213,6 +214,24 @@ def test_a_snapshot_remembers_what_a_rate_let_through_since_the_clock_was_set_ba
     assert bench.running == ["before", "since"]
     restored = through_image(bench.state)
     assert restored.hall.first(bench.context()) is None
+
+
+@pytest.mark.parametrize("burst", [0, 1])
+@pytest.mark.parametrize("each", [False, True])
+def test_with_a_snapshot_and_a_clock_that_is_set_back_the_same_is_remembered_as_without(
+    burst: int, each: bool
+) -> None:
+    rate = Rate(1, 60 * SECOND, burst)
+    bench = limited(QueueSettings(key_rate=rate) if each else QueueSettings(rate=rate))
+    bench.enqueue(keyed("a"))
+    bench.pass_time(61 * SECOND)
+    bench.enqueue(spec("of another queue", queue="p"))
+    restored = through_image(bench.state)
+    bench.pass_time(-50 * SECOND)
+    for event in bench.enqueue(spec("of another queue, before that", queue="p")).events:
+        restored.evolve(event)
+    assert restored.dump() == bench.state.dump()
+    bench.check()
 
 
 def test_a_rate_wakes_the_queue_when_it_opens_and_is_remembered_over_restarts() -> None:
