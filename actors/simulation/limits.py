@@ -143,12 +143,14 @@ class Limits:
             self._end(key)  # its process is gone
         self._holders[event.job_id, event.attempt] = Holder(spec, event.epoch, isinstance(event, JobLeased))
         if self._workers and isinstance(event, JobStarted) and not event.behind:
+            lost = {self._together[key] for key in self._outlived if key in self._together}
             at_work = len(
                 {
                     self._together.get(key, key)
                     for key, each in self._holders.items()
                     if not each.by_hand and key not in self._outlived
                 }
+                - lost  # perhaps the others of the call have come to their ends, too, which are still to be told
             )
             is_alone = not (
                 spec.terms or NOTHING
