@@ -26,6 +26,7 @@ from actors.runtime.functions import FunctionRegistry
 from actors.runtime.later import Later
 from actors.runtime.processes import BEGUN, ENDED, STOPPED
 from actors.runtime.signals import Progress
+from actors.runtime.sigterm import Sigterm
 from actors.runtime.values import decode_call, encode_result
 from actors.runtime.verdict import judge
 from eventstore.decoding import msgpack_decoder
@@ -33,6 +34,7 @@ from eventstore.decoding import msgpack_decoder
 if TYPE_CHECKING:
     import asyncio
     from multiprocessing.connection import Connection
+    from types import FrameType
 else:
     asyncio = Later("asyncio")
 
@@ -86,7 +88,7 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
     output.close()
     with contextlib.suppress(AttributeError, ValueError):
         cast("Any", sys.stdout).reconfigure(line_buffering=True)  # so that little is lost with a process
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    _leave_signals_to_parent()
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     way = _Pipe(pipe)
     threading.Thread(target=_listen, args=(pipe, calls, way), daemon=True).start()
@@ -100,6 +102,19 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
         way.send(ENDED + answer)
         if any(getattr(stream, "closed", False) for stream in (sys.stdout, sys.stderr)):
             os._exit(0)  # whoever came next could not print
+
+
+def _leave_signals_to_parent() -> None:
+    """Go on at Ctrl-C and SIGTERM, which may be sent to a whole group: the parent ends what is to end, by the pipe.
+
+    What the function starts hears of SIGTERM as usual.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Sigterm(_go_on).take()
+
+
+def _go_on(_number: int, _frame: FrameType | None) -> None:
+    """Take no notice of a signal."""
 
 
 def flush() -> None:

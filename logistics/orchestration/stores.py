@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
 import threading
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +34,12 @@ from eventstore.opening import make_parents
 from eventstore.safe_mode import guarded
 from logistics.ids import new_id
 from logistics.orchestration.launching import Launcher
+from logistics.orchestration.staying import Stay
 from logistics.version import package_version
 from logistics.whereabouts import MEMORY, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import FrameType
 
     from actors.runtime.clock import Clock
     from actors.runtime.engine import Runtime
@@ -49,12 +47,6 @@ if TYPE_CHECKING:
     from eventstore.notebook import Notebook
     from logistics.following.follower import Follower
 
-LOOK_S = 1.0
-"""How soon the end of a program notices that its engine has given up."""
-GRACE_S = 10.0
-"""How long closing waits for running functions."""
-HURRY_S = 0.2
-"""The same after Ctrl-C: whoever presses that wants to be out within a second."""
 DEFAULT_WORKERS = max(4, os.cpu_count() or 1)
 DEFAULT_MAX_PAYLOAD = 1 << 20
 LEAST_FORGOTTEN = 1_000
@@ -200,7 +192,7 @@ class Store:
             self._apply()
 
     def _prepare_to_stay(self) -> None:
-        STORES.heed_interrupts()
+        STORES.stay.heed_signals()
         self.runtime.executor.hire()
 
     def _apply(self) -> None:
@@ -210,7 +202,7 @@ class Store:
         runtime.scheduling = bool(self.schedulers)
         runtime.nudge("queue", "scheduler")
         if not self.busy:
-            STORES.wake()
+            STORES.stay.wake()
 
 
 class _Started:
@@ -234,15 +226,11 @@ class Stores:
 
     def __init__(self) -> None:
         self.make_locks()
+        self.stay = Stay()
         os.register_at_fork(after_in_child=self.make_locks)
         self._open: dict[str, Store] = {}
         self._private: list[Store] = []
         self._exit_hooked = False
-        self._interrupted = False
-        """Whether Ctrl-C was pressed: then nothing is stayed for, and closing is quick."""
-        self._is_leaving = False
-        self._wakes: SimpleQueue[None] = SimpleQueue()
-        """Unlike an event, it may be put into by a signal's handler, whatever that has interrupted."""
         self.defaults: dict[str, Any] = {}
         """Default engines by the path of their store."""
 
@@ -306,11 +294,14 @@ class Stores:
     def _close(self, store: Store, grace_s: float) -> None:
         store.schedulers.clear()
         store.servers.clear()
-        self.wake()
+        self.stay.wake()
         try:
             store.stop_following()
             store.runtime.close(grace_s)
-        except KeyboardInterrupt:  # enough waited: half closed, it could neither be used nor opened again
+        except (
+            KeyboardInterrupt,
+            SystemExit,
+        ):  # enough waited: half closed, it could neither be used nor opened again
             store.runtime.close(0.0)
             raise
         finally:
@@ -345,53 +336,27 @@ class Stores:
                 engine = self.defaults[where] = make()
             return engine
 
-    def heed_interrupts(self) -> None:
-        """Remember a Ctrl-C that the main program takes in: its end is then no wish to stay.
-
-        Done when something is started that keeps the process alive; a handler of somebody else's is left alone.
-        """
-        if threading.current_thread() is threading.main_thread():
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                signal.signal(signal.SIGINT, self._on_interrupt)
-
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._interrupted = True
-        if self._is_leaving:
-            self.wake()
-        else:
-            signal.default_int_handler(number, frame)
-
-    def wake(self) -> None:
-        """Have whoever stays at the end look whether that is still wished for."""
-        if self._wakes.empty():
-            self._wakes.put(None)
-
     def _hook_exit(self) -> None:
         if not self._exit_hooked:
             self._exit_hooked = True
             atexit.register(self._at_exit)
-            atexit.register(self._leave)  # what is registered last is called first
-
-    def _leave(self) -> None:
-        """Take Ctrl-C from now on for a word, and no error: raised at the wrong moment, no store would be closed."""
-        self._is_leaving = True
+            atexit.register(self.stay.leave)  # what is registered last is called first
 
     def _at_exit(self) -> None:
         """Stay while a scheduler is started; then close everything. Runs when the main program has ended."""
         stores = [store for store in (*self._open.values(), *self._private) if store.runtime.is_here]
+        stay = self.stay
         if getattr(sys, "last_type", None) is KeyboardInterrupt:  # it ended the main program
-            self._interrupted = True
-        try:
-            for store in stores:
-                while store.busy and not self._interrupted and store.runtime.failed is None:
-                    with suppress(Empty):
-                        self._wakes.get(timeout=LOOK_S)
-        except KeyboardInterrupt:  # of a handler that is not ours
-            self._interrupted = True
-        # Who presses it for the first time is tired of waiting for what runs.
-        self._is_leaving = self._interrupted
+            stay.interrupted()
+        stay.until(lambda: not any(store.busy and store.runtime.failed is None for store in stores))
         for store in stores:
-            self._close(store, HURRY_S if self._interrupted else GRACE_S)
+            try:
+                self._close(store, stay.grace_s)
+            except (
+                KeyboardInterrupt,
+                SystemExit,
+            ):  # it is closed; whoever wants to be out waits for no other
+                stay.interrupted()
 
 
 def keys_path(store: str, keys: str | None) -> Path | None:

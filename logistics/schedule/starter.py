@@ -11,7 +11,8 @@ from actors.schedule.messages import GetSchedules, PutSchedule, RemoveSchedule, 
 from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.given import OnEngine
-from logistics.orchestration.stores import GRACE_S, HURRY_S, Store
+from logistics.orchestration.staying import HURRY_S, TERMINATED_S
+from logistics.orchestration.stores import Store
 from logistics.schedule.scheduled import ScheduledTask, shown
 from logistics.schedule.target import Call, save_workflows
 
@@ -43,7 +44,7 @@ class Starter(OnEngine):
     def start(self) -> None:
         """Have schedules fire until `stop()`; returns at once. Starting twice is the same as once.
 
-        The process stays alive until then, or until Ctrl-C.
+        The process stays alive until then, or until Ctrl-C or SIGTERM.
         """
         engine = self.engine
         store = engine.store
@@ -78,7 +79,7 @@ class Starter(OnEngine):
             while not terminated and not self._stopped.wait(LOOK_S) and self.running:
                 pass
             if terminated:
-                self._leave(GRACE_S)
+                self._leave(TERMINATED_S)
         except KeyboardInterrupt:
             self._leave(HURRY_S)
         finally:

@@ -74,7 +74,7 @@ class JobScheduler(OnEngine):
     def start(self, *queues: Queue | str) -> None:
         """Have queues served, all of them when none is named, until `stop()`; returns at once.
 
-        The process stays alive until then, or until Ctrl-C. Starting again adds queues.
+        The process stays alive until then, or until Ctrl-C or SIGTERM. Starting again adds queues.
         """
         names = frozenset(
             queue.name if isinstance(queue, Queue) else check_name("queue", queue) for queue in queues

@@ -109,6 +109,18 @@ def forks() -> str:
     return "parent"
 
 
+def terminates_its_children() -> list[int]:
+    """Have children, a fork and another program, that SIGTERM ends; return how they ended."""
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        threading.Event().wait()
+    os.kill(child, signal.SIGTERM)
+    program = subprocess.Popen(["sleep", "20"])
+    program.terminate()
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), program.wait()]
+
+
 def forks_and_dies(path: str) -> None:
     """Leave a child behind that goes on until it is killed."""
     child = os.fork()

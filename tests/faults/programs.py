@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from actors.queue.messages import EnqueueJobs
@@ -21,6 +22,7 @@ from actors.queue.specs import JobSpec
 from actors.runtime.attempt import AttemptContext
 from actors.runtime.values import encode_call
 from eventstore.errors import StoreError
+from logistics.orchestration import staying
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.stores import STORES
 from logistics.task.job_scheduler import JobScheduler
@@ -119,6 +121,97 @@ def sleeps(store: str, lines: str) -> None:
     FOR_EVER.wait()
 
 
+def _at_long_work(store: str, lines: str, executor: str) -> OrchestrationEngine:
+    """Have a job run that ends soon, and one that does not; say so when the engine closes, which is soon then."""
+    staying.TERMINATED_S = 3.0
+    engine = OrchestrationEngine(store, workers=2, executor=executor)
+    JobScheduler(engine=engine).start("load")
+    for name, pause_ms in (("soon", 500), ("never", 120_000)):
+        enqueue(engine, tasks.job(name, lines, pause_ms=pause_ms))
+    while len(_read(lines)) < 2:
+        FOR_EVER.wait(0.01)
+    _tell_of_closing(engine)
+    return engine
+
+
+def _tell_of_closing(engine: OrchestrationEngine) -> None:
+    runtime = engine.store.runtime
+
+    def tell() -> None:
+        while runtime.accepting:
+            threading.Event().wait(0.005)
+        say("closing")
+
+    threading.Thread(target=tell, daemon=True).start()
+
+
+def _read(lines: str) -> list[str]:
+    path = Path(lines)
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def works(store: str, lines: str) -> None:
+    """Start a scheduler, and sleep in the main program while jobs run."""
+    _at_long_work(store, lines, "thread")
+    say("ready")
+    FOR_EVER.wait()
+
+
+def works_in_processes(store: str, lines: str) -> None:
+    """Do the same with jobs in processes."""
+    _at_long_work(store, lines, "process")
+    say("ready")
+    FOR_EVER.wait()
+
+
+class _Telling:
+    """What wakes a program that stays: that it stays is said when it is first waited for."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[None] = SimpleQueue()
+        self.put, self.empty = self._queue.put, self._queue.empty
+        self._is_told = False
+
+    def get(self, timeout: float) -> None:
+        if not self._is_told:
+            self._is_told = True
+            say("ready")
+        self._queue.get(timeout=timeout)
+
+
+def works_on(store: str, lines: str) -> None:
+    """Come to the end of the main program while jobs run."""
+    _at_long_work(store, lines, "thread")
+    STORES.stay._wakes = _Telling()  # type: ignore[assignment]
+
+
+def works_on_with_a_handler(store: str, lines: str) -> None:
+    """Do the same with an answer of one's own to SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
+    works_on(store, lines)
+
+
+def has_children(store: str, lines: str) -> None:
+    """Start a scheduler, and have forked children that SIGTERM ends at any moment, as it ends any others."""
+    stays(store, lines)
+    ends = set()
+
+    def fork() -> None:
+        for _ in range(50):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)
+                FOR_EVER.wait()
+            os.kill(child, signal.SIGTERM)
+            ends.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    fork()
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+    say(f"children {ends}")
+
+
 def waits(store: str, lines: str) -> None:
     """Wait for a result that does not come."""
     with OrchestrationEngine(store, workers=2) as engine:
@@ -132,14 +225,7 @@ def processes(store: str, lines: str, *, pause_ms: int = 500) -> None:
     with OrchestrationEngine(store, workers=2) as engine:
         enqueue(engine, tasks.job("long", lines, pause_ms=pause_ms))
         engine.subscribe("job.started", lambda _event, _position: say("ready"), after=0)
-        runtime = engine.store.runtime
-
-        def tell_of_closing() -> None:
-            while runtime.accepting:
-                threading.Event().wait(0.005)
-            say("closing")
-
-        threading.Thread(target=tell_of_closing, daemon=True).start()
+        _tell_of_closing(engine)
         JobScheduler(engine=engine).process(Queue("load", engine=engine))
 
 
@@ -274,7 +360,8 @@ PROGRAMS: dict[str, Callable[[str, str], None]] = {
     for program in (
         falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays,
         is_interrupted_as_it_leaves, sleeps, waits, processes, processes_for_ever, is_interrupted_often, forks,
-        leaves_an_orphan, runs_out_of_disk, loses_its_disk,
+        leaves_an_orphan, runs_out_of_disk, loses_its_disk, works, works_in_processes, works_on,
+        works_on_with_a_handler, has_children,
     )
 }  # fmt: skip
 

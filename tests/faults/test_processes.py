@@ -119,15 +119,52 @@ def test_ctrl_c_for_the_second_time_is_no_worse_than_a_kill(store: Path) -> None
     check(store, said)
 
 
-def test_sigterm_is_no_worse_than_a_kill(store: Path) -> None:
+def test_sigterm_to_a_program_that_has_started_nothing_is_no_worse_than_a_kill(store: Path) -> None:
     """F12. Python's own action: the program's author may choose another one, and nothing depends on it."""
-    with run("sleeps", store) as child:
+    with run("processes", store) as child:
         said = child.expect("ready")
         child.send(signal.SIGTERM)
         assert child.end() == -signal.SIGTERM
     check(store, said)
     with OrchestrationEngine(store) as engine:
-        assert Queue("load", engine=engine).result("job-0", 10) == 1
+        JobScheduler(engine=engine).process("load")
+        assert Queue("load", engine=engine).result("long", 10) == 2
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [("works", 143), ("works_in_processes", 143), ("works_on", 0), ("works_on_with_a_handler", 0)],
+)
+def test_sigterm_ends_a_program_that_has_started_something_properly(
+    program: str, code: int, store: Path
+) -> None:
+    """F12. Sent to all its processes, as systemd does: what runs has its time, and what does not end costs nobody."""
+    with run(program, store) as child:
+        said = child.expect("ready")
+        os.killpg(child.pid, signal.SIGTERM)
+        assert child.end() == code, child.errors
+        assert child.errors == ""
+    evidence = check(store, said)
+    assert isinstance(evidence.events[-1], EngineClosed)
+    assert [event.job_id for event in evidence.all(JobCompleted)] == ["soon"]
+    assert [(event.job_id, event.charged) for event in evidence.all(AttemptInterrupted)] == [("never", False)]
+
+
+def test_sigterm_for_the_second_time_is_no_worse_than_a_kill(store: Path) -> None:
+    with run("works", store) as child:
+        said = child.expect("ready")
+        child.send(signal.SIGTERM)
+        said += child.expect("closing")
+        child.send(signal.SIGTERM)
+        assert child.end() == -signal.SIGTERM, child.errors
+    check(store, said)
+
+
+def test_forked_children_answer_sigterm_as_others_do(store: Path) -> None:
+    with run("has_children", store) as child:
+        child.expect(f"children {{{-signal.SIGTERM}}}")
+        child.send(signal.SIGINT)
+        child.end()
 
 
 def test_ctrl_c_between_commit_and_answer_loses_nothing_and_locks_nothing(

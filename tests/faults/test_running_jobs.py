@@ -384,6 +384,12 @@ def test_f77_a_child_that_a_job_forked_does_not_answer_for_it_nor_for_the_next_o
     assert run(queue, process_job(do.add, 1, 2)) == 3
 
 
+def test_f77_sigterm_ends_what_a_job_in_a_process_has_started(queue: Queue) -> None:
+    """Though it does not end the process itself, whose end is its parent's affair."""
+    ended = -signal.SIGTERM
+    assert run(queue, process_job(do.terminates_its_children)) == [ended, ended]
+
+
 @pytest.mark.parametrize("executor", ["thread", "process"])
 def test_f69_a_retry_of_one_s_own_that_does_not_say_when_is_a_failure(queue: Queue, executor: str) -> None:
     with pytest.raises(JobFailedError, match="Limited: 429"):
