@@ -178,7 +178,9 @@ class ReopenNeededError(StoreError):
 class ForkedError(StoreError):
     """The handle was opened in another process and came here by a fork."""
 
-    remedy = "Start child processes with spawn or forkserver, and open nothing of the parent's."
+    remedy = (
+        "Open the store after the fork, in the one process that is to use it; or start children with spawn."
+    )
 
 
 class UnsupportedPlatformError(StoreError):

@@ -251,6 +251,12 @@ class Runtime:
         """Whether this is the process that opened it; in a forked one its threads are missing (F18)."""
         return os.getpid() == self._pid
 
+    def check_here(self) -> None:
+        """Refuse to be used in a process that was forked from the one that opened it. `ForkedError`."""
+        if not self.is_here:
+            msg = f"this engine was opened by process {self._pid}, not by this one, which was forked from it"
+            raise ForkedError(msg)
+
     # -- commands ------------------------------------------------------------------------------------------
 
     def send(self, actor: str, message: Message, *, cause: str = "") -> Reply:
@@ -272,9 +278,7 @@ class Runtime:
         return self.journal.backlog + self.directory.backlog(actor)
 
     def _refuse(self) -> None:
-        if not self.is_here:
-            msg = f"this engine was opened by process {self._pid}, not by this one, which was forked from it"
-            raise ForkedError(msg)
+        self.check_here()
         if self.failed is not None:
             msg = f"the engine gave up: {self.failed!r}"
             raise EngineClosedError(msg) from self.failed
@@ -285,8 +289,7 @@ class Runtime:
 
     def nudge(self, *actors: str) -> None:
         """Have actors look again: something outside their state changed."""
-        if not self.is_here:
-            self._refuse()
+        self.check_here()
         for actor in actors:
             self.directory.post(actor, Letter(Nudge()))
 

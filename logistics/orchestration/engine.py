@@ -350,7 +350,9 @@ class OrchestrationEngine(Handle):
         """Return plain data: `healthy`, and why not."""
         runtime = self._store.runtime
         problem = "closed" if self._closed else ""
-        if not problem and not runtime.accepting:
+        if not problem and not runtime.is_here:
+            problem = "opened by the process that this one was forked from"
+        elif not problem and not runtime.accepting:
             problem = repr(runtime.failed or runtime.trouble or "closing")
         return {
             "healthy": not problem,

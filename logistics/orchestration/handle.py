@@ -51,6 +51,7 @@ class Handle:
         if self._closed:
             msg = "this engine was closed; make a new one"
             raise EngineClosedError(msg)
+        self._store.runtime.check_here()
 
     @property
     def functions(self) -> FunctionRegistry:

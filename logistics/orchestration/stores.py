@@ -264,6 +264,7 @@ class Stores:
                 else:
                     self._open[where] = store
             else:
+                store.runtime.check_here()
                 _check_agreement(store, options, clock)
             store.handles += 1
             return store

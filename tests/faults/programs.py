@@ -273,10 +273,19 @@ def forks(store: str, lines: str) -> None:
             engine.send(EnqueueJobs(jobs=(tasks.job("child", lines),)))
         except StoreError as error:
             say(f"child {type(error).__name__}")
-        try:
-            Queue("load", engine=OrchestrationEngine(store)).size()
-        except StoreError as error:
-            say(f"child {type(error).__name__}")
+        for use in (
+            lambda: OrchestrationEngine(store),
+            lambda: Queue("load", engine=engine).size(),
+            lambda: engine.history("job:before"),
+            lambda: engine.erase("nobody"),
+            lambda: engine.subscribe("*", print),
+            lambda: engine.follow("reader", "*", print),
+        ):
+            try:
+                use()
+            except StoreError as error:
+                say(f"child {type(error).__name__}")
+        say(f"child healthy {engine.health_check()['healthy']}")
         engine.close()
         say(f"child took {time.monotonic() - begun_s < 1}")
         sys.exit(0)  # with everything that an interpreter does at its end
