@@ -19,11 +19,12 @@ from actors.runtime.fold import fold
 from actors.runtime.journal import Failure
 from actors.runtime.messages import Letter, Nudge, TakeSnapshot
 from actors.schedule.messages import RemoveSchedule
-from actors.simulation.callers import QUEUES, SCHEDULES, Caller
+from actors.simulation.callers import Caller
 from actors.simulation.checks import History, Violation, violated
 from actors.simulation.leftovers import counts_of, leftovers_of
 from actors.simulation.parts import Envelope, SimActor, SimExecutor, SimRuntime, simulated
 from actors.simulation.shapes import note_of
+from actors.simulation.talk import QUEUES, SCHEDULES
 from actors.workflow.messages import ResumeRun
 from eventstore.errors import StoreError
 from eventstore.faulty_log import Fault, FaultyLog
