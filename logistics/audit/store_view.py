@@ -91,8 +91,9 @@ class StoreView:
     def ask(self, query: Message, *, now_us: int = 0) -> Any:
         """Return the answer that a query of `logistics.messages` would have got. `InputError` for a command.
 
-        At `now_us` (µs UTC), if that is later than the last event. How many workers there were, and which queues
-        they served, is not on record: it is answered as if there were enough, for all.
+        At `now_us` (µs UTC), which is before the last event if the clock was set back; 0: when that was recorded. How
+        many workers there were, and which queues they served, is not on record: it is answered as if there were enough,
+        for all.
         """
         actor = COMMANDS.get(type(query))
         rules = next((rules for rules in RULES if rules.name == actor), None)
@@ -100,7 +101,7 @@ class StoreView:
             msg = f"expected a query of logistics.messages, got {type(query).__name__}"
             raise InputError(msg)
         state = self._states[rules.name]
-        context = Context(max(self._recorded_us, now_us), 0, ENOUGH, None, scheduling=True, known={})
+        context = Context(now_us or self._recorded_us, 0, ENOUGH, None, scheduling=True, known={})
         if entities := tuple(rules.lookups(state, query)):
             known = {entity: Known(past) for entity in entities if (past := self._history(entity))}
             context = context._replace(known=known)
@@ -155,7 +156,7 @@ class StoreView:
         is where it is. With `now`, as if nothing had happened since. How many workers there were, and which queues
         were served, is not on record. `UnknownIdError` for what was not on record.
         """
-        now_us = max(self._recorded_us, 0 if now is None else instant_us("now", now))
+        now_us = self._recorded_us if now is None else instant_us("now", now)
         witness = Witness(lambda query: self.ask(query, now_us=now_us), self._past, now_us, live=False)
         return patiently(lambda: explain(witness, subject, at))
 

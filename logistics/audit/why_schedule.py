@@ -54,7 +54,7 @@ def explain_schedule(
         raise UnknownIdError(msg)
     incarnations, begin_us = list(_incarnations(past, log.schedule_at_begin(name))), log.begin.recorded_us
     if at is None:
-        reasons = _present(view, past)
+        reasons = _present(view, past, now_us)
     elif incarnations:
         reasons = _Asked(past, incarnations, view, now_us, at, begin_us=begin_us).reasons()
     else:
@@ -86,7 +86,7 @@ def _forgotten(what: str, begin_us: int) -> Reason:
     return Reason("forgotten", f"{what} is not on record any more: the log was compacted up to {upto}")
 
 
-def _present(view: ScheduleView | None, past: list[RecordedEvent]) -> Iterator[Reason]:
+def _present(view: ScheduleView | None, past: list[RecordedEvent], now_us: int) -> Iterator[Reason]:
     """Say what a schedule waits for."""
     if view is None:
         yield _said(_newest(past, ScheduleRemoved), "removed", "it was removed")
@@ -102,9 +102,20 @@ def _present(view: ScheduleView | None, past: list[RecordedEvent]) -> Iterator[R
     if view.waiting:
         yield Reason("overlap", f"{view.waiting} of its instants wait for its {view.open} open jobs to end")
     if view.next_us is not None and not view.paused:
+        yield from _ahead(view, view.next_us, now_us)
         until = to_datetime(view.spec.timezone, view.next_us)
         text = f"its next instant is {until.isoformat()}; it fires while a scheduler is started"
         yield Reason("next", text, until=until)
+
+
+def _ahead(view: ScheduleView, next_us: int, now_us: int) -> Iterator[Reason]:
+    """Say if there are instants between now and the next: the clock was ahead, and was set back."""
+    passed = previous_fire(view.spec, next_us)
+    if passed is None or passed.at_us <= max(now_us, (view.policies.start_us or 0) - 1):
+        return
+    until = to_datetime(view.spec.timezone, passed.at_us)
+    text = f"its instants up to {until.isoformat()} are over: the clock was ahead of them, and was set back"
+    yield Reason("clock_set_back", f"{text}; cancelled and scheduled anew it begins from now", until=until)
 
 
 class _Incarnation(NamedTuple):

@@ -297,6 +297,30 @@ def test_a_time_of_a_schedule_says_what_the_clocks_and_the_rules_made_of_it(
     assert codes(asked(world)(time)) == expected
 
 
+def test_a_schedule_that_was_ahead_of_the_clock_says_so_and_what_to_do() -> None:
+    world = World()
+    world.put()
+    world.pass_time(400 * DAY)
+    assert codes(asked(world)()) == ["next"]
+    world.now_us -= 400 * DAY
+    world.settle()
+    ahead, following = asked(world)().reasons
+    assert (ahead.code, following.code) == ("clock_set_back", "next")
+    assert ahead.until == as_datetime(START + 400 * DAY)
+    assert following.until == as_datetime(START + 400 * DAY + HOUR)
+    world.send(RemoveSchedule("report"))
+    world.put()
+    (following,) = asked(world)().reasons
+    assert following.until == as_datetime(START + HOUR)
+
+
+def test_a_schedule_that_begins_later_is_not_taken_for_one_that_was_ahead() -> None:
+    world = World()
+    world.put(start_us=START + 10 * DAY)
+    (following,) = asked(world)().reasons
+    assert (following.code, following.until) == ("next", as_datetime(START + 10 * DAY))
+
+
 def test_the_time_that_the_clocks_skip_says_its_policy_and_when_it_fired_instead() -> None:
     world = World(at("2027-03-27T12:00"))
     world.put(spec=BERLIN)
