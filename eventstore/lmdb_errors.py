@@ -18,6 +18,7 @@ from eventstore.errors import (
     StoreInUseError,
 )
 
+_FULL: Final = ("No space left", "Disk quota exceeded")
 _DAMAGE: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.InvalidError)
 
 
@@ -53,6 +54,6 @@ def read_error(error: lmdb.Error) -> StoreError:
 def commit_error(error: BaseException) -> OutcomeUnknownError:
     """Return what a failed commit means: that nobody knows."""
     text = f"a commit failed: {error}"
-    if isinstance(error, lmdb.DiskError) and "No space left" in str(error):
+    if isinstance(error, lmdb.Error) and any(reason in text for reason in _FULL):
         return DiskFullError(text)
     return OutcomeUnknownError(text)

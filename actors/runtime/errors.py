@@ -5,7 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from eventstore.errors import LogisticsError, StoreError
+from eventstore.errors import (
+    DiskFullError,
+    LogisticsError,
+    OutcomeUnknownError,
+    StoreError,
+    StoreFullError,
+    StoreLostError,
+)
 
 
 class EngineClosedError(LogisticsError):
@@ -53,11 +60,20 @@ class WouldDeadlockError(LogisticsError, RuntimeError):
 
 
 def not_now(why: object) -> StoreError:
-    """Return what to say while the engine comes back from a failed commit."""
+    """Return what to say while the engine comes back from a failed commit: of a full disk a `StoreFullError`."""
+    text = f"the store cannot be used just now ({why}); nothing was changed, the engine comes back by itself"
+    if isinstance(why, StoreFullError):
+        return StoreFullError(text, remedy=why.remedy)
     return StoreError(
-        f"the store cannot be used just now ({why}); nothing was changed, the engine comes back by itself",
-        remedy="Try again in a moment.",
+        text, remedy="Put its files back." if isinstance(why, StoreLostError) else "Try again in a moment."
     )
+
+
+def unknown(text: str, why: BaseException | None) -> OutcomeUnknownError:
+    """Return what to say of what a failed commit held, or would have held."""
+    error = (DiskFullError if isinstance(why, DiskFullError) else OutcomeUnknownError)(text)
+    error.__cause__ = why
+    return error
 
 
 class ErasedError(LogisticsError, LookupError):

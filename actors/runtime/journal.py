@@ -10,8 +10,8 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from actors.runtime.errors import EngineClosedError
-from eventstore.errors import NotWrittenError, OutcomeUnknownError, StoreError
+from actors.runtime.errors import EngineClosedError, unknown
+from eventstore.errors import NotWrittenError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -244,11 +244,8 @@ class Journal:
         """Answer everybody who waits for an item that will not be written (R13)."""
         why = "" if error is None else f" ({error})"
         for reply, _ in item.replies:
-            refusal = OutcomeUnknownError(
-                f"the engine was rebuilt before this was durable{why}; repeat with the same id"
-            )
-            refusal.__cause__ = error
-            reply.fail(refusal)
+            text = f"the engine was rebuilt before this was durable{why}; repeat with the same id"
+            reply.fail(unknown(text, error))
 
     # -- the thread ------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+import lmdb
 import pytest
 
 from actors.queue.events import JobCompleted, JobEnqueued, JobStarted
@@ -25,7 +26,13 @@ from actors.runtime.messages import Event
 from actors.runtime.values import encode_call
 from actors.workflow.messages import CreateProject, GetTotals, StartRun
 from actors.workflow.specs import Plan, PlanStep, RunStatus
-from eventstore.errors import OutcomeUnknownError, ReopenNeededError, StoreError
+from eventstore.errors import (
+    DiskFullError,
+    OutcomeUnknownError,
+    ReopenNeededError,
+    StoreError,
+    StoreFullError,
+)
 from eventstore.faulty_log import Fault, random_plan
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.queue import Queue
@@ -315,13 +322,32 @@ def test_a_store_at_its_largest_size_says_so_and_goes_on_when_it_may_grow(
                 told = str(error)
         assert "largest size, 262144 bytes" in told
         eventually(lambda: not engine.health_check()["healthy"])
-        with pytest.raises(StoreError, match="largest size"):
+        with pytest.raises(StoreFullError, match="largest size"):
             engine.send(failing.job("refused"))
         log._max_map_size *= 8
         assert insist(engine, failing.job(f"job-{number}")) == (f"job-{number}",)
         evidence = failing.settle()
         assert len(evidence.all(JobCompleted)) == number
         assert "refused" not in evidence.history.jobs
+
+
+@pytest.mark.parametrize("reason", ["No space left on device", "Disk quota exceeded"])
+def test_callers_are_told_of_a_full_disk_by_the_kind_of_error(
+    reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def commit(_log: SabotagedLmdb, _transaction: Any) -> None:
+        raise lmdb.Error(f"mdb_txn_commit: {reason}")
+
+    with sabotaged_engine(monkeypatch, SabotagedLmdb, tmp_path) as (engine, sabotage):
+        failing = Failing(engine, sabotage, Fault.OK, tmp_path / "lines")
+        with monkeypatch.context() as full:
+            full.setattr(SabotagedLmdb, "_commit", commit)
+            with pytest.raises(DiskFullError, match=reason):
+                engine.send(failing.job("one"))
+            refusal = refused(failing)
+            assert isinstance(refusal, StoreFullError)
+            assert refusal.remedy.startswith("Free some disk space")
+        assert insist(engine, failing.job("one")) == ("one",)
 
 
 @pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
