@@ -88,6 +88,8 @@ class Keeper:
         self._asked = 0
         """Up to where the newest one goes that was begun, whatever became of it."""
         self._asked_s = time.monotonic()
+        self._is_in_trouble = False
+        """Whether the last look failed, and it was said so: what lasts is not said every second."""
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -133,4 +135,8 @@ class Keeper:
                     photographer.take(watermark)
                     self._asked = watermark
         except (StoreError, OSError):
-            logger.warning("the store cannot be looked after just now; work goes on", exc_info=True)
+            if not self._is_in_trouble:
+                logger.warning("the store cannot be looked after just now; work goes on", exc_info=True)
+            self._is_in_trouble = True
+        else:
+            self._is_in_trouble = False
