@@ -46,7 +46,8 @@ class Hall:
     A lane whose first job cannot start is parked at what holds it back: a gate, or resources. When that lets
     somebody through again, the first of those who are parked there is tried again, and the next one as soon as
     the first has started, gone, or been parked elsewhere. Where lanes are parked is a memory of what was tried,
-    no part of the state: `first` finds the same without it.
+    no part of the state: within a queue `first` finds the same without it. Between queues, one in which groups take
+    turns or ageing counts may show somebody else first.
     """
 
     def __init__(self, resources: Resources, jobs: Mapping[str, Job]) -> None:

@@ -1,4 +1,8 @@
-"""What a queue with workers is, as plainly as it can be said: everybody is looked at, each time."""
+"""What a queue with workers is, as plainly as it can be said: everybody is looked at, each time.
+
+It is told which calls were begun, and says whether they may be: of the first ones of several queues it is not always
+said who goes before whom.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import blake2b
+from itertools import chain, takewhile
 
 from msgspec.structs import replace
 
@@ -25,6 +30,8 @@ from actors.queue.specs import (
 from actors.runtime.effects import GIVE_UP, RETRY, SNOOZE
 from tests.actors.simulation.queue_model import Model, ModelJob, Refused
 
+Call = list[tuple[str, int]]
+"""The attempts that are made in one call: job and number."""
 NOTHING = Terms()
 FOR_EVER = JobLife()
 AFTER_US = 3_000_000
@@ -223,54 +230,110 @@ class Floor(Model):
 
     # -- who starts ---------------------------------------------------------------------------------------
 
-    def start_all(self) -> None:
+    def start_all(self, calls: list[Call]) -> None:
+        """Take in the calls that were begun, as far as each was for whoever may be next."""
         self.meet_deadlines()
         self.let_in()
-        while len({job.call for job in self.running}) < self.workers and (job := self.next()) is not None:
-            self.start(job)
-            together = 1
-            while (
-                together < job.terms.batch and not job.goes_alone and (mate := self.mate_of(job)) is not None
-            ):
-                self.start(mate)
-                mate.call = job.call
-                together += 1
+        while calls and len(self.at_work) < self.workers and self.may_be_next(calls[0]):
+            self.begin(calls.pop(0))
+
+    @property
+    def at_work(self) -> set[int]:
+        """The calls that go on."""
+        return {job.call for job in self.running}
+
+    def begin(self, call: Call) -> None:
+        """Begin a call with whoever is to go along with its first job."""
+        first = self.jobs[call[0][0]]
+        assert isinstance(first, Worked)
+        self.start(first)
+        together = [first]
+        while len(together) < first.terms.batch and not first.goes_alone:
+            mate = self.mate_of(first)
+            may_stay = mate is not None and self.is_perhaps_behind(mate)
+            if mate is None or (may_stay and len(together) == len(call)):
+                break
+            self.start(mate)
+            mate.call = first.call
+            together.append(mate)
+        assert [(job.job_id, job.attempt) for job in together] == call
 
     def mate_of(self, job: Worked) -> Worked | None:
         """Return who goes along with a job in one call: the first one like it, whoever else is before that."""
         alike = (other for other in self.ready(job.queue) if isinstance(other, Worked) and job.is_like(other))
         mate = next(alike, None)
-        if mate is None or mate.goes_alone or self.is_held_back(mate):
+        if mate is None or mate.goes_alone or self.is_held_back(mate) or not self.fits(mate):
             return None
         plan = self.plan(job.queue)
         return mate if self.lets_through(plan.concurrency, plan.rate, job.queue) else None
 
-    def next(self) -> Worked | None:
-        """Look at the queues by the place of whom they would start, leaving out whoever is held back."""
+    def open_lines(self) -> dict[str, list[Worked]]:
+        """Return the ready jobs of each queue that may start some, in its order."""
         lines: dict[str, list[Worked]] = {}
-        waiting: dict[str, Worked] = {}
-        """Of each queue, who is to have some of the resource first."""
         for queue in {job.queue for job in self.all} - self.paused:
-            ready: list[Worked] = self.ready(queue)  # type: ignore[assignment]
-            lines[queue] = sorted(ready, key=self.turn_of)
-        while any(lines.values()):
-            job = min((line[0] for line in lines.values() if line), key=lambda job: job.rank)
-            if not self.lets_through(self.plan(job.queue).concurrency, self.plan(job.queue).rate, job.queue):
-                lines[job.queue] = []
-            elif self.is_held_back(job):
-                lines[job.queue].remove(job)
-            elif self.is_behind(job, waiting) or not self.fits(job):
-                waiting.setdefault(job.queue, job)
-                lines[job.queue].remove(job)
-            else:
-                return job
-        return None
+            if self.lets_through(self.plan(queue).concurrency, self.plan(queue).rate, queue):
+                ready: list[Worked] = self.ready(queue)  # type: ignore[assignment]
+                lines[queue] = sorted(ready, key=self.turn_of)
+        return lines
 
-    @staticmethod
-    def is_behind(job: Worked, waiting: dict[str, Worked]) -> bool:
-        """Whether somebody of its own queue, or earlier of another one, waits for what it needs."""
+    def may_be_next(self, call: Call) -> bool:
+        """Whether the first job of a call may start before all others.
+
+        Within a queue its order says who does. Of the first ones of several queues, whoever is first by priority and
+        age; but a queue whose order is another one (groups take turns, or ageing counts) may have been looked at as far
+        as to somebody behind whom nobody else was seen, or further. So others count only if all who stand before them
+        in their own queue would come before this one, too; there, that is nearly all.
+        """
+        lines, job = self.open_lines(), self.jobs.get(call[0][0])
+        if not isinstance(job, Worked) or job not in lines.get(job.queue, ()):
+            return False
+        before = takewhile(lambda other: other is not job, lines[job.queue])
+        reached = [
+            takewhile(lambda other: other.rank < job.rank, line)
+            for queue, line in lines.items()
+            if queue != job.queue
+        ]
+        earlier = [other for other in before if not self.is_held_back(other)]
+        if job.terms.resources and any(other.terms.resources for other in earlier):
+            return False
+        others = [other for other in chain(earlier, *reached) if not self.is_held_back(other)]
+        if any(self.fits(other) and not self.is_perhaps_behind(other) for other in others):
+            return False
+        if job.terms.resources and any(not self.fits(other) for other in others):
+            return False
+        return self.fits(job) and not self.is_held_back(job)
+
+    def is_perhaps_behind(self, job: Worked) -> bool:
+        """Whether somebody is before it who needs some of the resource, too, and may have been found to wait for it."""
+        if not job.terms.resources:
+            return False
+        for queue, line in self.open_lines().items():
+            for other in line:
+                is_before = (
+                    self.turn_of(other) < self.turn_of(job) if queue == job.queue else other.rank < job.rank
+                )
+                if is_before and other.terms.resources and not self.is_held_back(other):
+                    return True
+        return False
+
+    def could_start(self) -> list[Worked]:
+        """Return whom nothing holds back, though everybody else who is held back waits where it has to."""
+        lines, waiting = self.open_lines(), dict[str, Worked]()
+        while held := [line for line in lines.values() if line and self.has_to_wait(line[0], waiting)]:
+            for line in held:
+                job = line.pop(0)
+                if not self.is_held_back(job):
+                    waiting.setdefault(job.queue, job)
+        return [line[0] for line in lines.values() if line]
+
+    def has_to_wait(self, job: Worked, waiting: dict[str, Worked]) -> bool:
+        """Whether a limit, a resource, or somebody of `waiting` keeps a job from starting.
+
+        `waiting`: of each queue the first who is to have some of the resource.
+        """
         earlier = any(other.rank < job.rank for other in waiting.values())
-        return bool(job.terms.resources) and (job.queue in waiting or earlier)
+        is_behind = bool(job.terms.resources) and (job.queue in waiting or earlier)
+        return self.is_held_back(job) or is_behind or not self.fits(job)
 
     def turn_of(self, job: Worked) -> tuple[int, int, int]:
         ageing_us = self.plan(job.queue).ageing_us

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
 
+from actors.queue.events import BatchStarted, JobStarted
 from actors.queue.messages import (
     AddResource,
     Allocate,
@@ -48,7 +49,7 @@ from actors.runtime.messages import Letter, TakeSnapshot
 from actors.simulation.world import CAPACITY, World
 from eventstore.errors import LogisticsError, StoreError
 from tests.actors.simulation.desk import FIXED, SECOND, SOME, UNIQUE, Desk
-from tests.actors.simulation.floor_model import Floor, Worked
+from tests.actors.simulation.floor_model import Call, Floor, Worked
 from tests.actors.simulation.queue_model import Refused
 from tests.support.scale import scaled
 
@@ -67,6 +68,8 @@ TERMS = st.sampled_from(
         Terms(backoff=Backoff("list", delays=(SECOND, 0, 5 * SECOND))),
         Terms(batch=3, backoff=FIXED),
         Terms(key="k", group="g", batch=2, backoff=FIXED),
+        Terms(batch=3, resources=(("gpu", 1.0),), backoff=FIXED),
+        Terms(group="g", batch=2, resources=(("gpu", 1.0),), backoff=FIXED),
         *UNIQUE,
     )
 )
@@ -117,8 +120,26 @@ OUTCOMES = st.sampled_from(("ok", "ok", "error", "error", "returned", "unresolve
 class FloorDesk(Desk):
     """A simulated engine in hand whose workers serve all queues; an attempt ends when it is told to."""
 
+    def __init__(self) -> None:
+        self._read = 0
+        super().__init__()
+
     def _boot(self) -> None:
         World._boot(self)
+
+    def new_calls(self) -> list[Call]:
+        """Return the calls that were begun since it was asked last, by the attempts that are made in them."""
+        calls: dict[tuple[str, int], Call] = {}
+        for frame in self.medium.frames(after=self._read, upto=self.medium.synced):
+            for event in self.codec.decode_frame(frame):
+                if isinstance(event, JobStarted):
+                    calls[event.job_id, event.attempt] = [(event.job_id, event.attempt)]
+                elif isinstance(event, BatchStarted):
+                    calls[event.job_id, event.attempt] += event.others
+                    for other in event.others:
+                        del calls[other]
+        self._read = self.medium.synced
+        return list(calls.values())
 
     def finish(self, key: AttemptKey, outcome: str, *, twice: bool = False) -> None:
         """End an attempt, slowly enough that nothing is started ahead of free workers; perhaps tell it twice."""
@@ -164,6 +185,7 @@ class FloorMachine(RuleBasedStateMachine):
         self.desk.ask(AddResource("gpu", "card", 2.0))
         self.configure_queue("a", focus.plan)
         self.made = 0
+        self.calls: list[Call] = []
         self.amounts: dict[int, float] = {}
 
     # -- commands ------------------------------------------------------------------------------------------
@@ -233,7 +255,11 @@ class FloorMachine(RuleBasedStateMachine):
 
     def rebuilt(self) -> None:
         self.model.look_once_more()
-        self.model.start_all()
+        self.start_all()
+
+    def start_all(self) -> None:
+        self.calls += self.desk.new_calls()
+        self.model.start_all(self.calls)
 
     @precondition(lambda self: self.model.jobs)
     @rule(which=SOME)
@@ -369,7 +395,9 @@ class FloorMachine(RuleBasedStateMachine):
 
     @invariant()
     def all_attempts_at_work_are_the_same(self) -> None:
-        self.model.start_all()
+        self.start_all()
+        assert not self.calls, "a job was begun though another one is before it"
+        assert not self.model.could_start() or len(self.model.at_work) >= self.model.workers
         executor = self.desk.executor
         at_work = {(key.job_id, key.attempt) for key in executor.running if key not in executor.abandoned}
         assert at_work == {(job.job_id, job.attempt) for job in self.model.running}

@@ -231,6 +231,20 @@ class OvertakesTheLine(Hall):
         )
 
 
+class BatchOfNeedy(Hall):
+    """Who goes along in a call gets of resources what there is not."""
+
+    def lets_another(self, lane: Lane, now_us: int) -> bool:
+        return bool(lane.ready) and not any(gate.opens_us(now_us) for gate in lane.all_gates)
+
+
+class BatchAlone(Hall):
+    """Who needs resources takes nobody along."""
+
+    def lets_another(self, lane: Lane, now_us: int) -> bool:
+        return not lane.needs and super().lets_another(lane, now_us)
+
+
 class OvertakenByHand(QueueRules):
     """Who asks for less of a resource goes before who waits for more of it."""
 
@@ -262,6 +276,7 @@ AGEING = QueueSettings(concurrency=1, ageing_us=SECOND)
 EXPIRES = JobLife(expires_in_us=2 * SECOND)
 TIMEOUT = JobLife(timeout_us=SECOND)
 TOGETHER = Terms(batch=3, backoff=FIXED)
+TOGETHER_ON_ONE = Terms(batch=3, resources=(("gpu", 1.0),), backoff=FIXED)
 ONE_AT_A_TIME = QueueSettings(concurrency=1)
 BUDGET = QueueSettings(retry_rate=Rate(1, 9 * SECOND))
 DEBOUNCED = Terms(unique=Unique("u", Scope.PENDING, Conflict.REPLACE), backoff=FIXED)
@@ -307,6 +322,8 @@ PLANTED: dict[str, tuple[type[World], Focus]] = {
     "jobs overtake the line": (with_hall(OvertakesTheLine), Focus(terms=ONE, other=TWO)),
     "overtaken by hand": (with_queue_rules(OvertakenByHand()), Focus(terms=ONE)),
     "nobody let in": (with_queue_rules(NobodyLetIn()), Focus(terms=TWO)),
+    "a batch needs nothing": (with_hall(BatchOfNeedy), Focus(terms=TOGETHER_ON_ONE, other=TOGETHER_ON_ONE)),
+    "who needs something goes alone": (with_hall(BatchAlone), Focus(terms=TOGETHER_ON_ONE)),
     "who has ended rides along": (with_queue_state(RidesAlong), Focus(terms=TOGETHER, other=TOGETHER)),
 }
 """Each bug, and the world in which it shows soonest."""
