@@ -61,6 +61,7 @@ class Limits:
         self._outlived: set[tuple[str, int]] = set()
         """Those that nobody waits for any more while a worker has them."""
         self._starts: dict[tuple[str, str], list[int]] = {}
+        self._newest_us = 0
         self._capacity: dict[str, float] = {}
         self._held: dict[str, tuple[tuple[str, float], ...]] = {}
         self._keys: dict[tuple[str, str], str] = {}
@@ -139,6 +140,9 @@ class Limits:
             self._outlived.add(key)
 
     def _begin(self, event: JobStarted | JobLeased, spec: JobSpec) -> str:
+        if event.at_us < self._newest_us:
+            self._starts.clear()  # the clock was set back
+        self._newest_us = event.at_us
         for key in [key for key in self._outlived if self._holders[key].epoch < event.epoch]:
             self._end(key)  # its process is gone
         self._holders[event.job_id, event.attempt] = Holder(spec, event.epoch, isinstance(event, JobLeased))
@@ -192,8 +196,6 @@ class Limits:
         if rate is None:
             return False
         starts = self._starts.setdefault(name, [])
-        if starts and starts[-1] > at_us:
-            starts.clear()  # the clock was set back
         starts.append(at_us)
         most = rate.count + rate.burst
         return sum(start > at_us - rate.per_us for start in starts) > most
