@@ -22,6 +22,19 @@ MAX_MADE_UP = 100
 """Abandoned functions for which threads are made up at one time; beyond it, each of them costs a worker."""
 
 
+class _Descent:
+    """How many forks lie between this process and the one that has imported this: to ask the system takes longer."""
+
+    depth = 0
+
+    @classmethod
+    def deepen(cls) -> None:
+        cls.depth += 1
+
+
+os.register_at_fork(after_in_child=_Descent.deepen)
+
+
 class Executor(Protocol):
     """The port of user code (R14–R16). It outlives rebuilds of the actors."""
 
@@ -103,7 +116,7 @@ class ThreadExecutor:
         end: Callable[[], None] = lambda: None,
     ) -> None:
         self.capacity = capacity
-        self._pid = os.getpid()
+        self._depth = _Descent.depth
         self._run = run
         self._run_batch = run_batch
         self._report = report
@@ -335,7 +348,7 @@ class ThreadExecutor:
 
     def _end_if_forked(self) -> None:
         """End a child that a function has forked and that comes back, too: what waits here would be done once more."""
-        if os.getpid() != self._pid:
+        if _Descent.depth != self._depth:
             os._exit(0)
 
     def _settle(self, end: AttemptFinished) -> None:
