@@ -18,7 +18,7 @@ import msgspec
 
 from actors.queue.batch import BatchedJob, call_for_all
 from actors.queue.ending import failed, succeeded
-from actors.runtime.attempt import AttemptContext, Firing
+from actors.runtime.attempt import CURRENT, ELSEWHERE, AttemptContext, Firing
 from actors.runtime.clock import SystemClock
 from actors.runtime.desk import Address, Line
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
@@ -93,6 +93,7 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
     way = _Pipe(pipe)
     threading.Thread(target=_listen, args=(pipe, calls, way), daemon=True).start()
     functions = FunctionRegistry(modules)
+    CURRENT.set((ELSEWHERE, None))
     while True:
         request = calls.get()
         way.send(BEGUN)
@@ -176,7 +177,11 @@ def perform(request: bytes, address: Address, modules: tuple[str, ...] | None, m
     """Answer one call in a worker of somebody else's pool. What the function does is data, whatever it does."""
     line = line_to(address)
     line.say(_key_of(decode_request(request)))
-    return _answer(request, line, functions_of(modules), max_payload)
+    token = CURRENT.set(CURRENT.get() if address.owner == os.getpid() else (ELSEWHERE, None))
+    try:
+        return _answer(request, line, functions_of(modules), max_payload)
+    finally:
+        CURRENT.reset(token)
 
 
 def _key_of(request: Call | Batch) -> AttemptKey:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from sys import float_info
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from actors.runtime.binding import CONTEXT_PARAMETER
 from actors.runtime.errors import InputError, WouldDeadlockError
@@ -162,12 +162,14 @@ CURRENT: contextvars.ContextVar[tuple[Any, AttemptKey | None]] = contextvars.Con
     "logistics", default=(None, None)
 )
 """The runtime on whose worker the present code runs, and the attempt that it belongs to."""
+ELSEWHERE: Final = "elsewhere"
+"""In place of the runtime, in a process that is not the engine's."""
 TEXT_LENGTH = 10_000
 """Characters of an error's text, and of a traceback, that are kept."""
 
 
 def runtime_here() -> Any:
-    """Return the runtime on whose worker the present code runs; None elsewhere."""
+    """Return the runtime on whose worker the present code runs, `ELSEWHERE` in a process of its own; None for none."""
     return CURRENT.get()[0]
 
 

@@ -11,7 +11,7 @@ import msgspec
 from actors.clock.zones import zone as find_zone
 from actors.compacting import Policy
 from actors.queue.messages import GetResources, GetStats
-from actors.runtime.attempt import runtime_here
+from actors.runtime.attempt import ELSEWHERE, runtime_here
 from actors.runtime.errors import InputError
 from actors.runtime.patience import patiently
 from actors.workflow.messages import GetTotals
@@ -464,7 +464,14 @@ def engine_or_default(engine: OrchestrationEngine | None) -> OrchestrationEngine
             msg = f"engine: expected an OrchestrationEngine, got {engine!r}"
             raise InputError(msg)
         return engine
-    store = STORES.of_runtime(runtime_here())
+    here = runtime_here()
+    if here is ELSEWHERE:
+        msg = (
+            "engine: code in a process cannot use the engine that runs it, except through its ctx, and would open "
+            "another store; have it run with executor='thread', or name the engine that is meant"
+        )
+        raise InputError(msg)
+    store = STORES.of_runtime(here)
     if store is not None:
         return OrchestrationEngine.borrow(store)
     default = STORES.default(OrchestrationEngine)

@@ -74,6 +74,18 @@ def test_a_success_gives_its_result(queue: Queue, way: str) -> None:
     assert run(queue, a_job(way, "add", 1, 2)) == 3
 
 
+def test_a_job_finds_its_own_engine_or_is_told_that_it_cannot_have_it(
+    queue: Queue, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGISTICS_HOME", str(tmp_path / "another"))
+    if executor_of(way) == "thread":
+        assert run(queue, a_job(way, "queue_here")) == ":memory:"
+    else:
+        with pytest.raises(JobFailedError, match="code in a process cannot use the engine that runs it"):
+            run(queue, a_job(way, "queue_here"))
+    assert not (tmp_path / "another").exists()
+
+
 def test_a_failure_is_told_with_its_traceback_and_tried_again(queue: Queue, way: str) -> None:
     job_id = queue.enqueue(a_job(way, "fail", max_retries=1, retry_delay=0))
     with pytest.raises(JobFailedError, match="ValueError: no"):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from logistics import AttemptContext
+from logistics import AttemptContext, Queue
 
 LOOK_S = 0.01
 """How long a job waits before it looks around again."""
@@ -21,6 +21,15 @@ def add(a: int, b: int) -> int:
 async def add_async(a: int, b: int) -> int:
     await asyncio.sleep(0)
     return add(a, b)
+
+
+def queue_here() -> str:
+    """Return in which store a queue is that is not told which."""
+    return Queue("work").engine.path
+
+
+async def queue_here_async() -> str:
+    return queue_here()
 
 
 def fail() -> None:
