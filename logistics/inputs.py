@@ -79,7 +79,9 @@ def check_arguments(args: object) -> tuple[Any, ...]:
     if type(args) is tuple:
         return args
     if isinstance(args, str | bytes | bytearray) or not isinstance(args, Sequence):
-        msg = f"args: expected a list or tuple of arguments, got {short(args)}; write args=[{short(args)}]"
+        name = "kwargs=" if isinstance(args, Mapping) else ""
+        hint = f"{name}{short(args)}" if name else f"args=[{short(args)}]"
+        msg = f"args: expected a list or tuple of arguments, got {short(args)}; write {hint}"
         raise InputError(msg)
     return tuple(args)
 

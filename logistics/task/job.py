@@ -27,14 +27,30 @@ NO_TERMS = Terms()
 MAX_BATCH = 1_000
 
 
-def check_job(job: object) -> None:
-    """Refuse what is no `Job`."""
+def check_job(job: object, what: str = "job") -> None:
+    """Refuse what is no `Job`, and say how what was given is meant, most likely."""
     if not isinstance(job, Job):
         name = getattr(job, "__name__", "")
         hint = f"; have it in one: Job({name!r}, {name}, args=[…])" if callable(job) and name else ""
         if isinstance(job, Chain):
-            hint = "; Queue.enqueue_chain takes a chain"
-        msg = f"job: expected a Job, got {job!r}{hint}"
+            hint = "; Queue.enqueue_chain takes a chain, and a.then(b).then(c) makes one longer"
+        elif isinstance(job, list | tuple):
+            hint = "; Queue.enqueue_many takes several, Job.then and group have them side by side"
+        msg = f"{what}: expected a Job, got {job!r}{hint}"
+        raise InputError(msg)
+
+
+def check_function(name: object, func: object) -> None:
+    """Refuse what cannot be called, and a function in place of the name."""
+    if callable(name):
+        known = getattr(name, "__name__", "function")
+        msg = f"name: expected a name, and the function behind it: Job({known!r}, {known}, args=[…])"
+        raise InputError(msg)
+    if not callable(func):
+        msg = (
+            "func: expected the function itself, not its name nor what it returns, as in "
+            f"Job('add', add, args=[1, 2]); got {func!r}"
+        )
         raise InputError(msg)
 
 
@@ -135,10 +151,9 @@ class Job:
         `InputError` names what is wrong.
 
         """
+        if not callable(func) or not isinstance(name, str):
+            check_function(name, func)
         self.name = check_name("name", name)
-        if not callable(func):
-            msg = f"func: expected a function, got {func!r}"
-            raise InputError(msg)
         self.func = func
         self.args = check_arguments(args)
         self.kwargs = check_named("kwargs", kwargs)
@@ -153,9 +168,10 @@ class Job:
         )
         self.group = None if group is None else check_name("group", group)
         self._resources = limits.resources(resources)
-        for follower in (on_success, on_failure):
-            if follower is not None:
-                check_job(follower)
+        if on_success is not None:
+            check_job(on_success, "on_success")
+        if on_failure is not None:
+            check_job(on_failure, "on_failure")
         self.timeout = timeout
         self.expires = expires
         self.heartbeat = heartbeat
@@ -257,15 +273,14 @@ class Chain:
 
         With `results` their functions get what the jobs before returned, in order, behind their own arguments.
         """
-        if not isinstance(jobs, Job | Iterable):
-            msg = f"then: expected a Job, or a list of them, got {jobs!r}"
-            raise InputError(msg)
+        if not isinstance(jobs, Iterable):
+            check_job(jobs, "then")
         stage = (jobs,) if isinstance(jobs, Job) else tuple(jobs)
         if not stage:
             msg = "then: expected at least one job"
             raise InputError(msg)
         for job in stage:
-            check_job(job)
+            check_job(job, "then")
         longer = Chain()
         longer._stages = (*self._stages, (stage, results and bool(self._stages)))
         return longer

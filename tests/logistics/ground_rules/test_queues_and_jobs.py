@@ -40,13 +40,20 @@ def test_a_queue_s_name_is_checked(engine: OrchestrationEngine, name: Any) -> No
     [
         ({"name": ""}, "^name: expected 1 to 200 characters"),
         ({"name": None}, "^name: expected a name, got None"),
-        ({"func": "app:work"}, "^func: expected a function, got 'app:work'"),
-        ({"func": None}, "^func: expected a function, got None"),
+        ({"func": "app:work"}, "^func: expected the function itself, .*; got 'app:work'"),
+        (
+            {"name": print, "func": [1]},
+            r"^name: expected a name, and the function behind it: Job\('print', print, args=",
+        ),
+        ({"name": print}, "^name: expected a name, and the function behind it"),
+        ({"func": 3}, "^func: expected the function itself, not its name nor what it returns, .*; got 3$"),
+        ({"func": None}, "^func: expected the function itself, .*; got None"),
         (
             {"args": "text"},
             "^args: expected a list or tuple of arguments, got 'text'; write args=\\['text'\\]$",
         ),
         ({"args": b"bytes"}, "^args: expected a list or tuple of arguments, got b'bytes'"),
+        ({"args": {"a": 1}}, r"^args: expected .*, got \{'a': 1\}; write kwargs=\{'a': 1\}$"),
         ({"args": 7}, "^args: expected a list or tuple of arguments, got 7"),
         (
             {"kwargs": [1]},

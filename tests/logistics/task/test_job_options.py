@@ -19,6 +19,7 @@ from logistics.task.queue import Queue
 from tests.logistics.task import functions as do
 from tests.logistics.task.support import pass_time
 
+A_CHAIN: Any = Chain()
 WRONG: Any = 3
 
 
@@ -74,9 +75,18 @@ def test_limits_are_told_as_they_were_set(queue: Queue) -> None:
         (lambda _: job(jitter=1), "jitter: expected True, False or None, got 1"),
         (lambda _: job(retry_delay=[]), "retry_delay: expected at least one delay"),
         (lambda _: job(retry_delay=[1, "x"]), "retry_delay[1]: expected seconds"),
-        (lambda _: job(on_failure="x"), "job: expected a Job, got 'x'"),
+        (lambda _: job(on_failure="x"), "on_failure: expected a Job, got 'x'"),
+        (
+            lambda _: job(on_success=[job()]),
+            "on_success: expected a Job, got [Job('add')]; Queue.enqueue_many",
+        ),
+        (lambda _: job().then(A_CHAIN), "and a.then(b).then(c) makes one longer"),
+        (
+            lambda q: q.enqueue([job()]),
+            "job: expected a Job, got [Job('add')]; Queue.enqueue_many takes several",
+        ),
         (lambda _: job().then([]), "then: expected at least one job"),
-        (lambda _: job().then(WRONG), "then: expected a Job, or a list of them, got 3"),
+        (lambda _: job().then(WRONG), "then: expected a Job, got 3"),
         (
             lambda q: q.enqueue(group([job(), job()]).then(job())),
             "job: expected a Job, got Chain(['add', 'add'] -> 'add'); Queue.enqueue_chain takes a chain",
