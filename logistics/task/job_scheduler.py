@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.queue.messages import GetStats, ListQueues, QueueStats
+from actors.runtime.errors import InputError
 from logistics.inputs import check_name
 from logistics.orchestration.given import OnEngine
 from logistics.orchestration.stores import started
@@ -74,12 +75,11 @@ class JobScheduler(OnEngine):
     def start(self, *queues: Queue | str) -> None:
         """Have queues served, all of them when none is named, until `stop()`; returns at once.
 
-        The process stays alive until then, or until Ctrl-C or SIGTERM. Starting again adds queues.
+        The process stays alive until then, or until Ctrl-C or SIGTERM. Starting again adds queues. One that was given
+        no engine serves that of the queues. `InputError` for a queue of another store than it serves.
         """
-        names = frozenset(
-            queue.name if isinstance(queue, Queue) else check_name("queue", queue) for queue in queues
-        )
-        engine = self.engine
+        names = frozenset(map(_name_of, queues))
+        engine = self._engine_of([queue for queue in queues if isinstance(queue, Queue)])
         store = engine.store
         with self._lock:
             if self._key is None:
@@ -90,6 +90,21 @@ class JobScheduler(OnEngine):
             self._at = engine, store
             engine.started.add(self)
             store.serve(self._key, self._served)
+
+    def _engine_of(self, queues: list[Queue]) -> OrchestrationEngine:
+        """Return the engine that is to serve queues: the one that was given or is served already, else theirs."""
+        if self._at is not None:
+            engine = self._at[0]
+        else:
+            engine = queues[0].engine if queues and self._given is None else self.engine
+        for queue in queues:
+            if queue.engine.store is not engine.store:
+                msg = (
+                    f"queue {queue.name!r} is in the store {queue.engine.path}, and this scheduler serves that in "
+                    f"{engine.path}; make one of its own for it: JobScheduler(engine)"
+                )
+                raise InputError(msg)
+        return engine
 
     def stop(self) -> None:
         """Serve no more; what runs goes on to its end. Stopping twice is fine."""
@@ -103,6 +118,13 @@ class JobScheduler(OnEngine):
     def add_job(self, job: Job) -> str:
         """Put a job on the queue named "default"; return its id."""
         return Queue(engine=self.engine).enqueue(job)
+
+
+def _name_of(queue: Queue | str) -> str:
+    if isinstance(queue, list | tuple | set):
+        msg = f"queues: expected them one by one, as in start('mail', 'images'), got {queue!r}"
+        raise InputError(msg)
+    return queue.name if isinstance(queue, Queue) else check_name("queue", queue)
 
 
 def _warn_if_unknown(engine: OrchestrationEngine, queue: str) -> None:

@@ -125,6 +125,29 @@ def test_a_scheduler_started_without_names_serves_all_also_new_ones(
     assert queue.result(queue.enqueue(Job("sum", do.add, (1,))), timeout=PATIENCE_S) == 1
 
 
+def test_a_scheduler_without_an_engine_serves_that_of_the_queues_that_it_is_given(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGISTICS_HOME", str(tmp_path / "default"))
+    scheduler = JobScheduler()
+    with OrchestrationEngine(":memory:") as elsewhere:
+        for _ in range(2):
+            scheduler.start(queue)
+            assert queue.result(queue.enqueue(Job("sum", do.add, (1, 2))), PATIENCE_S) == 3
+            text = rf"queue 'mail' is in the store :memory:, and this scheduler serves that in {queue.engine.path};"
+            with pytest.raises(InputError, match=text):
+                scheduler.start(queue, Queue("mail", engine=elsewhere))
+            scheduler.stop()
+        with pytest.raises(InputError, match="this scheduler serves that in :memory:"):
+            JobScheduler(elsewhere).start(queue)
+    assert not (tmp_path / "default").exists()
+
+
+def test_queues_are_named_one_by_one(scheduler: JobScheduler) -> None:
+    with pytest.raises(InputError, match=r"one by one, as in start\('mail', 'images'\), got \['work'\]"):
+        scheduler.start(["work"])  # type: ignore[arg-type]
+
+
 def test_a_stopped_scheduler_serves_no_more_and_lets_run_what_runs(
     engine: OrchestrationEngine, scheduler: JobScheduler, queue: Queue, notes: Notes
 ) -> None:
