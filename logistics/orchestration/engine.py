@@ -83,8 +83,9 @@ class Stoppable(Protocol):
 class OrchestrationEngine(Handle):
     """A handle on a store: opening it recovers whatever was under way.
 
-    Handles on one path share one runtime, which ends with the last of them. `":memory:"` is a store of its own,
-    kept nowhere. Use it as a context manager, or leave it to the end of the program.
+    Handles on one path share one runtime, which ends with the last of them. `":memory:"` is a store of its own, kept
+    nowhere; one that can be reached no more is closed when the next is opened, unless something still goes on in it.
+    Use it as a context manager, or leave it to the end of the program.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class OrchestrationEngine(Handle):
         """What follows the log under a name, through this handle."""
         self.started: set[Stoppable] = set()
         """Schedulers that were started through this handle: they stop with it."""
+        self._end = STORES.end_of(self, store, self._subscriptions) if owns else None
 
     @classmethod
     def borrow(cls, store: Store) -> OrchestrationEngine:
@@ -190,6 +192,8 @@ class OrchestrationEngine(Handle):
         if self._closed:
             return
         self._closed = True
+        if self._end is not None:
+            self._end.detach()
         try:
             self._subscriptions.close()
             for follower in self._following:

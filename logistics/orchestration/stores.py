@@ -33,6 +33,7 @@ from eventstore.notebook import LmdbNotebook, MemoryNotebook
 from eventstore.opening import make_parents
 from eventstore.safe_mode import guarded
 from logistics.ids import new_id
+from logistics.orchestration.dropped import Dropped
 from logistics.orchestration.launching import Launcher
 from logistics.orchestration.staying import Stay
 from logistics.version import package_version
@@ -40,12 +41,15 @@ from logistics.whereabouts import MEMORY, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from weakref import finalize
 
     from actors.runtime.clock import Clock
     from actors.runtime.engine import Runtime
     from eventstore.log import Log
     from eventstore.notebook import Notebook
     from logistics.following.follower import Follower
+    from logistics.orchestration.handle import Handle
+    from logistics.orchestration.subscriptions import Subscriptions
 
 DEFAULT_WORKERS = max(4, os.cpu_count() or 1)
 DEFAULT_MAX_PAYLOAD = 1 << 20
@@ -227,6 +231,7 @@ class Stores:
     def __init__(self) -> None:
         self.make_locks()
         self.stay = Stay()
+        self._dropped = Dropped()
         os.register_at_fork(after_in_child=self.make_locks)
         self._open: dict[str, Store] = {}
         self._private: list[Store] = []
@@ -244,6 +249,8 @@ class Stores:
     ) -> Store:
         """Return the store at `path`, opened if it is not; its handles must agree on what they say."""
         where = resolve(path)
+        if where == MEMORY:
+            self._dropped.close(lambda store: self.release(store, 0.0))
         while True:
             with self._lock:
                 store = self._open.get(where)
@@ -282,6 +289,12 @@ class Stores:
             msg = f"the engine that runs this job is being closed, and {store.path} with it"
             raise EngineClosedError(msg)
         store.closed.wait()
+
+    def end_of(
+        self, handle: Handle, store: Store, subscriptions: Subscriptions
+    ) -> finalize[..., Handle] | None:
+        """Return what ends a store in memory with its handle; None for others, which are there for other programs."""
+        return self._dropped.watch(handle, store, subscriptions) if store.path == MEMORY else None
 
     def release(self, store: Store, grace_s: float) -> None:
         """Give a handle back; the last one closes the store."""

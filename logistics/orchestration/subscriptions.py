@@ -67,6 +67,11 @@ class Subscriptions:
         self._thread: threading.Thread | None = None
         self._closing = False
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether somebody has subscribed."""
+        return self._thread is not None
+
     def add(
         self, pattern: str, call: Callable[[RecordedEvent], object], *, after: int | None
     ) -> Subscription:
