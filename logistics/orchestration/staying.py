@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import suppress
@@ -20,6 +21,8 @@ GRACE_S = 10.0
 """How long closing waits for running functions."""
 TERMINATED_S = 8.0
 """The same after SIGTERM: whoever sends it may kill ten seconds later, as `docker stop` does."""
+TAKEN_IN_S = 30.0
+"""How long the main program may take to end after SIGTERM: it may have taken in its `SystemExit`, as pytest does."""
 HURRY_S = 0.2
 """The same after Ctrl-C: whoever presses that wants to be out within a second."""
 
@@ -28,10 +31,12 @@ class Stay:
     """The wish that the process stays, until a signal says otherwise.
 
     Signals are heeded once something is started that keeps the process alive, and only where nobody else answers
-    them: for Ctrl-C, Python does, and for SIGTERM nobody.
+    them: for Ctrl-C, Python does, and for SIGTERM nobody. That is answered only while something is started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_busy: Callable[[], bool]) -> None:
+        """`is_busy` says whether something is started."""
+        self._is_busy = is_busy
         self.grace_s = GRACE_S
         """How long closing waits for running functions."""
         self._is_unwanted = False
@@ -43,6 +48,8 @@ class Stay:
         self._wakes: SimpleQueue[None] = SimpleQueue()
         """Unlike an event, it may be put into by a signal's handler, whatever that has interrupted."""
         self._sigterm = Sigterm(self._on_terminate)
+        self._is_ending = False
+        """Whether the main program was told to end."""
 
     def heed_signals(self) -> None:
         """Take Ctrl-C and SIGTERM, where Python's own answers stand, for a wish to end properly."""
@@ -68,10 +75,25 @@ class Stay:
 
     def _on_terminate(self, number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)  # a second one is no worse than a kill
+        if not self._has_ended and not self._is_busy():
+            signal.raise_signal(number)
         self.terminated()
         if not self._has_ended:
+            self._is_ending = True
             raise SystemExit(128 + number)
         self.wake()
+
+    def closing(self) -> None:
+        """Look, as a store is closed, whether that is for SIGTERM; and if so, have the program end in the end."""
+        self.wake()
+        if self._is_ending and not self._has_ended:  # in a handler no thread can be begun
+            self._is_ending = False
+            threading.Thread(target=self._see_it_end, name="logistics-sigterm", daemon=True).start()
+
+    def _see_it_end(self) -> None:
+        threading.Event().wait(TAKEN_IN_S)
+        if not self._has_ended:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def wake(self) -> None:
         """Have whoever stays look whether that is still wished for."""

@@ -166,7 +166,7 @@ class Store:
     @property
     def busy(self) -> bool:
         """Whether a scheduler was started and not stopped: the process is to stay."""
-        return bool(self.schedulers or any(isinstance(server, _Started) for server in self.servers))
+        return bool(self.schedulers or any(isinstance(server, _Started) for server in list(self.servers)))
 
     def serve(self, server: object, queues: frozenset[str] | None) -> None:
         """Have queues served (None: all) until `unserve(server)`."""
@@ -230,7 +230,7 @@ class Stores:
 
     def __init__(self) -> None:
         self.make_locks()
-        self.stay = Stay()
+        self.stay = Stay(lambda: any(store.busy for store in self._all()))
         self._dropped = Dropped()
         os.register_at_fork(after_in_child=self.make_locks)
         self._open: dict[str, Store] = {}
@@ -243,6 +243,9 @@ class Stores:
         """Make locks that nobody holds: in a process that was forked, whoever held those of before is not there."""
         self._lock = threading.RLock()
         self._making = threading.RLock()
+
+    def _all(self) -> list[Store]:
+        return [*self._open.values(), *self._private]
 
     def acquire(
         self, path: str | os.PathLike[str] | None, options: dict[str, Any], clock: Clock | None
@@ -308,7 +311,7 @@ class Stores:
     def _close(self, store: Store, grace_s: float) -> None:
         store.schedulers.clear()
         store.servers.clear()
-        self.stay.wake()
+        self.stay.closing()
         try:
             store.stop_following()
             store.runtime.close(grace_s)
@@ -358,7 +361,7 @@ class Stores:
 
     def _at_exit(self) -> None:
         """Stay while a scheduler is started; then close everything. Runs when the main program has ended."""
-        stores = [store for store in (*self._open.values(), *self._private) if store.runtime.is_here]
+        stores = [store for store in self._all() if store.runtime.is_here]
         stay = self.stay
         if getattr(sys, "last_type", None) is KeyboardInterrupt:  # it ended the main program
             stay.interrupted()

@@ -157,6 +157,26 @@ def works(store: str, lines: str) -> None:
     FOR_EVER.wait()
 
 
+def worked(store: str, lines: str) -> None:
+    """Have started something, and stopped it again."""
+    at_work(store, lines)
+    say("ready")
+    FOR_EVER.wait()
+
+
+def takes_in(store: str, lines: str) -> None:
+    """Take in what would end the main program, and go on."""
+    staying.TAKEN_IN_S = 0.1
+    try:
+        with OrchestrationEngine(store) as engine:
+            JobScheduler(engine=engine).start("load")
+            say("ready")
+            FOR_EVER.wait()
+    except SystemExit:
+        say("took it in")
+    FOR_EVER.wait()
+
+
 def works_in_processes(store: str, lines: str) -> None:
     """Do the same with jobs in processes."""
     _at_long_work(store, lines, "process")
@@ -369,7 +389,7 @@ PROGRAMS: dict[str, Callable[[str, str], None]] = {
     for program in (
         falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays,
         is_interrupted_as_it_leaves, sleeps, waits, processes, processes_for_ever, is_interrupted_often, forks,
-        leaves_an_orphan, runs_out_of_disk, loses_its_disk, works, works_in_processes, works_on,
+        leaves_an_orphan, runs_out_of_disk, loses_its_disk, works, worked, takes_in, works_in_processes, works_on,
         works_on_with_a_handler, has_children,
     )
 }  # fmt: skip

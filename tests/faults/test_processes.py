@@ -160,6 +160,16 @@ def test_sigterm_for_the_second_time_is_no_worse_than_a_kill(store: Path) -> Non
     check(store, said)
 
 
+@pytest.mark.parametrize("program", ["worked", "takes_in"])
+def test_sigterm_ends_a_program_in_any_case(program: str, store: Path) -> None:
+    """At once if nothing is started any more; if the main program does not end, as pytest does not, in the end."""
+    with run(program, store) as child:
+        said = child.expect("ready")
+        child.send(signal.SIGTERM)
+        assert child.end() == -signal.SIGTERM, child.errors
+    check(store, said)
+
+
 def test_forked_children_answer_sigterm_as_others_do(store: Path) -> None:
     with run("has_children", store) as child:
         child.expect(f"children {{{-signal.SIGTERM}}}")
