@@ -476,6 +476,10 @@ class Line:
                 stack += (2 * index + 1, 2 * index + 2)
         return [job for _, _, job in sorted(found, key=lambda entry: entry[:2])]
 
+    def in_time(self) -> Iterator[Job]:
+        """Yield the jobs that wait for an instant, in no order."""
+        return (entry[2] for entry in self.waiting if _is_waiting(entry))
+
     def not_begun(self) -> Iterator[Job]:
         """Yield every job that is neither running nor over."""
         yield from self.in_order()

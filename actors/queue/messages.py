@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from actors.queue.specs import Data, JobSpec, Key, QueueSettings
+from actors.queue.specs import Data, JobSpec, JobStatus, Key, QueueSettings
 from actors.runtime.effects import AttemptKey
 from actors.runtime.messages import Message
 
@@ -253,9 +253,13 @@ class Unfinished(Message, frozen=True, tag="queue.unfinished"):
 
 
 class ListJobs(Message, frozen=True, tag="queue.list_jobs"):
-    """Answered with the ids of a queue's jobs that have not ended, in the order of their enqueueing."""
+    """Answered with the ids of a queue's jobs that have not ended, in the order of their enqueueing.
+
+    With `statuses`, only those that stand so, in no order: that costs what these cost, and not what all do.
+    """
 
     queue: str
+    statuses: tuple[JobStatus, ...] = ()
 
 
 class ListQueues(Message, frozen=True, tag="queue.list"):

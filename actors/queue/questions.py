@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from actors.queue.lanes import WAITING
 from actors.queue.messages import FunctionMetrics, JobView, QueueMetrics, QueueStats
 from actors.queue.specs import JobStatus
 from actors.queue.tallies import Spread, Tallies
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from actors.queue.lanes import Job
     from actors.queue.messages import (
         GetJob,
         GetMetrics,
@@ -92,8 +97,28 @@ def unfinished(state: QueueState, message: Unfinished, _context: Context, decisi
 
 
 def list_jobs(state: QueueState, message: ListJobs, _context: Context, decision: Decision) -> None:
-    """List a queue's live jobs."""
-    decision.answer(tuple(job.job_id for job in state.jobs.values() if job.queue == message.queue))
+    """List a queue's live jobs, or those of some statuses."""
+    jobs: Iterable[Job] = (job for job in state.jobs.values() if job.queue == message.queue)
+    if message.statuses:
+        jobs = _standing(state, message.queue, frozenset(message.statuses))
+    decision.answer(tuple(job.job_id for job in jobs))
+
+
+def _standing(state: QueueState, queue: str, statuses: Collection[JobStatus]) -> Iterator[Job]:
+    """Yield the jobs of a queue that have one of some statuses; others are not looked at if that can be avoided."""
+    line = state.lines.get(queue)
+    if line is None:
+        return
+    places: list[Iterable[Job]] = []
+    if JobStatus.RUNNING in statuses:
+        places += (state.running.values(), (state.jobs[job_id] for job_id in state.leases))
+    if not WAITING.isdisjoint(statuses):
+        places.append(line.in_time())
+    if not {JobStatus.PENDING, JobStatus.UNRESOLVED}.isdisjoint(statuses):
+        places.append(line.aside.values())
+    if JobStatus.PENDING in statuses:
+        places += (lane.in_order() for lane in line.active)
+    yield from (job for job in chain.from_iterable(places) if job.status in statuses and job.queue == queue)
 
 
 def list_queues(state: QueueState, _message: ListQueues, _context: Context, decision: Decision) -> None:

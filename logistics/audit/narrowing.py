@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -51,6 +52,22 @@ def narrowed(
             likely = find(clues)
         if likely is None or entity in likely:
             yield entity
+
+
+def among(entities: Iterator[str], find: Callable[[], Collection[str] | None]) -> Iterator[str]:
+    """Yield entities, which come from the greatest downwards; after some were looked at, only those that are meant.
+
+    `find` is asked once, like that of `narrowed`.
+    """
+    left, last = LOOKED_AT, ""
+    for last in islice(entities, LOOKED_AT):
+        yield last
+        left -= 1
+    if not left:
+        found = find()
+        yield from (
+            entities if found is None else sorted((each for each in found if each < last), reverse=True)
+        )
 
 
 def entities_with(records: Iterable[Record], clues: Sequence[Clue]) -> frozenset[str] | None:

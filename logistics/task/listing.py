@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actors.queue.events import JobEnqueued, JobMoved
-from actors.queue.messages import ListJobs
+from actors.queue.messages import GetStats, ListJobs
 from actors.queue.specs import FINAL, JobStatus
 from actors.runtime.errors import InputError
-from logistics.audit.narrowing import Clue, clue, tag_of
+from logistics.audit.narrowing import MOST, Clue, among, clue, tag_of
 from logistics.inputs import as_datetime, check_name, instant_us
 from logistics.orchestration.reading import history, likely
 from logistics.task.job import NO_TERMS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
+    from actors.queue.messages import QueueStats
     from actors.runtime.messages import Event
     from logistics.orchestration.engine import OrchestrationEngine
 
@@ -128,10 +129,21 @@ def jobs_on_record(
     engine: OrchestrationEngine, queue: str | None, wanted: JobFilter, after: str | None = None
 ) -> Iterator[list[Event]]:
     """Yield the histories of the jobs of a queue (None: of all), newest first, each read only when its turn comes."""
-    for entity in likely(engine, "job:", [*wanted.clues, *clues_of((), queue=queue)], after=after):
+    found = likely(engine, "job:", [*wanted.clues, *clues_of((), queue=queue)], after=after)
+    if queue is not None and wanted.statuses and FINAL.isdisjoint(wanted.statuses):
+        found = among(found, lambda: _standing(engine, queue, wanted.statuses))
+    for entity in found:
         events = history(engine, entity)
         if events and queue in (None, queue_of(events)) and wanted.admits(events):
             yield events
+
+
+def _standing(engine: OrchestrationEngine, queue: str, statuses: Collection[JobStatus]) -> list[str] | None:
+    """Return the entities of the jobs of a queue that have not ended and stand so now; None if these are many."""
+    stats: QueueStats = engine.query("queue", GetStats(queue=queue))
+    if sum(stats.by_status[status] for status in statuses) > MOST:
+        return None
+    return [f"job:{job_id}" for job_id in engine.query("queue", ListJobs(queue, tuple(sorted(statuses))))]
 
 
 def waiting_jobs(engine: OrchestrationEngine, queue: str, wanted: JobFilter) -> list[str]:

@@ -10,8 +10,8 @@ from actors.folding import event_codec
 from actors.queue.admission import digest_of
 from actors.queue.decider import QueueRules
 from actors.queue.events import JobEnqueued, JobStarted
-from actors.queue.messages import EnqueueJobs, LeaseJob
-from actors.queue.specs import JobSpec, RetryPolicy
+from actors.queue.messages import EnqueueJobs, LeaseJob, ListJobs
+from actors.queue.specs import JobSpec, JobStatus, RetryPolicy
 from actors.runtime.effects import Acknowledge, AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.messages import Context, Decision, Effect, Event, Known, Message
 from eventstore.errors import LogisticsError
@@ -211,6 +211,11 @@ class Bench:
                 mine = self.state.lines[name]
                 assert line.ready_count == mine.ready_count
                 assert [job.job_id for job in line.in_order()] == [job.job_id for job in mine.in_order()]
+        for queue in self.state.lines:
+            for status in JobStatus:
+                jobs = (job for job in self.state.jobs.values() if job.queue == queue)
+                listed = self.decide(ListJobs(queue, (status,))).reply
+                assert sorted(listed) == sorted(job.job_id for job in jobs if job.status is status)
 
     # -- what the runtime does --------------------------------------------------------------------------
 

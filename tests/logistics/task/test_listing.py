@@ -80,6 +80,41 @@ def test_few_that_failed_among_many_are_found_without_reading_every_history(
     assert len(looked_at) == 1 + 5 + 3
 
 
+def test_few_that_run_or_wait_among_many_are_asked_for(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def history(engine: OrchestrationEngine, entity: str) -> list[Event]:
+        looked_at.append(entity.removeprefix("job:"))
+        return reading.history(engine, entity)
+
+    monkeypatch.setattr(listing, "history", history)
+    monkeypatch.setattr(narrowing, "LOOKED_AT", 5)
+    delayed = [queue.schedule(Job("later", do.add), 60) for _ in range(2)]
+    held = queue.dequeue() if queue.enqueue(Job("held", do.add)) else None
+    assert held is not None
+    assert held.job_id is not None
+    elsewhere = Queue("other", engine=queue.engine).schedule(Job("later", do.add), 60)
+    many = failed(queue, 20)
+    newest = many[:-6:-1]
+    for status, wanted in (
+        ("RUNNING", [held.job_id]),
+        ("SCHEDULED", delayed[::-1]),
+        (["SCHEDULED", "RUNNING"], [held.job_id, *delayed[::-1]]),
+        ("RETRYING", []),
+        ("UNRESOLVED", []),
+    ):
+        looked_at.clear()
+        assert [job.job_id for job in queue.list_jobs(status=status)] == wanted
+        assert looked_at == [*newest, *wanted]
+    looked_at.clear()
+    assert [job.job_id for job in queue.list_jobs(status="SCHEDULED", after=delayed[1])] == [delayed[0]]
+    assert elsewhere not in looked_at
+    monkeypatch.setattr(listing, "MOST", 1)
+    looked_at.clear()
+    assert [job.job_id for job in queue.list_jobs(status="SCHEDULED")] == delayed[::-1]
+    assert len(looked_at) > len(newest) + 2, "where they are many, most that is looked at is meant"
+
+
 def test_a_history_tells_what_happened(queue: Queue) -> None:
     (job_id,) = failed(queue, 1)
     entries = queue.get_history(job_id)
