@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.queue.events import JobCancelled, JobEnqueued
-from actors.queue.messages import CancelJob, EnqueueJobs, JobEnded, MoveJobs, RetryJob
+from actors.queue.messages import CancelJob, EnqueueJobs, JobEnded, MoveJobs, RetryJob, RetryJobs
 from actors.queue.specs import Conflict, JobSpec, Scope, Terms, Unique
 from actors.runtime.errors import DuplicateJobError, InputError
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, Bench, spec
@@ -102,6 +102,16 @@ def test_a_failed_job_takes_its_key_up_again_unless_another_one_has_it() -> None
     assert isinstance(bench.refusal(RetryJob("a")), DuplicateJobError)
     bench.when(CancelJob("b"))
     bench.when(RetryJob("a"))
+    assert holder(bench, one("c")) == "a"
+    bench.check()
+
+
+def test_of_many_that_are_taken_up_again_the_first_of_a_key_has_it() -> None:
+    bench = Bench()
+    for job_id in ("a", "b"):
+        bench.enqueue(one(job_id))
+        bench.when(CancelJob(job_id))
+    assert bench.when(RetryJobs(("a", "b"))).reply == ("a",)
     assert holder(bench, one("c")) == "a"
     bench.check()
 
