@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.queue.events import JobCancelled, JobReady, JobUnblocked
-from actors.queue.messages import CancelJob, EnqueueJobs, RetryJob
+from actors.queue.messages import CancelJob, ClearQueue, EnqueueJobs, RetryJob
 from actors.queue.specs import Conflict, JobLife, JobSpec, Terms, Unique
 from actors.runtime.errors import DuplicateJobError, InputError
 from tests.actors.queue.bench import NEVER_AGAIN, SECOND, START, Bench, spec
@@ -64,6 +64,14 @@ def test_a_cancelled_job_has_not_failed() -> None:
     bench = parent(Bench())
     said = bench.when(CancelJob("a"))
     assert {event.job_id for event in said.of(JobCancelled)} == {"a", "ok", "failed", "x"}
+    bench.check()
+
+
+def test_who_follows_what_a_queue_is_cleared_of_is_cancelled_wherever_it_stands() -> None:
+    bench = Bench(served=frozenset())
+    bench.enqueue(spec("a"), *(spec(job_id, after=("a",), queue="other") for job_id in ("b", "c", "d")))
+    assert bench.when(ClearQueue("q")).reply == 1
+    assert not bench.state.jobs
     bench.check()
 
 
