@@ -56,22 +56,22 @@ from tests.support.scale import scaled
 pytestmark = pytest.mark.no_cover
 
 QUEUES = st.sampled_from("aaab")
-TERMS = st.sampled_from(
-    (
-        *(Terms(key="k", backoff=FIXED),) * 2,
-        Terms(group="g", backoff=FIXED),
-        Terms(group="h", backoff=FIXED),
-        Terms(resources=(("gpu", 1.0),), backoff=FIXED),
-        Terms(key="k", group="g", resources=(("gpu", 2.0),), backoff=FIXED),
-        Terms(key="k", backoff=Backoff("linear")),
-        Terms(backoff=Backoff("exponential", jitter=True)),
-        Terms(backoff=Backoff("list", delays=(SECOND, 0, 5 * SECOND))),
-        Terms(batch=3, backoff=FIXED),
-        Terms(key="k", group="g", batch=2, backoff=FIXED),
-        Terms(batch=3, resources=(("gpu", 1.0),), backoff=FIXED),
-        Terms(group="g", batch=2, resources=(("gpu", 1.0),), backoff=FIXED),
-        *UNIQUE,
-    )
+MOSTLY_NOT = ("", "", "")
+ON_GPUS = ((("gpu", 1.0),), (("gpu", 2.0),))
+DELAYS = (
+    *(FIXED,) * 3,
+    Backoff("linear"),
+    Backoff("exponential", jitter=True),
+    Backoff("list", delays=(SECOND, 0, 5 * SECOND)),
+)
+TERMS = st.builds(
+    Terms,
+    key=st.sampled_from((*MOSTLY_NOT, "k", "k", "l")),
+    group=st.sampled_from((*MOSTLY_NOT, "g", "h")),
+    resources=st.sampled_from(((), (), (), *ON_GPUS)),
+    unique=st.sampled_from(((None,) * 30) + tuple(terms.unique for terms in UNIQUE)),
+    backoff=st.sampled_from(DELAYS),
+    batch=st.sampled_from((0, 0, 0, 2, 3)),
 )
 LIVES = st.sampled_from(
     (
@@ -85,20 +85,19 @@ LIVES = st.sampled_from(
 RETRIES = st.sampled_from(
     (RetryPolicy(0), RetryPolicy(1, 0), RetryPolicy(4, 2 * SECOND, 5 * SECOND), RetryPolicy())
 )
-SETTINGS = st.sampled_from(
-    (
-        QueueSettings(),
-        QueueSettings(concurrency=1),
-        QueueSettings(key_concurrency=1),
-        QueueSettings(concurrency=2, key_concurrency=1),
-        QueueSettings(function_concurrency=(("m:g", 1),), retry=RetryPolicy(1, SECOND, SECOND)),
-        QueueSettings(rate=Rate(2, 3 * SECOND)),
-        QueueSettings(key_rate=Rate(1, 2 * SECOND), weights=(("g", 2),)),
-        QueueSettings(rate=Rate(1, 2 * SECOND, 2), key_concurrency=2),
-        QueueSettings(ageing_us=3 * SECOND, weights=(("h", 3),)),
-        QueueSettings(retry_rate=Rate(1, 2 * SECOND)),
-        QueueSettings(retry_rate=Rate(3, 5 * SECOND), retry=RetryPolicy(3, SECOND, 2 * SECOND)),
-    )
+SETTINGS = st.builds(
+    QueueSettings,
+    concurrency=st.sampled_from((0, 0, 1, 2)),
+    key_concurrency=st.sampled_from((0, 0, 1, 2)),
+    function_concurrency=st.sampled_from(((), (), (), (("m:g", 1),))),
+    rate=st.sampled_from((None, None, None, None, Rate(2, 3 * SECOND), Rate(1, 2 * SECOND, 2))),
+    key_rate=st.sampled_from((None, None, None, None, Rate(1, 2 * SECOND), Rate(1, 2 * SECOND, 2))),
+    weights=st.sampled_from(((), (), (("g", 2),), (("h", 3),))),
+    ageing_us=st.sampled_from((0, 0, 0, SECOND, 3 * SECOND)),
+    retry=st.sampled_from(
+        (None, None, None, RetryPolicy(1, SECOND, SECOND), RetryPolicy(3, SECOND, 2 * SECOND))
+    ),
+    retry_rate=st.sampled_from((None, None, None, Rate(1, 2 * SECOND), Rate(3, 5 * SECOND))),
 )
 OF_FOCUS = st.integers(0, 1)
 JOBS = st.lists(
