@@ -160,6 +160,24 @@ def test_one_that_waits_can_be_given_back_and_never_begins() -> None:
     rig.executor.close(0)
 
 
+def test_a_worker_that_was_made_up_is_given_back_when_the_call_that_nobody_waited_for_returns() -> None:
+    rig = ThreadRig()
+    for name in "abc":
+        rig.executor.start(StartAttempt(key=key(name)))
+    rig.until(lambda: len(rig.begun) == 2)
+    first = rig.begun[0]
+    assert rig.executor.cancel(first)
+    rig.until(lambda: key("c") in rig.begun)
+    assert (rig.executor.capacity, rig.executor.is_cancelled(first)) == (3, True)
+    rig.let_finish(first)
+    rig.until(lambda: first in rig.reports)
+    assert (rig.executor.capacity, rig.executor.is_cancelled(first)) == (2, False)
+    for each in rig.begun:
+        rig.let_finish(each)
+    rig.until(lambda: len(rig.reports) == 3)
+    rig.executor.close(0)
+
+
 def test_closing_waits_for_what_runs_only_as_long_as_it_is_told() -> None:
     rig = ThreadRig()
     rig.executor.start(StartAttempt(key=key("a")))
