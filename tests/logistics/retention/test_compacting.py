@@ -99,17 +99,22 @@ def test_a_commit_that_fails_while_the_log_is_tidied_is_got_over_though_nobody_c
     """The log refused every look into it until somebody wrote something, who was told that this had failed."""
     with OrchestrationEngine(path) as engine:
         forgotten = work(engine, jobs=3)[0]
-        tidy = LmdbLog.tidy
+        tidy, commit, here = LmdbLog.tidy, LmdbLog._commit, threading.local()  # the keeper tidies, too
 
-        def fail(_log: LmdbLog, _transaction: Any) -> None:
-            raise lmdb.DiskError("mdb_txn_commit: No space left on device, as planned")
+        def commit_on_a_full_disk(log: LmdbLog, transaction: Any) -> None:
+            if getattr(here, "tidies", False):
+                raise lmdb.DiskError("mdb_txn_commit: No space left on device, as planned")
+            commit(log, transaction)
 
         def tidy_on_a_full_disk(log: LmdbLog) -> bool:
-            with monkeypatch.context() as disk:
-                disk.setattr(LmdbLog, "_commit", fail)
+            here.tidies = True
+            try:
                 return tidy(log)
+            finally:
+                here.tidies = False
 
         with monkeypatch.context() as tidying:
+            tidying.setattr(LmdbLog, "_commit", commit_on_a_full_disk)
             tidying.setattr(LmdbLog, "tidy", tidy_on_a_full_disk)
             with pytest.raises(DiskFullError):
                 engine.compact(0, archive=False)
