@@ -71,6 +71,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Let the children of a test measure no coverage either, if it is marked so."""
     with pytest.MonkeyPatch.context() as patch:
         if item.get_closest_marker("no_cover"):
-            for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
-                patch.delenv(name)
+            measure_no_children(patch)
         return (yield)
+
+
+@pytest.fixture
+def plain_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure a test and not the processes that it starts: those that are killed would tell nothing anyway."""
+    measure_no_children(monkeypatch)
+
+
+def measure_no_children(patch: pytest.MonkeyPatch) -> None:
+    """Have the processes that are started from now on know nothing of coverage."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        patch.delenv(name)

@@ -18,6 +18,8 @@ from tests.faults.test_executor_contract import events, until
 from tests.faults.test_running_jobs import PATIENCE_S, appears
 from tests.logistics.task.support import pass_time
 
+pytestmark = pytest.mark.usefixtures("plain_children")
+
 
 @pytest.fixture(params=["process", "loky"])
 def way(request: pytest.FixtureRequest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -12,6 +13,7 @@ JOBS = {f"f{number}" for number in range(65, 80)}
 NUMBER = re.compile(r"\bf\d\d\b")
 
 
+@cache
 def numbers() -> set[str]:
     """Return the numbers of faults in the names of tests, and in what they say of themselves."""
     found: set[str] = set()

@@ -64,7 +64,10 @@ def send_until_closed(runtime: Runtime, name: str, lines: Path, replies: list[tu
         number += 1
 
 
-@pytest.mark.parametrize("round_", range(scaled("CLOSINGS", 10)))
+@pytest.mark.parametrize(
+    "round_",
+    [pytest.param(n, marks=[pytest.mark.no_cover] if n else []) for n in range(scaled("CLOSINGS", 10))],
+)
 def test_commands_that_race_a_closing_are_all_answered(
     round_: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -94,6 +97,7 @@ def test_commands_that_race_a_closing_are_all_answered(
     assert len(evidence.all(EngineClosed)) == 1
 
 
+@pytest.mark.no_cover
 def test_thousands_of_commands_in_the_mailbox_are_carried_out_or_refused_at_closing(tmp_path: Path) -> None:
     """F57, on disk."""
     number = scaled("QUEUED", 5_000)
@@ -118,6 +122,7 @@ def test_thousands_of_commands_in_the_mailbox_are_carried_out_or_refused_at_clos
     assert acknowledged <= recorded
 
 
+@pytest.mark.no_cover
 def test_thousands_of_jobs_wait_for_the_next_opening(tmp_path: Path) -> None:
     number = scaled("QUEUED", 5_000)
     specs = tuple(tasks.job(f"job-{index}", tmp_path / "lines") for index in range(number))

@@ -104,6 +104,7 @@ def _let_pass(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(1, 1 + scaled("KILL_SEEDS", 3)))
 def test_a_process_killed_at_random_moments_loses_nothing_and_repeats_nothing(
     seed: int, nursery: Nursery, tmp_path: Path

@@ -50,6 +50,8 @@ from tests.faults.test_running_jobs import (
     run,
 )
 
+pytestmark = pytest.mark.usefixtures("plain_children")
+
 NOWHERE = Address("", b"", 0, 1)
 
 
