@@ -113,6 +113,7 @@ def test_what_is_left_becomes_a_store_that_works(store: Path, tmp_path: Path, sa
     assert any(line["data"] for line in lines[1:])
 
 
+@pytest.mark.no_cover
 def test_a_sound_store_is_saved_whole(store: Path, tmp_path: Path, said: Said) -> None:
     report = said("--salvage", str(tmp_path / "new"), code=0)
     assert report["lost"] == report["unsaved"] == []
