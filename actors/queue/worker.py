@@ -24,7 +24,7 @@ from actors.runtime.desk import Address, Line
 from actors.runtime.effects import AttemptFinished, AttemptKey, StartAttempt
 from actors.runtime.functions import FunctionRegistry
 from actors.runtime.later import Later
-from actors.runtime.processes import BEGUN, ENDED, STOPPED
+from actors.runtime.processes import BEGUN, ENDED, STOPPED, TERMINAL
 from actors.runtime.signals import Progress
 from actors.runtime.sigterm import Sigterm
 from actors.runtime.values import decode_call, encode_result
@@ -112,6 +112,7 @@ def _leave_signals_to_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Sigterm(_go_on).take()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL)  # kept back while this process began
 
 
 def _go_on(_number: int, _frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import threading
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +17,7 @@ from actors.runtime.errors import PoolClosedError
 from eventstore.errors import LogisticsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -34,6 +35,8 @@ TRIES = 3
 """Processes that may die one after the other before one of them has begun."""
 UNGUARDED = 'a script whose functions run in processes needs its `if __name__ == "__main__":`'
 """What is likely if none of them begins: each imports the script, and does what it does."""
+TERMINAL = frozenset({signal.SIGINT, signal.SIGTERM})
+"""The signals that may be sent to a program with all its processes."""
 LOOK_MS = 1_000
 """How often it is looked whether a process that says nothing is still there."""
 LAST_WORD_S = 5.0
@@ -194,7 +197,8 @@ class ProcessPool:
         args = (theirs, printing, *self._args)
         process = SPAWN.Process(target=self._serve, args=args, name="logistics-process", daemon=True)
         try:
-            process.start()
+            with _signals_kept_back():
+                process.start()
         finally:
             theirs.close()  # so that its end is seen here
             printing.close()
@@ -221,6 +225,17 @@ class ProcessPool:
         _end(worker)
         if closed:
             raise PoolClosedError
+
+
+@contextlib.contextmanager
+def _signals_kept_back() -> Iterator[None]:
+    """Have a process begin without hearing of Ctrl-C and SIGTERM, until it can answer them: it inherits that."""
+    resource_tracker.ensure_running()  # which lets them through again where it has to begin first
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _tell(worker: Worker, key: AttemptKey) -> None:

@@ -32,6 +32,8 @@ from tests.faults.children import say
 from tests.support.denied import deny
 
 FOR_EVER = threading.Event()
+BEGINNING = "LOGISTICS_TEST_BEGINNING"
+"""Where processes for jobs say that they begin, and take their time; unset: they just begin."""
 
 
 def enqueue(engine: OrchestrationEngine, spec: JobSpec) -> None:
@@ -197,6 +199,30 @@ class _Telling:
             self._is_told = True
             say("ready")
         self._queue.get(timeout=timeout)
+
+
+def begins_processes(store: str, lines: str) -> None:
+    """Be at the beginning of processes for jobs: they import this module, and stay there for a while."""
+    beginning = Path(store).with_name("beginning")
+    beginning.mkdir()
+    os.environ[BEGINNING] = str(beginning)
+    engine = OrchestrationEngine(store, workers=2, executor="process")
+    JobScheduler(engine=engine).start("load")
+    try:
+        for name in ("one", "two"):
+            enqueue(engine, tasks.job(name, lines))
+        while len(list(beginning.iterdir())) < 2:
+            FOR_EVER.wait(0.01)
+        say("ready")
+        FOR_EVER.wait()
+    except KeyboardInterrupt:
+        say("interrupted")
+
+
+def _begin_slowly() -> None:
+    beginning = Path(os.environ[BEGINNING])
+    (beginning / str(os.getpid())).touch()
+    FOR_EVER.wait(0.5)
 
 
 def works_on(store: str, lines: str) -> None:
@@ -389,10 +415,12 @@ PROGRAMS: dict[str, Callable[[str, str], None]] = {
     for program in (
         falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays,
         is_interrupted_as_it_leaves, sleeps, waits, processes, processes_for_ever, is_interrupted_often, forks,
-        leaves_an_orphan, runs_out_of_disk, loses_its_disk, works, worked, takes_in, works_in_processes, works_on,
-        works_on_with_a_handler, has_children,
+        leaves_an_orphan, runs_out_of_disk, loses_its_disk, works, worked, takes_in,
+        begins_processes, works_in_processes, works_on, works_on_with_a_handler, has_children,
     )
 }  # fmt: skip
 
+if __name__ == "__mp_main__" and BEGINNING in os.environ:
+    _begin_slowly()
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](sys.argv[2], sys.argv[3])

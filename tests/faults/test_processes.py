@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from actors.queue.events import AttemptInterrupted, JobCompleted
+from actors.queue.events import AttemptInterrupted, JobCompleted, JobRetrying
 from actors.runtime.events import EngineClosed
 from eventstore.errors import StoreInUseError
 from logistics.orchestration.engine import OrchestrationEngine
@@ -96,6 +96,20 @@ def test_ctrl_c_ends_a_program_at_once_and_properly(program: str, store: Path) -
     evidence = check(store, said)
     assert isinstance(evidence.events[-1], EngineClosed)
     assert evidence.all(AttemptInterrupted) == [], "what runs is waited for, up to the grace"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_processes_that_begin_say_nothing_of_a_signal_to_all(number: signal.Signals, store: Path) -> None:
+    """As Ctrl-C in a terminal is."""
+    with run("begins_processes", store) as child:
+        said = child.expect("ready")
+        os.killpg(child.pid, number)
+        said += child.rest()
+        child.end()
+        assert child.errors == ""
+    evidence = check(store, said)
+    assert not any(event.charged for event in evidence.all(AttemptInterrupted))
+    assert evidence.all(JobRetrying) == []
 
 
 def test_ctrl_c_at_any_moment_of_the_end_keeps_no_store_from_being_closed(store: Path) -> None:
