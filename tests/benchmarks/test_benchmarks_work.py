@@ -17,6 +17,7 @@ BY_KEY = {contestant.key: contestant for contestant in contestants.CONTESTANTS}
 CASES = [(workload, key) for workload in WORKLOADS for key in (OURS, LIMIT) if key in workload.quick]
 
 
+@pytest.mark.usefixtures("plain_children")
 @pytest.mark.parametrize(("workload", "key"), CASES, ids=lambda value: getattr(value, "key", value))
 def test_a_workload_can_be_measured(tmp_path: Path, workload: Workload, key: str) -> None:
     metrics = running.measure_once(BY_KEY[key], workload.key, workload.quick[key], tmp_path)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from logistics import OrchestrationEngine
 from tests.logistics.following.test_projection import ByTag, tags
 from tests.support.scale import scaled
@@ -26,6 +28,7 @@ def run_and_kill(store: Path, heard: Path, lines: int) -> None:
             child.kill()
 
 
+@pytest.mark.usefixtures("plain_children")
 def test_nothing_counts_twice_and_nothing_goes_unheard(tmp_path: Path) -> None:
     random = Random(6)
     store, heard = tmp_path / "store", tmp_path / "heard"

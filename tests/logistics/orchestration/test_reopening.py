@@ -81,6 +81,7 @@ def test_closing_over_a_snapshot_that_is_under_way_leaves_one_all_the_same(tmp_p
     assert begun(tmp_path / "s") == {last}
 
 
+@pytest.mark.usefixtures("plain_children")
 def test_f10_a_child_that_is_killed_leaves_the_older_snapshot(tmp_path: Path) -> None:
     store = tmp_path / "s"
     with OrchestrationEngine(store) as engine:
@@ -153,6 +154,7 @@ def test_f19_a_poison_event_is_named_and_leads_to_safe_mode_that_writes_nothing(
     assert (tmp_path / "s" / "data.mdb").read_bytes() == before
 
 
+@pytest.mark.usefixtures("plain_children")
 def test_f09_a_start_that_is_killed_does_not_count_towards_safe_mode(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from actors.runtime import engine; from logistics import OrchestrationEngine\n"

@@ -62,6 +62,7 @@ def calls(folder: Path) -> Counter[str]:
 # --- killed -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("plain_children")
 def test_a_killed_run_is_adopted_and_finished_steps_are_not_executed_again(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
     kill_when_ready(["script.py", "3"], tmp_path, HOLD="1")
@@ -85,6 +86,7 @@ def test_a_killed_run_is_adopted_and_finished_steps_are_not_executed_again(tmp_p
         assert [each.result().output for each in runs] == [135, 135]
 
 
+@pytest.mark.usefixtures("plain_children")
 def test_other_parameters_are_another_run(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
     kill_when_ready(["script.py", "3"], tmp_path, HOLD="1")
@@ -121,6 +123,7 @@ engine.close()
 """
 
 
+@pytest.mark.usefixtures("plain_children")
 def test_a_run_goes_on_once_its_script_has_defined_its_workflow_again(tmp_path: Path) -> None:
     (tmp_path / "late.py").write_text(LATE, encoding="utf-8")
     kill_when_ready(["late.py", "first"], tmp_path)
