@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -22,6 +23,9 @@ MakeSpec: TypeAlias = "Callable[[Job, tuple[str, ...], str, int], JobSpec]"
 """Returns the spec of a job that runs after others, sealed with the key of these if it has no subject of its own.
 
 The number is of the results that it gets behind its arguments."""
+
+LONGEST_ID = 400
+"""Characters: an id that grows with each job behind it must find its place in the store."""
 
 
 def group(jobs: Iterable[Job]) -> Chain:
@@ -51,20 +55,46 @@ def chain_specs(chain: Chain, make: MakeSpec) -> Iterator[list[JobSpec]]:
 
 
 def callbacks(job: Job, spec: JobSpec, make: MakeSpec) -> Iterator[JobSpec]:
-    """Yield the jobs that follow a job's success, and its failure.
+    """Yield the jobs that follow a job's success, and its failure, and those that follow them, however far that goes.
 
-    A job with an id of its own gives them theirs, so that enqueueing it twice makes each once.
+    A job with an id of its own gives them theirs, so that enqueueing it twice makes each once. `InputError` for one
+    that follows itself.
     """
+    path = {id(job): job}
+    left = [_followers(job, spec, make, named=job.job_id is not None)]
+    while left:
+        follower, follows, named = next(left[-1], (None, spec, False))
+        if follower is None:
+            left.pop()
+            path.popitem()
+            continue
+        if id(follower) in path:
+            msg = f"job {follower.name!r} is among the jobs that follow it; a new Job does the same once more"
+            raise InputError(msg)
+        yield follows
+        path[id(follower)] = follower
+        left.append(_followers(follower, follows, make, named=named))
+
+
+def _followers(
+    job: Job, spec: JobSpec, make: MakeSpec, *, named: bool
+) -> Iterator[tuple[Job | None, JobSpec, bool]]:
+    """Yield the jobs that follow one at once, and whether the ids of those behind them are to be made of theirs."""
     for sort, follower in (("ok", job.on_success), ("failed", job.on_failure)):
         if follower is None:
             continue
         after = (spec.job_id,) if sort == "ok" else ()
         follows = make(follower, after, key_in(spec.payload), 0)
         if follower.job_id is None:
-            own = f"{spec.job_id}.{sort}" if job.job_id is not None else new_id()
+            own = _id_behind(spec.job_id, sort) if named else new_id()
             follows = msgspec.structs.replace(follows, job_id=own)
         if sort == "failed":
             terms = msgspec.structs.replace(follows.terms or Terms(), on_failure_of=spec.job_id)
             follows = msgspec.structs.replace(follows, terms=terms)
-        yield follows
-        yield from callbacks(follower, follows, make)
+        yield follower, follows, named or follower.job_id is not None
+
+
+def _id_behind(job_id: str, sort: str) -> str:
+    """Return the id of a job that follows one, the same each time; of one far behind it says no more of which."""
+    own = f"{job_id}.{sort}"
+    return own if len(own) <= LONGEST_ID else f"behind.{blake2b(own.encode(), digest_size=20).hexdigest()}"

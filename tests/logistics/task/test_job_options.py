@@ -164,6 +164,28 @@ def test_enqueueing_a_job_with_an_id_and_callbacks_twice_makes_each_once(queue: 
     assert queue.get_stats()["total_jobs"] == 3
 
 
+@pytest.mark.parametrize("job_id", ["mine", "m" * 200])
+def test_so_it_is_however_far_behind_it_they_are(queue: Queue, job_id: str) -> None:
+    for _ in range(2):
+        last = job()
+        for _ in range(1_200):
+            last = job(on_success=last)
+        queue.enqueue(job(job_id=job_id, on_success=last))
+    assert queue.get_stats()["total_jobs"] == 1_202
+    JobScheduler(engine=queue.engine).process(queue)
+    assert queue.get_stats()["completed"] == 1_202
+
+
+def test_a_job_cannot_follow_itself(queue: Queue) -> None:
+    first, second = job(), job()
+    first.on_success, second.on_failure = second, first
+    with pytest.raises(InputError, match="job 'add' is among the jobs that follow it"):
+        queue.enqueue(first)
+    shared = job()
+    queue.enqueue(job(on_success=shared, on_failure=shared))
+    assert queue.get_stats()["total_jobs"] == 3
+
+
 @pytest.mark.parametrize(
     ("said", "tries"),
     [
