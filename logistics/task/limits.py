@@ -100,6 +100,8 @@ def retry(max_retries: int | None, retry_delay: Duration | None) -> specs.RetryP
     """Return what holds for jobs that say nothing; None for the engine's own default."""
     if max_retries is None and retry_delay is None:
         return None
+    if retry_delay is not None:
+        duration_us("retry_delay", retry_delay)  # a list is for jobs: of a queue it would be its first delay
     policy, _ = retry_policy(
         DEFAULT_RETRIES if max_retries is None else max_retries,
         DEFAULT_RETRY_DELAY if retry_delay is None else retry_delay,

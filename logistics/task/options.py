@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from actors.queue.specs import Backoff, Conflict, RetryPolicy, Scope, Unique
@@ -20,8 +21,10 @@ DEFAULT_RETRY_DELAY = 1.0
 RETRY_CAP_US = 300_000_000
 SHAPES = ("exponential", "linear", "fixed")
 SCOPES = (Scope.LIVE, Scope.PENDING)
-
-
+WITHOUT_KEY: Mapping[str, object] = MappingProxyType(
+    {"unique_scope": "until_finished", "on_conflict": "reject", "debounce": None}
+)
+"""What a job says that says nothing about a unique key."""
 UNSAID = RetryPolicy()
 """When a job is tried again that says nothing of it: its queue may say otherwise."""
 SAID = Backoff("exponential", jitter=True)
@@ -101,8 +104,10 @@ def unique(
 ) -> tuple[Unique | None, int]:
     """Return a unique key as the queue takes it, and for how many microseconds it may be replaced."""
     if key is None:
-        if debounce is not None:
-            msg = "debounce: expected a unique_key with it, which says what is the same"
+        said = {"unique_scope": scope, "on_conflict": on_conflict, "debounce": debounce}
+        if said != WITHOUT_KEY:
+            what = next(name for name, value in said.items() if value != WITHOUT_KEY[name])
+            msg = f"{what}: expected a unique_key with it, which says what is the same"
             raise InputError(msg)
         return None, 0
     check_name("unique_key", key)

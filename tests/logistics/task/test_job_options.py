@@ -71,6 +71,12 @@ def test_limits_are_told_as_they_were_set(queue: Queue) -> None:
             "unique_scope: expected until_finished, while_pending",
         ),
         (lambda _: job(debounce=5), "debounce: expected a unique_key with it"),
+        (lambda _: job(unique_scope=60), "unique_scope: expected a unique_key with it"),
+        (lambda _: job(on_conflict="return_existing"), "on_conflict: expected a unique_key with it"),
+        (
+            lambda q: q.configure(retry_delay=[1, 60]),
+            "retry_delay: expected seconds or a timedelta, got [1, 60]",
+        ),
         (lambda _: job(backoff="x"), "backoff: expected one of exponential, linear, fixed"),
         (lambda _: job(jitter=1), "jitter: expected True, False or None, got 1"),
         (lambda _: job(retry_delay=[]), "retry_delay: expected at least one delay"),
