@@ -21,6 +21,9 @@ TEXT_LENGTH = 10_000
 """Characters of a description."""
 MAX_DURATION_S = 100 * 366 * 86_400
 """A century: longer is a mistake in the unit."""
+YEAR_S = 31_556_952
+A_TIMESTAMP_S = 1_000_000_000
+"""From so many seconds on (September 2001) a number is taken for what `time.time()` says."""
 MAX_PRIORITY = 2**31
 LARGEST = 1e300
 COUNTLESS = 2**53
@@ -183,6 +186,20 @@ def duration_us(what: str, value: Duration, *, least_us: int = 0, most_s: int = 
         msg = f"{what}: expected {low} {most_s} seconds, got {short(value)}"
         raise InputError(msg)
     return result
+
+
+def span_us(what: str, value: Duration, *, least_us: int = 0) -> int:
+    """Return how long something is ahead, where an instant might have been given, too: in whole microseconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
+        msg = f"{what}: expected an aware datetime, a timedelta, or seconds from now, got {short(value)}"
+        raise InputError(msg)
+    if not isinstance(value, timedelta) and A_TIMESTAMP_S <= value < math.inf:
+        msg = (
+            f"{what}: {value} seconds from now are {value / YEAR_S:.0f} years; if that counts from 1970, as "
+            "time.time() does, give datetime.fromtimestamp(…, tz=timezone.utc)"
+        )
+        raise InputError(msg)
+    return duration_us(what, value, least_us=least_us)
 
 
 def timeout_s(what: str, value: Duration | None) -> float | None:

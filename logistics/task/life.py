@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from actors.queue.specs import NO_LIFE, PROCESS, THREAD, JobLife
 from actors.runtime.errors import InputError
 from actors.runtime.verdict import PREDICATE
-from logistics.inputs import duration_us, instant_us
+from logistics.inputs import duration_us, instant_us, span_us
 
 if TYPE_CHECKING:
     from logistics.inputs import Duration
@@ -72,11 +72,15 @@ def job_life(
     """Return the limits of a job, checked."""
     if (timeout, expires, heartbeat, executor, result_ttl) == _NOTHING:
         return NO_LIFE
-    moment = isinstance(expires, datetime)
+    expires_us, expires_in_us = 0, 0
+    if isinstance(expires, datetime):
+        expires_us = instant_us("expires", expires)
+    elif expires is not None:
+        expires_in_us = span_us("expires", expires, least_us=1)
     return JobLife(
         timeout_us=_span_us("timeout", timeout),
-        expires_us=instant_us("expires", expires) if moment else 0,
-        expires_in_us=0 if moment else _span_us("expires", expires),
+        expires_us=expires_us,
+        expires_in_us=expires_in_us,
         heartbeat_us=_span_us("heartbeat", heartbeat),
         executor="" if executor is None else check_executor(executor),
         result_ttl_us=_span_us("result_ttl", result_ttl),

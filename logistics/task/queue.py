@@ -26,7 +26,7 @@ from logistics.errors import (
     LeaseLostError,
     ResultExpiredError,
 )
-from logistics.inputs import check_name, check_options, duration_us, instant_us, timeout_s
+from logistics.inputs import check_name, check_options, duration_us, instant_us, span_us, timeout_s
 from logistics.orchestration.awaiting import too_long, until_ended
 from logistics.orchestration.engine import OrchestrationEngine, engine_or_default
 from logistics.orchestration.given import refuse_engine
@@ -154,7 +154,7 @@ class Queue(QueueReading):
         if hasattr(when, "tzinfo"):
             due_us = instant_us("when", when)
         else:
-            due_us = self._engine.store.runtime.clock.now_us() + duration_us("when", when)
+            due_us = self._engine.store.runtime.clock.now_us() + span_us("when", when)
         return self._enqueue([job], [self._spec(job, due_us=max(1, due_us))])[0]
 
     def _enqueue(self, jobs: list[Job], specs: list[JobSpec]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,25 @@ def test_a_naive_time_is_refused_with_advice(queue: Queue) -> None:
 def test_a_bad_time_is_refused(queue: Queue, when: Any) -> None:
     with refused("^when: expected "):
         queue.schedule(Job("sum", add), when)
+
+
+@pytest.mark.parametrize("moment", [1_000_000_000, 1_893_456_000, 1_893_456_000.5])
+def test_a_timestamp_is_not_taken_for_a_span_of_decades(queue: Queue, moment: float) -> None:
+    text = rf"{moment} seconds from now are \d+ years; if that counts from 1970, .* datetime\.fromtimestamp"
+    with refused(f"^when: {text}"):
+        queue.schedule(Job("sum", add), moment)
+    with refused(f"^expires: {text}"):
+        Job("sum", add, expires=moment)
+    queue.schedule(Job("sum", add, expires=timedelta(days=40 * 366)), timedelta(days=39 * 366))
+
+
+@pytest.mark.parametrize("moment", ["tomorrow", date(2030, 1, 1), True, [1]])
+def test_what_is_no_time_is_refused_with_all_that_is_one(queue: Queue, moment: Any) -> None:
+    text = "expected an aware datetime, a timedelta, or seconds from now, got "
+    with refused(f"^when: {text}"):
+        queue.schedule(Job("sum", add), moment)
+    with refused(f"^expires: {text}"):
+        Job("sum", add, expires=moment)
 
 
 @pytest.mark.parametrize("lease", [0, -1, math.nan, None, "60", True])
