@@ -15,7 +15,7 @@ from actors.queue.life import check_life
 from actors.queue.outcome import retired_of, tell_owner
 from actors.queue.queues import refuse_if_draining
 from actors.queue.specs import Conflict, JobStatus
-from actors.queue.unique import duplicate, existing, unique_of
+from actors.queue.unique import existing, unique_of
 from actors.runtime.errors import ConflictingIdError, DuplicateJobError, InputError, UnknownIdError
 from eventstore.errors import LogisticsError
 
@@ -156,7 +156,8 @@ def _unique_id(
     name = (spec.queue, unique.key)
     if name in keys:
         if unique.conflict is not Conflict.RETURN:
-            raise duplicate(*name, keys[name])
+            text = f"two jobs of one call want the unique key {unique.key!r} of queue {spec.queue!r}"
+            raise DuplicateJobError(f"{text}: one is {spec.name!r}", keys[name])
         return keys[name]
     other, before = existing(state, spec, unique, context.now_us, replaced)
     if other is None:

@@ -158,6 +158,9 @@ class _Plan:
             self._bind(required[0], "step", dependencies[0])
 
     def require_all(self, why: str, others: Collection[str] = ()) -> None:
+        taken = self._bound.get(CONTEXT_PARAMETER)
+        if taken is not None and taken.positional:
+            why += f", and args[{taken.source}] goes to {CONTEXT_PARAMETER!r}: have that behind the others"
         for parameter in self._open():
             if parameter.default is parameter.empty:
                 meant = "; there is a step of this name: add it to depends_on" * (parameter.name in others)

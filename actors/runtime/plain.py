@@ -116,6 +116,8 @@ def _why(value: Any, error: Exception) -> str:
         return _TOO_DEEP
     if isinstance(value, _Key):
         return "a key must be text, a number, bytes or a tuple of these"
+    if hasattr(value, "__fspath__"):
+        return f"{type(value).__name__} cannot be stored; pass it as text, str(…)"
     return (
         f"{type(value).__name__} cannot be stored ({error}); pass plain data (None, bool, int, float, str, "
         "bytes, list, dict), a dataclass, a msgspec.Struct, or a name by which the function finds it"

@@ -103,7 +103,7 @@ def _pack_result(walk: _Canonical, roots: Mapping[str, Any]) -> Any:
 def _encode_slowly(
     roots: Mapping[str, Any], pack: Callable[[_Canonical, Mapping[str, Any]], Any], *, limit: int
 ) -> bytes:
-    what = " and ".join(roots)
+    what, s = ("the result", "s") if "result" in roots else ("the arguments", "")
     walk = _Canonical(limit)
     try:
         data = encode(pack(walk, roots))
@@ -112,13 +112,13 @@ def _encode_slowly(
             check_depth(data, MAX_DEPTH + (len(roots) > 1) * _CALL_LEVELS)
             decode(data)
     except _TooManyError as error:
-        raise _too_large(f"{what} hold more than {limit} values", size=0, limit=limit) from error
+        raise _too_large(f"{what} hold{s} more than {limit} values", size=0, limit=limit) from error
     except PayloadError:
         raise
     except Exception as error:
         raise located(roots, error) from error
     if len(data) > limit:
-        raise _too_large(f"{what} take {len(data)} bytes", size=len(data), limit=limit)
+        raise _too_large(f"{what} take{s} {len(data)} bytes", size=len(data), limit=limit)
     return data
 
 

@@ -23,7 +23,7 @@ def _after_us(after: object) -> int:
     total_seconds = getattr(after, "total_seconds", None)
     seconds = total_seconds() if total_seconds is not None else after
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_S:
-        msg = f"after: expected seconds or a timedelta, got {after!r}"
+        msg = f"after: expected 0 or more seconds, or a timedelta, got {after!r}"
         raise InputError(msg)
     return round(seconds * 1_000_000)
 

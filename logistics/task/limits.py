@@ -38,6 +38,11 @@ class Rate(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         """Refuse what is no rate: `InputError`."""
         burst = check_int("Rate.burst", self.burst, least=0, most=MAX_COUNT)
+        if not burst and isinstance(self.count, int) and self.count > MAX_WINDOW:
+            msg = (
+                f"Rate.count: expected at most {MAX_WINDOW} without burst=, or that as well, got {self.count}"
+            )
+            raise InputError(msg)
         check_int("Rate.count", self.count, least=1, most=MAX_COUNT if burst else MAX_WINDOW)
         if duration_us("Rate.per", self.per, least_us=1) > LONGEST_RATE_US:
             msg = f"Rate.per: expected at most a year, got {self.per!r}"

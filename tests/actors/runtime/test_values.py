@@ -473,7 +473,7 @@ def test_the_limit_is_one_mebibyte_to_the_byte() -> None:
     ) as caught:
         encode_call([b"x" * (room + 1)], {})
     assert (caught.value.size, caught.value.limit) == (DEFAULT_LIMIT + 1, DEFAULT_LIMIT)
-    with pytest.raises(PayloadError, match=r"result take 67108869 bytes.*put the data into a file"):
+    with pytest.raises(PayloadError, match=r"the result takes 67108869 bytes.*put the data into a file"):
         encode_result("x" * (64 * DEFAULT_LIMIT))
     assert encode_result("x" * DEFAULT_LIMIT, limit=2 * DEFAULT_LIMIT)
 
@@ -490,7 +490,7 @@ def test_a_few_lists_that_hold_each_other_very_often_are_refused_at_once() -> No
     value: Any = ["x"]
     for _ in range(60):
         value = [value, value]
-    assert "hold more than 1048576 values" in str(_refused(value))
+    assert "the arguments hold more than 1048576 values" in str(_refused(value))
 
 
 @pytest.mark.no_cover

@@ -57,7 +57,7 @@ def test_f62_what_is_too_large_is_refused_with_size_and_limit() -> None:
         assert (caught.value.size, caught.value.limit) == (1_006, 1_000)
         job = queue.dequeue()
         assert job is not None
-        with refused("^result take 2003 bytes, the limit is 1000 bytes", PayloadError):
+        with refused("^the result takes 2003 bytes, the limit is 1000 bytes", PayloadError):
             queue.complete(job, b"x" * 2_000)
 
 

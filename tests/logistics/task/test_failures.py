@@ -126,7 +126,7 @@ def test_long_errors_and_endless_recursion_are_cut_to_size(queue: Queue) -> None
         (do.return_self, "PayloadError: result['loop'][0]: contains itself; plain data is a tree"),
         (do.return_big_int, "PayloadError: result: 18446744073709551616 does not fit into 64 bits"),
         (do.return_surrogate, "PayloadError: result: the text has a lone surrogate"),
-        (do.return_much, "PayloadError: result take 2097157 bytes, the limit is 1048576 bytes"),
+        (do.return_much, "PayloadError: the result takes 2097157 bytes, the limit is 1048576 bytes"),
         (do.return_deep, "PayloadError: result"),
         (do.return_generator, "PayloadError: result: generator cannot be stored"),
     ],

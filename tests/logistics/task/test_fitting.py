@@ -120,7 +120,10 @@ def test_what_is_refused_is_what_python_would_not_call(
             Job("mail", send_mail, [1, 2], {"to": 3}),
             "parameter 'to' is given by args and by kwargs",
         ),
-        (Job("first", told_first, ["ada"]), "nothing fills the required parameter 'to'"),
+        (
+            Job("first", told_first, ["ada"]),
+            "parameter 'to': args and kwargs do not give it, and args[0] goes to 'ctx': have that behind the others",
+        ),
         (
             Job("mail", send_mail, ["ada"], batch=5),
             "cannot be called with a list of BatchedJob and nothing else, as batch= says: nothing fills",

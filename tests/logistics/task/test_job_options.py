@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from actors.queue.outcome import retry_delay_us
 from actors.queue.specs import RetryPolicy
 from actors.runtime.clock import VirtualClock
-from logistics import DuplicateJobError, InputError, Rate, ResourceManager, group
+from logistics import DuplicateJobError, InputError, LogisticsError, Rate, ResourceManager, Retry, group
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.job import Chain, Job
 from logistics.task.job_scheduler import JobScheduler
@@ -54,6 +55,19 @@ def test_limits_are_told_as_they_were_set(queue: Queue) -> None:
         (lambda q: q.configure(concurrency=0), "concurrency: expected a whole number from 1"),
         (lambda q: q.configure(rate=5), "rate: expected a Rate, as in Rate(10, per=60), got 5"),
         (lambda _: Rate("5/m"), "Rate.count: expected a whole number from 1 to 10000, got '5/m'"),  # type: ignore[arg-type]
+        (
+            lambda _: Rate(20_000),
+            "Rate.count: expected at most 10000 without burst=, or that as well, got 20000",
+        ),
+        (
+            lambda q: q.enqueue_many([job(unique_key="k"), job(unique_key="k")]),
+            "two jobs of one call want the unique key 'k' of queue 'work': one is 'add'",
+        ),
+        (lambda _: Retry(after=-1), "after: expected 0 or more seconds, or a timedelta, got -1"),
+        (
+            lambda q: q.enqueue(Job("a", do.add, [Path("a.csv")])),
+            "args[0]: PosixPath cannot be stored; pass it as text, str(…)",
+        ),
         (lambda q: q.configure(rate=Rate(0)), "Rate.count: expected a whole number from 1 to 10000"),
         (lambda q: q.configure(rate=Rate(1, per=-1)), "Rate.per: expected"),
         (lambda q: q.configure(per_function={do.add: "x"}), "per_function: expected a whole number"),
@@ -103,7 +117,7 @@ def test_limits_are_told_as_they_were_set(queue: Queue) -> None:
 def test_what_is_wrong_is_refused_with_what_was_expected(
     queue: Queue, call: Callable[[Queue], Any], text: str
 ) -> None:
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(LogisticsError) as refusal:
         call(queue)
     assert text in str(refusal.value)
     assert queue.get_stats()["total_jobs"] == 0
