@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -37,6 +38,10 @@ def waits_for(spec: JobSpec) -> dict[str, None]:
     """Return the jobs whose end a job waits for, each once."""
     failing = () if spec.terms is None or not spec.terms.on_failure_of else (spec.terms.on_failure_of,)
     return dict.fromkeys((*spec.after, *failing))
+
+
+def _due(job: Job) -> tuple[int, int]:
+    return job.course.due_us, job.order
 
 
 class Retired(msgspec.Struct, frozen=True, gc=False):
@@ -120,17 +125,12 @@ class QueueFloor(FoldedState[Retired]):
 
     # -- questions --------------------------------------------------------------------------------------
 
-    def due(self, now_us: int) -> Iterable[Job]:
-        """Return the jobs whose time has come, of all queues, in the order of these times."""
-        found = []
-        for line in self.due_lines:
-            due = line.due(now_us)
-            if not due:
-                break
-            found.append(due)
-        if len(found) == 1:
-            return found[0]
-        return heapq.merge(*found, key=lambda job: (job.course.due_us, job.order))
+    def due(self, now_us: int, most: int) -> Iterator[Job]:
+        """Return jobs whose time has come, of all queues, in the order of these times: so many at most."""
+        first = islice(self.due_lines, most)  # the queues behind them have their first ones later
+        found = [line.due(now_us) for line in first]
+        due = heapq.merge(*found, key=_due) if len(found) > 1 else chain(*found)
+        return islice(due, most)
 
     def lease_ended(self, now_us: int) -> Iterator[Job]:
         """Yield the jobs whose lease has run out."""

@@ -464,17 +464,19 @@ class Line:
         """Return the earliest instant for which a job waits."""
         return self.waiting[0][0] if self.waiting else None
 
-    def due(self, now_us: int) -> list[Job]:
-        """Return the jobs whose time has come, earliest first; looks only at those (it is a heap)."""
-        found = []
-        stack = [0]
-        while stack:
-            index = stack.pop()
-            if index < len(self.waiting) and self.waiting[index][0] <= now_us:
-                if _is_waiting(self.waiting[index]):
-                    found.append(self.waiting[index])
-                stack += (2 * index + 1, 2 * index + 2)
-        return [job for _, _, job in sorted(found, key=lambda entry: entry[:2])]
+    def due(self, now_us: int) -> Iterator[Job]:
+        """Yield the jobs whose time has come, earliest first; looks no further than it is asked (it is a heap)."""
+        waiting = self.waiting
+        ahead = [(*waiting[0][:2], 0)] if waiting else []
+        while ahead:
+            due_us, _, index = heapq.heappop(ahead)
+            if due_us > now_us:
+                return
+            if _is_waiting(waiting[index]):
+                yield waiting[index][2]
+            for child in (2 * index + 1, 2 * index + 2):
+                if child < len(waiting):
+                    heapq.heappush(ahead, (*waiting[child][:2], child))
 
     def in_time(self) -> Iterator[Job]:
         """Yield the jobs that wait for an instant, in no order."""

@@ -19,12 +19,17 @@ PREFETCH = 1024
 """Attempts that may be queued at the executor beyond its free workers, at most."""
 PREFETCH_US = 2_000
 """Work, per worker, that may be queued ahead: a dispatch must not outlast a commit by much."""
+DUE_AT_ONCE = 1_024
+"""Jobs whose time has come that one turn makes ready, at most: it must not get too long."""
 
 
 def make_due_ready(state: QueueState, context: Context) -> Decision:
-    """Make ready what waited for an instant that has come."""
+    """Make ready what waited for an instant that has come: of very many the first ones, the others in the next turns.
+
+    The queue is woken again at once, and whoever has said something meanwhile comes in between.
+    """
     decision = Decision()
-    for job in state.due(context.now_us):
+    for job in state.due(context.now_us, DUE_AT_ONCE):
         decision.emit(JobReady(job.job_id, context.now_us, "due"), job.owner)
     return decision
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.queue.events import (
+    JobEnqueued,
+    JobReady,
     JobStarted,
     QueuePaused,
     QueueResumed,
@@ -21,15 +24,17 @@ from actors.queue.messages import (
     Unfinished,
 )
 from actors.queue.specs import FIRINGS, STEPS
-from actors.queue.starting import PREFETCH, PREFETCH_US
+from actors.queue.starting import DUE_AT_ONCE, PREFETCH, PREFETCH_US
 from actors.runtime.messages import Shutdown
 from tests.actors.queue.bench import (
+    RULES,
     SECOND,
     START,
     Bench,
     knows,
     spec,
 )
+from tests.support.work import lines_run
 
 
 def idle(**more: Any) -> Bench:
@@ -228,3 +233,38 @@ def test_an_attempt_given_back_or_closed_makes_nobody_suspect() -> None:
     bench.finish("a", "returned")
     bench.ask(Shutdown())
     assert not bench.state.jobs["a"].course.suspect
+
+
+# -- many at once ----------------------------------------------------------------------------------------
+
+
+def test_of_very_many_that_fall_due_at_once_a_turn_makes_some_ready_and_the_queue_wakes_at_once() -> None:
+    bench = idle()
+    many = 2 * DUE_AT_ONCE + 3
+    jobs = [spec(f"{n:05}", queue=f"q{n % 3}", due_us=START + SECOND + n // 7) for n in range(many)]
+    bench.enqueue(*jobs[::-1])
+    first = bench.pass_time(2 * SECOND).of(JobReady)
+    assert len(first) == DUE_AT_ONCE
+    wake_us = RULES.next_wake_us(bench.state, bench.context())
+    assert wake_us is not None
+    assert wake_us <= bench.now_us
+    bench.restart()  # which is a turn, too
+    last = bench.settle().of(JobReady)
+    assert (len(last), bench.settle().events) == (3, [])
+    assert RULES.next_wake_us(bench.state, bench.context()) is None
+    ready = [event for event in bench.log if isinstance(event, JobReady)]
+    due = [next(job.due_us for job in jobs if job.job_id == event.job_id) for event in ready]
+    assert due == sorted(due)
+    bench.check()
+
+
+@pytest.mark.no_cover
+def test_a_turn_costs_the_same_however_many_have_fallen_due() -> None:
+    def cost(many: int) -> int:
+        bench = idle()
+        for n in range(many):
+            bench.given(JobEnqueued(spec(f"{n:05}", due_us=START + SECOND + n), b"", START))
+        bench.now_us += 2 * SECOND
+        return lines_run(bench.settle)
+
+    assert cost(8 * DUE_AT_ONCE) < 1.3 * cost(2 * DUE_AT_ONCE)
