@@ -247,6 +247,15 @@ def test_a_rate_wakes_the_queue_when_it_opens_and_is_remembered_over_restarts() 
     bench.check()
 
 
+def test_a_rate_that_holds_nobody_back_any_more_wakes_nobody() -> None:
+    bench = limited(QueueSettings(key_rate=Rate(1, SECOND)))
+    bench.enqueue(keyed("a"), keyed("b"))
+    assert bench.state.next_wake_us() == START + SECOND
+    bench.when(CancelJob("b"))
+    assert bench.state.next_wake_us() is None
+    bench.check()
+
+
 def test_each_key_has_a_rate_of_its_own() -> None:
     bench = limited(QueueSettings(key_rate=Rate(1, SECOND)))
     bench.enqueue(keyed("a1"), keyed("a2"), keyed("b1", "b"))
