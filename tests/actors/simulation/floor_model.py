@@ -610,13 +610,15 @@ class Floor(Model):
         self.line.clear()
         self.look_once_more()
 
-    def look_once_more(self) -> None:
-        """Try functions again that could not be found: somebody may have put them there."""
-        unresolved = [job for job in self.all if job.status is JobStatus.UNRESOLVED]
-        functions = list(
-            dict.fromkeys(job.spec.function for job in sorted(unresolved, key=lambda j: j.place))
+    def look_once_more(self, functions: Iterable[str] = ()) -> None:
+        """Try functions again that could not be found: somebody may have put them there.
+
+        In the order in which they are named; else as they came to be waited for.
+        """
+        unresolved = sorted(
+            (job for job in self.all if job.status is JobStatus.UNRESOLVED), key=lambda job: job.place
         )
-        for function in functions:
-            for job in sorted(unresolved, key=lambda job: job.place):
+        for function in functions or dict.fromkeys(job.spec.function for job in unresolved):
+            for job in unresolved:
                 if job.spec.function == function:
                     self.stand(job)

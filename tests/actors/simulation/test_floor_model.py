@@ -325,8 +325,9 @@ class FloorMachine(RuleBasedStateMachine):
 
     @rule()
     def functions_known(self) -> None:
-        self.model.look_once_more()
-        self.desk.ask(FunctionsKnown(("m:f", "m:g")))
+        functions = ("m:f", "m:g")
+        self.model.look_once_more(functions)
+        self.desk.ask(FunctionsKnown(functions))
 
     # -- what befalls it -----------------------------------------------------------------------------------
 
