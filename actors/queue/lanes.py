@@ -272,6 +272,9 @@ class Line:
         self.settings = QueueSettings()
         self.retries: dict[int, int] = {}
         """How many retries fall due in which span of the retry rate."""
+        self._spans_limit = MANY_SPANS
+        self._room: dict[int, int] = {}
+        """Of spans that are full: where there was room next. A memory of what was looked at, no part of the state."""
         self.gate: Gate | None = None
         """What holds back the queue as a whole."""
         self.gates: dict[tuple[str, str], Gate] = {}
@@ -335,6 +338,7 @@ class Line:
         """Have other settings, and new gates; those of lanes are up to the hall."""
         if settings.retry_rate != self.settings.retry_rate:
             self.retries = {}
+            self._room = {}
         self.settings = settings
         self.gates.clear()
         limits = settings.concurrency or settings.rate is not None
@@ -358,10 +362,20 @@ class Line:
         `others` fall due at those times, beside what is on record.
         """
         decided = Counter(other // rate.per_us for other in others)
-        span = due_us // rate.per_us
+        span = self._with_room(due_us // rate.per_us, rate)
         while (there := self.retries.get(span, 0) + decided[span]) >= rate.count:
-            span += 1
+            span = self._with_room(span + 1, rate)
         return max(due_us, span * rate.per_us + there * rate.per_us // rate.count)
+
+    def _with_room(self, span: int, rate: Rate) -> int:
+        """Return the first span from one on that is not full; what was found to be full is not looked at each time."""
+        full = []
+        while self.retries.get(span, 0) >= rate.count:
+            full.append(span)
+            span = self._room.get(span, span + 1)
+        for each in full:
+            self._room[each] = span
+        return span
 
     def retrying(self, due_us: int, at_us: int) -> None:
         """Note that a retry falls due."""
@@ -370,8 +384,10 @@ class Line:
             return
         span = due_us // rate.per_us
         self.retries[span] = self.retries.get(span, 0) + 1
-        if len(self.retries) > MANY_SPANS:
+        if len(self.retries) > self._spans_limit:
             self.retries = dict(self.dump_retries(at_us))
+            self._room = {}
+            self._spans_limit = max(MANY_SPANS, 2 * len(self.retries))
 
     def dump_retries(self, since_us: int) -> list[tuple[int, int]]:
         """Give the spans that have not passed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,12 +19,13 @@ from actors.queue.events import (
     JobStarted,
     QueueConfigured,
 )
+from actors.queue.lanes import Line
 from actors.queue.messages import ConfigureQueue, RetryJob
 from actors.queue.outcome import retired_of, retry_delay_us
 from actors.queue.specs import Backoff, JobStatus, QueueSettings, Rate, RetryPolicy
 from actors.runtime.effects import AttemptFinished
 from actors.runtime.messages import Known
-from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, Bench, spec, through_image
+from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, START, Bench, spec, through_image
 from tests.actors.queue.lives import STEPS, Life
 
 DELAYS = st.integers(0, 10**13)
@@ -104,6 +106,46 @@ def test_ten_thousand_jobs_that_fail_together_stay_within_the_budget() -> None:
     assert max(seconds.values()) == 100
     assert len(seconds) == 100, "and no second is wasted"
     assert through_image(bench.state).dump() == bench.state.dump()
+
+
+class Looked(dict[int, int]):
+    """Retries by span, and how often somebody looked at a span."""
+
+    looks = 0
+
+    def get(self, span: int, default: Any = None, /) -> Any:
+        type(self).looks += 1
+        return super().get(span, default)
+
+
+def test_spans_that_are_full_are_not_looked_at_for_each_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One each second: the last of them would look at all the others, and so would each of those."""
+    monkeypatch.setattr(Looked, "looks", 0)
+    line, rate = Line("q"), Rate(1, SECOND)
+    line.configure(QueueSettings(retry_rate=rate))
+    line.retries = Looked()
+    for n in range(1_000):
+        due_us = line.retry_us(rate, START, ())
+        assert due_us == START + n * SECOND
+        line.retrying(due_us, START)
+    assert Looked.looks < 10_000
+
+
+def test_spans_that_may_have_passed_are_not_looked_for_at_each_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    dump = Line.dump_retries
+
+    def noted(line: Line, since_us: int) -> list[tuple[int, int]]:
+        asked.append(since_us)
+        return dump(line, since_us)
+
+    monkeypatch.setattr(Line, "dump_retries", noted)
+    line = Line("q")
+    line.configure(QueueSettings(retry_rate=Rate(1, SECOND)))
+    for n in range(5_000):
+        line.retrying(START + n * SECOND, START)
+    assert 0 < len(asked) < 10
+    assert line.dump_retries(START) == [(START // SECOND + n, 1) for n in range(5_000)]
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3])
