@@ -111,7 +111,7 @@ def _leave_signals_to_parent() -> None:
     What the function starts hears of SIGTERM as usual.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Sigterm(_go_on).take()
+    Sigterm().take(_go_on)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL)  # kept back while this process began
 
 

@@ -7,6 +7,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from logistics.orchestration.stores import STORES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,7 +37,8 @@ class Interrupts:
         self._listens = threading.current_thread() is threading.main_thread()
         if self._listens:
             self._before = [
-                (number, signal.signal(number, self._take)) for number in (signal.SIGINT, signal.SIGTERM)
+                (signal.SIGINT, signal.signal(signal.SIGINT, self._take)),
+                (signal.SIGTERM, STORES.stay.sigterm.take(self._take)),
             ]
         return self
 

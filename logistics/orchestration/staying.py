@@ -47,7 +47,7 @@ class Stay:
         """Whether Ctrl-C is raised as an error."""
         self._wakes: SimpleQueue[None] = SimpleQueue()
         """Unlike an event, it may be put into by a signal's handler, whatever that has interrupted."""
-        self._sigterm = Sigterm(self._on_terminate)
+        self.sigterm = Sigterm()
         self._is_ending = False
         """Whether the main program was told to end."""
 
@@ -57,7 +57,7 @@ class Stay:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, self._on_interrupt)
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                self._sigterm.take()
+                self.sigterm.take(self._on_terminate)
 
     def interrupted(self) -> None:
         """Take note of a Ctrl-C."""

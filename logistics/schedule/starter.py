@@ -12,7 +12,7 @@ from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.given import OnEngine
 from logistics.orchestration.staying import HURRY_S, TERMINATED_S
-from logistics.orchestration.stores import Store
+from logistics.orchestration.stores import STORES, Store
 from logistics.schedule.scheduled import ScheduledTask, shown
 from logistics.schedule.target import Call, save_workflows
 
@@ -130,4 +130,4 @@ def _on_sigterm(terminated: list[int]) -> Any:
     def terminate(number: int, _frame: FrameType | None) -> None:
         terminated.append(number)
 
-    return signal.signal(signal.SIGTERM, terminate) or signal.SIG_DFL
+    return STORES.stay.sigterm.take(terminate)

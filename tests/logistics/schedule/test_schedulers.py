@@ -30,6 +30,7 @@ from logistics.schedule.starter import Starter
 from logistics.task.job import Job
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
+from tests.faults import jobs as do
 from tests.logistics.schedule.place import START, WAIT_S, Place
 
 HOUR = timedelta(hours=1)
@@ -344,6 +345,24 @@ def test_run_forever_closes_the_engine_after_a_signal_and_returns(
     thread.join()
     assert place.engine.closed
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.no_cover
+def test_sigterm_ends_what_a_job_forks_while_run_forever_answers_it(place: Place) -> None:
+    """As `multiprocessing.Pool` has its workers end: a job that leaves one would hang."""
+    queue = Queue("forks", engine=place.engine)
+    JobScheduler(engine=place.engine).start(queue)
+    scheduler = CronScheduler(engine=place.engine)
+    ends: list[object] = []
+
+    def use() -> None:
+        ends.append(queue.result(queue.enqueue(Job("forks", do.terminates_its_children)), 60))
+        scheduler.stop()
+
+    thread = when_running(scheduler, use)
+    scheduler.run_forever()
+    thread.join()
+    assert ends == [[-signal.SIGTERM, -signal.SIGTERM]]
 
 
 def test_run_forever_works_on_any_thread(place: Place) -> None:
