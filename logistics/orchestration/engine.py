@@ -172,7 +172,7 @@ class OrchestrationEngine(Handle):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(STORES.stay.with_grace_s)
 
     def __repr__(self) -> str:
         return f"OrchestrationEngine({self.path!r}{', closed' if self._closed else ''})"

@@ -39,6 +39,8 @@ class Stay:
         self._is_busy = is_busy
         self.grace_s = GRACE_S
         """How long closing waits for running functions."""
+        self.with_grace_s = GRACE_S
+        """How long a `with` waits for them that is left: Ctrl-C makes no difference to it, a second one ends it."""
         self._is_unwanted = False
         """Whether a signal has come: then nothing is stayed for."""
         self._has_ended = False
@@ -66,6 +68,7 @@ class Stay:
     def terminated(self) -> None:
         """Take note of a SIGTERM."""
         self._is_unwanted, self.grace_s = True, min(self.grace_s, TERMINATED_S)
+        self.with_grace_s = TERMINATED_S
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         self.interrupted()

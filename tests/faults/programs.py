@@ -159,6 +159,13 @@ def works(store: str, lines: str) -> None:
     FOR_EVER.wait()
 
 
+def works_within(store: str, lines: str) -> None:
+    """Do the same within a `with`, which a signal leaves."""
+    with _at_long_work(store, lines, "thread"):
+        say("ready")
+        FOR_EVER.wait()
+
+
 def worked(store: str, lines: str) -> None:
     """Have started something, and stopped it again."""
     at_work(store, lines)
@@ -415,7 +422,7 @@ PROGRAMS: dict[str, Callable[[str, str], None]] = {
     for program in (
         falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays,
         is_interrupted_as_it_leaves, sleeps, waits, processes, processes_for_ever, is_interrupted_often, forks,
-        leaves_an_orphan, runs_out_of_disk, loses_its_disk, works, worked, takes_in,
+        leaves_an_orphan, runs_out_of_disk, loses_its_disk, works, works_within, worked, takes_in,
         begins_processes, works_in_processes, works_on, works_on_with_a_handler, has_children,
     )
 }  # fmt: skip

@@ -15,6 +15,7 @@ from actors.queue.events import AttemptInterrupted, JobCompleted, JobRetrying
 from actors.runtime.events import EngineClosed
 from eventstore.errors import StoreInUseError
 from logistics.orchestration.engine import OrchestrationEngine
+from logistics.orchestration.staying import GRACE_S
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.faults.children import Child, Interpreters, Nursery
@@ -147,7 +148,13 @@ def test_sigterm_to_a_program_that_has_started_nothing_is_no_worse_than_a_kill(s
 
 @pytest.mark.parametrize(
     ("program", "code"),
-    [("works", 143), ("works_in_processes", 143), ("works_on", 0), ("works_on_with_a_handler", 0)],
+    [
+        ("works", 143),
+        ("works_within", 143),
+        ("works_in_processes", 143),
+        ("works_on", 0),
+        ("works_on_with_a_handler", 0),
+    ],
 )
 def test_sigterm_ends_a_program_that_has_started_something_properly(
     program: str, code: int, store: Path
@@ -155,8 +162,10 @@ def test_sigterm_ends_a_program_that_has_started_something_properly(
     """F12. Sent to all its processes, as systemd does: what runs has its time, and what does not end costs nobody."""
     with run(program, store) as child:
         said = child.expect("ready")
+        begun_s = time.monotonic()
         os.killpg(child.pid, signal.SIGTERM)
         assert child.end() == code, child.errors
+        assert time.monotonic() - begun_s < GRACE_S, "else who sent it might have killed it"
         assert child.errors == ""
     evidence = check(store, said)
     assert isinstance(evidence.events[-1], EngineClosed)
