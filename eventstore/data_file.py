@@ -91,7 +91,9 @@ def read_everything(path: str) -> int:
     """Return the bytes of all keys and values, once each was touched; kills the process if one is not there."""
     size = 0
     with (
-        lmdb.open(path, subdir=False, readonly=True, lock=False, max_dbs=8, lib_version=0) as environment,
+        lmdb.open(
+            os.fsencode(path), subdir=False, readonly=True, lock=False, max_dbs=8, lib_version=0
+        ) as environment,
         environment.begin() as transaction,
     ):
         for name in list(transaction.cursor().iternext(values=False)):

@@ -6,6 +6,7 @@ looks is to be run in a child process: a damaged page may kill whoever touches i
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -119,7 +120,9 @@ def put_past(data: str, folder: str) -> int:
 def _looking(data: str) -> Iterator[tuple[Any, Any]]:
     """Give a read transaction on a data file that nobody uses, and the engine."""
     with (
-        lmdb.open(data, subdir=False, readonly=True, lock=False, max_dbs=8, lib_version=0) as environment,
+        lmdb.open(
+            os.fsencode(data), subdir=False, readonly=True, lock=False, max_dbs=8, lib_version=0
+        ) as environment,
         environment.begin(buffers=True) as transaction,
     ):
         yield transaction, environment

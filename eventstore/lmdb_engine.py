@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -211,6 +212,9 @@ class LmdbEngine:
         size = min(2 * self._map_size, self._max_map_size)
         if size <= self._map_size:
             raise CapReachedError(f"the store has reached its largest size, {self._max_map_size} bytes")
+        if not _has_room(size):  # asked before: a map that fails to grow is gone
+            text = f"this process may not map {size} bytes of the store: its address space is limited"
+            raise CapReachedError(text, remedy="Raise that limit (`ulimit -v`), and start anew.")
         with self._doors.alone():
             self._databases.environment.set_mapsize(size)
         self._map_size = size
@@ -274,3 +278,12 @@ class LmdbEngine:
     def _stat_files(self) -> list[tuple[int, int]]:
         stats = [os.stat(path) for path in self._paths]  # noqa: PTH116 - they are texts, for `access`
         return [(found.st_dev, found.st_ino) for found in stats]
+
+
+def _has_room(size: int) -> bool:
+    """Whether so many bytes can be mapped beside what is mapped already."""
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ).close()
+    except OSError:
+        return False
+    return True

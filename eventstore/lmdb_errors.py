@@ -38,7 +38,7 @@ def open_error(error: lmdb.Error) -> StoreError:
     if isinstance(error, lmdb.DiskError):
         return StoreFullError(str(error))
     if isinstance(error, lmdb.MemoryError):
-        return StoreError(str(error), remedy="Open the store with a smaller map_size.")
+        return StoreError(str(error), remedy="Give the process more address space (`ulimit -v`).")
     if "Not a directory" in str(error):
         return NotAStoreError(str(error))
     return read_error(error)

@@ -105,7 +105,7 @@ class LmdbLog(LmdbForgetting):
         with self._doors.own():
             self._check_usable()
             try:
-                self._databases.environment.copy(str(folder))
+                self._databases.environment.copy(os.fsencode(folder))
             except lmdb.Error as error:
                 raise open_error(error) from error
         shutil.copyfile(self._folder.path / MARKER_NAME, folder / MARKER_NAME)

@@ -6,6 +6,7 @@ reads never waits for, nor slows, the one who writes the log.
 
 from __future__ import annotations
 
+import os
 import threading
 from bisect import bisect_left, insort
 from pathlib import Path
@@ -105,7 +106,7 @@ class LmdbNotebook:
     def _opened(self) -> Any:
         try:
             environment = lmdb.open(
-                str(self._folder), map_size=self._size, mode=0o600, lib_version=0, max_readers=1024
+                os.fsencode(self._folder), map_size=self._size, mode=0o600, lib_version=0, max_readers=1024
             )
         except lmdb.Error as error:
             raise open_error(error) from error

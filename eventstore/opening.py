@@ -72,6 +72,10 @@ _TOO_MANY: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_PATH: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 )
+_LESS: Final = 1024
+"""By how much less is mapped where a limit leaves no room: 64 MiB of the usual 64 GiB."""
+_LEAST_MAP: Final = 1 << 20
+
 TO_READ: Final = "Name the folder of a store, here or in $LOGISTICS_HOME."
 """What to do about a path that no store is at."""
 _LOG: Final = logging.getLogger("logistics.store")
@@ -185,9 +189,22 @@ class Folder:
             raise open_error(error) from error
 
     def _start_engine(self, marker: Marker | None, map_size: int) -> Databases:
+        environment = self._open_environment(map_size)
         try:
-            environment = lmdb.open(
-                str(self.path),
+            databases = self._open_databases(environment, marker)
+            if self._owner:
+                self._settle(databases, self._owner)
+                self._owner.announce(environment.info()["last_txnid"])
+        except BaseException:
+            environment.close()
+            raise
+        return databases
+
+    def _open_environment(self, map_size: int) -> Any:
+        """Map the file, with less where a limit (`ulimit -v`) leaves no room for that much; it grows as needed."""
+        try:
+            return lmdb.open(
+                os.fsencode(self.path),  # as text it would have to be UTF-8
                 map_size=map_size,
                 max_dbs=8,
                 max_readers=1024,
@@ -200,19 +217,12 @@ class Folder:
                 lib_version=0,
             )
         except lmdb.Error as error:
+            if isinstance(error, lmdb.MemoryError) and map_size > _LEAST_MAP:
+                return self._open_environment(max(map_size // _LESS, _LEAST_MAP))
             if self._owner and is_open_already(error):
                 self._owner.abandon()
                 self._owner = None
             raise open_error(error) from error
-        try:
-            databases = self._open_databases(environment, marker)
-            if self._owner:
-                self._settle(databases, self._owner)
-                self._owner.announce(environment.info()["last_txnid"])
-        except BaseException:
-            environment.close()
-            raise
-        return databases
 
     def _open_databases(self, environment: Any, marker: Marker | None) -> Databases:
         try:

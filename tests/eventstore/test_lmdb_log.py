@@ -124,6 +124,32 @@ def test_f23_readers_in_other_threads_survive_the_growth(path: Path) -> None:
             assert all(future.result(30) for future in reading)
 
 
+@pytest.mark.no_cover
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited there only")
+def test_f23_little_address_space_is_room_for_a_store_until_that_is_used_up(path: Path) -> None:
+    code = (
+        "import resource, sys\n"
+        "from eventstore.errors import CapReachedError\n"
+        "from eventstore.lmdb_log import LmdbLog\n"
+        "from tests.eventstore.support import append, record\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (600 << 20, 600 << 20))\n"
+        "with LmdbLog.open(sys.argv[1]) as log:\n"
+        "    try:\n"
+        "        for n in range(200):\n"
+        "            log.append([record('job:1', 'x' * 4_000_000)], expected=n, epoch=1, recorded_us=1)\n"
+        "    except CapReachedError as error:\n"
+        "        print(n > 20, log.head.position == n, error, error.remedy)\n"
+        "    print(append(log, 'job:2').position == n + 1)"
+    )
+    child = run_child(code, path)
+    assert child.returncode == 0, child.stderr
+    assert child.stdout.startswith("True True this process may not map ")
+    assert "ulimit -v" in child.stdout
+    assert child.stdout.endswith("True\n")
+    with LmdbLog.open(path) as log:
+        assert log.last("job:2") is not None
+
+
 def test_f24_a_reader_follows_when_the_owner_lets_the_map_grow(path: Path) -> None:
     with LmdbLog.open(path, map_size=64 * 1024) as log:
         append(log, "job:1")

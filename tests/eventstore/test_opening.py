@@ -20,6 +20,7 @@ import msgspec
 import pytest
 
 from eventstore import files, opening, owner
+from eventstore.backup import copy_store
 from eventstore.errors import (
     CorruptStoreError,
     NotAStoreError,
@@ -600,11 +601,32 @@ def test_f39_what_the_engine_refuses_is_said_in_our_words(error: Any, kind: type
     assert type(open_error(error)) is kind
 
 
-def test_f45_a_map_that_does_not_fit_is_an_error_with_a_remedy(path: Path) -> None:
-    with pytest.raises(StoreError) as caught:
-        LmdbLog.open(path, map_size=1 << 60)
-    assert "map_size" in caught.value.remedy
+def test_f45_of_a_map_that_does_not_fit_a_part_is_mapped(path: Path) -> None:
+    with LmdbLog.open(path, map_size=1 << 60) as log:
+        assert append(log, "job:1").position == 1
+
+
+def test_f45_no_room_for_any_map_is_an_error_with_a_remedy(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise lmdb.MemoryError("Cannot allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lmdb, "open", refuse)
+        with pytest.raises(StoreError) as caught:
+            LmdbLog.open(path)
+    assert "ulimit -v" in caught.value.remedy
     LmdbLog.open(path).close()
+
+
+def test_a_store_has_any_path_that_the_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    with LmdbLog.open(path) as log:
+        append(log, "job:1")
+        copy_store(log, tmp_path / os.fsdecode(b"caf\xe9 again"))
+    with LmdbLog.open(path) as log:
+        assert log.head.position == 1
 
 
 def test_a_folder_that_others_can_write_to_is_warned_about(
