@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import multiprocessing
 import os
 import queue
 import signal
@@ -89,6 +90,7 @@ def serve(pipe: Connection, output: Connection, modules: tuple[str, ...] | None,
     with contextlib.suppress(AttributeError, ValueError):
         cast("Any", sys.stdout).reconfigure(line_buffering=True)  # so that little is lost with a process
     _leave_signals_to_parent()
+    multiprocessing.current_process().daemon = False  # else no function could start processes of its own
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     way = _Pipe(pipe)
     threading.Thread(target=_listen, args=(pipe, calls, way), daemon=True).start()

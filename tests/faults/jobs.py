@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import ctypes
+import multiprocessing
 import os
 import select
 import signal
@@ -162,3 +163,14 @@ def prints_and_dies() -> None:
 def prints_in_a_child() -> None:
     """Have a process of its own print."""
     subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+
+
+def square(number: int) -> int:
+    """Compute a little."""
+    return number * number
+
+
+def squares_elsewhere(way: str, numbers: list[int]) -> list[int]:
+    """Compute in processes of this job's own."""
+    with multiprocessing.get_context(way).Pool(1) as pool:
+        return pool.map(square, numbers)

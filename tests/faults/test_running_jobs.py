@@ -104,6 +104,12 @@ def test_a_job_runs_in_a_process_of_its_own_which_is_used_again(queue: Queue) ->
     assert run(queue, process_job(do.add, 1, 2)) == 3
 
 
+@pytest.mark.parametrize("way", ["spawn", "fork"])
+def test_a_job_in_a_process_may_start_processes_of_its_own(way: str, queue: Queue) -> None:
+    assert run(queue, process_job(do.squares_elsewhere, way, [2, 3])) == [4, 9]
+    assert run(queue, process_job(do.squares_elsewhere, way, [4])) == [16]
+
+
 def test_an_engine_says_where_its_jobs_run_and_a_job_may_say_otherwise() -> None:
     with OrchestrationEngine(":memory:", executor="process") as engine:
         queue = Queue(engine=engine)
