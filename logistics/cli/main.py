@@ -9,7 +9,8 @@ import signal
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from eventstore.errors import LogisticsError
 from logistics.cli.guard import guarded, wants_guard
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         _say(f"the command line needs {missing}: pip install 'logistics[cli]'")
         return USAGE
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no character for it shows another
@@ -97,6 +99,11 @@ def _called(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
         return USAGE
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
+
+
+def _nowhere() -> TextIO:
+    """What is printed to if this program was started without the place for it (`>&-`)."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _unread() -> int:

@@ -587,6 +587,26 @@ def test_f95_a_command_ends_quietly_when_nobody_reads_what_it_prints(
     assert (child.returncode, child.stderr) == (141, b"")
 
 
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("arguments", "code"), [("jobs --ended", 0), ("--help", 0), ("jobs --nonsense", 2)])
+def test_a_command_that_has_nowhere_to_print_to_ends_quietly(store: Path, arguments: str, code: int) -> None:
+    child = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m logistics {arguments} >&- 2>&-', sys.executable],
+        cwd=ROOT,
+        env={**os.environ, "LOGISTICS_HOME": str(store)},
+        check=False,
+    )
+    assert child.returncode == code
+
+
+@pytest.mark.no_cover
+def test_the_command_is_a_module_too(store: Path) -> None:
+    command = [sys.executable, "-m", "logistics", "status", "--json"]
+    environment = {**os.environ, "LOGISTICS_HOME": str(store)}
+    child = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert json.loads(child.stdout)["in_use"] is not None
+
+
 WRITER = """
 import sys
 from logistics import Job, OrchestrationEngine, Queue
