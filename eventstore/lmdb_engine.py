@@ -199,7 +199,7 @@ class LmdbEngine:
         except BaseException as error:
             self._refusal = ReopenNeededError
             if isinstance(error, Exception):
-                raise commit_error(error) from error
+                raise commit_error(error, self.path) from error
             raise
         return True
 

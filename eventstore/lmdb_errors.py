@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 import lmdb
@@ -19,6 +20,9 @@ from eventstore.errors import (
 )
 
 _FULL: Final = ("No space left", "Disk quota exceeded")
+_CUT_SHORT: Final = "Input/output error"
+_NO_ROOM: Final = 64 * 1024
+"""Bytes that a disk which is full may have left."""
 _DAMAGE: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.InvalidError)
 
 
@@ -51,9 +55,23 @@ def read_error(error: lmdb.Error) -> StoreError:
     return StoreError(f"reading failed: {error}", remedy="Try again.")
 
 
-def commit_error(error: BaseException) -> OutcomeUnknownError:
-    """Return what a failed commit means: that nobody knows."""
+def commit_error(error: BaseException, path: str | os.PathLike[str]) -> OutcomeUnknownError:
+    """Return what a failed commit of a file at a path means: that nobody knows.
+
+    What the disk had room for a part of is an input/output error for LMDB, as if the disk were broken.
+    """
     text = f"a commit failed: {error}"
-    if isinstance(error, lmdb.Error) and any(reason in text for reason in _FULL):
-        return DiskFullError(text)
+    if isinstance(error, lmdb.Error):
+        if any(reason in text for reason in _FULL):
+            return DiskFullError(text)
+        if _CUT_SHORT in text and _is_full(path):
+            return DiskFullError(f"a commit failed: the disk is full ({error})")
     return OutcomeUnknownError(text)
+
+
+def _is_full(path: str | os.PathLike[str]) -> bool:
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _NO_ROOM

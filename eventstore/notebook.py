@@ -94,7 +94,7 @@ class LmdbNotebook:
                     self._environment.set_mapsize(self._size)
                 except lmdb.Error as error:
                     self._shut()  # after a failed commit it may refuse everything, or take for durable what is not
-                    raise commit_error(error) from error
+                    raise commit_error(error, self._folder) from error
 
     def _begun(self, *, write: bool = False) -> Any:
         if self._is_closed:

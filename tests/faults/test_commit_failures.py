@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import threading
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import lmdb
@@ -34,6 +36,7 @@ from eventstore.errors import (
     StoreFullError,
 )
 from eventstore.faulty_log import Fault, random_plan
+from eventstore.lmdb_errors import commit_error
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.task.queue import Queue
 from tests.faults import tasks
@@ -348,6 +351,16 @@ def test_callers_are_told_of_a_full_disk_by_the_kind_of_error(
             assert isinstance(refusal, StoreFullError)
             assert refusal.remedy.startswith("Free some disk space")
         assert insist(engine, failing.job("one")) == ("one",)
+
+
+def test_a_commit_that_was_cut_short_on_a_full_disk_is_told_as_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    error = lmdb.Error("mdb_txn_commit: Input/output error")
+    assert type(commit_error(error, tmp_path)) is OutcomeUnknownError
+    assert type(commit_error(error, tmp_path / "gone")) is OutcomeUnknownError
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=1, f_frsize=4096))
+    assert type(commit_error(error, tmp_path)) is DiskFullError
 
 
 @pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
