@@ -193,6 +193,8 @@ class ProcessPool:
 
     def _make(self) -> Worker:
         ours, theirs = SPAWN.Pipe()
+        for end in (ours, theirs):
+            os.set_blocking(end.fileno(), True)  # gevent's sockets say that they block, and do not
         output, printing = SPAWN.Pipe(duplex=False)
         args = (theirs, printing, *self._args)
         process = SPAWN.Process(target=self._serve, args=args, name="logistics-process", daemon=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -108,6 +109,26 @@ def test_a_job_runs_in_a_process_of_its_own_which_is_used_again(queue: Queue) ->
 def test_a_job_in_a_process_may_start_processes_of_its_own(way: str, queue: Queue) -> None:
     assert run(queue, process_job(do.squares_elsewhere, way, [2, 3])) == [4, 9]
     assert run(queue, process_job(do.squares_elsewhere, way, [4])) == [16]
+
+
+def test_the_pipe_to_a_process_blocks_also_where_sockets_do_not(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of gevent, once it has taken the place of the standard library, say that they do."""
+
+    class Unblocking(socket.socket):
+        def setblocking(self, _flag: bool, /) -> None:
+            super().setblocking(False)
+
+    def pair() -> list[Unblocking]:
+        ends = [Unblocking(fileno=end.detach()) for end in real()]
+        for end in ends:
+            end.setblocking(True)
+        return ends
+
+    real = socket.socketpair
+    monkeypatch.setattr(socket, "socketpair", pair)
+    assert run(queue, process_job(do.add, 1, 2)) == 3
 
 
 def test_an_engine_says_where_its_jobs_run_and_a_job_may_say_otherwise() -> None:
