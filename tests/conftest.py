@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from operator import attrgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from coverage.collector import Collector
@@ -85,3 +88,20 @@ def measure_no_children(patch: pytest.MonkeyPatch) -> None:
     """Have the processes that are started from now on know nothing of coverage."""
     for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
         patch.delenv(name)
+
+
+MEMORY = Path("/dev/shm")
+ENOUGH_BYTES = 1024**3
+
+
+@pytest.fixture
+def memory_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory, if the system has one: for tests of what is in files, and not of whether it gets to a disk.
+
+    Those that open damaged stores by the hundred did nothing but wait for the disk.
+    """
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
+        with TemporaryDirectory(prefix="logistics-tests-", dir=MEMORY) as folder:
+            yield Path(folder)
+    else:
+        yield tmp_path_factory.mktemp("memory")

@@ -24,6 +24,11 @@ AT_ONCE = 250
 """How many cases a child tries at most, as it has an end of its own."""
 
 
+@pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    return memory_path
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("corruption") / "store"

@@ -414,8 +414,10 @@ def fill(path: Path, *, segment_records: int = 8192) -> list[Record]:
         return [record for frame in log.frames() for record in frame.records]
 
 
-def test_f28_a_flipped_bit_in_a_record_is_never_handed_out(path: Path) -> None:
+@pytest.mark.no_cover
+def test_f28_a_flipped_bit_in_a_record_is_never_handed_out(memory_path: Path) -> None:
     """Each flip hits the stored bytes of one frame, as a bad disk would, below the engine."""
+    path = memory_path / "store"
     fill(path)
     with LmdbLog.open(path) as log:
         log.append([record("job:odd", "one odd text")], expected=60, epoch=1, recorded_us=1)
@@ -466,8 +468,10 @@ for number in range(begin, end):
 """
 
 
-def test_f28_f29_a_flip_anywhere_is_an_error_or_harmless_or_found_by_verifying(path: Path) -> None:
+@pytest.mark.no_cover
+def test_f28_f29_a_flip_anywhere_is_an_error_or_harmless_or_found_by_verifying(memory_path: Path) -> None:
     """Where a page's own structure is hit, the engine itself may die of it: only verifying helps there."""
+    path = memory_path / "store"
     fill(path)
     path.with_name("whole.mdb").write_bytes(path.joinpath("data.mdb").read_bytes())
     begin, end, errors = 0, scaled("flips", 200), 0
@@ -567,8 +571,10 @@ def test_an_index_that_leads_elsewhere_is_detected(path: Path) -> None:
         log.history("job:1")
 
 
-def test_f28_a_flipped_bit_in_the_index_never_hides_an_entity(path: Path) -> None:
+@pytest.mark.no_cover
+def test_f28_a_flipped_bit_in_the_index_never_hides_an_entity(memory_path: Path) -> None:
     """Each flip hits a row of the one segment; what opens all the same says so when it is asked."""
+    path = memory_path / "store"
     fill(path, segment_records=60)
     with LmdbLog.open(path) as log:
         whole = [log.history(f"job:{n}") for n in range(20)]

@@ -21,6 +21,11 @@ from tests.support.scale import scaled
 
 
 @pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    return memory_path
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> Path:
     """Fill a store with 40 frames: small ones, one over many pages, and one of many records."""
     with LmdbLog.open(tmp_path / "store", segment_records=30) as log:

@@ -40,6 +40,11 @@ def build(path: Path, *, settled: bool = True) -> None:
             settle(log)
 
 
+@pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    return memory_path
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the store that every test damages a copy of, byte for byte."""
