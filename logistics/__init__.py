@@ -8,11 +8,19 @@ wrong is a `LogisticsError`. The command `logistics` looks into a store, in use 
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from logistics.version import package_version
+try:
+    from logistics.version import package_version
+except ModuleNotFoundError as missing:
+    if not str(missing.name).startswith("actors"):
+        raise
+    found = getattr(sys.modules.get("actors"), "__file__", None) or "nothing"
+    text = f"logistics comes with a package 'actors', and Python found {found} by that name; rename that one"
+    raise ImportError(text) from missing
 
 if TYPE_CHECKING:
     from actors.queue.batch import BatchedJob

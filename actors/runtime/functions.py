@@ -190,6 +190,10 @@ def _module(parts: FunctionRef, ref: str) -> ModuleType:
     if parts.script:
         running = main_home.removeprefix(SCRIPT_PREFIX) or "no script"
         detail = f"it belongs to the script {parts.script!r}, this process runs {running}; run it again"
+        if os.path.basename(parts.script) == "__main__.py":  # noqa: PTH119 -- of which processes read nothing
+            detail += (
+                "; for executor='process' move it to another module, as no process reads a package's __main__"
+            )
         raise UnresolvedFunctionError(ref, UnresolvedReason.OTHER_SCRIPT, detail)
     if not all(part.isidentifier() for part in parts.home.split(".")):
         raise UnresolvedFunctionError(ref, UnresolvedReason.MALFORMED, f"{parts.home!r} is no module's name")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +79,19 @@ def test_every_public_name_is_there_and_no_other() -> None:
         logistics.Nothing  # noqa: B018
     with pytest.raises(ImportError):
         exec("from logistics import Nothing", {})
+
+
+@pytest.mark.no_cover
+def test_a_module_of_the_user_that_is_in_the_way_is_named(tmp_path: Path) -> None:
+    other, script = tmp_path / "actors.py", tmp_path / "script.py"
+    other.touch()
+    script.write_text("import logistics")
+    child = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(Path(logistics.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 1
+    assert f"ImportError: logistics comes with a package 'actors', and Python found {other}" in child.stderr

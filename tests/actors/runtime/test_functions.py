@@ -249,6 +249,7 @@ def _unresolved(ref: str, registry: FunctionRegistry | None = None) -> Unresolve
         ("../../etc/passwd:f", UnresolvedReason.MALFORMED, "no module's name"),
         ("a b:f", UnresolvedReason.MALFORMED, "no module's name"),
         ("__main__@/no/such/script.py:f", UnresolvedReason.OTHER_SCRIPT, "'/no/such/script.py'"),
+        ("__main__@/no/such/__main__.py:f", UnresolvedReason.OTHER_SCRIPT, "move it to another module"),
         ("name@__main__@/no/such/script.py", UnresolvedReason.OTHER_SCRIPT, "run it again"),
         ("no-such-task", UnresolvedReason.NOT_YET_DEFINED, "import the module that defines it"),
         (f"no-such-task@{__name__}", UnresolvedReason.NOT_FOUND, "does not define a task"),
