@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import BrokenExecutor, CancelledError, InvalidStateError, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    InvalidStateError,
+    ProcessPoolExecutor,
+    wait,
+)
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors.runtime.desk import Desk, Guest, Said
-from actors.runtime.errors import PoolClosedError
+from actors.runtime.errors import InputError, PoolClosedError
 from actors.runtime.processes import TRIES, WorkerDiedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Future
 
     from actors.runtime.desk import Address
     from actors.runtime.effects import AttemptKey
@@ -232,7 +239,11 @@ class ExecutorPool:
     def _make(self, workers: int) -> Generation:
         self._desk = self._desk or Desk(greet=self._greet, hear=self._heard, gone=self._gone)
         self._made += 1
-        generation = Generation(self._factory(workers), self._desk.address(self._made), workers)
+        pool: object = self._factory(workers)
+        if not isinstance(pool, Executor):
+            msg = f"executor: expected a function that makes a concurrent.futures.Executor, it made {pool!r}"
+            raise InputError(msg)
+        generation = Generation(pool, self._desk.address(self._made), workers)
         self._generations[self._made] = generation
         return generation
 

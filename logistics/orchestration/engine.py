@@ -34,6 +34,7 @@ from logistics.orchestration.payloads import check_payloads
 from logistics.orchestration.reading import first
 from logistics.orchestration.recorded import check_recorded
 from logistics.orchestration.running import execute_workflow
+from logistics.orchestration.step_options import check_bool
 from logistics.orchestration.stores import STORES, refuse_worker
 from logistics.orchestration.subscriptions import (
     Subscription,
@@ -135,12 +136,17 @@ class OrchestrationEngine(Handle):
             check_int("max_tasks_per_child", max_tasks_per_child, least=1, most=MAX_TASKS)
         if timezone is not None:
             find_zone(timezone)
+        if archive is not None:
+            check_bool("archive", archive)
+        if clock is not None and not callable(getattr(clock, "now_us", None)):
+            msg = f"clock: expected one such as logistics.testing.VirtualClock(), got {clock!r}"
+            raise InputError(msg)
         options = {
             "timezone": timezone,
             "workers": workers,
             "max_tasks_per_child": max_tasks_per_child,
             "executor": None if executor is None else engine_executor(executor),
-            "modules": tuple(modules) if modules is not None and not isinstance(modules, str) else modules,
+            "modules": _patterns(modules),
             "max_payload": max_payload,
             "retention": None if retention is None else duration_us("retention", retention),
             "archive": archive,
@@ -459,6 +465,18 @@ class OrchestrationEngine(Handle):
         destroyed, too.
         """
         return erasing.erase(self, subject, by=by, cancel=cancel, timeout=timeout)
+
+
+def _patterns(modules: Any) -> tuple[str, ...] | str | None:
+    """Return patterns of modules; a text alone is refused by who looks functions up, with what to write."""
+    if modules is None or isinstance(modules, str):
+        return modules
+    if not isinstance(modules, list | tuple | set | frozenset) or not all(
+        isinstance(each, str) for each in modules
+    ):
+        msg = f"modules: expected a tuple of patterns, as in ('myapp', 'myapp.*'), got {modules!r}"
+        raise InputError(msg)
+    return tuple(modules)
 
 
 def engine_or_default(engine: OrchestrationEngine | None) -> OrchestrationEngine:

@@ -553,6 +553,13 @@ def test_loky_is_an_extra_that_is_named_when_it_is_missing(monkeypatch: pytest.M
         OrchestrationEngine(":memory:", executor="loky")
 
 
+@pytest.mark.parametrize("wrong", [int, lambda _: None], ids=["a number", "nothing"])
+def test_a_function_that_makes_something_else_is_told_as_the_failure_of_the_attempt(wrong: Any) -> None:
+    for queue in served(wrong):
+        with pytest.raises(JobFailedError, match=r"makes a concurrent\.futures\.Executor, it made"):
+            run(queue, a_job(do.whereabouts))
+
+
 def test_what_makes_no_pool_is_refused() -> None:
     with pytest.raises(InputError, match="'thread', 'process', 'loky', or a function that makes a pool"):
         OrchestrationEngine(":memory:", executor=3)  # type: ignore[arg-type]
