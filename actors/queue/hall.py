@@ -120,6 +120,7 @@ class Hall:
     def _sweep(self) -> None:
         """Forget kinds of which there is no job any more, groups and gates without kinds, and turns that are past."""
         needed: set[Gate] = set()
+        several, looked_at = self._several, len(self.lines)
         for values, kind in list(self._kinds.items()):
             lane = self.lanes[kind]
             if not lane.size and kind is not self.last_kind:
@@ -132,12 +133,16 @@ class Hall:
             else:
                 needed.update(lane.gates)
         for line in self.lines.values():
-            line.turns = dict(line.dump_turns())
+            if line.turns:
+                line.turns = dict(line.dump_turns())
+            looked_at += len(line.gates)
             for name, gate in list(line.gates.items()):
                 if gate not in needed and gate.dump(self.newest_us) is None:
                     del line.gates[name]
-        self._kinds_limit = max(FEW, 2 * len(self._kinds))
-        self._order_stores()
+        kinds = len(self._kinds)
+        self._kinds_limit = max(FEW, 2 * kinds, kinds + looked_at // 8)
+        if several and not self._several:
+            self._order_stores()
 
     def _share_no_more(self, lane: Lane) -> None:
         for name, _ in lane.kind.resources:

@@ -270,6 +270,10 @@ class Line:
         """Jobs taken by hand."""
         self.tallies = Tallies()
         self.settings = QueueSettings()
+        self.function_limits: dict[str, int] = {}
+        """Of the settings, by function."""
+        self.weights: dict[str, int] = {}
+        """Of the settings, by group."""
         self.retries: dict[int, int] = {}
         """How many retries fall due in which span of the retry rate."""
         self._spans_limit = MANY_SPANS
@@ -317,7 +321,7 @@ class Line:
         gates = []
         if kind.key and (settings.key_concurrency or settings.key_rate):
             gates.append(self.gate_of("key", kind.key))
-        if settings.function_concurrency and kind.function in dict(settings.function_concurrency):
+        if kind.function in self.function_limits:
             gates.append(self.gate_of("function", kind.function))
         return tuple(gates)
 
@@ -329,7 +333,7 @@ class Line:
             gate = (
                 Gate(settings.key_concurrency, settings.key_rate)
                 if sort == "key"
-                else Gate(dict(settings.function_concurrency)[name], None)
+                else Gate(self.function_limits[name], None)
             )
             self.gates[sort, name] = gate
         return gate
@@ -340,6 +344,8 @@ class Line:
             self.retries = {}
             self._room = {}
         self.settings = settings
+        self.function_limits = dict(settings.function_concurrency)
+        self.weights = dict(settings.weights)
         self.gates.clear()
         limits = settings.concurrency or settings.rate is not None
         self.gate = Gate(settings.concurrency, settings.rate) if limits else None
@@ -434,7 +440,7 @@ class Line:
         """Note that a job of a group has started: its next one comes when the others have had as much."""
         if not group.name and not self.turn and not self.turns:
             return
-        weight = dict(self.settings.weights).get(group.name, 1)
+        weight = self.weights.get(group.name, 1)
         self.turn = max(self.turns.get(group.name, 0), self.turn)
         self.turns[group.name] = self.turn + STRIDE // weight
         if not self.active:

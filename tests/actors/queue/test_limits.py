@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.queue.events import JobLeased, JobStarted, QueueConfigured
+from actors.queue import hall
+from actors.queue.events import JobCompleted, JobEnqueued, JobLeased, JobStarted, QueueConfigured
 from actors.queue.gates import Gate
 from actors.queue.hall import Hall
 from actors.queue.lanes import Line
@@ -29,7 +30,9 @@ from actors.queue.messages import (
 from actors.queue.specs import JobSpec, QueueSettings, Rate, Terms
 from actors.queue.state import QueueState
 from actors.runtime.errors import InputError, UnknownIdError
+from actors.runtime.messages import Event
 from tests.actors.queue.bench import RULES, SECOND, START, Bench, folded, spec, through_image
+from tests.support.work import lines_run
 
 
 def limited(settings: QueueSettings, *, capacity: int = 9, **more: Any) -> Bench:
@@ -596,3 +599,41 @@ def test_what_is_held_back_is_not_looked_at_again_and_again(
             bench.state.evolve(event)
         bench.settle()
     assert tried < 12 * 2 * keys
+
+
+# -- of very many ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.no_cover
+def test_a_start_costs_the_same_however_many_keys_a_rate_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hall, "FEW", 8)
+
+    def cost(keys: int) -> float:
+        bench = Bench(capacity=1)
+        settings = QueueSettings(key_rate=Rate(2, 3_600 * SECOND))
+        bench.given(QueueConfigured("q", settings, START))
+        for n in range(keys):
+            one = keyed(f"j{n}", f"k{n}")
+            bench.given(JobEnqueued(one, b"", START), JobStarted(one.job_id, 1, 1, START))
+            bench.given(JobCompleted(one.job_id, 1, b"", START, 1))
+        assert len(bench.state.lines["q"].gates) >= keys - 1
+        return lines_run(lambda: folded_live(bench.log)) / keys
+
+    assert cost(4_000) < 1.3 * cost(400)
+
+
+def folded_live(events: list[Event]) -> QueueState:
+    """The state that has lived through these events, not only read of them."""
+    state = RULES.initial()
+    for event in events:
+        state.evolve(event)
+    return state
+
+
+def test_weights_and_limits_of_functions_are_those_of_the_newest_settings() -> None:
+    bench = limited(QueueSettings(function_concurrency=(("app:work", 1),), weights=(("g", 2),)))
+    line = bench.state.lines["q"]
+    assert (line.function_limits, line.weights) == ({"app:work": 1}, {"g": 2})
+    bench.when(ConfigureQueue("q", QueueSettings(weights=(("h", 3),))))
+    assert (line.function_limits, line.weights) == ({}, {"h": 3})
+    bench.check()
