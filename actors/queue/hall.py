@@ -98,6 +98,7 @@ class Hall:
                 self._sweep()
             kind = self._kinds[values] = Kind(*values)
             lane = self.lanes[kind] = Lane(kind, self.line(kind.queue))
+            lane.line.lanes[lane] = None
             for name, _ in kind.resources:
                 if name.startswith(SHARE):
                     self.shares.setdefault(name, {})[lane] = None
@@ -115,7 +116,10 @@ class Hall:
 
     def _take_turns(self, line: Line) -> None:
         """Have it known who is ready from now on, as groups take turns: who comes anew catches up on nothing."""
-        self._line_up({line})
+        if any(lane.size for lane in line.lanes):
+            self._line_up({line})
+        else:
+            line.is_loose = False
 
     def _sweep(self) -> None:
         """Forget kinds of which there is no job any more, groups and gates without kinds, and turns that are past."""
@@ -124,7 +128,7 @@ class Hall:
         for values, kind in list(self._kinds.items()):
             lane = self.lanes[kind]
             if not lane.size and kind is not self.last_kind:
-                del self._kinds[values], self.lanes[kind]
+                del self._kinds[values], self.lanes[kind], lane.line.lanes[lane]
                 self._share_no_more(lane)
                 self._several -= len(lane.needs) > 1
                 lane.group.size -= 1
@@ -495,9 +499,8 @@ class Hall:
             self._lines_of.pop(line.gate, None)
         before, memory = line.settings, line.memory(0)
         line.configure(settings)
-        for lane in self.lanes.values():
-            if lane.line is line:
-                lane.look_at_gates()
+        for lane in line.lanes:
+            lane.look_at_gates()
         line.remember(
             memory[0] if before.rate == settings.rate else None,
             memory[1] if before.key_rate == settings.key_rate else [],
@@ -562,11 +565,13 @@ class Hall:
 
     def restore(self, image: Any, holders: Iterable[Kind]) -> None:
         """Have queues special again; their lines and lanes are there, and empty of ready jobs."""
-        holders = list(holders)
+        of_queues: dict[str, list[Kind]] = {}
+        for kind in holders:
+            of_queues.setdefault(kind.queue, []).append(kind)
         for name, settings, _, turns, memory, retries in image:
             line = self.line(name)
             line.turns = dict(turns)
-            self.configure(line, _SETTINGS(settings), holders)
+            self.configure(line, _SETTINGS(settings), of_queues.get(name, ()))
             line.remember(*memory)
             line.retries = dict(retries)
 

@@ -290,6 +290,8 @@ class Line:
         """How much the group had that was served last: who comes anew begins here, and catches up on nothing."""
         self.heads: Heads[Group] = Heads()
         """Groups with a lane that is not parked, in the order in which they are served."""
+        self.lanes: dict[Lane, None] = {}
+        """All of them, also those without jobs."""
         self.active: dict[Lane, None] = {}
         """Lanes with ready jobs, parked or not."""
         self.aside: dict[str, Job] = {}

@@ -622,6 +622,23 @@ def test_a_start_costs_the_same_however_many_keys_a_rate_remembers(monkeypatch: 
     assert cost(4_000) < 1.3 * cost(400)
 
 
+@pytest.mark.no_cover
+def test_a_queue_with_settings_or_groups_costs_the_same_to_read_however_many_there_are() -> None:
+    def cost(queues: int) -> tuple[float, float]:
+        bench = Bench(served=frozenset())
+        for n in range(queues):
+            one = spec(f"j{n}", queue=f"q{n}", terms=Terms(group="g"))
+            bench.given(QueueConfigured(f"q{n}", QueueSettings(concurrency=2), START))
+            bench.given(JobEnqueued(one, b"", START))
+        image = bench.state.dump()
+        of_image = lines_run(lambda: RULES.restore(image))
+        return of_image / queues, lines_run(lambda: folded(bench.log)) / queues
+
+    few, many = cost(200), cost(2_000)
+    assert many[0] < 1.3 * few[0]
+    assert many[1] < 1.3 * few[1]
+
+
 def folded_live(events: list[Event]) -> QueueState:
     """The state that has lived through these events, not only read of them."""
     state = RULES.initial()
