@@ -79,6 +79,8 @@ class QueueFloor(FoldedState[Retired]):
         """Given to the executor and not ended."""
         self.zombies: dict[AttemptKey, tuple[str, Kind]] = {}
         """Attempts that still hold a worker though nobody waits for them; with the job's owner and kind."""
+        self.outlived: dict[tuple[str, int], AttemptKey] = {}
+        """Their keys by job and number, of which there is one each: numbers go on over restarts."""
         self.leases: dict[str, int] = {}
         """Jobs taken by hand, and until when (µs UTC)."""
         self.lease_ends: Heads[str] = Heads()
@@ -322,6 +324,12 @@ class QueueFloor(FoldedState[Retired]):
             self.retire(
                 job_id, Retired(status, course.attempt, course.charged, error, at_us, note, kind.queue)
             )
+
+    def _outlive(self, job: Job) -> None:
+        """Note that the running attempt of a job will go on without it."""
+        key = job.key
+        self.zombies[key] = (job.owner, job.kind)
+        self.outlived[key.job_id, key.attempt] = key
 
     def _ride_together(self, batch: set[AttemptKey]) -> None:
         for key in batch:

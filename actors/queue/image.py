@@ -84,6 +84,7 @@ class QueueImage(QueueFloor):
             state._ride_together({AttemptKey(*key) for key in batch})
         state.suspects = sum(job.course.suspect for job in state.running.values())
         state.zombies = {AttemptKey(*key): (owner, kinds[kind]) for key, owner, kind in image["zombies"]}
+        state.outlived = {(key.job_id, key.attempt): key for key in state.zombies}
         state.hall.last_kind = None if image["last"] is None else kinds[image["last"]]
         state.resources.restore(image["resources"])
         state._restore_hall(*image["hall"])

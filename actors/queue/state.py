@@ -298,8 +298,8 @@ class QueueState(QueueImage):
         self._stand_in_line(job, event.at_us)
 
     def _on_refused(self, event: AttemptRefused) -> None:
-        attempt = (event.job_id, event.attempt)
-        for key in [key for key in self.zombies if (key.job_id, key.attempt) == attempt]:
+        key = self.outlived.pop((event.job_id, event.attempt), None)
+        if key is not None:
             _, kind = self.zombies.pop(key)
             self._leave_batch(key)
             self.hall.let_go(kind)
@@ -309,7 +309,7 @@ class QueueState(QueueImage):
 
     def _on_timed_out(self, event: AttemptTimedOut) -> None:
         job = self.jobs[event.job_id]
-        self.zombies[job.key] = (job.owner, job.kind)
+        self._outlive(job)
         self.hall.hold(job.kind)
 
     def _on_snoozed(self, event: JobSnoozed) -> None:
@@ -325,7 +325,7 @@ class QueueState(QueueImage):
     def _on_cancelled(self, event: JobCancelled) -> None:
         job = self.jobs[event.job_id]
         if job.job_id in self.running:
-            self.zombies[job.key] = (job.owner, job.kind)
+            self._outlive(job)
             self.hall.hold(job.kind)
         self._end(job, JobStatus.CANCELLED, event.at_us, event.reason)
 

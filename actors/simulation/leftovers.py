@@ -12,6 +12,7 @@ OF_LIVE_JOBS: Final = (
     "jobs",
     "running",
     "zombies",
+    "outlived",
     "leases",
     "expiries",
     "deadlines",

@@ -9,6 +9,7 @@ from actors.queue.events import (
     AttemptRefused,
     AttemptTimedOut,
     JobCancelled,
+    JobEnqueued,
     JobExpired,
     JobFailed,
     JobRetried,
@@ -22,6 +23,7 @@ from actors.queue.specs import JobLife, JobSpec, JobStatus, QueueSettings, Rate,
 from actors.runtime.effects import AttemptFinished, AttemptKey, CancelAttempt, StartAttempt
 from actors.runtime.errors import ConflictingIdError
 from tests.actors.queue.bench import NEVER_AGAIN, RULES, SECOND, START, Bench, folded, spec, through_image
+from tests.support.work import lines_run
 
 QUICK = JobLife(timeout_us=2 * SECOND)
 SOON = JobLife(expires_in_us=5 * SECOND)
@@ -311,3 +313,22 @@ def test_a_job_that_snoozes_is_called_again_and_no_attempt_is_charged() -> None:
         assert bench.pass_time(SECOND).of(JobStarted)
     assert bench.state.jobs["j"].course.charged == 0
     assert not bench.when(AttemptFinished(key=AttemptKey("j", 2, 1), outcome="error")).events
+
+
+@pytest.mark.no_cover
+def test_an_end_that_nobody_waits_for_costs_the_same_however_many_others_have_outlived_their_jobs() -> None:
+    def cost(jobs: int) -> int:
+        bench = Bench(capacity=jobs)
+        for n in range(jobs):
+            one = spec(f"j{n}", life=JobLife(timeout_us=SECOND), retry=NEVER_AGAIN)
+            bench.given(JobEnqueued(one, b"", START), JobStarted(one.job_id, 1, 1, START))
+            bench.given(
+                AttemptTimedOut(one.job_id, 1, START, SECOND), JobFailed(one.job_id, 1, "", "", START)
+            )
+        assert len(bench.state.zombies) == jobs
+        refused = AttemptRefused(f"j{jobs - 1}", 1, "ok", START)
+        lines = lines_run(lambda: bench.state.evolve(refused))
+        assert len(bench.state.zombies) == jobs - 1
+        return lines
+
+    assert cost(1_000) == cost(10)
