@@ -21,6 +21,8 @@ WORKFLOW_STEPS = scaled("WORKFLOW_STEPS", 150)
 BLOCKS = 10
 ONCE_FAILED = (26, 93, 257, 676, 5055, 8196, 8728)
 """Seeds that have found a bug before."""
+ONCE_FAILED_LATE = ((7_005_646, 800), (7_005_800, 800), (7_011_741, 800), (7_102_468, 900))
+"""Seeds that have found one in a longer life, and how long it was."""
 
 
 @pytest.mark.no_cover
@@ -74,6 +76,11 @@ def test_worlds_make_no_classes_of_their_own() -> None:
 @pytest.mark.parametrize("seed", ONCE_FAILED)
 def test_seeds_that_once_found_a_bug_find_it_no_more(seed: int) -> None:
     World(seed).run()
+
+
+@pytest.mark.parametrize(("seed", "steps"), ONCE_FAILED_LATE)
+def test_seeds_that_once_found_a_bug_late_find_it_no_more(seed: int, steps: int) -> None:
+    World(seed, steps=steps).run()
 
 
 @pytest.mark.no_cover
