@@ -275,11 +275,20 @@ class Hall:
                 return lane
         return None
 
-    def lets_another(self, lane: Lane, now_us: int) -> bool:
-        """Whether one more of a lane may start now, whoever else is before it."""
-        if not lane.ready or any(gate.opens_us(now_us) for gate in lane.all_gates):
+    def lets_another(self, lane: Lane, context: Context) -> bool:
+        """Whether one more of a lane may start now, whoever else is before it, unless for what it needs."""
+        if not lane.ready or any(gate.opens_us(context.now_us) for gate in lane.all_gates):
             return False
+        if lane.needs:
+            self._try_who_waited(lane, context)
         return not lane.needs or self._may_hold(lane)
+
+    def _try_who_waited(self, lane: Lane, context: Context) -> None:
+        """Try the first lanes that need something: whoever waited was stirred by the last start of this one."""
+        for line in [line for line in self._startable if serves(context, line.name)]:
+            while line in self._startable and (first := line.first()) is not None and first is not lane:
+                if not first.needs or self._try(line, context.now_us) is not None:
+                    break
 
     def first_by_hand(self, line: Line, now_us: int, is_late: Callable[[Job], bool]) -> Job | None:
         """Return the job of a queue that is the next to be taken by hand, or None; who is late is passed over."""

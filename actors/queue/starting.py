@@ -89,7 +89,7 @@ def _start_batch(state: QueueState, lane: Lane, context: Context) -> Iterator[De
             break
         yield decision
         decision = Decision()
-        if not state.hall.lets_another(lane, context.now_us) or lane.ready[0].goes_alone:
+        if not state.hall.lets_another(lane, context) or lane.ready[0].goes_alone:
             break
         job = lane.ready[0]
     first, *others = keys

@@ -250,6 +250,20 @@ def test_a_rate_wakes_the_queue_when_it_opens_and_is_remembered_over_restarts() 
     bench.check()
 
 
+def test_who_goes_along_in_a_batch_is_not_before_who_waits_for_a_resource() -> None:
+    def of(group: str, gpus: float) -> Terms:
+        return Terms(group=group, resources=(("gpu", gpus),), batch=2)
+
+    bench = with_gpus(4)
+    bench.when(Allocate("by hand", "somebody", (("gpu", 2.0),), False))
+    bench.enqueue(spec("served", terms=Terms(group="h")), spec("waits", terms=of("h", 3.0)))
+    bench.enqueue(spec("its turn", terms=of("g", 1.0)), spec("behind", terms=of("g", 1.0)))
+    assert bench.running == ["served", "its turn"], "then it is the turn of who waits"
+    bench.when(Release("by hand"))
+    assert bench.running == ["served", "its turn", "waits"]
+    bench.check()
+
+
 def test_a_rate_that_holds_nobody_back_any_more_wakes_nobody() -> None:
     bench = limited(QueueSettings(key_rate=Rate(1, SECOND)))
     bench.enqueue(keyed("a"), keyed("b"))

@@ -142,7 +142,7 @@ class MovedThoughRunning(QueueRules):
 class BatchesWithoutLimits(Hall):
     """I8: those who come along in a batch count for nobody's limit."""
 
-    def lets_another(self, lane: Lane, _now_us: int) -> bool:
+    def lets_another(self, lane: Lane, _context: Context) -> bool:
         return bool(lane.ready)
 
 

@@ -234,15 +234,15 @@ class OvertakesTheLine(Hall):
 class BatchOfNeedy(Hall):
     """Who goes along in a call gets of resources what there is not."""
 
-    def lets_another(self, lane: Lane, now_us: int) -> bool:
-        return bool(lane.ready) and not any(gate.opens_us(now_us) for gate in lane.all_gates)
+    def lets_another(self, lane: Lane, context: Context) -> bool:
+        return bool(lane.ready) and not any(gate.opens_us(context.now_us) for gate in lane.all_gates)
 
 
 class BatchAlone(Hall):
     """Who needs resources takes nobody along."""
 
-    def lets_another(self, lane: Lane, now_us: int) -> bool:
-        return not lane.needs and super().lets_another(lane, now_us)
+    def lets_another(self, lane: Lane, context: Context) -> bool:
+        return not lane.needs and super().lets_another(lane, context)
 
 
 class OvertakenByHand(QueueRules):
