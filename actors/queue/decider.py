@@ -155,7 +155,7 @@ class QueueRules:
             yield hand.expire_leases(state, context)
             while any(state.past_deadline(context.now_us)):  # what is given up may have expired, too
                 yield meet_deadlines(state, context)
-        silence_us = state.next_silence_us(context.beats) if state.pulses else None
+        silence_us = state.next_silence_us(context.beats, context.now_us)
         if silence_us is not None and silence_us <= context.now_us:
             yield meet_silence(state, context)
             while any(state.past_deadline(context.now_us)):
@@ -198,7 +198,7 @@ class QueueRules:
         wake_us = state.next_wake_us()
         if not state.pulses:
             return wake_us
-        wakes = (wake_us, state.next_silence_us(context.beats))
+        wakes = (wake_us, state.next_silence_us(context.beats, context.now_us))
         return min((wake for wake in wakes if wake is not None), default=None)
 
 

@@ -91,6 +91,9 @@ class QueueFloor(FoldedState[Retired]):
         self.first_deadlines: Heads[str] = Heads()
         self.pulses: dict[str, int] = {}
         """Running jobs that must give signs of life, and when they began (µs UTC)."""
+        self._silence_us: int | None = None
+        """What `next_silence_us` has found, and when it was last asked: no part of the state."""
+        self._silence_seen_us = 0
         self.batches: dict[AttemptKey, set[AttemptKey]] = {}
         """Attempts that are made in one call and have not ended: by each of them, all of them."""
         self.riders = 0
@@ -157,15 +160,23 @@ class QueueFloor(FoldedState[Retired]):
         """Return when a running job that must give signs of life gave the last one."""
         return beats.get(job.key, self.pulses[job.job_id])
 
-    def next_silence_us(self, beats: Mapping[AttemptKey, int]) -> int | None:
-        """Return when the first running job will have been silent for too long."""
-        jobs = [self.running[job_id] for job_id in self.pulses]
-        ends = [
-            self.silent_since_us(job, beats) + job.kind.life.heartbeat_us
-            for job in jobs
-            if job.kind.life is not None
-        ]
-        return min(ends, default=None)
+    def next_silence_us(self, beats: Mapping[AttemptKey, int], now_us: int) -> int | None:
+        """Return an instant before which no running job will have been silent for too long; None without any.
+
+        Signs of life only put it off, so it is found anew when it has come, and not at each of them: then it is the
+        instant itself. What was said by a clock that has been set back since counts as said now.
+        """
+        if not self.pulses:
+            return None
+        silence_us = self._silence_us
+        if silence_us is None or silence_us <= now_us or now_us < self._silence_seen_us:
+            silence_us = self._silence_us = min(
+                min(self.silent_since_us(job, beats), now_us) + job.kind.life.heartbeat_us
+                for job in (self.running[job_id] for job_id in self.pulses)
+                if job.kind.life is not None
+            )
+        self._silence_seen_us = now_us
+        return silence_us
 
     def next_wake_us(self) -> int | None:
         """Return when the next job is due, lease or deadline ends, or a rate lets somebody through."""
@@ -347,6 +358,8 @@ class QueueFloor(FoldedState[Retired]):
         """Set the limits of an attempt."""
         if life.heartbeat_us:
             self.pulses[job.job_id] = at_us
+            if self._silence_us is not None:
+                self._silence_us = min(self._silence_us, at_us + life.heartbeat_us)
         self._set_deadline(job.job_id, at_us + life.timeout_us if life.timeout_us else 0)
 
     def _begin(self, job: Job, at_us: int) -> None:

@@ -248,8 +248,9 @@ def test_each_sign_of_life_gives_it_as_long_again() -> None:
     key = bench.state.jobs["j"].key
     bench.now_us += 2 * SECOND
     bench.beats[key] = bench.now_us
+    assert not bench.pass_time(SECOND).events
     assert RULES.next_wake_us(bench.state, bench.context()) == START + 5 * SECOND
-    assert not bench.pass_time(3 * SECOND - 1).events
+    assert not bench.pass_time(2 * SECOND - 1).events
     assert bench.pass_time(1).of(AttemptTimedOut)
 
 
@@ -330,5 +331,43 @@ def test_an_end_that_nobody_waits_for_costs_the_same_however_many_others_have_ou
         lines = lines_run(lambda: bench.state.evolve(refused))
         assert len(bench.state.zombies) == jobs - 1
         return lines
+
+    assert cost(1_000) == cost(10)
+
+
+def test_who_is_silent_is_found_at_its_time_though_the_clock_was_set_back_after_others_gave_signs() -> None:
+    bench = Bench(capacity=9)
+    bench.enqueue(spec("a", life=ALIVE), spec("b", life=ALIVE))
+    a, b = (bench.state.jobs[job_id].key for job_id in "ab")
+    bench.now_us += 2 * SECOND
+    bench.beats |= {a: bench.now_us, b: bench.now_us}
+    bench.settle()
+    bench.pass_time(-3_600 * SECOND)
+    bench.pass_time(1)
+    bench.beats |= {a: bench.now_us, b: bench.now_us + SECOND}
+    wake_us = RULES.next_wake_us(bench.state, bench.context())
+    assert wake_us is not None
+    assert wake_us <= bench.now_us + 3 * SECOND
+    assert not bench.pass_time(3 * SECOND - 1).events
+    assert [event.job_id for event in bench.pass_time(1).of(AttemptTimedOut)] == ["a"]
+    bench.enqueue(spec("c", life=JobLife(heartbeat_us=SECOND // 2)))
+    assert RULES.next_wake_us(bench.state, bench.context()) == bench.now_us + SECOND // 2
+
+
+@pytest.mark.no_cover
+def test_a_turn_costs_the_same_however_many_have_to_give_signs_of_life() -> None:
+    def cost(jobs: int) -> int:
+        bench = Bench(capacity=jobs)
+        for n in range(jobs):
+            one = spec(f"j{n}", life=ALIVE)
+            bench.given(JobEnqueued(one, b"", START), JobStarted(one.job_id, 1, 1, START))
+        bench.now_us += SECOND
+        bench.settle()
+
+        def turn() -> None:
+            bench.settle()
+            RULES.next_wake_us(bench.state, bench.context())
+
+        return lines_run(turn)
 
     assert cost(1_000) == cost(10)
