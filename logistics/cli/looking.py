@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, TypeVar
@@ -22,7 +23,7 @@ class Looking:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._next_s = time.monotonic() + PATIENCE_S if sys.stderr.isatty() else float("inf")
+        self._next_s = time.monotonic() + PATIENCE_S if _can_wipe() else float("inf")
         self._is_shown = False
 
     def at(self, things: Iterable[T]) -> Iterator[T]:
@@ -55,3 +56,8 @@ class Looking:
             sys.stderr.write(CLEAR)
             sys.stderr.flush()
             self._is_shown = False
+
+
+def _can_wipe() -> bool:
+    """Whether what stands on standard error can be taken off again."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

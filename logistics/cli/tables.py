@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from itertools import islice
@@ -30,13 +31,16 @@ PROSE_WIDTH = 24
 """… which nobody wants to read in fewer characters to a line."""
 BELOW = "    "
 """Before what has no room in its row and stands below it."""
+RULE = "─"
+"""What the line below the names is made of, where there is such a character."""
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 def drawn(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield the lines of a table: as wide as the terminal is, and as wide as need be where there is none."""
-    bold = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if bold else None
+    is_terminal = sys.stdout.isatty()
+    bold = is_terminal and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+    width = shutil.get_terminal_size().columns if is_terminal else None
     rest = iter(rows)
     before: tuple[int, ...] = ()
     while page := list(islice(rest, PAGE)):
@@ -88,7 +92,15 @@ def _head(columns: Sequence[str], widths: Sequence[int], *, bold: bool) -> Itera
     names = zip(columns, widths, strict=False)
     shown = GAP.join(_padded(_cut(name, width), width) for name, width in names).rstrip()
     yield f"{BOLD}{shown}{PLAIN}" if bold else shown
-    yield "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
+    yield _rule() * (sum(widths) + len(GAP) * (len(widths) - 1))
+
+
+def _rule() -> str:
+    try:
+        RULE.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "-"
+    return RULE
 
 
 def _row(columns: Sequence[str], row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

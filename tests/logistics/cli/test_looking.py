@@ -28,6 +28,7 @@ class Terminal(io.StringIO):
 
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """Have a terminal, to which numbers go at once."""
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(looking, "PATIENCE_S", 0)
     monkeypatch.setattr(looking, "PAUSE_S", 0)
     monkeypatch.setattr(sys, "stderr", Terminal())
@@ -59,6 +60,10 @@ def test_nothing_is_told_before_long_or_where_nobody_sees_it(monkeypatch: pytest
     counted = Looking("jobs")
     assert len(list(counted.found(counted.at("abc")))) == 3
     monkeypatch.setattr(errors, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")  # where nothing can be taken off again
+    assert len(list(Looking("jobs").at("abc"))) == 3
+    assert not errors.getvalue()
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(looking, "PATIENCE_S", 1e9)
     counted = Looking("jobs")
     assert len(list(counted.found(counted.at("abc")))) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -116,3 +117,34 @@ def test_a_page_is_shown_before_the_next_one_is_asked_for() -> None:
 def test_a_page_that_needs_more_room_has_its_own_head_and_any_other_goes_on() -> None:
     rows = [["a"]] * 2 * PAGE + [["a name that is longer"]] + [["b"]] * PAGE
     assert list(drawn(["name"], rows)).count("name") == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("NO_COLOR", "1")])
+def test_a_terminal_that_wants_no_colours_gets_plain_text(
+    name: str,
+    value: str,
+    capsys: pytest.CaptureFixture[str],
+    terminal: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for each in ("TERM", "NO_COLOR"):
+        monkeypatch.delenv(each, raising=False)
+    terminal(80)
+    show(("a",), [{"a": "1"}], as_json=False, empty="")
+    assert capsys.readouterr().out.startswith("\x1b")
+    monkeypatch.setenv(name, value)
+    show(("a",), [{"a": "1"}], as_json=False, empty="")
+    assert capsys.readouterr().out.splitlines() == ["a", "────", "1"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rule"), [("utf-8", "─"), ("cp437", "─"), ("ascii", "-"), ("latin-1", "-")]
+)
+def test_where_there_is_no_character_for_a_line_it_is_made_of_another(
+    encoding: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+    monkeypatch.setattr(sys, "stdout", shown)
+    show(("a",), [{"a": "1"}], as_json=False, empty="")
+    shown.seek(0)
+    assert shown.read().splitlines() == ["a", 4 * rule, "1"]
