@@ -88,6 +88,11 @@ class JobLife(Data, frozen=True):
         life = msgspec.structs.replace(self, expires_us=0, expires_in_us=0)
         return None if life == NO_LIFE else life
 
+    @property
+    def needs_free_worker(self) -> bool:
+        """Whether an attempt starts only for a worker that is free: its time counts, or a process has to take it."""
+        return bool(self.timeout_us or self.heartbeat_us or self.executor)
+
 
 NO_LIFE = JobLife()
 

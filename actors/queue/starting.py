@@ -55,7 +55,8 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
         emit, do = decision.events.append, decision.effects.append
         suspects = state.suspects
         run_us = state.run_us.get(lane.kind.function)
-        is_short = run_us is not None and lane.kind.life is None
+        life = lane.kind.life
+        is_short = run_us is not None and (life is None or not life.needs_free_worker)
         for job in lane.first_run():
             course = job.course
             if free <= 0:

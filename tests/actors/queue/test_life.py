@@ -134,6 +134,28 @@ def test_nothing_with_a_timeout_is_started_ahead_of_a_free_worker() -> None:
     assert bench.running == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("life", "is_ahead"),
+    [
+        (JobLife(result_ttl_us=SECOND), True),
+        (JobLife(retry_on=("ValueError",), give_up_on=("KeyError",)), True),
+        (JobLife(heartbeat_us=SECOND), False),
+        (JobLife(timeout_us=SECOND, result_ttl_us=SECOND), False),
+        (JobLife(executor="process"), False),
+    ],
+    ids=["result_ttl", "retry_on", "heartbeat", "timeout", "process"],
+)
+def test_only_a_limit_to_the_attempt_or_a_process_keeps_a_short_job_from_starting_ahead(
+    life: JobLife, is_ahead: bool
+) -> None:
+    bench = Bench()
+    bench.enqueue(spec("warm"))
+    bench.finish("warm", run_us=1)
+    bench.enqueue(*(spec(f"j{n}", life=life) for n in range(5)))
+    assert len(bench.running) == (5 if is_ahead else 1)
+    bench.check()
+
+
 def test_a_job_that_is_not_started_in_time_expires_with_what_waits_for_it() -> None:
     bench = Bench(served=frozenset())
     bench.enqueue(spec(life=SOON), spec("b", after=("j",)), spec("c"))
