@@ -92,8 +92,7 @@ def _path_ref(func: UserFunction) -> str:
         found = walk(_loaded(func, home), qualname, ref=ref)
     except UnresolvedFunctionError as error:
         raise FunctionError(
-            f"{shown(func)} cannot be found again by its name: {error.detail}; "
-            "pass a function that a module holds under its own name"
+            f"{shown(func)} cannot be found again by its name: {error.detail}; {_advice(func)}"
         ) from error
     if found != func:
         raise FunctionError(
@@ -146,6 +145,17 @@ def _objection_to_method(method: MethodType) -> tuple[str, str] | None:
     if not isinstance(method.__func__, FunctionType):
         return "a class method must wrap a function", "write a function that calls it"
     return None
+
+
+def _advice(func: UserFunction) -> str:
+    if module_name(func) in MAIN_NAMES and getattr(func, "__globals__", {}) is not vars(
+        sys.modules["__main__"]
+    ):
+        return (
+            "the script runs inside another program (`python -m cProfile` or the like), which is `__main__`: "
+            "move the function to a module, and import it"
+        )
+    return "pass a function that a module holds under its own name"
 
 
 def _objection_to_builtin(func: BuiltinFunctionType) -> tuple[str, str] | None:

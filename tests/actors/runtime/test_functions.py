@@ -604,3 +604,11 @@ def test_registering_a_known_function_again_costs_a_lookup() -> None:
     registry = FunctionRegistry()
     ref = registry.register(plain)
     assert registry.register(plain) is ref
+
+
+def test_a_function_of_a_script_that_a_profiler_runs_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """It runs under the name of `__main__`, which it is itself."""
+    names: dict[str, Any] = {"__name__": "__main__", "__file__": str(tmp_path / "script.py")}
+    exec(compile("def work_of_script(): ...", names["__file__"], "exec"), names)
+    with pytest.raises(FunctionError, match="move the function to a module, and import it"):
+        function_ref(names["work_of_script"])
