@@ -164,17 +164,21 @@ class QueueFloor(FoldedState[Retired]):
         """Return an instant before which no running job will have been silent for too long; None without any.
 
         Signs of life only put it off, so it is found anew when it has come, and not at each of them: then it is the
-        instant itself. What was said by a clock that has been set back since counts as said now.
+        instant itself. Not while some are of a time that is still ahead, as the clock was set back: the next are earlier.
         """
         if not self.pulses:
             return None
         silence_us = self._silence_us
         if silence_us is None or silence_us <= now_us or now_us < self._silence_seen_us:
-            silence_us = self._silence_us = min(
-                min(self.silent_since_us(job, beats), now_us) + job.kind.life.heartbeat_us
+            found = [
+                (since_us, since_us + job.kind.life.heartbeat_us)
                 for job in (self.running[job_id] for job_id in self.pulses)
                 if job.kind.life is not None
-            )
+                for since_us in (self.silent_since_us(job, beats),)
+            ]
+            silence_us = min(end_us for _, end_us in found)
+            is_set_back = any(since_us > now_us for since_us, _ in found)
+            self._silence_us = None if is_set_back else silence_us
         self._silence_seen_us = now_us
         return silence_us
 
