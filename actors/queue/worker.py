@@ -27,7 +27,7 @@ from actors.runtime.functions import FunctionRegistry
 from actors.runtime.later import Later
 from actors.runtime.processes import BEGUN, ENDED, STOPPED, TERMINAL
 from actors.runtime.signals import Progress
-from actors.runtime.sigterm import Sigterm
+from actors.runtime.sigterm import answer_sigterm
 from actors.runtime.values import decode_call, encode_result
 from actors.runtime.verdict import judge
 from eventstore.decoding import msgpack_decoder
@@ -113,7 +113,7 @@ def _leave_signals_to_parent() -> None:
     What the function starts hears of SIGTERM as usual.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Sigterm().take(_go_on)
+    answer_sigterm(_go_on)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL)  # kept back while this process began
 
 

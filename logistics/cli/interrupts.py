@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from logistics.orchestration.stores import STORES
+from actors.runtime.sigterm import answer_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Interrupts:
         if self._listens:
             self._before = [
                 (signal.SIGINT, signal.signal(signal.SIGINT, self._take)),
-                (signal.SIGTERM, STORES.stay.sigterm.take(self._take)),
+                (signal.SIGTERM, answer_sigterm(self._take)),
             ]
         return self
 

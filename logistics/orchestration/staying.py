@@ -9,7 +9,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from actors.runtime.sigterm import Sigterm
+from actors.runtime.sigterm import answer_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,6 @@ class Stay:
         """Whether Ctrl-C is raised as an error."""
         self._wakes: SimpleQueue[None] = SimpleQueue()
         """Unlike an event, it may be put into by a signal's handler, whatever that has interrupted."""
-        self.sigterm = Sigterm()
         self._is_ending = False
         """Whether the main program was told to end."""
 
@@ -59,7 +58,7 @@ class Stay:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, self._on_interrupt)
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                self.sigterm.take(self._on_terminate)
+                answer_sigterm(self._on_terminate)
 
     def interrupted(self) -> None:
         """Take note of a Ctrl-C."""

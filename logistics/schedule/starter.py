@@ -7,12 +7,13 @@ import threading
 from types import FrameType
 from typing import Any
 
+from actors.runtime.sigterm import answer_sigterm
 from actors.schedule.messages import GetSchedules, PutSchedule, RemoveSchedule, ScheduleView
 from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.given import OnEngine
 from logistics.orchestration.staying import HURRY_S, TERMINATED_S
-from logistics.orchestration.stores import STORES, Store
+from logistics.orchestration.stores import Store
 from logistics.schedule.scheduled import ScheduledTask, shown
 from logistics.schedule.target import Call, save_workflows
 
@@ -130,4 +131,4 @@ def _on_sigterm(terminated: list[int]) -> Any:
     def terminate(number: int, _frame: FrameType | None) -> None:
         terminated.append(number)
 
-    return STORES.stay.sigterm.take(terminate)
+    return answer_sigterm(terminate)
