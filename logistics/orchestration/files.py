@@ -137,6 +137,11 @@ def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:
     try:
         return encode_result(dict(sorted(params.items())), limit=limit)
     except PayloadError as error:
-        text = str(error).replace("result", "params", 1)
+        text = (
+            str(error)
+            .replace("the result takes", "the params take")
+            .replace("the result holds", "the params hold")
+        )
+        text = text.replace("result", "params", 1)
         path = error.path.replace("result", "params", 1)
         raise PayloadError(text, path=path, size=error.size, limit=error.limit) from error
