@@ -164,7 +164,8 @@ class QueueFloor(FoldedState[Retired]):
         """Return an instant before which no running job will have been silent for too long; None without any.
 
         Signs of life only put it off, so it is found anew when it has come, and not at each of them: then it is the
-        instant itself. Not while some are of a time that is still ahead, as the clock was set back: the next are earlier.
+        instant itself. Not while some are of a time that is still ahead, as the clock was set back: the next are
+        earlier.
         """
         if not self.pulses:
             return None

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MethodType
+from types import MethodType, ModuleType
 from typing import Any
 
 import pytest
@@ -606,8 +606,13 @@ def test_registering_a_known_function_again_costs_a_lookup() -> None:
     assert registry.register(plain) is ref
 
 
-def test_a_function_of_a_script_that_a_profiler_runs_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    """It runs under the name of `__main__`, which it is itself."""
+def test_a_function_of_a_script_that_a_profiler_runs_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script runs under the name of `__main__`, which the profiler is."""
+    profiler = ModuleType("__main__")
+    profiler.__file__ = str(tmp_path / "profiler.py")
+    monkeypatch.setitem(sys.modules, "__main__", profiler)
     names: dict[str, Any] = {"__name__": "__main__", "__file__": str(tmp_path / "script.py")}
     exec(compile("def work_of_script(): ...", names["__file__"], "exec"), names)
     with pytest.raises(FunctionError, match="move the function to a module, and import it"):

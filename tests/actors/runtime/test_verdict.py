@@ -94,7 +94,7 @@ def test_what_is_no_condition_has_none(bad: object) -> None:
 
 @pytest.mark.parametrize("bad", [-1, "1", None, float("nan"), True])
 def test_a_time_that_makes_no_sense_is_refused(bad: object) -> None:
-    with pytest.raises(InputError, match="after: expected seconds"):
+    with pytest.raises(InputError, match="after: expected 0 or more seconds"):
         Retry(bad)
-    with pytest.raises(InputError, match="after: expected seconds"):
+    with pytest.raises(InputError, match="after: expected 0 or more seconds"):
         Snooze(bad)
