@@ -247,7 +247,10 @@ class PeekQueue(Message, frozen=True, tag="queue.peek"):
 
 
 class Unfinished(Message, frozen=True, tag="queue.unfinished"):
-    """Answered with how many jobs of a queue are pending, running or waiting for a retry."""
+    """Answered with how many jobs of a queue are pending, running or waiting for a retry; 0: nothing is due.
+
+    If all there is was scheduled, and is about to be made ready, that counts as one.
+    """
 
     queue: str
 

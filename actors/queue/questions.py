@@ -85,15 +85,19 @@ def peek(state: QueueState, message: PeekQueue, _context: Context, decision: Dec
         decision.answer(first and first.job_id)
 
 
-def unfinished(state: QueueState, message: Unfinished, _context: Context, decision: Decision) -> None:
-    """Count what `process` waits for: not what is scheduled, taken by hand, unresolved or paused."""
+def unfinished(state: QueueState, message: Unfinished, context: Context, decision: Decision) -> None:
+    """Count what `process` waits for: not what is scheduled for later, taken by hand, unresolved or paused.
+
+    What was scheduled, is due, and waits behind many others to be made ready counts as one if it is all there is.
+    """
     line = state.lines.get(message.queue)
     if line is None:
         decision.answer(0)
         return
     running = line.counts.get(JobStatus.RUNNING, 0) - line.leased
     waiting = 0 if line.paused else line.counts.get(JobStatus.RETRYING, 0) + line.ready_count
-    decision.answer(running + waiting)
+    is_due = not line.paused and any(True for _ in line.due(context.now_us))
+    decision.answer(running + waiting or int(is_due))
 
 
 def list_jobs(state: QueueState, message: ListJobs, _context: Context, decision: Decision) -> None:

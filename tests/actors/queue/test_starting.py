@@ -258,6 +258,17 @@ def test_of_very_many_that_fall_due_at_once_a_turn_makes_some_ready_and_the_queu
     bench.check()
 
 
+def test_what_is_due_behind_very_many_of_another_queue_is_not_over() -> None:
+    bench = idle()
+    bench.enqueue(*(spec(f"{n:05}", queue="many", due_us=START + SECOND) for n in range(DUE_AT_ONCE)))
+    bench.enqueue(spec("later", due_us=START + 3 * SECOND), spec("due", due_us=START + SECOND + 1))
+    assert bench.when(Unfinished("q")).reply == 0
+    assert "due" not in {event.job_id for event in bench.pass_time(2 * SECOND).of(JobReady)}
+    assert bench.decide(Unfinished("q")).reply == 1
+    bench.given(QueuePaused("q", bench.now_us))
+    assert bench.decide(Unfinished("q")).reply == 0
+
+
 @pytest.mark.no_cover
 def test_a_turn_costs_the_same_however_many_have_fallen_due() -> None:
     def cost(many: int) -> int:

@@ -7,9 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from actors.queue.messages import EnqueueJobs
+from actors.queue.specs import JobSpec
+from actors.queue.starting import DUE_AT_ONCE
 from actors.runtime.clock import VirtualClock
+from actors.runtime.values import encode_call
 from logistics.errors import EngineClosedError, InputError
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.task_orchestrator import TaskOrchestrator
@@ -63,6 +68,17 @@ def test_processing_does_not_wait_for_what_is_later_in_hand_or_elsewhere(queue: 
     queue.dequeue()
     Queue("other", engine=queue.engine).enqueue(Job("other", do.add))
     assert JobScheduler().process(queue) == ProcessSummary(0, 0, 0)
+
+
+def test_processing_waits_for_what_is_due_behind_very_many_of_another_queue(
+    engine: OrchestrationEngine, queue: Queue, clock: VirtualClock
+) -> None:
+    many = JobSpec("0", "other", "add", "none:none", encode_call((), {}), due_us=clock.now_us() + 1)
+    ids = (f"many-{n}" for n in range(5 * DUE_AT_ONCE))
+    engine.send(EnqueueJobs(jobs=tuple(msgspec.structs.replace(many, job_id=job_id) for job_id in ids)))
+    queue.schedule(Job("due", do.add), 1)
+    clock.advance(2_000_000)
+    assert JobScheduler().process(queue).completed == 1
 
 
 def test_two_may_process_one_queue(queue: Queue) -> None:
