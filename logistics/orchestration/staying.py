@@ -90,7 +90,8 @@ class Stay:
         self.wake()
         if self._is_ending and not self._has_ended:  # in a handler no thread can be begun
             self._is_ending = False
-            threading.Thread(target=self._see_it_end, name="logistics-sigterm", daemon=True).start()
+            with suppress(RuntimeError):  # Python makes no more: the main program has ended
+                threading.Thread(target=self._see_it_end, name="logistics-sigterm", daemon=True).start()
 
     def _see_it_end(self) -> None:
         threading.Event().wait(TAKEN_IN_S)

@@ -13,7 +13,7 @@ from logistics.inputs import check_name
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.given import OnEngine
 from logistics.orchestration.staying import HURRY_S, TERMINATED_S
-from logistics.orchestration.stores import Store
+from logistics.orchestration.stores import STORES, Store
 from logistics.schedule.scheduled import ScheduledTask, shown
 from logistics.schedule.target import Call, save_workflows
 
@@ -80,6 +80,7 @@ class Starter(OnEngine):
             while not terminated and not self._stopped.wait(LOOK_S) and self.running:
                 pass
             if terminated:
+                STORES.stay.terminated()  # nor is the process to stay for what else was started
                 self._leave(TERMINATED_S)
         except KeyboardInterrupt:
             self._leave(HURRY_S)

@@ -25,6 +25,7 @@ from eventstore.errors import StoreError
 from logistics.orchestration import staying
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.stores import STORES
+from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.task.job_scheduler import JobScheduler
 from logistics.task.queue import Queue
 from tests.faults import tasks
@@ -244,6 +245,42 @@ def works_on_with_a_handler(store: str, lines: str) -> None:
     works_on(store, lines)
 
 
+def works_for_ever(store: str, lines: str) -> None:
+    """Have two schedulers, of two engines, and be in `run_forever` of one of them."""
+    other = OrchestrationEngine(":memory:")
+    JobScheduler(engine=other).start("load")
+    engine = OrchestrationEngine(store)
+    scheduler = CronScheduler(engine=engine)
+
+    def tell() -> None:
+        while not scheduler.running:
+            FOR_EVER.wait(0.005)
+        say("ready")
+
+    threading.Thread(target=tell).start()
+    scheduler.run_forever()
+    say(f"closed {engine.closed}")
+
+
+def is_closed_late(store: str, lines: str) -> None:
+    """Leave closing to a thread, which comes to that when the main program has ended and no thread can be begun."""
+    engine = OrchestrationEngine(store, workers=2)
+    JobScheduler(engine=engine).start("load")
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError
+
+    def close() -> None:
+        threading.main_thread().join()
+        threading.Thread.start = refuse  # type: ignore[assignment, method-assign]  # as Python 3.12 does then
+        engine.close()
+        say("closed")
+
+    threading.Thread(target=close).start()
+    say("ready")
+    FOR_EVER.wait()
+
+
 def has_children(store: str, lines: str) -> None:
     """Start a scheduler, and have forked children that SIGTERM ends at any moment, as it ends any others."""
     stays(store, lines)
@@ -423,7 +460,8 @@ PROGRAMS: dict[str, Callable[[str, str], None]] = {
         falls_off_the_end, exits, raises, exits_while_the_disk_is_away, is_left_by_a_thread, stays,
         is_interrupted_as_it_leaves, sleeps, waits, processes, processes_for_ever, is_interrupted_often, forks,
         leaves_an_orphan, runs_out_of_disk, loses_its_disk, works, works_within, worked, takes_in,
-        begins_processes, works_in_processes, works_on, works_on_with_a_handler, has_children,
+        begins_processes, works_in_processes, works_on, works_on_with_a_handler, works_for_ever,
+        is_closed_late, has_children,
     )
 }  # fmt: skip
 

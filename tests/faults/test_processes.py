@@ -173,6 +173,23 @@ def test_sigterm_ends_a_program_that_has_started_something_properly(
     assert [(event.job_id, event.charged) for event in evidence.all(AttemptInterrupted)] == [("never", False)]
 
 
+@pytest.mark.parametrize(
+    ("program", "code", "word"), [("works_for_ever", 0, "closed True"), ("is_closed_late", 143, "closed")]
+)
+def test_sigterm_ends_a_program_that_closes_by_itself(
+    program: str, code: int, word: str, store: Path
+) -> None:
+    """Of `run_forever`, whatever else was started; and where a thread closes when the main program has ended."""
+    with run(program, store) as child:
+        said = child.expect("ready")
+        child.send(signal.SIGTERM)
+        said += child.rest()
+        assert child.end() == code, child.errors
+        assert child.errors == ""
+    assert word in said
+    assert isinstance(check(store, said).events[-1], EngineClosed)
+
+
 def test_sigterm_for_the_second_time_is_no_worse_than_a_kill(store: Path) -> None:
     with run("works", store) as child:
         said = child.expect("ready")
