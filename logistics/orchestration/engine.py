@@ -409,7 +409,7 @@ class OrchestrationEngine(Handle):
         end.
         """
         runtime = self.store.runtime
-        history = History(self.store.whole_log, runtime.codec, lambda: runtime.journal.watermark)
+        history = History(self.store.whole_log, runtime.codec, lambda: self.store.runtime.journal.watermark)
         return patiently(lambda: history.as_of(moment))
 
     def diff(self, before: int | datetime, after: int | datetime | None = None) -> list[Difference]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from actors.workflow.messages import CancelRun
+from logistics.audit.store_view import StoreView
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.stores import STORES, Store
 from logistics.orchestration.workflow_manager import WorkflowManager
@@ -136,6 +137,20 @@ def test_one_that_somebody_hears_of_stays(hear: str) -> None:
     assert not store.closed.is_set()
     unsubscribe()
     STORES.release(store, 0)
+
+
+def test_one_whose_past_somebody_looks_at_stays_until_that_is_dropped() -> None:
+    def use() -> tuple[Store, str, StoreView]:
+        engine = OrchestrationEngine(":memory:")
+        job_id = Queue(engine=engine).enqueue(Job("double", double, args=[1]))
+        return engine.store, job_id, engine.as_of()
+
+    store, job_id, view = use()
+    open_another()
+    assert view.why(job_id).subject == f"job:{job_id}"
+    del view
+    open_another()
+    assert store.closed.is_set()
 
 
 def test_one_that_is_closed_is_given_back_once() -> None:
