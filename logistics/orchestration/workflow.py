@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
@@ -12,7 +13,7 @@ import msgspec
 from actors.queue.messages import FunctionsKnown
 from actors.runtime.attempt import cause_here
 from actors.runtime.binding import is_templated
-from actors.runtime.errors import InputError
+from actors.runtime.errors import EngineClosedError, InputError
 from actors.workflow.messages import DefineWorkflow
 from logistics.ids import new_id
 from logistics.inputs import check_name, check_named, check_options, duration_us
@@ -324,7 +325,10 @@ class Workflow:
                 when_function=when_function,
                 **described,
             )
-            announce(self._store, step.functions)
+            with suppress(
+                EngineClosedError
+            ):  # what is defined needs no engine, and no job waits there any more
+                announce(self._store, step.functions)
             self._steps[name] = step
             self._prepared = None
         return self

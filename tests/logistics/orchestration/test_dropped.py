@@ -13,6 +13,7 @@ from actors.workflow.messages import CancelRun
 from logistics.audit.store_view import StoreView
 from logistics.orchestration.engine import OrchestrationEngine
 from logistics.orchestration.stores import STORES, Store
+from logistics.orchestration.workflow import Workflow
 from logistics.orchestration.workflow_manager import WorkflowManager
 from logistics.schedule.cron_scheduler import CronScheduler
 from logistics.task.job import Job
@@ -151,6 +152,19 @@ def test_one_whose_past_somebody_looks_at_stays_until_that_is_dropped() -> None:
     del view
     open_another()
     assert store.closed.is_set()
+
+
+def test_a_workflow_is_defined_further_though_its_store_is_closed() -> None:
+    def define() -> Workflow:
+        engine = OrchestrationEngine(":memory:")
+        return WorkflowManager(engine).create("sums").add_step("first", double, args=[1])
+
+    workflow = define()
+    open_another()
+    with OrchestrationEngine(":memory:") as engine:
+        same = WorkflowManager(engine).create("sums").add_step("first", double, args=[1])
+        same.add_step("second", double, args=[2])
+        assert workflow.add_step("second", double, args=[2]).fingerprint == same.fingerprint
 
 
 def test_one_that_is_closed_is_given_back_once() -> None:
