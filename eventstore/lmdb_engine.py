@@ -221,6 +221,18 @@ class LmdbEngine:
 
     # --- reading ------------------------------------------------------------------------------------
 
+    def _follow(self) -> None:
+        """Map what another process has let the file grow by: twice as much, or only what there is for lack of room."""
+        with self._doors.alone():
+            self._check_usable()
+            environment = self._databases.environment
+            size = 2 * max(environment.info()["map_size"], os.stat(self._paths[0]).st_size)  # noqa: PTH116
+            if _has_room(size):
+                environment.set_mapsize(size)
+            else:
+                environment.close()
+                self._connect()
+
     def _view(self, look: Callable[..., T], table: Literal["frames", "index", "about"], **what: Any) -> T:
         """Let a function look at a table in a short read transaction: the way of every read."""
         self._check_process()
@@ -231,8 +243,7 @@ class LmdbEngine:
                     with self._databases.environment.begin(buffers=True) as transaction:
                         return look(transaction, getattr(self._databases, table), **what)
             except lmdb.MapResizedError:
-                with self._doors.alone():
-                    self._databases.environment.set_mapsize(0)
+                self._follow()
             except lmdb.Error as error:
                 raise read_error(error) from error
 

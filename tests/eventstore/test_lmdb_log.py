@@ -170,6 +170,35 @@ def test_f24_a_reader_follows_when_the_owner_lets_the_map_grow(path: Path) -> No
         assert sum(len(frame.records) for frame in reader.frames()) == 3001
 
 
+@pytest.mark.no_cover
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited there only")
+@pytest.mark.parametrize("room", [True, False])
+def test_f24_a_reader_with_little_address_space_follows_an_owner_with_much(path: Path, room: bool) -> None:
+    append_more = (
+        "import resource, sys\n"
+        "from eventstore.lmdb_log import LmdbLog\n"
+        "from tests.eventstore.support import append\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))\n"
+        "with LmdbLog.open(sys.argv[1]) as log:\n"
+        "    for n in range(30): append(log, *['job:%d' % n] * 100)"
+    )
+    code = (
+        "import resource, subprocess, sys\n"
+        "from eventstore import lmdb_engine\n"
+        "from eventstore.lmdb_log import LmdbLog\n"
+        f"if not {room}: lmdb_engine._has_room = lambda size: False\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (600 << 20, -1))\n"
+        "with LmdbLog.open(sys.argv[1], map_size=64 * 1024, read_only=True) as reader:\n"
+        f"    subprocess.run([sys.executable, '-c', {append_more!r}, sys.argv[1]], check=True)\n"
+        "    print(reader.head.position, len(reader.history('job:7')))\n"
+        "    print(sum(len(frame.records) for frame in reader.frames()))"
+    )
+    with LmdbLog.open(path) as log:
+        append(log, "job:1")
+    child = run_child(code, path)
+    assert child.stdout.split() == ["3001", "100", "3001"], child.stderr
+
+
 # --- failed commits --------------------------------------------------------------------------------
 
 
