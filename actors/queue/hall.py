@@ -269,7 +269,7 @@ class Hall:
         """Return the lane whose first job is the next to start on a worker, or None."""
         now_us = context.now_us
         self._see_who_is_served(context)
-        self._open(now_us)
+        self.open_gates(now_us)
         while (line := self._first_startable(context)) is not None:
             if (lane := self._try(line, now_us)) is not None:
                 return lane
@@ -292,7 +292,7 @@ class Hall:
 
     def first_by_hand(self, line: Line, now_us: int, is_late: Callable[[Job], bool]) -> Job | None:
         """Return the job of a queue that is the next to be taken by hand, or None; who is late is passed over."""
-        self._open(now_us)
+        self.open_gates(now_us)
         found: Job | None = None
         passed: list[Lane] = []
         while found is None and (lane := self._first_of(line, now_us)) is not None:
@@ -435,7 +435,7 @@ class Hall:
         if first is not None:
             self._unpark(first)
 
-    def _open(self, now_us: int) -> None:
+    def open_gates(self, now_us: int) -> None:
         """Have tried again what a gate held back until now; all, if the clock was set back (see `Gate`)."""
         if now_us < self._asked_us:
             for each in list(self.opening):

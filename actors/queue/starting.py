@@ -41,6 +41,8 @@ def start_ready(state: QueueState, context: Context) -> Iterator[Decision]:
     """
     free = context.capacity - len(state.running) - len(state.zombies) + state.riders
     epoch, now_us, remembered = context.epoch, context.now_us, state.fresh.get
+    # Also if nobody may start: what stays open wakes the queue at once, for ever.
+    state.hall.open_gates(now_us)
     if context.capacity <= 0:
         return
     queued_us, most_us = 0, PREFETCH_US * context.capacity

@@ -273,6 +273,20 @@ def test_a_rate_that_holds_nobody_back_any_more_wakes_nobody() -> None:
     bench.check()
 
 
+@pytest.mark.parametrize("each", [True, False])
+def test_a_rate_that_lets_the_next_one_through_wakes_once_though_nobody_may_start(each: bool) -> None:
+    """Without workers jobs are taken by hand: a queue that is due again at once would never rest."""
+    rate = Rate(1, SECOND)
+    bench = limited(QueueSettings(key_rate=rate) if each else QueueSettings(rate=rate), capacity=0)
+    bench.enqueue(keyed("a"), keyed("b"))
+    assert bench.when(LeaseJob("q", 60 * SECOND)).reply is not None
+    assert bench.when(LeaseJob("q", 60 * SECOND)).reply is None
+    assert RULES.next_wake_us(bench.state, bench.context()) == START + SECOND
+    bench.pass_time(SECOND)
+    assert RULES.next_wake_us(bench.state, bench.context()) == START + 60 * SECOND
+    assert bench.when(LeaseJob("q", 60 * SECOND)).reply is not None
+
+
 def test_each_key_has_a_rate_of_its_own() -> None:
     bench = limited(QueueSettings(key_rate=Rate(1, SECOND)))
     bench.enqueue(keyed("a1"), keyed("a2"), keyed("b1", "b"))
