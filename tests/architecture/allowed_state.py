@@ -17,6 +17,9 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
             "a context variable: inside a job the default engine is the one that runs the job, and a job that would "
             "wait for itself is refused"
         ),
+        "actors.runtime.sigterm:_FORKING": (
+            "a thread's own note during a fork, whose hooks are of the process and are given nothing"
+        ),
         "eventstore.decoding:_TYPES": (
             "a lock around what msgspec keeps in classes, which are of the process and not of an engine"
         ),
