@@ -11,7 +11,7 @@ from actors.queue.specs import JobStatus
 from actors.runtime.effects import CancelAttempt
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Job
+    from actors.queue.jobs import Job
     from actors.queue.messages import CancelJob, CancelOwned
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context, Decision

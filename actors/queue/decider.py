@@ -86,7 +86,7 @@ from actors.runtime.messages import Decision, Shutdown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from actors.queue.lanes import Job
+    from actors.queue.jobs import Job
     from actors.runtime.effects import AttemptKey
     from actors.runtime.messages import Context, Event, Known, Message
 

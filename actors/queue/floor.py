@@ -10,7 +10,8 @@ import msgspec
 
 from actors.queue.hall import Hall
 from actors.queue.heads import Heads
-from actors.queue.lanes import UNTOUCHED, WAITING, Job, Kind, Line
+from actors.queue.jobs import UNTOUCHED, WAITING, Job, Kind
+from actors.queue.lines import Line
 from actors.queue.resources import Resources
 from actors.queue.specs import JobStatus, Scope, Terms
 from actors.queue.unique import UniqueKeys

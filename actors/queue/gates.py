@@ -10,7 +10,8 @@ from actors.queue.heads import Heads
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.queue.lanes import Lane, Line
+    from actors.queue.lanes import Lane
+    from actors.queue.lines import Line
     from actors.queue.specs import Rate
 
 ONLY_BY_AN_END = 2**63

@@ -10,14 +10,16 @@ import msgspec
 
 from actors.queue.gates import ONLY_BY_AN_END, Gate, Parked
 from actors.queue.heads import Heads
-from actors.queue.lanes import STRETCH, Kind, Lane, Line
+from actors.queue.jobs import Kind
+from actors.queue.lanes import STRETCH, Lane
+from actors.queue.lines import Line
 from actors.queue.specs import FIRINGS, SHARE, STEPS, QueueSettings
 from eventstore.decoding import converter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from actors.queue.lanes import Job
+    from actors.queue.jobs import Job
     from actors.queue.resources import Resources
     from actors.runtime.messages import Context
 

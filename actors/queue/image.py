@@ -8,7 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from actors.queue.floor import QueueFloor
-from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job, Kind
+from actors.queue.jobs import UNTOUCHED, WAITING, Course, Job, Kind
 from actors.queue.specs import JobStatus
 from actors.runtime.effects import AttemptKey
 from eventstore.decoding import converter

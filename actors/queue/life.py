@@ -14,7 +14,7 @@ from actors.runtime.messages import Decision
 from actors.runtime.spans import span_text
 
 if TYPE_CHECKING:
-    from actors.queue.lanes import Job
+    from actors.queue.jobs import Job
     from actors.queue.specs import JobSpec
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context

@@ -32,7 +32,7 @@ from actors.runtime.effects import AS_USUAL, GIVE_UP, RETRY, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from actors.queue.lanes import Job
+    from actors.queue.jobs import Job
     from actors.queue.specs import Backoff
     from actors.runtime.messages import Context, Decision, Event, Known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from actors.queue.lanes import WAITING
+from actors.queue.jobs import WAITING
 from actors.queue.messages import FunctionMetrics, JobView, QueueMetrics, QueueStats
 from actors.queue.specs import JobStatus
 from actors.queue.tallies import Spread, Tallies
@@ -13,7 +13,7 @@ from actors.queue.tallies import Spread, Tallies
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from actors.queue.lanes import Job
+    from actors.queue.jobs import Job
     from actors.queue.messages import (
         GetJob,
         GetMetrics,

@@ -11,7 +11,8 @@ from actors.runtime.messages import Decision
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.queue.lanes import Job, Lane
+    from actors.queue.jobs import Job
+    from actors.queue.lanes import Lane
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context
 

@@ -38,7 +38,7 @@ from actors.queue.events import (
 )
 from actors.queue.floor import Retired, waits_for
 from actors.queue.image import QueueImage
-from actors.queue.lanes import UNTOUCHED, WAITING, Course, Job
+from actors.queue.jobs import UNTOUCHED, WAITING, Course, Job
 from actors.queue.specs import NO_LIFE, JobStatus
 from actors.runtime.effects import AttemptKey
 

@@ -11,7 +11,7 @@ from actors.runtime.errors import DuplicateJobError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from actors.queue.lanes import Job
+    from actors.queue.jobs import Job
     from actors.queue.specs import JobSpec, Unique
     from actors.queue.state import QueueState
 

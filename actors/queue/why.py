@@ -9,7 +9,7 @@ from actors.queue.allocation import holders_of
 from actors.queue.floor import waits_for
 from actors.queue.gates import ONLY_BY_AN_END
 from actors.queue.hall import serves
-from actors.queue.lanes import WAITING
+from actors.queue.jobs import WAITING
 from actors.queue.messages import Obstacle
 from actors.queue.resources import UNITS
 from actors.queue.specs import JobStatus
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from actors.queue.gates import Gate
-    from actors.queue.lanes import Job, Lane
+    from actors.queue.jobs import Job
+    from actors.queue.lanes import Lane
     from actors.queue.messages import ExplainJob
     from actors.queue.state import QueueState
     from actors.runtime.messages import Context, Decision

@@ -49,7 +49,7 @@ from tests.actors.queue.bench import SECOND, START, Bench, spec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.queue.lanes import Kind
+    from actors.queue.jobs import Kind
     from actors.runtime.messages import Message
 
 QUEUES = ("one", "two", "three")

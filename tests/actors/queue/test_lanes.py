@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from actors.queue import hall, lanes
 from actors.queue.hall import Hall
-from actors.queue.lanes import UNTOUCHED, Job, Kind, Lane
+from actors.queue.jobs import UNTOUCHED, Job, Kind
+from actors.queue.lanes import Lane
 from actors.queue.resources import Resources
 from actors.queue.specs import JobStatus, RetryPolicy
 

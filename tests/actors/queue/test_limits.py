@@ -13,7 +13,7 @@ from actors.queue import hall
 from actors.queue.events import JobCompleted, JobEnqueued, JobLeased, JobStarted, QueueConfigured
 from actors.queue.gates import Gate
 from actors.queue.hall import Hall
-from actors.queue.lanes import Line
+from actors.queue.lines import Line
 from actors.queue.messages import (
     AddResource,
     Allocate,

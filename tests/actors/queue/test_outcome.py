@@ -19,7 +19,7 @@ from actors.queue.events import (
     JobStarted,
     QueueConfigured,
 )
-from actors.queue.lanes import Line
+from actors.queue.lines import Line
 from actors.queue.messages import ConfigureQueue, RetryJob
 from actors.queue.outcome import retired_of, retry_delay_us
 from actors.queue.specs import Backoff, JobStatus, QueueSettings, Rate, RetryPolicy

@@ -13,7 +13,8 @@ from actors.queue.actor import QueueActor
 from actors.queue.decider import QueueRules
 from actors.queue.events import AttemptInterrupted, JobStarted
 from actors.queue.hall import Hall
-from actors.queue.lanes import Job, Kind, Line
+from actors.queue.jobs import Job, Kind
+from actors.queue.lines import Line
 from actors.queue.messages import EndShare, EnqueueJobs, JobEnded
 from actors.queue.specs import QueueSettings
 from actors.queue.state import QueueState

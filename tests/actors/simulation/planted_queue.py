@@ -17,7 +17,9 @@ from actors.queue.events import (
     QueueConfigured,
 )
 from actors.queue.hall import Hall
-from actors.queue.lanes import Job, Kind, Lane, Line
+from actors.queue.jobs import Job, Kind
+from actors.queue.lanes import Lane
+from actors.queue.lines import Line
 from actors.queue.messages import EnqueueJobs, MoveJobs
 from actors.queue.state import QueueState
 from actors.runtime.effects import GIVE_UP, AttemptFinished

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 from actors.queue.decider import QueueRules
 from actors.queue.events import JobEnqueued, JobMoved, JobRetrying, ResourceGranted, ResourceReleased
 from actors.queue.hall import Hall
-from actors.queue.lanes import Job, Kind, Lane, Line
+from actors.queue.jobs import Job, Kind
+from actors.queue.lanes import Lane
+from actors.queue.lines import Line
 from actors.queue.messages import Allocate, DiscardJob, EnqueueJobs
 from actors.queue.resources import units
 from actors.queue.specs import (
