@@ -102,7 +102,7 @@ class Runtime:
         self.keeper = Keeper(log, lambda: self.journal.watermark, photographer)
         self.keeper.tidy = self.tidy
         self.executor = executor(self)
-        self.signals = Signals(self.executor.knows)
+        self.signals = Signals(self.executor.knows, lambda: self.nudge("queue"))
         self.served: frozenset[str] | None = frozenset()
         self.scheduling = False
         self.failed: BaseException | None = None

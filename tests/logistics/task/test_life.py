@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.clock.messages import GetNextWake
 from actors.queue.events import AttemptRefused, AttemptTimedOut
 from actors.runtime.clock import VirtualClock
 from logistics import (
@@ -203,6 +204,27 @@ def test_a_job_that_falls_silent_is_given_up(
     pass_time(queue.engine, clock, 10)
     with pytest.raises(JobFailedError, match="gave no sign of life for 10 s"):
         queue.result(job_id, PATIENCE_S)
+    notes.go_on.set()
+    scheduler.stop()
+
+
+def test_a_job_that_falls_silent_after_the_clock_was_set_back_is_given_up_at_its_time(
+    queue: Queue, scheduler: JobScheduler, notes: Notes, clock: VirtualClock
+) -> None:
+    runtime = queue.engine.store.runtime
+    job_id = queue.enqueue(Job("silent", reports, heartbeat=10, max_retries=0))
+    scheduler.start("work")
+    notes.wait_begun()
+    (key,) = runtime.signals.beats
+    clock.jump(-3_600_000_000)
+    runtime.nudge("clock")
+    queue.engine.query("clock", GetNextWake())  # it notices that, and wakes the queue
+    queue.get_stats()
+    runtime.signals.beat(key, clock.now_us())
+    ended = queue.engine.watch(f"job:{job_id}")
+    clock.advance(10_000_000)
+    runtime.nudge("clock")
+    assert "gave no sign of life for 10 s" in ended.get(PATIENCE_S).error, "and nobody has asked the queue"
     notes.go_on.set()
     scheduler.stop()
 
