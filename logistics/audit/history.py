@@ -26,7 +26,9 @@ class History(Past):
         if isinstance(moment, bool) or not isinstance(moment, int) or not 0 <= moment <= end:
             msg = f"moment: expected a position from 0 to {end} or an aware datetime, got {moment!r}"
             raise InputError(msg)
-        return StoreView(self._log, self._codec, moment, snapshots=snapshots, source=self)
+        view = StoreView(self._log, self._codec, moment, snapshots=snapshots)
+        view._source = self  # noqa: SLF001 -- no business of whoever looks at it
+        return view
 
     def position_at(self, when: datetime) -> int:
         """Return the position of the last event that was recorded by then; 0 if there was none."""

@@ -63,19 +63,11 @@ class StoreView:
     Made by `OrchestrationEngine.as_of` and `StoreReader.as_of`.
     """
 
-    def __init__(
-        self,
-        log: Log,
-        codec: EventCodec,
-        position: int,
-        *,
-        snapshots: bool = True,
-        source: object = None,
-    ) -> None:
-        """Fold the log up to a position, beginning with the newest snapshot before it; have its `source` stay."""
+    def __init__(self, log: Log, codec: EventCodec, position: int, *, snapshots: bool = True) -> None:
+        """Fold the log up to a position, beginning with the newest snapshot before it."""
         self._log = log
-        self._source = source
-        """What has the log open: a store in memory is closed when nobody can reach its engine."""
+        self._source: object = None
+        """What has the log open, if it has to stay: a store in memory is closed when nobody can reach its engine."""
         self._codec = codec
         self._past = Past(log, codec, lambda: position)
         self._position = position
