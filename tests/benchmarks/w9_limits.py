@@ -1,4 +1,7 @@
-"""W9: jobs with a unique key each, a thousand concurrency keys, limits and rates, beside plain ones."""
+"""W9: jobs with a unique key each, a thousand concurrency keys, limits and rates, beside plain ones.
+
+Processor time of the whole process, so that the disk and other programs do not matter.
+"""
 
 from __future__ import annotations
 
