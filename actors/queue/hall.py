@@ -220,8 +220,7 @@ class Hall:
             self._resources.take(lane.needs)
         if kind.group:
             lane.group.running += 1
-        if line.is_special or kind.group:
-            line.serve(lane.group)
+        if line.serve(lane.group):
             self._place(line)
         if self._stores and (lane.gates or line.is_special):
             self._look_who_waits(lane, at_us)
@@ -254,7 +253,7 @@ class Hall:
             return
         for gate in lane.all_gates:
             gate.running -= 1
-        if line.gate is not None:
+        if line.gate is not None and line not in self._startable:
             self._place(line)
         if lane.needs:
             self._resources.give(lane.needs)

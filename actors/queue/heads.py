@@ -38,10 +38,13 @@ class Heads(Generic[T]):
         heap = self.heap
         self._keys[thing] = key
         self._puts += 1
-        if heap and heap[0][2] is thing:  # as a lane's whose first job has left
-            heapq.heapreplace(heap, (key, self._puts, thing))
-        else:
+        if not heap or heap[0][2] is not thing:
             heapq.heappush(heap, (key, self._puts, thing))
+        elif len(heap) == 1:  # as one queue among others that have nothing to do
+            heap[0] = (key, self._puts, thing)
+            return
+        else:  # as a lane's whose first job has left
+            heapq.heapreplace(heap, (key, self._puts, thing))
         self._trim()
 
     def remove(self, thing: T) -> None:

@@ -214,27 +214,33 @@ class Line:
 
     def place(self, group: Group) -> None:
         """Give a group its place, which is that of its first lane."""
-        lane = group.lanes.first()
-        if lane is None:
+        rank = group.lanes.first_key()
+        if rank is None:
             self.heads.remove(group)
         else:
-            self.heads.put(group, self.rank_of(lane))
+            self.heads.put(group, self._rank(group, *rank))
 
     def rank_of(self, lane: Lane) -> tuple[int, ...]:
         """Return the place of a lane in this queue: by priority, then by what its group has had, then by age."""
-        level, order = lane.rank
-        return (level, self.turns.get(lane.group.name, 0), order)
+        return self._rank(lane.group, *lane.rank)
 
-    def serve(self, group: Group) -> None:
-        """Note that a job of a group has started: its next one comes when the others have had as much."""
+    def _rank(self, group: Group, level: int, order: int) -> tuple[int, int, int]:
+        return (level, self.turns.get(group.name, 0), order)
+
+    def serve(self, group: Group) -> bool:
+        """Note that a job of a group has started: its next one comes when the others have had as much.
+
+        Whether that counts: not where there are no groups.
+        """
         if not group.name and not self.turn and not self.turns:
-            return
+            return False
         weight = self.weights.get(group.name, 1)
         self.turn = max(self.turns.get(group.name, 0), self.turn)
         self.turns[group.name] = self.turn + STRIDE // weight
         if not self.active:
             self._forget_turns()
         self.place(group)
+        return True
 
     def begin(self, group: Group) -> None:
         """Note that a group without ready jobs has one."""
