@@ -1,6 +1,7 @@
 """The child that runs a workflow as a user does, and is killed while it waits for it.
 
-Run as `python -m tests.faults.adoption STORE LINES`. It says `begin`, then `run ID STATUS ADOPTED`.
+Run as `python -m tests.faults.adoption STORE LINES`. It says `begin`, then `run ID STATUS ADOPTED`. The last step
+ends when the child is told a line: else the run might be over while whoever is to kill it looks away.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from tests.faults import tasks
 from tests.faults.children import say
 
 STEPS = 12
+LAST = f".{STEPS - 1}"
+"""How the job of the last step is called."""
 
 
 def step(path: str, ctx: AttemptContext) -> str:
     """Do the work of a step, and say so."""
     tasks.step(path, ctx, pause_ms=1)
     say(f"ran {ctx.job_id}")
+    if ctx.job_id.endswith(LAST):
+        sys.stdin.readline()
     return path
 
 
