@@ -78,20 +78,20 @@ def drain(count: int, folder: Path) -> Mapping[str, float]:
 
 
 def growth(count: int, folder: Path) -> Mapping[str, float]:
-    """The least number is measured before, between and after the others: a machine's own speed swings meanwhile."""
+    """The small numbers are measured before, between and after the others: a machine's own speed swings meanwhile."""
+    small: dict[str, list[float]] = {"fewest": [], "few": []}
     costs: dict[str, float] = {}
-    fewest: list[float] = []
 
-    def measure_fewest() -> None:
-        fewest.append(
-            _cost_of_a_job(max(1, count // 1_000), max(1, count // 20), folder / f"fewest-{len(fewest)}")
-        )
+    def measure_small() -> None:
+        for (name, found), part in zip(small.items(), (1_000, 100), strict=True):
+            where = folder / f"{name}-{len(found)}"
+            found.append(_cost_of_a_job(max(1, count // part), max(1, count // 20), where))
 
-    for name, part in (("few", 100), ("many", 10), ("most", 1)):
-        measure_fewest()
+    for name, part in (("many", 10), ("most", 1)):
+        measure_small()
         costs[name] = _cost_of_a_job(max(1, count // part), max(1, count // 10), folder / name)
-    measure_fewest()
-    costs["fewest"] = statistics.fmean(fewest)
+    measure_small()
+    costs |= {name: statistics.fmean(found) for name, found in small.items()}
     most = 100 * costs["most"]
     percents = {"percent": most / costs["few"], "of_fewest_percent": most / costs["fewest"]}
     return {f"{name}_us": cost for name, cost in costs.items()} | percents
@@ -123,9 +123,14 @@ def limited_job(number: int) -> Job:
 
 
 def limits(count: int, folder: Path) -> Mapping[str, float]:
-    """The same with plain jobs and with limited ones, each in a store of its own."""
-    plain = _cost_of(folder / "plain", count, job)
+    """The same with plain jobs and with limited ones, each in a store of its own; plain ones before and after.
+
+    Not so the memory: the second time it is there already.
+    """
+    before = _cost_of(folder / "plain", count, job)
     limited = _cost_of(folder / "limited", count, limited_job)
+    after = _cost_of(folder / "plain again", count, job)
+    plain = {name: (before[name] + after[name]) / 2 for name in before} | {"bytes": before["bytes"]}
     return {f"{name}_percent": 100 * limited[name] / max(plain[name], 1e-9) for name in plain}
 
 

@@ -3,9 +3,9 @@
 With a thousandth, which is a thousand, it is less: the newest 1,024 jobs are remembered as they were enqueued, the
 others read again (decision 0110), so what must be flat is the cost from a hundredth on.
 
-CPU time of the whole process for each job, so that the disk and other programs do not matter. Of the smaller numbers
-there are so many rounds that as many jobs are run as with a tenth; of the least, which all is measured by, four times
-half as many, before, between and after the others.
+CPU time of the whole process for each job, so that the disk and other programs do not matter. The two small numbers,
+which all is measured by, are measured before, between and after the others, each time in so many rounds that a
+twentieth of all jobs is run.
 """
 
 from __future__ import annotations
