@@ -56,12 +56,12 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], *, limit: int = 
     return data
 
 
-def encode_result(value: Any, *, limit: int = DEFAULT_LIMIT) -> bytes:
-    """What a function returned as bytes; raises `PayloadError` naming what cannot be stored."""
+def encode_result(value: Any, *, limit: int = DEFAULT_LIMIT, name: str = "result") -> bytes:
+    """What a function returned as bytes; raises `PayloadError` naming what cannot be stored, by `name`."""
     kind = type(value)
     if kind in _SIZED or (kind is int and -_LARGE < value < _LARGE):
         return encode(value)
-    return _encode_slowly({"result": value}, _pack_result, limit=limit)
+    return _encode_slowly({name: value}, _pack_one, limit=limit)
 
 
 def _is_plain_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
@@ -96,14 +96,16 @@ def _pack_call(walk: _Canonical, roots: Mapping[str, Any]) -> Any:
     return args, {key: walk(each, 0) for key, each in roots["kwargs"].items()}
 
 
-def _pack_result(walk: _Canonical, roots: Mapping[str, Any]) -> Any:
-    return walk(roots["result"], 0)
+def _pack_one(walk: _Canonical, roots: Mapping[str, Any]) -> Any:
+    (value,) = roots.values()
+    return walk(value, 0)
 
 
 def _encode_slowly(
     roots: Mapping[str, Any], pack: Callable[[_Canonical, Mapping[str, Any]], Any], *, limit: int
 ) -> bytes:
-    what, s = ("the result", "s") if "result" in roots else ("the arguments", "")
+    what = "arguments" if len(roots) > 1 else next(iter(roots))
+    s = "" if what.endswith("s") else "s"
     walk = _Canonical(limit)
     try:
         data = encode(pack(walk, roots))
@@ -112,13 +114,13 @@ def _encode_slowly(
             check_depth(data, MAX_DEPTH + (len(roots) > 1) * _CALL_LEVELS)
             decode(data)
     except _TooManyError as error:
-        raise _too_large(f"{what} hold{s} more than {limit} values", size=0, limit=limit) from error
+        raise _too_large(f"the {what} hold{s} more than {limit} values", size=0, limit=limit) from error
     except PayloadError:
         raise
     except Exception as error:
         raise located(roots, error) from error
     if len(data) > limit:
-        raise _too_large(f"{what} take{s} {len(data)} bytes", size=len(data), limit=limit)
+        raise _too_large(f"the {what} take{s} {len(data)} bytes", size=len(data), limit=limit)
     return data
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.runtime.errors import PayloadError
 from actors.runtime.values import encode_result
 from logistics.inputs import duration_us
 from logistics.orchestration import config, parameters
@@ -134,14 +133,4 @@ def checked_params(definition: Definition, given: Mapping[str, Any]) -> dict[str
 
 def encode_params(params: Mapping[str, Any], *, limit: int) -> bytes:
     """Return a run's parameters as bytes: the same whatever the order they are given in."""
-    try:
-        return encode_result(dict(sorted(params.items())), limit=limit)
-    except PayloadError as error:
-        text = (
-            str(error)
-            .replace("the result takes", "the params take")
-            .replace("the result holds", "the params hold")
-        )
-        text = text.replace("result", "params", 1)
-        path = error.path.replace("result", "params", 1)
-        raise PayloadError(text, path=path, size=error.size, limit=error.limit) from error
+    return encode_result(dict(sorted(params.items())), limit=limit, name="params")
