@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
+
+
+def in_order(heap: list[tuple[Any, int, T]]) -> Iterator[tuple[Any, int, T]]:
+    """Yield the entries of a heap in the order of their first two; looks no further than it is asked."""
+    ahead = [(*heap[0][:2], 0)] if heap else []
+    while ahead:
+        _, _, index = heapq.heappop(ahead)
+        yield heap[index]
+        for child in (2 * index + 1, 2 * index + 2):
+            if child < len(heap):
+                heapq.heappush(ahead, (*heap[child][:2], child))
 
 
 class Heads(Generic[T]):
@@ -66,16 +77,9 @@ class Heads(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Yield everything in order; looks no further than it is asked."""
-        heap = self.heap
-        ahead = [(*heap[0][:2], 0)] if heap else []
-        while ahead:
-            key, _, index = heapq.heappop(ahead)
-            thing = heap[index][2]
+        for key, _, thing in in_order(self.heap):
             if self._keys.get(thing) is key:
                 yield thing
-            for child in (2 * index + 1, 2 * index + 2):
-                if child < len(heap):
-                    heapq.heappush(ahead, (*heap[child][:2], child))
 
     def _trim(self) -> None:
         heap, keys = self.heap, self._keys

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from actors.queue.gates import Gate
-from actors.queue.heads import Heads
+from actors.queue.heads import Heads, in_order
 from actors.queue.jobs import WAITING
 from actors.queue.specs import JobStatus, QueueSettings
 from actors.queue.tallies import Tallies
@@ -282,18 +282,12 @@ class Line:
         return self.waiting[0][0] if self.waiting else None
 
     def due(self, now_us: int) -> Iterator[Job]:
-        """Yield the jobs whose time has come, earliest first; looks no further than it is asked (it is a heap)."""
-        waiting = self.waiting
-        ahead = [(*waiting[0][:2], 0)] if waiting else []
-        while ahead:
-            due_us, _, index = heapq.heappop(ahead)
-            if due_us > now_us:
+        """Yield the jobs whose time has come, earliest first; looks no further than it is asked."""
+        for entry in in_order(self.waiting):
+            if entry[0] > now_us:
                 return
-            if _is_waiting(waiting[index]):
-                yield waiting[index][2]
-            for child in (2 * index + 1, 2 * index + 2):
-                if child < len(waiting):
-                    heapq.heappush(ahead, (*waiting[child][:2], child))
+            if _is_waiting(entry):
+                yield entry[2]
 
     def in_time(self) -> Iterator[Job]:
         """Yield the jobs that wait for an instant, in no order."""
