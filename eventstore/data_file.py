@@ -87,15 +87,16 @@ def damaged_places(path: str) -> list[str]:
     return [str(problem) for problem in walk(path)]
 
 
+def open_unused(path: str) -> Any:
+    """Open a data file that nobody uses, to read it; a context manager."""
+    # as text the path would have to be UTF-8
+    return lmdb.open(os.fsencode(path), subdir=False, readonly=True, lock=False, max_dbs=8, lib_version=0)
+
+
 def read_everything(path: str) -> int:
     """Return the bytes of all keys and values, once each was touched; kills the process if one is not there."""
     size = 0
-    with (
-        lmdb.open(
-            os.fsencode(path), subdir=False, readonly=True, lock=False, max_dbs=8, lib_version=0
-        ) as environment,
-        environment.begin() as transaction,
-    ):
+    with open_unused(path) as environment, environment.begin() as transaction:
         for name in list(transaction.cursor().iternext(values=False)):
             database = environment.open_db(name, transaction, create=False)
             size += sum(len(key) + len(value) for key, value in transaction.cursor(database))

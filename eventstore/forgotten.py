@@ -6,7 +6,6 @@ looks is to be run in a child process: a damaged page may kill whoever touches i
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import lmdb
 import msgspec
 
+from eventstore.data_file import open_unused
 from eventstore.entity_index import EntityIndex, put_rows, read_rows
 from eventstore.errors import CorruptStoreError, StoreError
 from eventstore.frame_table import pack_position, put_frame, stored_bytes, unpack_position
@@ -119,12 +119,7 @@ def put_past(data: str, folder: str) -> int:
 @contextmanager
 def _looking(data: str) -> Iterator[tuple[Any, Any]]:
     """Give a read transaction on a data file that nobody uses, and the engine."""
-    with (
-        lmdb.open(
-            os.fsencode(data), subdir=False, readonly=True, lock=False, max_dbs=8, lib_version=0
-        ) as environment,
-        environment.begin(buffers=True) as transaction,
-    ):
+    with open_unused(data) as environment, environment.begin(buffers=True) as transaction:
         yield transaction, environment
 
 
