@@ -172,14 +172,10 @@ class QueueFloor(FoldedState[Retired]):
             return None
         silence_us = self._silence_us
         if silence_us is None or silence_us <= now_us or now_us < self._silence_seen_us:
-            found = [
-                (since_us, since_us + job.kind.life.heartbeat_us)
-                for job in (self.running[job_id] for job_id in self.pulses)
-                if job.kind.life is not None
-                for since_us in (self.silent_since_us(job, beats),)
-            ]
-            silence_us = min(end_us for _, end_us in found)
-            is_set_back = any(since_us > now_us for since_us, _ in found)
+            jobs = [self.running[job_id] for job_id in self.pulses]
+            since = [(self.silent_since_us(job, beats), job.kind.life) for job in jobs]
+            silence_us = min(since_us + life.heartbeat_us for since_us, life in since if life is not None)
+            is_set_back = any(since_us > now_us for since_us, _ in since)
             self._silence_us = None if is_set_back else silence_us
         self._silence_seen_us = now_us
         return silence_us

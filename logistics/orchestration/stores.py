@@ -315,11 +315,8 @@ class Stores:
         try:
             store.stop_following()
             store.runtime.close(grace_s)
-        except (
-            KeyboardInterrupt,
-            SystemExit,
-        ):  # enough waited: half closed, it could neither be used nor opened again
-            store.runtime.close(0.0)
+        except (KeyboardInterrupt, SystemExit):
+            store.runtime.close(0.0)  # enough waited: half closed, it could neither be used nor opened again
             raise
         finally:
             store.runtime.vault.keys.close()
@@ -369,11 +366,8 @@ class Stores:
         for store in stores:
             try:
                 self._close(store, stay.grace_s)
-            except (
-                KeyboardInterrupt,
-                SystemExit,
-            ):  # it is closed; whoever wants to be out waits for no other
-                stay.interrupted()
+            except (KeyboardInterrupt, SystemExit):
+                stay.interrupted()  # that one is closed; whoever wants to be out waits for no other
 
 
 def keys_path(store: str, keys: str | None) -> Path | None:

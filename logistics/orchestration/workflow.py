@@ -325,9 +325,7 @@ class Workflow:
                 when_function=when_function,
                 **described,
             )
-            with suppress(
-                EngineClosedError
-            ):  # what is defined needs no engine, and no job waits there any more
+            with suppress(EngineClosedError):  # what is defined needs none, and no job waits there any more
                 announce(self._store, step.functions)
             self._steps[name] = step
             self._prepared = None
